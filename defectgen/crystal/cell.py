@@ -1,0 +1,210 @@
+"""A cell: atoms in a periodic box or a clamped ball, each knowing the lattice site it came from."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Bool, Float, Int
+from .lattice import Lattice
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The perfect sites that fill a cell: site s sits at `translations[s] @ lattice.vectors + motif[sublattices[s]]`."""
+
+    translations: Int[np.ndarray, "sites 3"]
+    sublattices: Int[np.ndarray, " sites"]
+    matrix: Int[np.ndarray, "3 3"] | None
+    """Supercell vectors as rows in units of the primitive ones; None for a ball."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Atoms at their unrelaxed positions; a defect is an edit of them, and displacements are measured from here."""
+
+    lattice: Lattice
+    vectors: Float[np.ndarray, "3 3"]
+    """Box vectors as rows, A."""
+    periodic: tuple[bool, bool, bool]
+    positions: Float[np.ndarray, "atoms 3"]
+    """Unrelaxed positions, A."""
+    symbols: tuple[str, ...]
+    sites: Int[np.ndarray, " atoms"]
+    """Perfect site of each atom (a row of `host`), -1 for an atom that is on none."""
+    free: Bool[np.ndarray, " atoms"]
+    """False where an atom is clamped."""
+    host: Sites
+    centre: Float[np.ndarray, "3"]
+    """Middle of the cell (perfect) or of the defect, A."""
+    defect: str = ""
+    """Name of the defect, empty for the perfect crystal."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @cached_property
+    def site_positions(self) -> Float[np.ndarray, "sites 3"]:
+        """Positions of all perfect sites of the cell, A."""
+        return self.host.translations @ self.lattice.vectors + self.lattice.motif[self.host.sublattices]
+
+    @property
+    def perfect(self) -> "Cell":
+        """The perfect crystal in the same box."""
+        position = self.site_positions
+        free = np.ones(len(position), dtype=bool)
+        if not any(self.periodic):  # a ball: clamped sites stay clamped, removed sites were free
+            free = np.ones(len(position), dtype=bool)
+            on_site = self.sites >= 0
+            free[self.sites[on_site]] = self.free[on_site]
+        return replace(
+            self,
+            positions=position,
+            symbols=tuple(self.lattice.species[b] for b in self.host.sublattices),
+            sites=np.arange(len(position)),
+            free=free,
+            centre=_middle(self.vectors, position, self.periodic),
+            defect="",
+        )
+
+    @property
+    def radius(self) -> float:
+        """Radius of the largest ball that fits in the cell, in nearest-neighbour spacings."""
+        if any(self.periodic):
+            width = min(w for w, p in zip(widths(self.vectors), self.periodic, strict=True) if p)
+            return float(width / 2 / self.lattice.nearest_neighbour)
+        free = self.positions[self.free] if self.free.any() else self.positions
+        return float(np.linalg.norm(free - self.centre, axis=1).max() / self.lattice.nearest_neighbour)
+
+    def minimum_image(self, vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+        """The shortest periodic copy of each vector, A (27 images are tried, so skewed boxes are safe)."""
+        fractional = vectors @ np.linalg.inv(self.vectors)
+        periodic = np.array(self.periodic)
+        fractional = fractional - np.where(periodic, np.round(fractional), 0.0)
+        base = fractional @ self.vectors
+        steps = [np.array([-1, 0, 1]) if p else np.array([0]) for p in self.periodic]
+        images = np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, 3) @ self.vectors
+        best = base
+        best_length = np.linalg.norm(base, axis=-1)
+        for image in images:
+            trial = base + image
+            length = np.linalg.norm(trial, axis=-1)
+            shorter = length < best_length - 1e-12
+            best = np.where(shorter[..., None], trial, best)
+            best_length = np.where(shorter, length, best_length)
+        return best
+
+    def distance_to_defect(self) -> Float[np.ndarray, " atoms"]:
+        """Distance of every atom from the centre, A, by minimum image."""
+        return np.linalg.norm(self.minimum_image(self.positions - self.centre), axis=1)
+
+
+def widths(vectors: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
+    """Distances between opposite faces of a box, A."""
+    volume = abs(np.linalg.det(vectors))
+    return np.array([volume / np.linalg.norm(np.cross(vectors[(i + 1) % 3], vectors[(i + 2) % 3])) for i in range(3)])
+
+
+def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3 3"]) -> Cell:
+    """A periodic cell of `size` conventional cells: n, (n1, n2, n3), or a 3 x 3 integer matrix of conventional vectors.
+
+    Raises InputError if the matrix is not integer or has no volume.
+    """
+    count = np.array(size)
+    if not np.issubdtype(count.dtype, np.integer) or count.shape not in ((), (3,), (2,), (3, 3)):
+        raise InputError(f"a supercell size is an integer, three integers or a 3 x 3 integer matrix; got {size!r}")
+    if count.shape == (2,) and lattice.dimension == 2:
+        count = np.array([*count, 1])
+    if count.shape == (2,):
+        raise InputError(f"a three-dimensional supercell wants three repeats; got {size!r}")
+    if count.shape == ():
+        count = np.full(3, int(count))
+    if count.shape == (3,):
+        if lattice.dimension == 2:
+            count[2] = 1
+        if np.any(count < 1):
+            raise InputError(f"supercell repeats must be at least 1; got {size!r}")
+        count = np.diag(count)
+    matrix = count @ lattice.conventional
+    if round(abs(np.linalg.det(matrix))) == 0:
+        raise InputError(f"the supercell matrix {count.tolist()} has no volume; choose independent vectors")
+    return _periodic_cell(lattice, matrix)
+
+
+def primitive_cell(lattice: Lattice) -> Cell:
+    """The primitive cell itself, periodic."""
+    return _periodic_cell(lattice, np.eye(3, dtype=int))
+
+
+def ball(lattice: Lattice, radius: float, clamp: float = 6.0) -> Cell:
+    """All sites within `radius + clamp` (A) of a lattice site; those beyond `radius` are clamped.
+
+    `clamp` must be at least the potential's cutoff, so that every free atom sees its whole stencil (checked when a
+    potential is put on the cell).
+    Raises InputError for a radius below one nearest-neighbour spacing.
+    """
+    if radius < lattice.nearest_neighbour:
+        raise InputError(
+            f"a ball of radius {radius} A holds no neighbour; use at least one spacing, {lattice.nearest_neighbour:.3f} A"
+        )
+    outer = radius + clamp
+    reach = np.ceil(outer / widths(lattice.vectors)).astype(int) + 1
+    if lattice.dimension == 2:
+        reach[2] = 0
+    axes = [np.arange(-n, n + 1) for n in reach]
+    t = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    sub = np.tile(np.arange(lattice.sublattices), len(t))
+    t = np.repeat(t, lattice.sublattices, axis=0)
+    position = t @ lattice.vectors + lattice.motif[sub] - lattice.motif[0]
+    distance = np.linalg.norm(position, axis=1)
+    keep = distance <= outer
+    t, sub, distance = t[keep], sub[keep], distance[keep]
+    box = np.eye(3) * (2 * outer + 1.0)
+    position = t @ lattice.vectors + lattice.motif[sub]
+    return Cell(
+        lattice=lattice,
+        vectors=box,
+        periodic=(False, False, False),
+        positions=position,
+        symbols=tuple(lattice.species[b] for b in sub),
+        sites=np.arange(len(t)),
+        free=distance <= radius + 1e-9,
+        host=Sites(t, sub, None),
+        centre=lattice.motif[0].copy(),
+    )
+
+
+def _periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:
+    """The supercell with vectors `matrix @ lattice.vectors`; every site once, wrapped into the box."""
+    corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3) @ matrix
+    low, high = corners.min(0) - 1, corners.max(0) + 1
+    t = np.stack(np.meshgrid(*[np.arange(a, b + 1) for a, b in zip(low, high, strict=True)], indexing="ij"), -1).reshape(-1, 3)
+    # t lies in the box iff t @ adj(matrix) * sign(det) in [0, |det|): integer arithmetic, no rounding
+    det = round(np.linalg.det(matrix))
+    adjugate = np.rint(np.linalg.inv(matrix) * det).astype(int) * int(np.sign(det))
+    inside = np.all((t @ adjugate >= 0) & (t @ adjugate < abs(det)), axis=1)
+    t = t[inside]
+    sub = np.tile(np.arange(lattice.sublattices), len(t))
+    t = np.repeat(t, lattice.sublattices, axis=0)
+    box = matrix @ lattice.vectors
+    position = t @ lattice.vectors + lattice.motif[sub]
+    return Cell(
+        lattice=lattice,
+        vectors=box,
+        periodic=lattice.periodic,
+        positions=position,
+        symbols=tuple(lattice.species[b] for b in sub),
+        sites=np.arange(len(t)),
+        free=np.ones(len(t), dtype=bool),
+        host=Sites(t, sub, matrix),
+        centre=_middle(box, position, lattice.periodic),
+    )
+
+
+def _middle(vectors: np.ndarray, positions: np.ndarray, periodic: tuple[bool, bool, bool]) -> np.ndarray:
+    """The site nearest to the middle of a periodic box; the site nearest to the mean of a ball."""
+    middle = vectors.sum(0) / 2 if any(periodic) else positions.mean(0)
+    if any(periodic) and not periodic[2]:
+        middle = (vectors[0] + vectors[1]) / 2
+    return positions[np.argmin(np.round(np.linalg.norm(positions - middle, axis=1), 6))].copy()

@@ -1,0 +1,95 @@
+"""A potential that only answers questions (energy, forces, stress): what other codes look like from here."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell, primitive_cell, supercell, widths
+from ..crystal.lattice import Lattice
+from .perfect import ForceConstants
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One configuration's energy (eV), forces (eV/A) and virial -dE/d(strain) (eV; None if the potential has no stress)."""
+
+    energy: float
+    forces: Float[np.ndarray, "atoms 3"]
+    virial: Float[np.ndarray, "3 3"] | None
+
+
+class BlackBox(ABC):
+    """Energies, forces and stress from elsewhere; second derivatives by central differences with a recorded step."""
+
+    step: float
+    """Central-difference displacement, A."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        symbols: tuple[str, ...],
+        positions: Float[np.ndarray, "atoms 3"],
+        vectors: Float[np.ndarray, "3 3"],
+        periodic: tuple[bool, bool, bool],
+        stress: bool,
+    ) -> Evaluation:
+        """Evaluate one configuration; raises InputError if `stress` is asked of a potential that has none."""
+
+
+def blackbox_bulk_response(lattice: Lattice, potential: BlackBox, stress: bool = True):
+    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell."""
+    cell = primitive_cell(lattice)
+    result = potential.evaluate(cell.symbols, cell.positions, cell.vectors, cell.periodic, stress)
+    return result.energy, result.forces, result.virial
+
+
+def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float = 12.0) -> ForceConstants:
+    """Force constants by central differences in a supercell at least `reach` (A) wide.
+
+    Each force is given to the nearest image of its atom, shared equally among images at the same distance; interactions
+    longer than half the supercell are therefore folded back (the supercell's width is the resolution of the result).
+    """
+    width = widths(lattice.conventional @ lattice.vectors)
+    repeats = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
+    cell = supercell(lattice, repeats)
+    step = potential.step
+    images = np.stack(
+        np.meshgrid(*[np.arange(-2, 3) if p else np.array([0]) for p in cell.periodic], indexing="ij"), -1
+    ).reshape(-1, 3)
+    box_in_primitive = images @ cell.host.matrix
+    first, second, translations, phi = [], [], [], []
+    for b in range(lattice.sublattices):
+        origin = int(np.flatnonzero(cell.host.sublattices == b)[0])
+        block = np.zeros((len(cell), 3, 3))
+        for a in range(3):
+            if a >= lattice.dimension:
+                continue
+            forces = []
+            for sign in (1.0, -1.0):
+                moved = cell.positions.copy()
+                moved[origin, a] += sign * step
+                forces.append(potential.evaluate(cell.symbols, moved, cell.vectors, cell.periodic, False).forces)
+            block[:, a, :] = -(forces[0] - forces[1]) / (2 * step)
+        relative = cell.host.translations - cell.host.translations[origin]
+        for atom in range(len(cell)):
+            t = relative[atom] + box_in_primitive
+            d = t @ lattice.vectors + lattice.motif[cell.host.sublattices[atom]] - lattice.motif[b]
+            r = np.linalg.norm(d, axis=1)
+            nearest = np.flatnonzero(r < r.min() + 1e-6)
+            for n in nearest:
+                first.append(b)
+                second.append(int(cell.host.sublattices[atom]))
+                translations.append(t[n])
+                phi.append(block[atom] / len(nearest))
+    first, second, translations = np.array(first), np.array(second), np.array(translations)
+    separation = translations @ lattice.vectors + lattice.motif[second] - lattice.motif[first]
+    return ForceConstants(first, second, translations, separation, np.array(phi), step)
+
+
+def check_no_ball(cell: Cell) -> None:
+    """Black boxes cannot leave out the surface sites of a clamped ball."""
+    if not any(cell.periodic):
+        raise InputError("a black-box calculator cannot relax a clamped ball (its surface would be part of the energy); use a periodic supercell")

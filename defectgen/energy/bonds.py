@@ -1,0 +1,92 @@
+"""The difference operator D of a cell, (Dx)(l) = {x(l + rho) - x(l)}, and its transpose: the only way atoms and stencils meet."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._input import InputError
+from .._typing import Array, Bool, Float, Int
+from ..crystal.neighbours import neighbours
+from .site import Stencil
+
+
+class Bonds(eqx.Module):
+    """A neighbour list on the device, padded in atoms and in slots to a few shapes (so that few compilations are needed)."""
+
+    index: Int[Array, "rows slots"]
+    shift: Int[Array, "rows slots 3"]
+    mask: Bool[Array, "rows slots"]
+    reverse: Int[Array, "rows slots"]
+    kinds: Int[Array, " rows"]
+    """Species index of every atom (0 on padding)."""
+    real: Bool[Array, " rows"]
+    """False on padding rows."""
+    cutoff: float
+    """Cutoff of the site energy; padded slots point to twice this distance."""
+
+    def stencil(self, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"]) -> Stencil:
+        """The stencils of all rows at positions x (A) in a box with the given vectors (A)."""
+        g = x[self.index] - x[:, None, :] + self.shift.astype(x.dtype) @ vectors
+        far = jnp.array([2.0 * self.cutoff, 0.0, 0.0], dtype=x.dtype)
+        return Stencil(jnp.where(self.mask[..., None], g, far), self.kinds, self.kinds[self.index])
+
+    def difference(self, v: Float[Array, "rows 3"]) -> Float[Array, "rows slots 3"]:
+        """Dv, zero on padding."""
+        return jnp.where(self.mask[..., None], v[self.index] - v[:, None, :], 0.0)
+
+    def transpose(self, p: Float[Array, "rows slots 3"]) -> Float[Array, "rows 3"]:
+        """D^T p: gathers through the reverse bonds instead of scattering, so it is fast and deterministic."""
+        p = jnp.where(self.mask[..., None], p, 0.0)
+        flat = p.reshape(-1, 3)
+        incoming = jnp.where(self.mask[..., None], flat[self.reverse], 0.0)
+        return jnp.sum(incoming - p, axis=1)
+
+
+def padded_rows(atoms: int) -> int:
+    """The number of rows that `atoms` atoms are padded to: at most 1/8 more, few distinct values."""
+    if atoms <= 8:
+        return 1 << max(0, (atoms - 1)).bit_length() if atoms > 1 else 1
+    step = 1 << max(0, atoms.bit_length() - 4)
+    return -(-atoms // step) * step
+
+
+def bonds(
+    positions: Float[np.ndarray, "atoms 3"],
+    vectors: Float[np.ndarray, "3 3"],
+    periodic: tuple[bool, bool, bool],
+    symbols: tuple[str, ...],
+    energy,
+    skin: float = 0.0,
+) -> Bonds:
+    """The bonds that `energy` sees, out to its cutoff plus `skin` (A).
+
+    Raises InputError for a species that the energy does not know, overlapping atoms, or positions that are not finite.
+    """
+    known = {symbol: k for k, symbol in enumerate(energy.species)}
+    unknown = sorted(set(symbols) - set(known))
+    if unknown:
+        raise InputError(
+            f"the potential knows {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: use a potential for these species"
+        )
+    near = neighbours(positions, vectors, periodic, energy.cutoff + skin)
+    atoms, slots = near.index.shape
+    rows = padded_rows(atoms)
+
+    def grow(array, fill):
+        return np.concatenate([array, np.full((rows - atoms, *array.shape[1:]), fill, dtype=array.dtype)])
+
+    reverse = np.concatenate([near.reverse, np.arange(atoms * slots, rows * slots).reshape(-1, slots)])
+    return Bonds(
+        index=jnp.asarray(grow(near.index, 0)),
+        shift=jnp.asarray(grow(near.shift, 0).astype(np.int32)),
+        mask=jnp.asarray(grow(near.mask, False)),
+        reverse=jnp.asarray(reverse),
+        kinds=jnp.asarray(grow(np.array([known[s] for s in symbols], dtype=np.int64), 0)),
+        real=jnp.asarray(grow(np.ones(atoms, dtype=bool), False)),
+        cutoff=float(energy.cutoff),
+    )
+
+
+def pad(array: np.ndarray, rows: int) -> np.ndarray:
+    """The array with zero rows appended up to `rows`."""
+    return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), dtype=array.dtype)])

@@ -1,0 +1,190 @@
+"""The bulk-referenced energy of one cell as a function of its positions: E(x) = sum_l [V_l(Dx) - V_l(0)]."""
+
+from abc import ABC, abstractmethod
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell
+from .blackbox import BlackBox, Evaluation, blackbox_bulk_response, blackbox_force_constants, check_no_ball
+from .bonds import Bonds, bonds, pad
+from .perfect import ForceConstants, bulk_response, bulk_site_energies, force_constants
+from .site import SiteEnergy
+from .total import energy_forces_virial, hessian_product
+
+Potential = SiteEnergy | BlackBox
+"""Whatever can be asked for energies: a site energy (reference or fitted model) or another code."""
+
+SKIN = 0.4
+"""A: the neighbour list is built this much wider than the cutoff and rebuilt when an atom has moved half of it."""
+
+
+class CellEnergy(ABC):
+    """Energy minus N times the bulk energy per atom, its gradient and its Hessian, of one cell; clamped atoms feel no force."""
+
+    cell: Cell
+
+    @abstractmethod
+    def energy_forces(self, x: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
+        """E(x) - N E_bulk (eV) and forces (eV/A; zero on clamped atoms)."""
+
+    @abstractmethod
+    def hessian_product(self, x: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+        """(d2E/dx2) v, restricted to free atoms."""
+
+    @abstractmethod
+    def force_constants(self) -> ForceConstants:
+        """Force constants of the perfect crystal, eV/A^2: what the lattice Green's function is made of."""
+
+
+def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
+    """The energy functional of a cell."""
+    if isinstance(potential, SiteEnergy):
+        return SiteSum(cell, potential)
+    if isinstance(potential, BlackBox):
+        return BlackBoxCell(cell, potential)
+    raise InputError(
+        f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(potential).__name__}: wrap an ASE calculator in dg.ASEReference"
+    )
+
+
+class SiteSum(CellEnergy):
+    """Bulk-referenced sum of site energies. The bulk energy is subtracted site by site, before anything large is summed."""
+
+    def __init__(self, cell: Cell, potential: SiteEnergy):
+        self.cell = cell
+        self.potential = potential
+        self._vectors = jnp.asarray(cell.vectors)
+        self._built_at = np.full_like(cell.positions, np.inf)
+        self._bonds: Bonds | None = None
+        self._movable = np.ones((1, 3)) if cell.lattice.dimension == 3 else np.array([[1.0, 1.0, 0.0]])
+        self._movable = self._movable * cell.free[:, None]
+        bulk = bulk_site_energies(cell.lattice, potential)
+        mean = float(bulk.mean())
+        own = np.full(len(cell), mean)
+        on = cell.sites >= 0
+        home = cell.host.sublattices[cell.sites[on]]
+        native = np.array([cell.lattice.species[b] for b in home]) == np.array(cell.symbols)[on]
+        own[np.flatnonzero(on)[native]] = bulk[home[native]]
+        self._counted = self._complete_sites()
+        self._own = own
+        self._offset = float(np.sum((own - mean)[self._counted]))
+
+    def _complete_sites(self) -> np.ndarray:
+        """Sites whose stencil is complete: all of a periodic cell; in a ball those that can see a free atom."""
+        cell, reach = self.cell, self.potential.cutoff
+        if any(cell.periodic):
+            return np.ones(len(cell), dtype=bool)
+        outer = np.linalg.norm(cell.site_positions - cell.centre, axis=1).max()
+        inner = np.linalg.norm(cell.positions[cell.free] - cell.centre, axis=1).max()
+        if outer - inner < 2 * reach - cell.lattice.nearest_neighbour:
+            raise InputError(
+                f"a clamped ball needs a shell of twice the cutoff (2 x {reach:.2f} A) around its free atoms, this one has "
+                f"{outer - inner:.2f} A; use dg.ball(lattice, radius, clamp={2 * reach + 0.5:.1f})"
+            )
+        return np.linalg.norm(cell.positions - cell.centre, axis=1) <= inner + reach
+
+    def bonds(self, x: Float[np.ndarray, "atoms 3"]) -> Bonds:
+        """The neighbour list valid at x."""
+        moved = np.linalg.norm(x - self._built_at, axis=1).max() if self._bonds is not None else np.inf
+        if self._bonds is None or not moved < SKIN / 2:
+            cell = self.cell
+            self._bonds = bonds(x, cell.vectors, cell.periodic, cell.symbols, self.potential, SKIN)
+            self._built_at = np.array(x)
+        return self._bonds
+
+    def energy_forces(self, x):
+        near = self.bonds(x)
+        rows = near.index.shape[0]
+        values, forces, _ = energy_forces_virial(self.potential, jnp.asarray(pad(x, rows)), self._vectors, near)
+        n = len(x)
+        energy = float(np.sum((np.asarray(values)[:n] - self._own)[self._counted])) + self._offset
+        return energy, np.asarray(forces)[:n] * self._movable
+
+    def hessian_product(self, x, v):
+        near = self.bonds(x)
+        rows = near.index.shape[0]
+        v = v * self._movable
+        product = hessian_product(self.potential, jnp.asarray(pad(x, rows)), self._vectors, near, jnp.asarray(pad(v, rows)))
+        return np.asarray(product)[: len(x)] * self._movable
+
+    def force_constants(self):
+        return force_constants(self.cell.lattice, self.potential)
+
+
+class BlackBoxCell(CellEnergy):
+    """The same for another code: totals minus N times the bulk energy, Hessian products by central differences of forces."""
+
+    def __init__(self, cell: Cell, potential: BlackBox):
+        check_no_ball(cell)
+        self.cell = cell
+        self.potential = potential
+        self._movable = cell.free[:, None] * (np.ones((1, 3)) if cell.lattice.dimension == 3 else np.array([[1.0, 1.0, 0.0]]))
+        self._bulk = blackbox_bulk_response(cell.lattice, potential, stress=False)[0] / cell.lattice.sublattices
+
+    def energy_forces(self, x):
+        cell = self.cell
+        result = self.potential.evaluate(cell.symbols, x, cell.vectors, cell.periodic, False)
+        return result.energy - len(cell) * self._bulk, result.forces * self._movable
+
+    def hessian_product(self, x, v):
+        v = v * self._movable
+        size = np.abs(v).max()
+        if size == 0.0:
+            return np.zeros_like(v)
+        h = self.potential.step / size
+        return -(self.energy_forces(x + h * v)[1] - self.energy_forces(x - h * v)[1]) / (2 * h)
+
+    def force_constants(self):
+        return blackbox_force_constants(self.cell.lattice, self.potential)
+
+
+def evaluate(
+    potential: Potential,
+    cell: Cell,
+    positions: Float[np.ndarray, "atoms 3"] | None = None,
+    vectors: Float[np.ndarray, "3 3"] | None = None,
+    stress: bool = True,
+) -> Evaluation:
+    """Absolute energy (eV), forces (eV/A) and virial (eV) of a cell at the given positions and box (default: the cell's own)."""
+    x = cell.positions if positions is None else positions
+    box = cell.vectors if vectors is None else vectors
+    if isinstance(potential, BlackBox):
+        return potential.evaluate(cell.symbols, x, box, cell.periodic, stress)
+    near = bonds(x, box, cell.periodic, cell.symbols, potential)
+    rows = near.index.shape[0]
+    values, forces, virial = energy_forces_virial(potential, jnp.asarray(pad(x, rows)), jnp.asarray(box), near)
+    return Evaluation(float(values.sum()), np.asarray(forces)[: len(x)], np.asarray(virial))
+
+
+def hessian(potential: SiteEnergy, cell: Cell, positions: Float[np.ndarray, "atoms 3"] | None = None) -> Float[np.ndarray, "atoms 3 atoms 3"]:
+    """Dense Hessian d2E/dx dx of a cell, eV/A^2, column by column from Hessian-vector products."""
+    x = cell.positions if positions is None else positions
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential)
+    rows, n = near.index.shape[0], len(x)
+    padded, box = jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors)
+    columns = []
+    for start in range(0, 3 * n, 32):
+        seeds = np.zeros((32, rows * 3))
+        for k in range(start, min(start + 32, 3 * n)):
+            seeds[k - start, k] = 1.0
+        batch = jax.vmap(lambda v: hessian_product(potential, padded, box, near, v))(jnp.asarray(seeds.reshape(32, rows, 3)))
+        columns.append(np.asarray(batch)[: min(32, 3 * n - start), :n])
+    return np.moveaxis(np.concatenate(columns).reshape(n, 3, n, 3), (0, 1), (2, 3))
+
+
+def crystal_response(lattice, potential: Potential, stress: bool = True):
+    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell of the perfect crystal, for any potential."""
+    if isinstance(potential, BlackBox):
+        return blackbox_bulk_response(lattice, potential, stress)
+    return bulk_response(lattice, potential)
+
+
+def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
+    """Force constants of the perfect crystal, for any potential."""
+    if isinstance(potential, BlackBox):
+        return blackbox_force_constants(lattice, potential)
+    return force_constants(lattice, potential)

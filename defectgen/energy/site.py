@@ -1,0 +1,77 @@
+"""A site energy V(g) and its jet: value, gradient and Hessian in the stencil g of relative neighbour positions."""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Float, Int
+
+
+class Stencil(eqx.Module):
+    """The surroundings of a batch of sites.
+
+    A padded slot holds a vector of twice the cutoff, where every site energy is blind: no mask is needed.
+    """
+
+    g: Float[Array, "sites slots 3"]
+    """Positions of the neighbours relative to the site, A."""
+    centre: Int[Array, " sites"]
+    """Species of the site, as an index into the `species` of the site energy."""
+    neighbour: Int[Array, "sites slots"]
+    """Species of the neighbours."""
+
+
+class SiteEnergy(eqx.Module):
+    """A map from stencils to numbers: one energy per site (a potential), or one per channel and site (a basis).
+
+    Must not depend on neighbours at or beyond `cutoff`, must not couple the sites of a batch, and must be finite with
+    finite derivatives for every stencil of distinct atoms.
+    """
+
+    cutoff: eqx.AbstractVar[float]
+    """A; the radius of the stencil."""
+    species: eqx.AbstractVar[tuple[str, ...]]
+    """Chemical symbols that the energy knows."""
+
+    @abstractmethod
+    def __call__(self, stencil: Stencil) -> Float[Array, "sites *channels"]:
+        """Energies of the sites, eV."""
+
+    def gradient(self, stencil: Stencil) -> tuple[Float[Array, "sites *channels"], Float[Array, "sites slots 3 *channels"]]:
+        """Values (eV) and first derivatives dV/dg (eV/A)."""
+        return autodiff_gradient(self, stencil)
+
+    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
+        """Second derivatives d2V/dg dg (eV/A^2)."""
+        return autodiff_hessian(self, stencil)
+
+
+def autodiff_gradient(energy: SiteEnergy, stencil: Stencil):
+    """Values and gradients of any site energy by reverse differentiation, one sweep per channel."""
+
+    def value(g):
+        return energy(Stencil(g, stencil.centre, stencil.neighbour))
+
+    values, pullback = jax.vjp(value, stencil.g)
+    if values.ndim == 1:
+        return values, pullback(jnp.ones_like(values))[0]
+    channels = values.shape[1]
+    one_hot = jnp.broadcast_to(jnp.eye(channels, dtype=values.dtype)[:, None, :], (channels, *values.shape))
+    gradients = jax.vmap(lambda seed: pullback(seed)[0])(one_hot)
+    return values, jnp.moveaxis(gradients, 0, -1)
+
+
+def autodiff_hessian(energy: SiteEnergy, stencil: Stencil):
+    """Hessians of any site energy: the gradient differentiated forward along every stencil direction."""
+    sites, slots, _ = stencil.g.shape
+    directions = jnp.eye(slots * 3, dtype=stencil.g.dtype).reshape(slots * 3, 1, slots, 3)
+    directions = jnp.broadcast_to(directions, (slots * 3, sites, slots, 3))
+
+    def gradient(g):
+        return energy.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
+
+    columns = jax.vmap(lambda v: jax.jvp(gradient, (stencil.g,), (v,))[1])(directions)
+    columns = jnp.moveaxis(columns, 0, 1)  # sites, (slots 3), slots, 3, *channels
+    return columns.reshape(sites, slots, 3, *columns.shape[2:])

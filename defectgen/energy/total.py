@@ -1,0 +1,108 @@
+"""Sums of site energies over a cell: energy, forces, virial and Hessian-vector products, in chunks of sites.
+
+With D the difference operator of the cell and V the site energy,
+    E = sum_l V(Dx(l)),   dE/dx = D^T V'(Dx),   (d2E/dx2) v = D^T V''(Dx) Dv,   dE/dF = sum_l sum_rho V'_rho (x) g_rho.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Float
+from .bonds import Bonds
+from .site import SiteEnergy, Stencil
+
+CHUNK = 256
+"""Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
+
+
+def _chunks(tree, rows: int, chunk: int):
+    """Leading axis `rows` folded to (number of chunks, chunk), padded with copies of the first row."""
+    count = -(-rows // chunk)
+
+    def fold(a):
+        extra = count * chunk - rows
+        if extra:
+            a = jnp.concatenate([a, jnp.broadcast_to(a[:1], (extra, *a.shape[1:]))])
+        return a.reshape(count, chunk, *a.shape[1:])
+
+    return jax.tree.map(fold, tree)
+
+
+def _over_sites(function, tree, rows: int, chunk: int):
+    """`function` applied to chunks of the leading axis, results joined."""
+    if rows <= chunk:
+        return function(tree)
+    result = jax.lax.map(function, _chunks(tree, rows, chunk))
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], result)
+
+
+@eqx.filter_jit
+def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = CHUNK):
+    """Energy of every site, (rows, *channels), eV; zero on padding rows."""
+    values = _over_sites(energy, bonds.stencil(x, vectors), len(x), chunk)
+    return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
+
+
+@eqx.filter_jit
+def energy_forces_virial(
+    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = CHUNK
+) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
+    """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
+    stencil = bonds.stencil(x, vectors)
+    values, p = _over_sites(energy.gradient, stencil, len(x), chunk)
+    p = jnp.where(bonds.mask[..., None], p, 0.0)
+    virial = -jnp.einsum("ika,ikb->ab", p, jnp.where(bonds.mask[..., None], stencil.g, 0.0))
+    return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
+
+
+@eqx.filter_jit
+def hessian_product(
+    energy: SiteEnergy,
+    x: Float[Array, "rows 3"],
+    vectors: Float[Array, "3 3"],
+    bonds: Bonds,
+    v: Float[Array, "rows 3"],
+    chunk: int = CHUNK,
+) -> Float[Array, "rows 3"]:
+    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v."""
+
+    def product(pair):
+        stencil, dg = pair
+
+        def gradient(g):
+            return energy.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
+
+        return jax.jvp(gradient, (stencil.g,), (dg,))[1]
+
+    p = _over_sites(product, (bonds.stencil(x, vectors), bonds.difference(v)), len(x), chunk)
+    return bonds.transpose(p)
+
+
+@eqx.filter_jit
+def channel_rows(
+    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = 16
+) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
+    """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (no per-bond array of the cell is kept)."""
+    rows, slots = bonds.index.shape
+    chunk = min(chunk, rows)
+    real = bonds.mask[..., None]
+    tree = (bonds.stencil(x, vectors), bonds.index, real, bonds.real, jnp.arange(rows))
+    folded = _chunks(tree, rows, chunk)
+    count = -(-rows // chunk)
+    live = (jnp.arange(count * chunk) < rows).reshape(count, chunk)
+    channels = jax.eval_shape(energy, jax.tree.map(lambda a: a[0], folded[0])).shape[1]
+
+    def step(carry, item):
+        total, forces, virial = carry
+        (stencil, index, mask, row_real, row), alive = item
+        values, p = energy.gradient(stencil)
+        p = jnp.where((mask & alive[:, None, None])[..., None], p, 0.0)
+        total = total + jnp.sum(jnp.where((row_real & alive)[:, None], values, 0.0), axis=0)
+        forces = forces.at[index.reshape(-1)].add(-p.reshape(-1, 3, channels)).at[row].add(p.sum(1))
+        g = jnp.where(mask, stencil.g, 0.0)
+        virial = virial - jnp.einsum("ska,skbc->bac", g, p)
+        return (total, forces, virial), None
+
+    start = (jnp.zeros(channels), jnp.zeros((rows, 3, channels)), jnp.zeros((3, 3, channels)))
+    return jax.lax.scan(step, start, (folded, live))[0]
