@@ -1,5 +1,125 @@
-"""How far can a fitted interatomic potential be trusted beyond its training data?"""
+"""How far can a fitted interatomic potential be trusted beyond its training data?
+
+`import defectgen as dg` gives, in the order in which data flows: lattices, references, defects and cells, the ACE basis,
+labels and rows, fits, relaxation, errors and rates, and the doors to ASE.
+"""
 
 import jax
 
 jax.config.update("jax_enable_x64", True)  # set once, here: every number in this package is float64
+
+from . import reference  # noqa: E402  after the line above, before which no array may exist
+from ._input import InputError  # noqa: E402
+from .ace import ACEBasis, LinearACE, load_model  # noqa: E402
+from .bridge import (  # noqa: E402
+    ASEReference,
+    Calculator,
+    defect_from_atoms,
+    from_ase,
+    read_extxyz,
+    to_ase,
+    write_extxyz,
+)
+from .crystal import (  # noqa: E402
+    Cell,
+    Lattice,
+    Snapshot,
+    antisite,
+    antisite_pair,
+    ball,
+    bcc,
+    cscl,
+    defect_from_name,
+    diamond,
+    divacancy,
+    dumbbell,
+    fcc,
+    hcp,
+    interstitial,
+    l12,
+    microcrack,
+    primitive_cell,
+    rocksalt,
+    sc,
+    square,
+    substitution,
+    supercell,
+    triangular,
+    vacancy,
+    zincblende,
+)
+from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
+from .energy.perfect import elastic_constants  # noqa: E402
+from .errors import (  # noqa: E402
+    compare,
+    elastic_constant_error,
+    estimate_rate,
+    force_constant_error,
+    force_error,
+    predicted_rate,
+    verdict,
+)
+from .fit import fit  # noqa: E402
+from .reference import equilibrate  # noqa: E402
+from .relax import relax  # noqa: E402
+from .training import Rattle, Strains, label, training_cells  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ACEBasis",
+    "ASEReference",
+    "Calculator",
+    "Cell",
+    "InputError",
+    "Lattice",
+    "LinearACE",
+    "Rattle",
+    "Snapshot",
+    "Strains",
+    "antisite",
+    "antisite_pair",
+    "ball",
+    "bcc",
+    "compare",
+    "crystal_force_constants",
+    "cscl",
+    "defect_from_atoms",
+    "defect_from_name",
+    "diamond",
+    "divacancy",
+    "dumbbell",
+    "elastic_constant_error",
+    "elastic_constants",
+    "equilibrate",
+    "estimate_rate",
+    "evaluate",
+    "fcc",
+    "fit",
+    "force_constant_error",
+    "force_error",
+    "from_ase",
+    "hcp",
+    "interstitial",
+    "l12",
+    "label",
+    "load_model",
+    "microcrack",
+    "predicted_rate",
+    "primitive_cell",
+    "read_extxyz",
+    "reference",
+    "relax",
+    "rocksalt",
+    "sc",
+    "square",
+    "substitution",
+    "supercell",
+    "to_ase",
+    "training_cells",
+    "triangular",
+    "vacancy",
+    "verdict",
+    "write_extxyz",
+    "zincblende",
+]

@@ -8,6 +8,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Bool, Float, Int
 from .lattice import Lattice
+from .reduction import minimum_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,6 @@ class Cell:
         position = self.site_positions
         free = np.ones(len(position), dtype=bool)
         if not any(self.periodic):  # a ball: clamped sites stay clamped, removed sites were free
-            free = np.ones(len(position), dtype=bool)
             on_site = self.sites >= 0
             free[self.sites[on_site]] = self.free[on_site]
         return replace(
@@ -78,22 +78,8 @@ class Cell:
         return float(np.linalg.norm(free - self.centre, axis=1).max() / self.lattice.nearest_neighbour)
 
     def minimum_image(self, vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-        """The shortest periodic copy of each vector, A (27 images are tried, so skewed boxes are safe)."""
-        fractional = vectors @ np.linalg.inv(self.vectors)
-        periodic = np.array(self.periodic)
-        fractional = fractional - np.where(periodic, np.round(fractional), 0.0)
-        base = fractional @ self.vectors
-        steps = [np.array([-1, 0, 1]) if p else np.array([0]) for p in self.periodic]
-        images = np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, 3) @ self.vectors
-        best = base
-        best_length = np.linalg.norm(base, axis=-1)
-        for image in images:
-            trial = base + image
-            length = np.linalg.norm(trial, axis=-1)
-            shorter = length < best_length - 1e-12
-            best = np.where(shorter[..., None], trial, best)
-            best_length = np.where(shorter, length, best_length)
-        return best
+        """The shortest periodic copy of each vector, A; right for boxes of any skew."""
+        return minimum_image(vectors, self.vectors, self.periodic)
 
     def distance_to_defect(self) -> Float[np.ndarray, " atoms"]:
         """Distance of every atom from the centre, A, by minimum image."""
@@ -126,6 +112,10 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
         if np.any(count < 1):
             raise InputError(f"supercell repeats must be at least 1; got {size!r}")
         count = np.diag(count)
+    if lattice.dimension == 2 and (np.any(count[2, :2]) or np.any(count[:2, 2]) or abs(count[2, 2]) != 1):
+        raise InputError(
+            f"a two-dimensional crystal repeats in its plane only: the third row and column must be (0, 0, 1); got {size!r}"
+        )
     matrix = count @ lattice.conventional
     if round(abs(np.linalg.det(matrix))) == 0:
         raise InputError(f"the supercell matrix {count.tolist()} has no volume; choose independent vectors")

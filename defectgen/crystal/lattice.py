@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from .._input import InputError
 from .._typing import Float, Int
+from .reduction import image_steps, reduced_basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,8 @@ class Lattice:
             raise InputError(
                 f"a lattice wants one symbol per atom of its motif; got {len(self.species)} symbols for {len(self.motif)} atoms"
             )
+        if not np.all(np.isfinite(self.motif)):
+            raise InputError(f"the motif of {self.name} must be finite numbers; got {self.motif.tolist()}")
         if not np.all(np.isfinite(self.vectors)) or abs(np.linalg.det(self.vectors)) < 1e-6:
             raise InputError(f"the primitive vectors of {self.name} must be finite and span space; got {self.vectors.tolist()}")
 
@@ -53,12 +57,12 @@ class Lattice:
     @cached_property
     def nearest_neighbour(self) -> float:
         """Shortest distance between two atoms, A: the length unit of training radii."""
-        span = np.arange(-2, 3)
-        third = span if self.dimension == 3 else np.array([0])
-        t = np.stack(np.meshgrid(span, span, third, indexing="ij"), -1).reshape(-1, 3)
-        d = (t @ self.vectors)[:, None, None] + self.motif[None, None] - self.motif[None, :, None]
-        r = np.linalg.norm(d, axis=-1)
-        return float(r[r > 1e-8].min())
+        basis = reduced_basis(self.vectors[: self.dimension])
+        fractional = self.motif @ np.linalg.pinv(basis)
+        wrapped = self.motif - np.floor(fractional) @ basis
+        images = image_steps(self.dimension, 2) @ basis
+        tree = KDTree((wrapped[None] + images[:, None]).reshape(-1, 3))
+        return float(tree.query(wrapped, k=2)[0][:, 1].min())
 
     def deformed(self, deformation: Float[np.ndarray, "3 3"]) -> "Lattice":
         """The lattice under x -> F x, sublattices carried along affinely."""

@@ -58,12 +58,17 @@ def neighbours(
         raise InputError(
             f"atoms {i[k]} and {j[k]} are {d[k]:.3g} A apart, which is no bond; remove one of them or check the cell vectors"
         )
-    s = s.astype(np.int64)
-    i, j = i.astype(np.int64), j.astype(np.int64)
-    forward = np.lexsort((s[:, 2], s[:, 1], s[:, 0], j, i))
-    i, j, s = i[forward], j[forward], s[forward]
-    backward = np.lexsort((-s[:, 2], -s[:, 1], -s[:, 0], i, j))
-    matched = (i == j[backward]) & (j == i[backward]) & np.all(s == -s[backward], axis=1)
+    i, j, s = i.astype(np.int64), j.astype(np.int64), s.astype(np.int64)
+    reach = int(np.abs(s).max(initial=0))
+    images = (2 * reach + 1) ** np.arange(3)[::-1]
+    forward_key = (i * len(positions) + j) * (2 * reach + 1) ** 3 + (
+        s + reach
+    ) @ images  # one number a bond sorts faster than five
+    forward = np.argsort(forward_key)
+    i, j, s, forward_key = i[forward], j[forward], s[forward], forward_key[forward]
+    backward_key = (j * len(positions) + i) * (2 * reach + 1) ** 3 + (reach - s) @ images
+    backward = np.argsort(backward_key)
+    matched = backward_key[backward] == forward_key
     if not matched.all():  # a bond whose length equals the cutoff to the last bit may be seen from one end only
         return neighbours(positions, vectors, periodic, cutoff * (1 - 1e-12) - 1e-12, slot_bucket)
     reverse_edge = np.empty(len(i), dtype=np.int64)

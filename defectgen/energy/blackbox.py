@@ -86,7 +86,7 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
                 phi.append(block[atom] / len(nearest))
     first, second, translations = np.array(first), np.array(second), np.array(translations)
     separation = translations @ lattice.vectors + lattice.motif[second] - lattice.motif[first]
-    return ForceConstants(first, second, translations, separation, np.array(phi), step)
+    return ForceConstants(first, second, translations, separation, np.array(phi), step, cell.host.matrix)
 
 
 def check_no_ball(cell: Cell) -> None:

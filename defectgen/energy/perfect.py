@@ -11,7 +11,7 @@ from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
 from .bonds import Bonds, bonds, pad
 from .site import SiteEnergy
-from .total import channel_rows, energy_forces_virial, site_energies
+from .total import channel_rows, energy_forces_virial, site_energies, site_hessians
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,8 @@ class ForceConstants:
     phi: Float[np.ndarray, "pairs 3 3 *channels"]
     step: float | None = None
     """Finite-difference displacement, A, if the values were not computed analytically."""
+    supercell: Int[np.ndarray, "3 3"] | None = None
+    """Supercell of the finite differences, in primitive vectors: each value is a sum over its images. None: infinite crystal."""
 
 
 def crystal_bonds(lattice: Lattice, energy: SiteEnergy) -> tuple[Float[np.ndarray, "rows 3"], Bonds]:
@@ -74,7 +76,7 @@ def force_constants(lattice: Lattice, energy: SiteEnergy) -> ForceConstants:
     for site in range(lattice.sublattices):
         one = type(stencil)(stencil.g[site : site + 1], stencil.centre[site : site + 1], stencil.neighbour[site : site + 1])
         live = np.flatnonzero(mask[site])
-        hessian = np.asarray(energy.hessian(one))[0][live][:, :, live]  # k a k' b *c
+        hessian = np.asarray(site_hessians(energy, one))[0][live][:, :, live]  # k a k' b *c
         channels = hessian.shape[4:]
         k = len(live)
         full = np.zeros((k + 1, 3, k + 1, 3, *channels))  # stencil atoms, then the site itself
@@ -88,8 +90,10 @@ def force_constants(lattice: Lattice, energy: SiteEnergy) -> ForceConstants:
         keys.append(np.column_stack([atom[a], atom[b], image[b] - image[a]]))
         blocks.append(np.moveaxis(full, 2, 1).reshape((k + 1) ** 2, 3, 3, *channels))
     pair, place = np.unique(np.concatenate(keys), axis=0, return_inverse=True)
-    phi = np.zeros((len(pair), 3, 3, *blocks[0].shape[3:]))
-    np.add.at(phi, place.ravel(), np.concatenate(blocks))
+    values = np.concatenate(blocks)
+    order = np.argsort(place.ravel(), kind="stable")
+    starts = np.searchsorted(place.ravel()[order], np.arange(len(pair)))
+    phi = np.add.reduceat(values[order], starts, axis=0)
     first, second, translation = pair[:, 0], pair[:, 1], pair[:, 2:]
     separation = translation @ lattice.vectors + lattice.motif[second] - lattice.motif[first]
     return ForceConstants(first, second, translation, separation, phi)
@@ -122,7 +126,7 @@ def elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray,
     for site in range(lattice.sublattices):
         one = type(stencil)(stencil.g[site : site + 1], stencil.centre[site : site + 1], stencil.neighbour[site : site + 1])
         live = np.flatnonzero(mask[site])
-        hessian = np.asarray(energy.hessian(one))[0][live][:, :, live]
+        hessian = np.asarray(site_hessians(energy, one))[0][live][:, :, live]
         g = np.asarray(one.g)[0][live]
         motion = np.zeros((count, len(live), 3))
         for m, e in enumerate(modes):

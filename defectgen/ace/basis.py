@@ -1,0 +1,297 @@
+"""The linear ACE basis: invariant polynomials of the one-particle sums A_{mu n l m} = sum_k R_n(r_k) Y_lm(g_k/r_k) [z_k = mu].
+
+The channels are, for every species of the central atom, one constant (the one-body energy), then the invariant functions
+of its specification. Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._input import InputError
+from .._typing import Array, Float, Int
+from ..crystal.elements import element
+from ..energy.site import SiteEnergy, Stencil
+from .harmonics import real_harmonics
+from .radial import Radial
+from .specification import Tables, tables
+
+
+class OneParticle(eqx.Module):
+    """phi_v(g) for every one-particle function v: products of radial functions and harmonics, pair functions last."""
+
+    radial: Radial
+    degree_l: int = eqx.field(static=True)
+    species: Int[Array, " one"]
+    row_n: Int[Array, " one"]
+    row_lm: Int[Array, " one"]
+
+    def __init__(self, radial: Radial, labels: Int[np.ndarray, "one 4"]):
+        self.radial = radial
+        self.degree_l = int(labels[:, 2].max(initial=0))
+        self.species = jnp.asarray(labels[:, 0])
+        self.row_n = jnp.asarray(labels[:, 1] - 1)
+        l, m = labels[:, 2], labels[:, 3]  # noqa: E741
+        self.row_lm = jnp.asarray(l * l + l + m)
+
+    def __call__(self, g: Float[Array, "3 slots sites"], stencil: Stencil) -> Float[Array, "one slots sites"]:
+        """Value for every neighbour; a pair function is R_n itself (its harmonic Y_00 is a constant that is divided out)."""
+        r = jnp.sqrt(jnp.sum(g * g, axis=0))
+        neighbour = stencil.neighbour.T
+        radial = self.radial(r, jnp.broadcast_to(stencil.centre[None, :], r.shape), neighbour)
+        harmonics = real_harmonics(g / r, self.degree_l) * np.sqrt(4 * np.pi)
+        values = radial[self.row_n] * harmonics[self.row_lm]
+        return jnp.where(neighbour[None] == self.species[:, None, None], values, 0.0)
+
+
+class ACEBasis(SiteEnergy):
+    """Linear ACE basis functions as a site energy with `size` channels.
+
+    `species`: chemical symbols; `cutoff`: A; `order`: highest correlation order, 1 to 4; `degree`: total degree, functions
+    with sum_t (n_t + w_l l_t) <= degree are kept; `pair_degree`: number of pair functions per pair of species (default
+    `degree`); `r0`: distance of best resolution, A (one number, or a matrix over species; default the sum of covalent
+    radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a larger one.
+
+    Raises InputError for an order outside 1..4, a degree below the order, unknown species, or a cutoff that is not positive.
+    """
+
+    species: tuple[str, ...] = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+    order: int = eqx.field(static=True)
+    degree: float = eqx.field(static=True)
+    w_l: float = eqx.field(static=True)
+    pair_degree: int = eqx.field(static=True)
+    envelope: int = eqx.field(static=True)
+    transform: tuple[int, int] = eqx.field(static=True)
+    one_particle: OneParticle
+    monomials: Int[Array, "monomials order"]
+    entries: "Entries"
+    slopes: "Slopes"
+
+    def __init__(
+        self,
+        species,
+        cutoff: float,
+        order: int = 3,
+        degree: float = 10,
+        *,
+        w_l: float = 1.5,
+        pair_degree: int | None = None,
+        r0=None,
+        envelope: int = 4,
+        transform: tuple[int, int] = (2, 4),
+    ):
+        species = (species,) if isinstance(species, str) else tuple(species)
+        if not species or len(set(species)) != len(species):
+            raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
+        if order not in (1, 2, 3, 4):
+            raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
+        if not degree >= order:
+            raise InputError(f"degree {degree} holds no function of order {order} (each factor costs at least 1); use degree >= {order}")
+        if not cutoff > 0:
+            raise InputError(f"the cutoff must be a positive length in A; got {cutoff!r}")
+        if not w_l > 0:
+            raise InputError(f"w_l, the price of one angular momentum in degrees, must be positive; got {w_l!r}")
+        self.species, self.cutoff, self.order, self.degree, self.w_l = species, float(cutoff), order, float(degree), float(w_l)
+        self.pair_degree = int(degree) if pair_degree is None else int(pair_degree)
+        self.envelope, self.transform = int(envelope), (int(transform[0]), int(transform[1]))
+        if r0 is None:
+            radii = np.array([element(s).covalent_radius for s in species])
+            r0 = radii[:, None] + radii[None, :]
+        r0 = np.broadcast_to(np.asarray(r0, dtype=float), (len(species), len(species)))
+        table = self.tables
+        count = int(table.one_particle[:, 1].max(initial=1))
+        self.one_particle = OneParticle(Radial(cutoff, count, r0, self.envelope, self.transform), table.one_particle)
+        self.monomials = jnp.asarray(table.monomials)
+        self.entries = Entries(table)
+        self.slopes = Slopes(table)
+
+    # ---- what it holds
+    @property
+    def tables(self) -> Tables:
+        """The specification on the host."""
+        return tables(len(self.species), self.order, self.degree, self.w_l, self.pair_degree)
+
+    @property
+    def functions_per_species(self) -> int:
+        """Invariant functions of one central species, without the one-body constant."""
+        return len(self.tables.functions)
+
+    @property
+    def size(self) -> int:
+        """Number of basis functions: (1 + functions per species) for every central species."""
+        return len(self.species) * (1 + self.functions_per_species)
+
+    @property
+    def r0(self) -> Float[np.ndarray, "species species"]:
+        """Distances of best resolution, A."""
+        return np.asarray(self.one_particle.radial.r0)
+
+    def smoothness(self, power: float = 4) -> Float[np.ndarray, " size"]:
+        """Prior scale of every function: sum over its factors of n^power + (w_l l)^power; 0 for one-body constants."""
+        each = [sum(n**power + (self.w_l * l) ** power for _, n, l in f.factors) for f in self.tables.functions]  # noqa: E741
+        return np.array([0.0] * len(self.species) + each * len(self.species))
+
+    def columns_of(self, smaller: "ACEBasis") -> Int[np.ndarray, " columns"]:
+        """Where the functions of a smaller basis stand in this one: rows for it are a column selection of rows for this one.
+
+        Raises InputError if the smaller basis is not contained in this one.
+        """
+        same = ("species", "cutoff", "envelope", "transform")
+        if any(getattr(self, k) != getattr(smaller, k) for k in same) or not np.allclose(self.r0, smaller.r0):
+            raise InputError("only a basis with the same species, cutoff, envelope, transform and r0 can be a part of another")
+        place = {f: k for k, f in enumerate(self.tables.functions)}
+        missing = [f for f in smaller.tables.functions if f not in place]
+        if missing:
+            raise InputError(f"{len(missing)} functions of the smaller basis are not in the larger one; raise its degree or order")
+        each = np.array([place[f] for f in smaller.tables.functions])
+        kinds = len(self.species)
+        blocks = [kinds + z * self.functions_per_species + each for z in range(kinds)]
+        return np.concatenate([np.arange(kinds), *blocks])
+
+    def describe(self) -> dict:
+        """Everything needed to build the basis again."""
+        return {
+            "species": list(self.species),
+            "cutoff": self.cutoff,
+            "order": self.order,
+            "degree": self.degree,
+            "w_l": self.w_l,
+            "pair_degree": self.pair_degree,
+            "r0": self.r0.tolist(),
+            "envelope": self.envelope,
+            "transform": list(self.transform),
+        }
+
+    # ---- values and jets
+    def __call__(self, stencil: Stencil) -> Float[Array, "sites size"]:
+        a = self._sums(stencil)
+        return self._by_species(self.entries(products(a, self.monomials)).T, stencil)
+
+    def gradient(self, stencil: Stencil):
+        phi, d_phi = self._phi_and_derivative(stencil)
+        a = jnp.sum(phi, axis=1)
+        values = self.entries(products(a, self.monomials)).T
+        slopes = self.slopes(a)  # one, functions, sites
+        each = jnp.einsum("vcs,vkas->skac", slopes, d_phi)
+        return self._by_species(values, stencil), self._by_species(each, stencil)
+
+    def hessian(self, stencil: Stencil):
+        """V''(k, l) = sum_vw B_vw dphi_v(k) dphi_w(l) + [k = l] sum_v B_v d2phi_v(k): two stages, never a full third tensor."""
+        phi, d_phi = self._phi_and_derivative(stencil)
+        a = jnp.sum(phi, axis=1)
+        one, slots, _, sites = d_phi.shape
+        directions = d_phi.reshape(one, slots * 3, sites)
+
+        # the slopes' derivative along every stencil direction: directions are laid side by side as if they were more sites
+        spread = jnp.repeat(a[:, None, :], slots * 3, axis=1).reshape(one, -1)
+        curved = jax.jvp(self.slopes, (spread,), (directions.reshape(one, -1),))[1]
+        curved = curved.reshape(one, -1, slots * 3, sites)
+        cross = jnp.einsum("vcjs,vis->sijc", curved, directions)
+        hessian = cross.reshape(sites, slots, 3, slots, 3, -1)
+        second = jnp.einsum("vcs,vkabs->skabc", self.slopes(a), self._phi_second_derivative(stencil))
+        k = jnp.arange(slots)
+        hessian = hessian.at[:, k, :, k, :].add(jnp.moveaxis(second, 1, 0))
+        return self._by_species(hessian, stencil)
+
+    def _sums(self, stencil: Stencil) -> Float[Array, "one sites"]:
+        return jnp.sum(self.one_particle(jnp.transpose(stencil.g), stencil), axis=1)
+
+    def _phi_and_derivative(self, stencil: Stencil):
+        """phi (one, slots, sites) and its derivative in the neighbour's position (one, slots, 3, sites)."""
+        g = jnp.transpose(stencil.g)
+
+        def along(direction):
+            tangent = jnp.broadcast_to(direction[:, None, None], g.shape)
+            return jax.jvp(lambda x: self.one_particle(x, stencil), (g,), (tangent,))
+
+        return jax.vmap(along, out_axes=(None, 2))(jnp.eye(3))
+
+    def _phi_second_derivative(self, stencil: Stencil):
+        def derivative(g):
+            return self._phi_and_derivative(Stencil(g, stencil.centre, stencil.neighbour))[1]
+
+        def along(direction):
+            return jax.jvp(derivative, (stencil.g,), (jnp.broadcast_to(direction, stencil.g.shape),))[1]
+
+        return jax.vmap(along, out_axes=3)(jnp.eye(3))
+
+    def _by_species(self, values: Float[Array, "sites *inner functions"], stencil: Stencil):
+        """Functions moved to the channels of the central species; the one-body constants in front (with no derivatives)."""
+        kinds = len(self.species)
+        mine = jax.nn.one_hot(stencil.centre, kinds, dtype=values.dtype)
+        shape = values.shape[:-1]
+        inner = (1,) * (len(shape) - 1)
+        spread = values[..., None, :] * mine.reshape(mine.shape[0], *inner, kinds, 1)
+        constants = mine if not inner else jnp.zeros((*shape, kinds))
+        return jnp.concatenate([constants, spread.reshape(*shape, -1)], axis=-1)
+
+
+def products(a: Float[Array, "one sites"], monomials: Int[Array, "monomials order"]) -> Float[Array, "monomials sites"]:
+    """prod_t A[monomials[:, t]], with index `one` standing for the factor 1."""
+    a = jnp.concatenate([a, jnp.ones_like(a[:1])])
+    result = a[monomials[:, 0]]
+    for t in range(1, monomials.shape[1]):
+        result = result * a[monomials[:, t]]
+    return result
+
+
+class Entries(eqx.Module):
+    """The sparse map from monomials to functions."""
+
+    count: int = eqx.field(static=True)
+    function: Int[Array, " entries"]
+    monomial: Int[Array, " entries"]
+    coefficient: Float[Array, " entries"]
+
+    def __init__(self, table: Tables):
+        order = np.argsort(table.function, kind="stable")
+        self.count = len(table.functions)
+        self.function = jnp.asarray(table.function[order])
+        self.monomial = jnp.asarray(table.monomial[order])
+        self.coefficient = jnp.asarray(table.coefficient[order])
+
+    def __call__(self, monomials: Float[Array, "monomials sites"]) -> Float[Array, "functions sites"]:
+        terms = monomials[self.monomial] * self.coefficient[:, None]
+        return jax.ops.segment_sum(terms, self.function, self.count, indices_are_sorted=True)
+
+    def transposed(self, weights: Float[Array, "species functions"], count: int) -> Float[Array, "species monomials"]:
+        """Coefficients of functions folded into coefficients of monomials."""
+        terms = weights[:, self.function] * self.coefficient
+        return jax.ops.segment_sum(terms.T, self.monomial, count).T
+
+
+class Slopes(eqx.Module):
+    """dB/dA, sparse: every entry of a function, with one factor left out, gives one product of the remaining factors."""
+
+    one: int = eqx.field(static=True)
+    count: int = eqx.field(static=True)
+    target: Int[Array, " terms"]
+    source: Int[Array, " terms"]
+    weight: Float[Array, " terms"]
+    monomials: Int[Array, "distinct order"]
+
+    def __init__(self, table: Tables):
+        self.one, self.count = len(table.one_particle), len(table.functions)
+        order = table.monomials.shape[1]
+        factors = table.monomials[table.monomial]
+        targets, rest, weights = [], [], []
+        for t in range(order):
+            live = factors[:, t] < self.one
+            targets.append(factors[live, t] * self.count + table.function[live])
+            rest.append(np.sort(np.delete(factors[live], t, axis=1), axis=1))
+            weights.append(table.coefficient[live])
+        remaining = np.concatenate(rest).reshape(-1, max(order - 1, 1) if order > 1 else 0)
+        if order == 1:
+            remaining = np.full((len(remaining) or len(table.function), 1), self.one)
+        distinct, source = np.unique(remaining, axis=0, return_inverse=True)
+        target, weight, source = np.concatenate(targets), np.concatenate(weights), source.ravel()
+        place = np.argsort(target, kind="stable")
+        self.target, self.source, self.weight = jnp.asarray(target[place]), jnp.asarray(source[place]), jnp.asarray(weight[place])
+        self.monomials = jnp.asarray(distinct)
+
+    def __call__(self, a: Float[Array, "one sites"]) -> Float[Array, "one functions sites"]:
+        terms = products(a, self.monomials)[self.source] * self.weight[:, None]
+        flat = jax.ops.segment_sum(terms, self.target, self.one * self.count, indices_are_sorted=True)
+        return flat.reshape(self.one, self.count, -1)

@@ -1,0 +1,97 @@
+"""A linear ACE potential: the basis with its coefficients folded into one polynomial of the one-particle sums."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._input import InputError
+from .._typing import Array, Float
+from ..energy.site import SiteEnergy, Stencil
+from .basis import ACEBasis, products
+
+FORMAT = "defectgen linear ACE 1"
+
+
+class LinearACE(SiteEnergy):
+    """V = sum_c theta_c B_c, evaluated as one polynomial sum_p w_p prod A: the cost does not grow with the number of functions.
+
+    `coefficients` has length `basis.size`, eV. `provenance` says what the model was trained on; it is saved with it.
+    Raises InputError if the coefficients are not finite or not as many as the basis has functions.
+    """
+
+    basis: ACEBasis
+    coefficients: Float[Array, " size"]
+    one_body: Float[Array, " species"]
+    weights: Float[Array, "species monomials"]
+    provenance: str = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, basis: ACEBasis, coefficients, provenance: dict | None = None):
+        coefficients = np.asarray(coefficients, dtype=float)
+        if coefficients.shape != (basis.size,):
+            raise InputError(f"the basis has {basis.size} functions; got coefficients of shape {coefficients.shape}")
+        if not np.all(np.isfinite(coefficients)):
+            raise InputError(f"coefficients must be finite; {int(np.sum(~np.isfinite(coefficients)))} of {basis.size} are not")
+        kinds = len(basis.species)
+        self.basis, self.coefficients = basis, jnp.asarray(coefficients)
+        self.one_body = self.coefficients[:kinds]
+        per_species = self.coefficients[kinds:].reshape(kinds, basis.functions_per_species)
+        self.weights = basis.entries.transposed(per_species, len(basis.monomials))
+        self.provenance = json.dumps(provenance or {}, sort_keys=True)
+        self.cutoff, self.species = basis.cutoff, basis.species
+
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
+        a = self.basis._sums(stencil)
+        by_species = self.weights @ products(a, self.basis.monomials)  # species, sites
+        own = jnp.take_along_axis(by_species, stencil.centre[None, :], axis=0)[0]
+        return own + self.one_body[stencil.centre]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model with its basis, the versions that made it and its training provenance (JSON; floats round-trip exactly)."""
+        path = Path(path)
+        content = {
+            "format": FORMAT,
+            "basis": self.basis.describe(),
+            "functions": [
+                {"factors": [list(t) for t in f.factors], "coupling": f.coupling} for f in self.basis.tables.functions
+            ],
+            "coefficients": np.asarray(self.coefficients).tolist(),
+            "provenance": json.loads(self.provenance),
+            "versions": {name: version(name) for name in ("jax", "numpy", "wigners")},
+        }
+        try:
+            path.write_text(json.dumps(content, indent=1))
+        except OSError as error:
+            raise InputError(f"the model cannot be written to {path}: {error.strerror}; choose another folder") from None
+        return path
+
+
+def load_model(path: str | Path) -> LinearACE:
+    """Read a model written by `LinearACE.save`.
+
+    Raises InputError if the file is missing, no such model, or its functions are not those that this version builds.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"the model {path} cannot be read: {error.strerror}; give a file written by model.save") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise InputError(f"{path} is not a model file (not JSON); give a file written by model.save") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not a model of this package (format {FORMAT!r} wanted); give a file written by model.save")
+    try:
+        config = dict(content["basis"])
+        basis = ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
+        saved = [(tuple(tuple(t) for t in f["factors"]), f["coupling"]) for f in content["functions"]]
+        coefficients = np.array(content["coefficients"], dtype=float)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); save the model again") from None
+    if saved != [(f.factors, f.coupling) for f in basis.tables.functions]:
+        raise InputError(f"{path} was written with other basis functions than this version builds; fit the model again")
+    return LinearACE(basis, coefficients, content.get("provenance"))

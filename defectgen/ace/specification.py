@@ -1,0 +1,132 @@
+"""Which functions a basis holds: total-degree truncation over species, radial index n, angular momentum l and correlation order."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .._typing import Float, Int
+from .coupling import couplings
+
+OneParticle = tuple[int, int, int]
+"""(species of the neighbour, n, l), n counted from 1."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One invariant of the basis: the radial-angular labels of its factors and the number of its coupling."""
+
+    factors: tuple[OneParticle, ...]
+    coupling: int
+
+    @property
+    def order(self) -> int:
+        """Correlation order: the number of neighbours that the function sees at once."""
+        return len(self.factors)
+
+    def degree(self, w_l: float) -> float:
+        """Total degree sum_t (n_t + w_l l_t)."""
+        return sum(n + w_l * l for _, n, l in self.factors)  # noqa: E741
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A specification as index tables: function c = sum_e coefficient[e] prod_t A[monomial[e, t]] over entries e of c."""
+
+    functions: tuple[Function, ...]
+    one_particle: Int[np.ndarray, "a 4"]
+    """Rows (species, n, l, m); pair functions have l = m = 0 and come last, marked in `pair`."""
+    pair: Int[np.ndarray, " pairs"]
+    """Rows of `one_particle` that are pair functions."""
+    monomials: Int[np.ndarray, "monomials order"]
+    """One-particle rows of each distinct monomial, padded with len(one_particle) (a factor 1)."""
+    function: Int[np.ndarray, " entries"]
+    monomial: Int[np.ndarray, " entries"]
+    coefficient: Float[np.ndarray, " entries"]
+
+
+@lru_cache(maxsize=16)
+def tables(species: int, order: int, degree: float, w_l: float, pair_degree: int) -> Tables:
+    """All functions with sum_t (n_t + w_l l_t) <= degree up to `order`, sorted so that a smaller degree is a subset.
+
+    Order 1 is the pair basis, n = 1..pair_degree for each species of neighbour (an l = 0 one-particle function is a pair
+    potential, so nothing is there twice).
+    """
+    singles: list[OneParticle] = [
+        (mu, n, l)
+        for mu in range(species)
+        for l in range(int((degree - 1) // w_l) + 1)  # noqa: E741
+        for n in range(1, int(np.floor(degree - w_l * l)) + 1)
+    ]
+    cost = {s: s[1] + w_l * s[2] for s in singles}
+    functions: list[Function] = [Function(((mu, n, 0),), 0) for n in range(1, pair_degree + 1) for mu in range(species)]
+    many: list[Function] = []
+    for nu in range(2, order + 1):
+        cheap = [s for s in singles if cost[s] <= degree - (nu - 1) + 1e-9]
+        for factors in _within(sorted(cheap), cost, nu, degree):
+            if sum(l for _, _, l in factors) % 2:  # noqa: E741
+                continue
+            ls, labels = tuple(f[2] for f in factors), _labels(factors)
+            many += [Function(factors, k) for k in range(len(couplings(ls, labels)))]
+    many.sort(key=lambda f: (f.order, f.degree(w_l), f.factors, f.coupling))
+    functions += many
+
+    used = sorted({(*f, m) for function in many for f in function.factors for m in range(-f[2], f[2] + 1)})
+    rows = {label: k for k, label in enumerate(used)}
+    pair_rows = {}
+    for function in functions[: species * pair_degree]:
+        mu, n, _ = function.factors[0]
+        pair_rows[mu, n] = len(used) + len(pair_rows)
+    one = len(used) + len(pair_rows)
+    monomial_index: dict[tuple[int, ...], int] = {}
+    entries = []
+    for c, function in enumerate(functions):
+        if function.order == 1:
+            mu, n, _ = function.factors[0]
+            terms = {(pair_rows[mu, n],): 1.0}
+        else:
+            ls, labels = tuple(f[2] for f in function.factors), _labels(function.factors)
+            ordered = [f for _, f in sorted(zip(zip(labels, ls, strict=True), function.factors, strict=True))]
+            terms = {
+                tuple(rows[(*f, m)] for f, m in zip(ordered, ms, strict=True)): value
+                for ms, value in couplings(ls, labels)[function.coupling].items()
+            }
+        for key, value in terms.items():
+            key = tuple(sorted(key))
+            entries.append((c, monomial_index.setdefault(key, len(monomial_index)), value))
+    width = max(order, 1)
+    monomials = np.full((len(monomial_index), width), one, dtype=np.int64)
+    for key, k in monomial_index.items():
+        monomials[k, : len(key)] = key
+    pair_labels = [(mu, n, 0, 0) for (mu, n) in pair_rows]
+    return Tables(
+        functions=tuple(functions),
+        one_particle=np.array(used + pair_labels, dtype=np.int64).reshape(one, 4),
+        pair=np.arange(len(used), one),
+        monomials=monomials,
+        function=np.array([e[0] for e in entries]),
+        monomial=np.array([e[1] for e in entries]),
+        coefficient=np.array([e[2] for e in entries]),
+    )
+
+
+def _labels(factors: tuple[OneParticle, ...]) -> tuple[int, ...]:
+    """Small integers that are equal where species and n are equal: couplings depend on nothing else, so they can be cached."""
+    seen = sorted({f[:2] for f in factors})
+    return tuple(seen.index(f[:2]) for f in factors)
+
+
+def _within(singles: list[OneParticle], cost: dict[OneParticle, float], nu: int, degree: float):
+    """Multisets of nu one-particle functions with total cost at most `degree` (depth first, pruned)."""
+    least = min(cost.values(), default=0.0)
+
+    def grow(chosen: tuple, start: int, left: float, missing: int):
+        if missing == 0:
+            yield chosen
+            return
+        for k in range(start, len(singles)):
+            if cost[singles[k]] + (missing - 1) * least <= left + 1e-9:
+                yield from grow((*chosen, singles[k]), k, left - cost[singles[k]], missing - 1)
+
+    yield from grow((), 0, degree, nu)
+

@@ -1,0 +1,88 @@
+"""An ASE calculator for any site energy: use a reference or a fitted model in ASE's optimisers, dynamics and tools."""
+
+from typing import final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator as Base
+from ase.calculators.calculator import PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from .._input import InputError
+from .._typing import Float
+from ..energy.bonds import Bonds, bonds, pad
+from ..energy.functional import SKIN
+from ..energy.site import SiteEnergy, Stencil
+from ..energy.total import energy_forces_virial
+from .hessian import sparse_hessian
+from .structures import boundaries, complete_cell
+
+
+@final
+class Calculator(Base):
+    """Energy (eV), forces (eV/A), stress (eV/A^3, Voigt xx yy zz yz xz xy, tensile positive) and Hessian (eV/A^2) of ASE atoms.
+
+    Molecules, slabs and wires may leave cell vectors out along open directions. The Hessian is asked as
+    `calculator.get_property("hessian", atoms)` and is a scipy block-sparse matrix of shape (3N, 3N), as matscipy's is.
+    Raises InputError for anything but a scalar site energy, and for atoms it does not know.
+    """
+
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "hessian"]  # noqa: RUF012 (ASE's protocol)
+
+    def __init__(self, potential):
+        if not isinstance(potential, SiteEnergy):
+            raise InputError(
+                f"Calculator wants a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"
+            )
+        nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * potential.cutoff), jnp.zeros(1, int), jnp.zeros((1, 1), int))
+        if jax.eval_shape(potential, nowhere).ndim != 1:
+            raise InputError("Calculator wants one energy per site, and a basis has many: give it LinearACE(basis, coefficients)")
+        super().__init__()
+        self.potential = potential
+        self._bonds: Bonds | None = None
+        self._built_for: Atoms | None = None
+
+    def calculate(self, atoms: Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
+        """All first-order properties in one evaluation; the Hessian only when asked.
+
+        Raises PropertyNotImplementedError (ASE's own) if stress is asked of a cell that is open in some direction.
+        """
+        super().calculate(atoms, properties, system_changes)
+        atoms = self.atoms if atoms is None else atoms
+        if atoms is None:
+            raise InputError("there are no atoms to evaluate; pass some, or attach the calculator to them")
+        if "stress" in properties and not all(atoms.pbc):
+            raise PropertyNotImplementedError(f"stress wants a cell periodic in all directions; this one has pbc {atoms.pbc}")
+        x, box = atoms.positions, complete_cell(atoms)
+        if system_changes:
+            self.results = {}
+        if "energy" not in self.results:
+            near = self._neighbours(atoms, box)
+            padded = jnp.asarray(pad(x, near.index.shape[0]))
+            values, forces, virial = energy_forces_virial(self.potential, padded, jnp.asarray(box), near)
+            energies = np.array(values)[: len(x)]
+            energy = float(energies.sum())
+            self.results.update(energy=energy, free_energy=energy, energies=energies, forces=np.array(forces)[: len(x)])
+            if all(atoms.pbc):
+                self.results["stress"] = full_3x3_to_voigt_6_stress(-np.asarray(virial) / atoms.get_volume())
+        if "hessian" in properties:  # with its own list: a skin would make every site's Hessian larger
+            near = bonds(x, box, boundaries(atoms), tuple(atoms.symbols), self.potential)
+            self.results["hessian"] = sparse_hessian(self.potential, pad(x, near.index.shape[0]), box, near, len(x))
+
+    def _neighbours(self, atoms: Atoms, box: Float[np.ndarray, "3 3"]) -> Bonds:
+        """The neighbour list with a skin; a new one if an atom moved by half the skin, or anything but positions changed."""
+        old, near = self._built_for, self._bonds
+        if (
+            old is None
+            or near is None
+            or len(old) != len(atoms)
+            or np.any(old.numbers != atoms.numbers)
+            or np.any(old.pbc != atoms.pbc)
+            or np.any(old.cell != atoms.cell)
+            or not np.linalg.norm(atoms.positions - old.positions, axis=1).max() < SKIN / 2
+        ):
+            near = bonds(atoms.positions, box, boundaries(atoms), tuple(atoms.symbols), self.potential, SKIN)
+            self._bonds, self._built_for = near, atoms.copy()
+        return near

@@ -1,0 +1,120 @@
+"""Any ASE calculator as a reference: energies, forces and stress of another code become energies, forces and virials here."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from ase import Atoms
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from .._input import InputError
+from .._typing import Float
+from ..energy.blackbox import BlackBox, Evaluation
+
+VACUUM = 10.0
+"""A of empty space left on either side of the atoms along an open direction, for codes that are periodic in all directions."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ASEReference(BlackBox):
+    """A black-box reference around an ASE calculator.
+
+    Every evaluation starts from a reset calculator, so that a label does not depend on what was asked before. The energy
+    is the one whose derivative the forces are (ASE's `free_energy`) where the calculator tells the two apart.
+
+    The default step, 0.01 A, is where truncation (h^2/6 times the fourth derivative) meets the noise of forces
+    that are good to about 1e-5 eV/A, as those of a converged electronic-structure code; for a code whose forces are
+    exact to rounding 1e-4 A is better.
+    Raises InputError for something that is no calculator, or a step that is not positive.
+    """
+
+    calculator: Any
+    """An instance of an ASE calculator."""
+    step: float = 0.01
+    """Displacement of the central differences behind force constants and Hessians, A; recorded with every such label."""
+    name: str | None = None
+    """What messages call the reference; the calculator's class by default."""
+
+    species = None
+    """Unknown: a calculator does not say which elements it can treat before it is asked."""
+
+    def __post_init__(self):
+        if isinstance(self.calculator, type) or not callable(getattr(self.calculator, "get_property", None)):
+            shown = self.calculator.__name__ if isinstance(self.calculator, type) else type(self.calculator).__name__
+            raise InputError(f"an ASE reference wants an instance of an ASE calculator, such as EMT(); got {shown}")
+        if not (np.isfinite(self.step) and self.step > 0.0):
+            raise InputError(f"the finite-difference step must be a positive length in A, such as 0.01; got {self.step!r}")
+        if self.name is None:
+            object.__setattr__(self, "name", type(self.calculator).__name__)
+
+    def evaluate(
+        self,
+        symbols: tuple[str, ...],
+        positions: Float[np.ndarray, "atoms 3"],
+        vectors: Float[np.ndarray, "3 3"],
+        periodic: tuple[bool, bool, bool],
+        stress: bool,
+    ) -> Evaluation:
+        """Energy (eV), forces (eV/A) and, if `stress`, virial = -stress * volume (eV) of one configuration.
+
+        Along open directions the atoms are put into a box with vacuum; stress times the volume of that box is the virial
+        whatever the vacuum.
+        Raises InputError if the calculator fails, has no stress though it is asked, or returns something that is no number.
+        """
+        atoms = _boxed(symbols, positions, vectors, periodic)
+        if callable(getattr(self.calculator, "reset", None)):
+            self.calculator.reset()
+        virial = None
+        if stress:
+            if "stress" not in self._properties():
+                raise InputError(
+                    f"{self.name} computes no stress, so it cannot label virials; leave V out or use another calculator"
+                )
+            tensor = np.asarray(self._ask("stress", atoms), dtype=float)
+            tensor = tensor if tensor.shape == (3, 3) else voigt_6_to_full_3x3_stress(tensor)
+            virial = -tensor * atoms.get_volume()
+        forces = np.array(self._ask("forces", atoms), dtype=float)
+        energy = float(self._ask("free_energy" if "free_energy" in self._properties() else "energy", atoms))
+        if forces.shape != positions.shape:
+            raise InputError(
+                f"{self.name} returned forces of shape {forces.shape} for {len(symbols)} atoms; it must return one row per atom"
+            )
+        for label, value in (("energy", energy), ("forces", forces), ("stress", virial)):
+            if value is not None and not np.all(np.isfinite(value)):
+                raise InputError(
+                    f"{self.name} gave {label} that cannot be used (NaN or infinite) for {atoms.symbols}; check its settings"
+                )
+        return Evaluation(energy, forces, virial)
+
+    def _properties(self) -> tuple[str, ...]:
+        return tuple(getattr(self.calculator, "implemented_properties", ()))
+
+    def _ask(self, quantity: str, atoms: Atoms):
+        """One property, any failure of the other code turned into one sentence that names it."""
+        try:
+            value = self.calculator.get_property(quantity, atoms)
+        except Exception as error:  # other codes raise anything; the original stays chained for those who need it
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(
+                f"{self.name} could not compute the {quantity.replace('_', ' ')} of {atoms.get_chemical_formula()} ({reason}); "
+                "use a calculator made for these elements and boundary conditions"
+            ) from error
+        if value is None:
+            raise InputError(
+                f"{self.name} returned no {quantity} for {atoms.get_chemical_formula()}; use a calculator that computes it"
+            )
+        return value
+
+
+def _boxed(symbols, positions, vectors, periodic) -> Atoms:
+    """ASE atoms whose box holds all atoms and vacuum along the open directions, perpendicular to the periodic ones."""
+    box, x = np.array(vectors, dtype=float), np.array(positions, dtype=float)
+    for axis in range(3):
+        if not periodic[axis]:
+            normal = np.cross(box[(axis + 1) % 3], box[(axis + 2) % 3])
+            normal /= np.linalg.norm(normal)
+            height = x @ normal
+            box[axis] = normal * (np.ptp(height) + 2 * VACUUM)
+            x = x + normal * (VACUUM - height.min())
+    return Atoms(list(symbols), positions=x, cell=box, pbc=periodic)

@@ -1,0 +1,153 @@
+"""Structures in and out: ASE atoms and files as lattices, cells and defects, and cells as ASE atoms."""
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell, Sites
+from ..crystal.defects import Defect
+from ..crystal.lattice import Lattice
+from ..crystal.match import match_defect
+from ..crystal.symmetry import lattice_from_primitive
+
+MARGIN = 1.0
+"""A added to the extent of the atoms where a frame leaves its box open."""
+
+SAME_BOX = 1e-3
+"""A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
+
+
+def from_ase(atoms: Atoms | str | Path) -> Lattice:
+    """The crystal of ASE atoms, or of a structure file that ASE reads: its primitive cell, neither rotated nor shifted.
+
+    Atoms periodic in all directions make a three-dimensional crystal, pbc (True, True, False) a two-dimensional one in the
+    plane z = 0.
+    Raises InputError for an unreadable file, other boundary conditions, zero cell vectors, or positions that are not finite.
+    """
+    atoms = _read(atoms)
+    pbc = boundaries(atoms)
+    if pbc not in ((True, True, True), (True, True, False)):
+        raise InputError(
+            f"a crystal has pbc [True, True, True], or [True, True, False] if it is flat; got {list(pbc)}: set atoms.pbc"
+        )
+    flat = not pbc[2]
+    x = atoms.positions - (atoms.positions[0] * [0.0, 0.0, 1.0] if flat and len(atoms) else 0.0)
+    return lattice_from_primitive(complete_cell(atoms), x, tuple(atoms.symbols), reduce=True, dimension=2 if flat else 3)
+
+
+def to_ase(
+    cell: Cell,
+    positions: Float[np.ndarray, "atoms 3"] | None = None,
+    vectors: Float[np.ndarray, "3 3"] | None = None,
+    calculator=None,
+) -> Atoms:
+    """The cell as ASE atoms in the same order, by default unrelaxed and in its own box; clamped atoms are under FixAtoms."""
+    return Atoms(
+        list(cell.symbols),
+        positions=cell.positions if positions is None else positions,
+        cell=cell.vectors if vectors is None else vectors,
+        pbc=cell.periodic,
+        constraint=None if cell.free.all() else FixAtoms(mask=~cell.free),
+        calculator=calculator,
+    )
+
+
+def cell_from_ase(atoms: Atoms | str | Path) -> Cell:
+    """A foreign frame as a cell: every atom is a sublattice of a crystal that has the frame as its primitive cell.
+
+    Order, positions and boundary conditions are kept, and so is the box, but for missing vectors of open directions. Atoms
+    in the plane z = 0, open along z, are a two-dimensional crystal: its third vector becomes (0, 0, 1). Atoms under FixAtoms
+    are clamped.
+    Raises InputError for an unreadable file, no atoms, or a zero vector along a periodic direction.
+    """
+    atoms = _read(atoms)
+    count = len(atoms)
+    vectors, periodic = complete_cell(atoms), boundaries(atoms)
+    x, species = atoms.positions.copy(), tuple(atoms.symbols)
+    free = np.ones(count, dtype=bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            free[constraint.index] = False
+    planar = periodic == (True, True, False) and not x[:, 2].any() and not vectors[:2, 2].any() and not vectors[2, :2].any()
+    if planar:
+        vectors[2] = [0.0, 0.0, 1.0]
+    lattice = Lattice(atoms.get_chemical_formula(), vectors, x, species, np.eye(3, dtype=int), 2 if planar else 3)
+    return Cell(
+        lattice=lattice,
+        vectors=vectors,
+        periodic=periodic,
+        positions=x,
+        symbols=species,
+        sites=np.arange(count),
+        free=free,
+        host=Sites(np.zeros((count, 3), dtype=int), np.arange(count), np.eye(3, dtype=int) if any(periodic) else None),
+        centre=x.mean(axis=0),
+    )
+
+
+def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path) -> Defect:
+    """The defect that turns a perfect supercell into a defective one in the same box.
+
+    Atoms may be in any order, wrapped or relaxed. Applied to a cell of the same crystal the defect makes the same vacancies,
+    substitutions and interstitials; see `crystal.match`.
+    Raises InputError for unreadable files, different boxes or boundary conditions, a perfect structure that is no crystal,
+    or two structures that do not differ.
+    """
+    perfect, defective = _read(perfect), _read(defective)
+    box, other = complete_cell(perfect), complete_cell(defective)
+    closed = np.array(boundaries(perfect))
+    if np.any(closed != defective.pbc) or np.abs((box - other)[closed]).max(initial=0.0) > SAME_BOX:
+        raise InputError(
+            f"the perfect and the defective structure must share one box; got {np.round(box, 4).tolist()}, pbc {closed.tolist()} "
+            f"and {np.round(other, 4).tolist()}, pbc {defective.pbc.tolist()}: relax the defect at fixed cell"
+        )
+    return match_defect(
+        perfect.positions, tuple(perfect.symbols), defective.positions, tuple(defective.symbols), box, boundaries(perfect)
+    )
+
+
+def boundaries(atoms: Atoms) -> tuple[bool, bool, bool]:
+    """The periodic directions of ASE atoms."""
+    first, second, third = atoms.pbc.tolist()
+    return first, second, third
+
+
+def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
+    """Cell vectors as rows, A; one that is missing along an open direction is set across the others and spans the atoms.
+
+    Raises InputError if there are no atoms, or a vector is missing along a periodic direction.
+    """
+    if len(atoms) == 0:
+        raise InputError("there are no atoms in this structure; give at least one")
+    missing = ~np.asarray(atoms.cell).any(axis=1)
+    if np.any(missing & atoms.pbc):
+        raise InputError(
+            f"atoms are periodic along cell vector {np.argmax(missing & atoms.pbc)}, which is zero; set it or open this direction"
+        )
+    vectors = np.array(atoms.cell.complete())
+    for axis in np.flatnonzero(missing):
+        vectors[axis] *= np.ptp(atoms.positions @ vectors[axis]) + MARGIN
+    return vectors
+
+
+def _read(source: Atoms | str | Path) -> Atoms:
+    """ASE atoms as they are, or those of a file."""
+    if isinstance(source, Atoms):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"a structure is an ase.Atoms or the path of a file; got {type(source).__name__}")
+    if not Path(source).is_file():
+        raise InputError(f"there is no file {source}; give the path of a structure file")
+    try:
+        (atoms,) = ase.io.iread(source, index=-1)
+        return atoms
+    except Exception as error:  # readers of foreign formats raise many types; the original stays chained
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{source} is no structure file that ASE can read ({reason}); convert it to extxyz, CIF or POSCAR"
+        ) from error

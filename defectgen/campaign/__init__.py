@@ -1,0 +1,10 @@
+"""Campaign: run a plan of pure tasks, keep every record, resume after anything; knows no physics."""
+
+from defectgen.campaign.events import Event
+from defectgen.campaign.files import StorageError
+from defectgen.campaign.record import Record
+from defectgen.campaign.run import Interrupted, run
+from defectgen.campaign.store import Store
+from defectgen.campaign.task import Task, in_order
+
+__all__ = ["Event", "Interrupted", "Record", "StorageError", "Store", "Task", "in_order", "run"]

@@ -1,0 +1,173 @@
+"""Run a plan: skip what is on disk, compute the rest in order of need, keep every result the moment it exists."""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+
+from defectgen._input import InputError
+from defectgen.campaign.board import Board
+from defectgen.campaign.events import Event, Kind
+from defectgen.campaign.execute import execute, sentence
+from defectgen.campaign.executors import Crew, crew
+from defectgen.campaign.record import Record
+from defectgen.campaign.stop import stoppable
+from defectgen.campaign.store import Damaged, Store
+from defectgen.campaign.task import Task
+
+_DIED = (
+    "the worker process died twice while computing it (killed, out of memory, or a script without "
+    "an 'if __name__ == \"__main__\":' guard); try fewer workers"
+)
+
+
+class Interrupted(Exception):
+    """The run was stopped from outside; ``signal`` says how. Every finished record is on disk."""
+
+    def __init__(self, signal_number: int, done: int, total: int) -> None:
+        super().__init__(f"stopped with {done} of {total} tasks done; give the same command again to go on from there")
+        self.signal = signal_number
+
+
+def run(
+    tasks: Sequence[Task],
+    store: Store,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: Callable[[Event], None] | None = None,
+) -> dict[str, Record]:
+    """The record of every task and of every task it needs, by key.
+
+    Finished records are read back, failed ones are tried again, damaged ones are computed again. A task that fails is
+    recorded with its reason and the others go on; what needs it is skipped with that reason. A task whose worker dies is
+    tried once more, alone.
+
+    Args:
+        tasks: the plan, in any order.
+        store: where records and events are kept; the caller holds its lock.
+        workers: local processes; 0 or 1 computes in this process.
+        scheduler: address of a dask scheduler, used instead of local processes.
+        progress: called with every event after it is written.
+
+    Raises:
+        InputError: ``workers`` is negative, or the scheduler cannot be reached.
+        StorageError: a record could not be written (full disk); those before it are safe.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    if workers < 0:
+        raise InputError(f"workers must be 0 or more, but {workers} came; use 1 to compute in this process")
+    return _Run(Board(tasks), store, progress or (lambda event: None)).go(workers, scheduler)
+
+
+class _Run:
+    def __init__(self, board: Board, store: Store, progress: Callable[[Event], None]) -> None:
+        self.board, self.store, self.progress = board, store, progress
+        self.start = time.perf_counter()
+        self.hands = 1
+        self.futures: dict[Future[Record], Task] = {}
+        self.suspects: dict[str, Task] = {}  # ran when a worker died: each is tried once more, alone
+
+    def go(self, workers: int, scheduler: str | None) -> dict[str, Record]:
+        self.tell("begin", detail={"workers": workers, "scheduler": scheduler})
+        with stoppable() as received:
+            try:
+                self.recall()
+                while len(self.board.records) < len(self.board.tasks):
+                    with crew(workers, scheduler) as hired:
+                        self.work(hired)
+            except KeyboardInterrupt:
+                self.tell("interrupted", seconds=time.perf_counter() - self.start)
+                number = received[0] if received else signal.SIGINT
+                raise Interrupted(number, len(self.board.records), len(self.board.tasks)) from None
+        self.tell("end", seconds=time.perf_counter() - self.start)
+        return self.board.records
+
+    def recall(self) -> None:
+        """Enter what earlier runs finished."""
+        for task in self.board.tasks:
+            try:
+                record = self.store.load(task)
+            except Damaged as error:
+                self.tell("damaged", task, detail=str(error))
+                continue
+            if record is not None and record.ok:
+                self.board.settle(task, record, fresh=False)
+                self.tell("found", task, record.seconds)
+
+    def work(self, hired: Crew) -> None:
+        """Until all is settled, or a worker dies (then the caller hires a new crew)."""
+        self.hands = hired.size
+        while len(self.board.records) < len(self.board.tasks):
+            self.skip()
+            if not self.fill(hired.executor, hired.size):
+                return self.bury()
+            if not self.futures:
+                continue
+            for future in wait(self.futures, return_when=FIRST_COMPLETED).done:
+                record = _result(future)
+                if record is None:
+                    return self.bury()
+                self.finish(self.futures.pop(future), record)
+
+    def fill(self, executor: Executor, size: int) -> bool:
+        """Hand out ready tasks while hands are free; False when the crew is broken. Suspects go first and alone."""
+        for task in list(self.suspects.values()) or self.board.ready():
+            if len(self.futures) >= (1 if self.suspects else size):
+                break
+            self.tell("start", task)
+            needed = tuple(self.board.records[other.key] for other in task.after)
+            self.board.running.add(task.key)
+            try:
+                future = executor.submit(execute, task.function, task.spec, needed)
+            except BrokenExecutor:
+                self.board.running.discard(task.key)
+                return False
+            self.futures[future] = task
+        return True
+
+    def finish(self, task: Task, record: Record) -> None:
+        """Keep a record, then say so."""
+        self.suspects.pop(task.key, None)
+        self.store.save(task, record)
+        self.board.settle(task, record)
+        self.tell("done" if record.ok else "failed", task, record.seconds, record.failed)
+
+    def skip(self) -> None:
+        """Settle what can never start because something it needs failed."""
+        while blocked := self.board.blocked():
+            for task, lost in blocked:
+                reason = f"not run, because {lost.label!r} failed: {self.board.records[lost.key].failed}"
+                self.board.settle(task, Record(failed=reason), fresh=False)
+                self.tell("skipped", task, detail=reason)
+
+    def bury(self) -> None:
+        """A worker died and took the pool with it; who was running is a suspect, who was one already has failed."""
+        running, self.futures = self.futures, {}
+        for future, task in running.items():
+            record = _result(future) if future.done() else None
+            if record is not None:
+                self.finish(task, record)
+            elif task.key in self.suspects:
+                self.finish(task, Record(failed=_DIED))
+            else:
+                self.suspects[task.key] = task
+                self.board.running.discard(task.key)
+                self.tell("retry", task, detail="a worker process died; trying once more")
+
+    def tell(self, kind: Kind, task: Task | None = None, seconds: float = 0.0, detail: object = None) -> None:
+        """Log an event, then show it."""
+        done, total = len(self.board.records), len(self.board.tasks)
+        left = None if kind in ("begin", "interrupted") else self.board.left(self.hands)
+        event = Event(kind, task.label if task else "", seconds, done, total, left, detail)
+        self.store.log(event)
+        self.progress(event)
+
+
+def _result(future: Future[Record]) -> Record | None:
+    """The record of a future that is done; None if its worker died."""
+    if future.cancelled():
+        return Record(failed="the scheduler dropped it; give the same command again to compute it")
+    error = future.exception()
+    if isinstance(error, BrokenExecutor):
+        return None
+    return future.result() if error is None else Record(failed=sentence(error))

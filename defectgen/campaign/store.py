@@ -1,0 +1,157 @@
+"""The directory of a run: its specification, one record a task, its log and its tables."""
+
+import csv
+import hashlib
+import io
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from defectgen._input import InputError
+from defectgen.campaign.events import Event, append
+from defectgen.campaign.files import write_whole
+from defectgen.campaign.lock import locked
+from defectgen.campaign.record import Record
+from defectgen.campaign.task import Task, canonical
+
+FORMAT = 1
+_OURS = ("records", "results.csv", "rates.csv", "report.html")
+
+
+class Damaged(Exception):
+    """A record on disk is not what was written; it will be computed again."""
+
+
+class Store:
+    """Records of tasks in ``directory/records``: ``<key>.h5`` (arrays), then ``<key>.json`` (values), which is the commit.
+
+    Content decides: a record belongs to whoever has its key, so a changed study finds again all that it did not change.
+
+    Raises:
+        InputError: the path exists and is no directory.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        if self.directory.exists() and not self.directory.is_dir():
+            raise InputError(f"{self.directory} is a file; the output of a run is a directory: use another --out")
+        self.records = self.directory / "records"
+        self.events = self.directory / "events.jsonl"
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the directory for one writer (see ``lock.locked``)."""
+        return locked(self.records / ".lock")
+
+    def claim(self, name: str, specification: str) -> None:
+        """Write ``spec.toml`` for the study ``name``; its earlier versions may be there, another study's may not.
+
+        Raises:
+            InputError: the directory holds another study, or results without a specification.
+        """
+        path = self.directory / "spec.toml"
+        if path.exists():
+            found = _study_name(path)
+            if found != name:
+                raise InputError(
+                    f"{self.directory} holds the study {found!r}, not {name!r}; use another --out, or remove it first"
+                )
+        elif taken := [entry for entry in _OURS[1:] if (self.directory / entry).exists()]:
+            raise InputError(
+                f"{self.directory} has a {taken[0]} but no spec.toml: it is no run of this program; use another --out"
+            )
+        write_whole(path, specification.encode())
+
+    def save(self, task: Task, record: Record) -> None:
+        """Write the record of ``task``.
+
+        Raises:
+            StorageError: the disk is full, or the directory cannot be written.
+        """
+        arrays = _pack(record.arrays) if record.arrays else None
+        content = {
+            "format": FORMAT,
+            "key": task.key,
+            "function": task.function,
+            "label": task.label,
+            "spec": task.spec,
+            "values": record.values,
+            "failed": record.failed,
+            "seconds": record.seconds,
+            "arrays": None if arrays is None else hashlib.sha256(arrays).hexdigest(),
+        }
+        content["checksum"] = _checksum(content)
+        if arrays is not None:
+            write_whole(self.records / f"{task.key}.h5", arrays)
+        write_whole(self.records / f"{task.key}.json", json.dumps(content, indent=1).encode())
+
+    def load(self, task: Task) -> Record | None:
+        """The record of ``task``, or None if it was never finished.
+
+        Raises:
+            Damaged: the files are there but are not what was written.
+        """
+        path = self.records / f"{task.key}.json"
+        try:
+            content = json.loads(path.read_bytes())
+            if content.pop("checksum") != _checksum(content) or content["format"] != FORMAT:
+                raise ValueError("its checksum is wrong")
+            arrays = {} if content["arrays"] is None else _unpack(path.with_suffix(".h5"), content["arrays"])
+            return Record(content["values"], arrays, content["failed"], content["seconds"])
+        except FileNotFoundError:
+            if path.exists():
+                raise Damaged(f"the arrays of {task.label!r} are missing; computing them again") from None
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            raise Damaged(f"the record of {task.label!r} cannot be read ({error}); computing it again") from None
+
+    def log(self, event: Event) -> None:
+        """Add a line to ``events.jsonl``."""
+        append(self.events, event)
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Path:
+        """Write ``rows`` as CSV with ``columns`` first and whatever else the rows hold after them; floats by repr, None empty."""
+        extra = dict.fromkeys(key for row in rows for key in row if key not in columns)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [*columns, *extra], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+        path = self.directory / name
+        write_whole(path, text.getvalue().encode())
+        return path
+
+
+def _cell(value: Any) -> Any:
+    return " ".join(str(_cell(item)) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _study_name(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8"))["name"])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError):
+        raise InputError(f"{path} is no specification of a study; use another --out, or remove it first") from None
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical(content, "a record").encode()).hexdigest()
+
+
+def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, track_times=False)
+    return buffer.getvalue()
+
+
+def _unpack(path: Path, digest: str) -> dict[str, np.ndarray]:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError("the checksum of its arrays is wrong")
+    with h5py.File(io.BytesIO(content), "r") as file:
+        return {name: file[name][()] for name in file}

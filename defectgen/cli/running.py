@@ -1,0 +1,125 @@
+"""``defectgen run``: load, plan, compute, tabulate, report."""
+
+import os
+import shlex
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from defectgen import campaign, report, study
+from defectgen._input import InputError
+from defectgen.campaign import Event, Record, Store, Task
+from defectgen.cli.live import Live, brief
+from defectgen.cli.speak import console, say
+from defectgen.cli.versions import versions
+from defectgen.report.columns import FAILURES, RATES, RESULTS
+
+
+def run_study(name: str, out: Path | None, workers: int | None, scheduler: str | None, dry_run: bool) -> int:
+    """Exit status of the run: 0 done, 1 finished with failed tasks, 128 + signal when it was stopped.
+
+    Raises:
+        InputError: the study, the directory or an option cannot be used.
+    """
+    start = time.perf_counter()
+    if workers is not None and scheduler is not None:
+        raise InputError("give --workers or --scheduler, not both")
+    if workers is not None and workers < 0:
+        raise InputError(f"--workers must be 0 or more, but {workers} came; use 1 to compute in one process")
+    spec = study.load(name)
+    tasks = campaign.in_order(study.plan(spec))
+    directory = out if out is not None else Path("runs") / spec.name
+    if dry_run:
+        _show_plan(tasks, directory)
+        return 0
+    store = Store(directory)
+    with store.lock():
+        store.claim(spec.name, _with_versions(study.dump(spec)))
+        store.log(Event("command", detail={"command": _command(), "versions": versions(), "title": getattr(spec, "title", None)}))
+        say(f"{spec.name}: output in {directory}")
+        hands = workers if workers is not None else min(_processors(), len(tasks))
+        try:
+            with Live(console()) as live:
+                records = campaign.run(tasks, store, workers=hands, scheduler=scheduler, progress=live)
+        except campaign.Interrupted as stop:
+            say(str(stop), error=True)
+            return 128 + stop.signal
+        _tabulate(spec, tasks, records, store)
+        page = report.write(directory)
+    failed = sum(not record.ok for record in records.values())
+    say(f"report: {page}")
+    say(f"{len(tasks)} tasks, {f'{failed} failed' if failed else 'none failed'}; took {brief(time.perf_counter() - start)}")
+    return 1 if failed else 0
+
+
+def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], store: Store) -> None:
+    """Write the three tables; show the rates and the failures."""
+    tables = study.tables(spec, [(task, records[task.key]) for task in tasks])
+    store.table("results.csv", tables.results, RESULTS)
+    store.table("rates.csv", tables.rates, RATES)
+    store.table("failures.csv", tables.failures, FAILURES)
+    if tables.rates:
+        _show_rates(tables.rates)
+    for failure in tables.failures:
+        say(f"failed: {failure['label']}: {failure['reason']}", error=True)
+
+
+def _show_rates(rates: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(title="rates: slope of log error against log training radius", title_justify="left", box=None, pad_edge=False)
+    for heading in ("material", "defect", "observations", "error of"):
+        table.add_column(heading)
+    for heading in ("slope", "interval", "predicted"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for rate in rates:
+        names = [str(rate[key]) for key in ("material", "defect", "observations", "quantity")]
+        interval = f"{_decimal(rate['low'])} to {_decimal(rate['high'])}"
+        numbers = [_decimal(rate["slope"]), interval, _decimal(rate["predicted"], 1)]
+        table.add_row(*(Text(cell) for cell in [*names, *numbers, str(rate["verdict"])]))
+    console().print(table)
+
+
+def _show_plan(tasks: Sequence[Task], directory: Path) -> None:
+    """Every task, what it waits for, and how much of the work it is."""
+    store = Store(directory)
+    kept = {path.stem for path in store.records.glob("*.json")}
+    total = sum(task.weight for task in tasks) or 1.0
+    table = Table(box=None, pad_edge=False)
+    for heading, side in (("task", "left"), ("function", "left"), ("needs", "right"), ("share", "right"), ("on disk", "left")):
+        table.add_column(heading, justify=side)
+    for task in tasks:
+        function = task.function.rpartition(".")[2]
+        share = f"{task.weight / total:.1%}"
+        table.add_row(Text(task.label), Text(function), str(len(task.after) or ""), share, "yes" if task.key in kept else "")
+    console().print(table)
+    counts = Counter(task.function.rpartition(".")[2] for task in tasks)
+    listing = ", ".join(f"{count} {function}" for function, count in counts.items())
+    say(f"{len(tasks)} tasks ({listing}); nothing was computed; output would be in {directory}")
+
+
+def _with_versions(text: str) -> str:
+    """The specification with a table of versions at its end, unless it has one."""
+    if "versions" in tomllib.loads(text):
+        return text
+    lines = [f'{name} = "{version}"' for name, version in versions().items()]
+    return "\n".join([text.rstrip("\n"), "", "[versions]", *lines, ""])
+
+
+def _command() -> str:
+    return shlex.join(["defectgen", *sys.argv[1:]])
+
+
+def _processors() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _decimal(value: Any, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

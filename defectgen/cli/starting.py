@@ -1,0 +1,48 @@
+"""``defectgen list`` and ``defectgen init``: what there is, and a first run file."""
+
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from defectgen import study
+from defectgen._input import InputError
+from defectgen.campaign.files import write_whole
+from defectgen.cli.speak import console
+
+
+def start_file(name: str) -> Path:
+    """Write ``NAME.toml`` in the working directory.
+
+    Raises:
+        InputError: the study is unknown, or the file is there already.
+    """
+    stem = name.removesuffix(".toml")
+    text = study.template(Path(stem).name)
+    path = Path(f"{stem}.toml")
+    if path.exists():
+        raise InputError(f"{path} is there already; rename it, or start in another directory")
+    write_whole(path, text.encode())
+    return path
+
+
+def show_catalogue(section: str | None) -> None:
+    """Print the names and what they mean.
+
+    Raises:
+        InputError: there is no such section.
+    """
+    catalogue = study.catalogue()
+    if section is not None and section not in catalogue:
+        raise InputError(f"there is no section {section!r}; choose from {', '.join(catalogue)}")
+    screen = console()
+    for heading, entries in catalogue.items():
+        if section not in (None, heading):
+            continue
+        table = Table(title=heading, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for name, meaning in entries.items():
+            table.add_row(Text(f"  {name}"), Text(meaning))
+        screen.print(table)
+        screen.print()

@@ -1,0 +1,127 @@
+"""Vacancies, substitutions and their small clusters: defects as recipes that any cell of any crystal can follow."""
+
+from collections.abc import Sequence
+from functools import partial
+from math import gcd
+
+import numpy as np
+
+from .._input import InputError
+from .directions import direction_indices, indices_text
+from .edits import Edits
+from .elements import element
+from .lattice import Lattice
+from .recipe import Defect, sublattice_of
+from .shells import Site, neighbour_shells
+
+
+def vacancy(site: int | str = 0) -> Defect:
+    """One atom missing. `site` is a sublattice (row of the motif) or a species, whose first sublattice is meant."""
+    return Defect(_name("vacancy", site), partial(_vacancy, site=site))
+
+
+def divacancy(shell: int = 1, site: int | str = 0) -> Defect:
+    """Two atoms missing, the second in the given neighbour shell of the first, in the direction of largest x, then y, then z."""
+    if not isinstance(shell, int) or shell < 1:
+        raise InputError(f"the neighbour shell of a divacancy is 1, 2, 3, ...; got {shell!r}")
+    name = "divacancy" if (shell, site) == (1, 0) else _name(f"divacancy({shell})", site)
+    return Defect(name, partial(_divacancy, shell=shell, site=site))
+
+
+def microcrack(n: int, direction: str | Sequence[int] | None = None, site: int | str = 0) -> Defect:
+    """A row of n vacancies, one lattice translation apart.
+
+    The row follows `direction`, indices of the conventional cell ("110" or (1, 1, 0)), by default the shortest translation
+    (the close-packed row; of several the one with largest x, then y, then z).
+    """
+    if not isinstance(n, int) or n < 2:
+        raise InputError(f"a microcrack is a row of two or more vacancies; got {n!r}")
+    indices = None if direction is None else direction_indices(direction)
+    name = f"microcrack({n})" if indices is None else f"microcrack({n},{indices_text(indices)})"
+    return Defect(_name(name, site), partial(_microcrack, n=n, indices=indices, site=site))
+
+
+def substitution(site: int | str, symbol: str) -> Defect:
+    """An atom of another species on a site: `substitution(0, "Ni")`, `substitution("Cu", "Ni")`."""
+    element(symbol)
+    return Defect(
+        f"substitution({symbol})" if site == 0 else f"substitution({site},{symbol})",
+        partial(_substitution, site=site, symbol=symbol),
+    )
+
+
+def antisite(site: int | str = 0, symbol: str | None = None) -> Defect:
+    """The other species of a compound on a site; `symbol` says which where there are several others."""
+    name = _name("antisite", site) if symbol is None else f"antisite({site},{symbol})"
+    return Defect(name, partial(_antisite, site=site, symbol=symbol))
+
+
+def antisite_pair(site: int | str = 0) -> Defect:
+    """A site and its nearest neighbour of another species, exchanged; the composition stays."""
+    return Defect(_name("antisite_pair", site), partial(_antisite_pair, site=site))
+
+
+def _name(stem: str, site: int | str) -> str:
+    """The stem with the site as its last argument; sublattice 0 goes without saying."""
+    if site == 0:
+        return stem
+    return f"{stem[:-1]},{site})" if stem.endswith(")") else f"{stem}({site})"
+
+
+def _vacancy(lattice: Lattice, site: int | str) -> Edits:
+    b = sublattice_of(lattice, site)
+    return Edits(f"v_{lattice.species[b]}", vacant=(Site(0, 0, 0, b),))
+
+
+def _divacancy(lattice: Lattice, shell: int, site: int | str) -> Edits:
+    first = Site(0, 0, 0, sublattice_of(lattice, site))
+    second = neighbour_shells(lattice, first, shell)[-1][0]
+    one, two = (lattice.species[s.sublattice] for s in (first, second))
+    return Edits(f"v2_{one}_{shell}" if one == two else f"v_{one}_v_{two}_{shell}", vacant=(first, second))
+
+
+def _microcrack(lattice: Lattice, n: int, indices: tuple[int, ...] | None, site: int | str) -> Edits:
+    b = sublattice_of(lattice, site)
+    if indices is None:
+        bravais = Lattice(
+            lattice.name, lattice.vectors, lattice.motif[:1], lattice.species[:1], lattice.conventional, lattice.dimension
+        )
+        step = np.array(neighbour_shells(bravais, Site(0, 0, 0, 0), 1)[0][0][:3])
+    else:
+        if lattice.dimension == 2 and indices[2]:
+            raise InputError(f"a direction of a two-dimensional crystal lies in its plane; got {indices_text(indices)}")
+        step = np.array(indices) @ lattice.conventional
+        step = step // gcd(*step.tolist())
+    row = tuple(Site.at(i * step, b) for i in range(n))
+    return Edits(f"v{n}_{lattice.species[b]}_row", vacant=row)
+
+
+def _substitution(lattice: Lattice, site: int | str, symbol: str) -> Edits:
+    b = sublattice_of(lattice, site)
+    if lattice.species[b] == symbol:
+        raise InputError(f"the site of {lattice.name} holds {symbol} already; substitute another species")
+    return Edits(f"{symbol}_{lattice.species[b]}", replaced=((Site(0, 0, 0, b), symbol),))
+
+
+def _antisite(lattice: Lattice, site: int | str, symbol: str | None) -> Edits:
+    b = sublattice_of(lattice, site)
+    others = [s for s in dict.fromkeys(lattice.species) if s != lattice.species[b]]
+    if symbol is None and len(others) == 1:
+        symbol = others[0]
+    if symbol not in others:
+        choice = f"name one of {', '.join(others)}" if others else "an element has none; use substitution(site, symbol)"
+        raise InputError(f"an antisite on {lattice.species[b]} in {lattice.name} wants another species of the crystal: {choice}")
+    return _substitution(lattice, b, symbol)
+
+
+def _antisite_pair(lattice: Lattice, site: int | str) -> Edits:
+    first = Site(0, 0, 0, sublattice_of(lattice, site))
+    own = lattice.species[first.sublattice]
+    if len(set(lattice.species)) == 1:
+        raise InputError(f"an antisite pair wants two species; {lattice.name} has {own} alone")
+    for shell in range(1, 20):
+        for second in neighbour_shells(lattice, first, shell)[-1]:
+            other = lattice.species[second.sublattice]
+            if other != own:
+                return Edits(f"{other}_{own}_{own}_{other}", replaced=((first, other), (second, own)))
+    raise InputError(f"no other species within 19 neighbour shells of {own} in {lattice.name}; choose another site")

@@ -1,0 +1,166 @@
+"""A defect as edits of perfect sites, and their placement in a cell that keeps its map to the perfect crystal."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from .cell import Cell, Sites
+from .lattice import Lattice
+from .reduction import image_steps, reduced_basis
+from .shells import Site
+
+TOO_CLOSE = 0.4
+"""Nearest-neighbour spacings: no atom is placed closer to another (a bond interstitial has 0.5, a tight dumbbell more)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edits:
+    """What a defect does to the infinite crystal, anywhere: only differences between the sites matter."""
+
+    label: str
+    """Name in the crystal, `v_Cu` for instance."""
+    vacant: tuple[Site, ...] = ()
+    replaced: tuple[tuple[Site, str], ...] = ()
+    """Sites with their new symbol."""
+    moved: tuple[tuple[Site, tuple[float, float, float]], ...] = ()
+    """Sites whose atom stays theirs but starts off them, with the offset in A."""
+    added: tuple[tuple[tuple[float, float, float], str], ...] = ()
+    """Positions (A) and symbols of atoms that belong to no site."""
+
+    @property
+    def sites(self) -> list[Site]:
+        """All edited sites, each once."""
+        return list(dict.fromkeys([*self.vacant, *(s for s, _ in self.replaced), *(s for s, _ in self.moved)]))
+
+    def points(self, lattice: Lattice) -> Float[np.ndarray, "points 3"]:
+        """Where the defect is: its edited sites (a moved atom counts where it starts) and its added atoms, A."""
+        offset = dict(self.moved)
+        on_site = [s.position(lattice) + np.array(offset.get(s, (0.0, 0.0, 0.0))) for s in self.sites]
+        return np.array(on_site + [np.array(x) for x, _ in self.added]).reshape(-1, 3)
+
+
+def place(cell: Cell, edits: Edits, at: Float[np.ndarray, "3"]) -> Cell:
+    """The cell with the edits made where the centre of the defect comes nearest to the point `at` (A).
+
+    Atoms keep their order, removed ones missing, added ones last. Placed on a defective cell, defects add up.
+    Raises InputError if the defect reaches its own image, edits a missing or clamped atom, or puts atoms on top of each other.
+    """
+    lattice = cell.lattice
+    points = edits.points(lattice)
+    anchors = cell.host.translations[cell.host.sublattices == 0]
+    away = cell.minimum_image(anchors @ lattice.vectors + points.mean(0) - at)
+    nearest = int(np.argmin(np.round(np.linalg.norm(away, axis=1), 6)))
+    anchor = anchors[nearest]
+    shift = at + away[nearest] - points.mean(0)  # the anchor's vector, up to a box vector that brings the defect to `at`
+    _check_image(cell, edits, points)
+
+    atom = {site: _atom(cell, edits, site, anchor) for site in edits.sites}
+    positions, symbols = cell.positions.copy(), list(cell.symbols)
+    for site, symbol in edits.replaced:
+        symbols[atom[site]] = symbol
+    for site, offset in edits.moved:
+        positions[atom[site]] = cell.site_positions[cell.sites[atom[site]]] + offset
+    stays = np.ones(len(cell), dtype=bool)
+    stays[[atom[site] for site in edits.vacant]] = False
+    added = np.array([x for x, _ in edits.added]).reshape(-1, 3) + shift
+    _check_free(cell, edits, added)
+    placed = replace(
+        cell,
+        positions=np.vstack([positions[stays], added]),
+        symbols=(*np.array(symbols, dtype=object)[stays], *(symbol for _, symbol in edits.added)),
+        sites=np.concatenate([cell.sites[stays], np.full(len(added), -1)]),
+        free=np.concatenate([cell.free[stays], np.ones(len(added), dtype=bool)]),
+        centre=_joint_centre(cell, points.mean(0) + shift, len(points)),
+        defect=f"{cell.defect}+{edits.label}" if cell.defect else edits.label,
+    )
+    moved = [int(np.count_nonzero(stays[: atom[site]])) for site, _ in edits.moved]
+    _check_overlap(placed, edits, [*moved, *range(len(placed) - len(added), len(placed))])
+    return placed
+
+
+def site_index(host: Sites, site: Site) -> int | None:
+    """Row of `host` that holds a site of the infinite crystal (wrapped into a periodic cell), None outside a ball."""
+    t = np.array(site[:3])
+    if host.matrix is not None:  # whole-number arithmetic: t @ inv(matrix) = t @ adjugate / det
+        det = round(np.linalg.det(host.matrix))
+        adjugate = np.rint(np.linalg.inv(host.matrix) * det).astype(int)
+        t = t - (t @ adjugate * np.sign(det) // abs(det)) @ host.matrix
+    found = np.flatnonzero((host.translations == t).all(1) & (host.sublattices == site.sublattice))
+    return int(found[0]) if len(found) else None
+
+
+def defect_size(cell: Cell) -> int:
+    """Number of edits that the cell carries: missing, foreign, moved and extra atoms."""
+    on_site = cell.sites >= 0
+    home = cell.sites[on_site]
+    native = np.array(cell.lattice.species, dtype=object)[cell.host.sublattices[home]]
+    foreign = native != np.array(cell.symbols, dtype=object)[on_site]
+    moved = np.linalg.norm(cell.positions[on_site] - cell.site_positions[home], axis=1) > 1e-8
+    missing = len(cell.site_positions) - int(on_site.sum())
+    return missing + int((foreign | moved).sum()) + int((~on_site).sum())
+
+
+def _atom(cell: Cell, edits: Edits, site: Site, anchor: np.ndarray) -> int:
+    """The atom on a site of the pattern, which must be there and free."""
+    shifted = Site.at(anchor + np.array(site[:3]), site.sublattice)
+    index = site_index(cell.host, shifted)
+    if index is None:
+        raise InputError(f"{edits.label} reaches beyond the ball; use a larger radius or place it nearer the middle")
+    here = np.flatnonzero(cell.sites == index)
+    where = np.round(cell.site_positions[index], 3).tolist()
+    if len(here) == 0:
+        raise InputError(
+            f"{edits.label} wants an atom on the site at {where} A, which is vacant already; place it elsewhere with at="
+        )
+    if not cell.free[here[0]]:
+        raise InputError(f"{edits.label} wants to edit the clamped atom at {where} A; use a ball of larger radius")
+    return int(here[0])
+
+
+def _check_image(cell: Cell, edits: Edits, points: np.ndarray) -> None:
+    """Two points of the defect must be more than a nearest-neighbour spacing apart through the boundary."""
+    if not any(cell.periodic):
+        return
+    pair = (points[:, None] - points[None]).reshape(-1, 3)
+    nearest = cell.minimum_image(pair)
+    direct = np.linalg.norm(pair, axis=1)
+    gap = np.linalg.norm(nearest, axis=1)
+    own = gap > direct - 1e-6  # the pair itself is the shortest: the next one over is the image
+    basis = reduced_basis(cell.vectors[list(cell.periodic)])
+    steps = image_steps(len(basis))[1:] @ basis
+    gap[own] = np.linalg.norm(nearest[own][:, None] + steps, axis=-1).min(1)
+    if gap.min() < 1.01 * cell.lattice.nearest_neighbour:
+        raise InputError(
+            f"{edits.label} comes within {gap.min():.3f} A of its own periodic image, no more than a bond "
+            f"({cell.lattice.nearest_neighbour:.3f} A); use a larger cell"
+        )
+
+
+def _check_free(cell: Cell, edits: Edits, added: np.ndarray) -> None:
+    """An added atom must lie among free atoms."""
+    for x in added:
+        nearest = int(np.argmin(np.linalg.norm(cell.minimum_image(cell.positions - x), axis=1)))
+        if not cell.free[nearest]:
+            raise InputError(
+                f"{edits.label} puts an atom among the clamped ones at {np.round(x, 3).tolist()} A; use a ball of larger radius"
+            )
+
+
+def _check_overlap(placed: Cell, edits: Edits, atoms: list[int]) -> None:
+    """Atoms that the defect put somewhere must keep their distance from all others."""
+    for atom in atoms:
+        apart = np.linalg.norm(placed.minimum_image(placed.positions - placed.positions[atom]), axis=1)
+        apart[atom] = np.inf
+        if apart.min() < TOO_CLOSE * placed.lattice.nearest_neighbour:
+            raise InputError(
+                f"{edits.label} puts two atoms {apart.min():.3f} A apart (a bond is "
+                f"{placed.lattice.nearest_neighbour:.3f} A); choose another position or separation"
+            )
+
+
+def _joint_centre(cell: Cell, centre: np.ndarray, points: int) -> np.ndarray:
+    """The new centre, averaged with that of the defects already there."""
+    before = defect_size(cell) if cell.defect else 0
+    return centre if before == 0 else cell.centre + cell.minimum_image(centre - cell.centre) * points / (points + before)

@@ -1,0 +1,125 @@
+"""A defect from elsewhere: compare a defective structure with the perfect one, and carry the difference to any cell."""
+
+from functools import partial
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from .assignment import assign
+from .carry import carried
+from .edits import Edits
+from .lattice import Lattice
+from .recipe import Defect
+from .reduction import minimum_image
+from .shells import Site
+from .symmetry import lattice_from_primitive
+
+MOVED = 0.25
+"""Spacings off its site from which an atom is part of the core and keeps its place; relaxation around it stays below."""
+
+ON_SITE = 0.1
+"""A: how well the perfect structure must agree with its lattice."""
+
+
+def match_defect(
+    perfect_positions: Float[np.ndarray, "sites 3"],
+    perfect_symbols: tuple[str, ...] | list[str],
+    defective_positions: Float[np.ndarray, "atoms 3"],
+    defective_symbols: tuple[str, ...] | list[str],
+    vectors: Float[np.ndarray, "3 3"],
+    periodic: tuple[bool, bool, bool] = (True, True, True),
+    lattice: Lattice | None = None,
+) -> Defect:
+    """The defect that turns a perfect structure into a defective one in the same box (positions and vectors in A).
+
+    Atoms may be in any order, wrapped or relaxed. Each atom belongs to the site it is nearest to (one atom a site, the least
+    sum of squared distances where several compete, like species preferred); sites without an atom are vacancies, atoms
+    without a site interstitials. Atoms less than 0.25 spacings off their site go back to it, others and interstitials stay
+    where they are. Applied to a cell of another lattice constant, the offsets scale with it. Without `lattice` it is the
+    primitive cell of the perfect structure.
+    Raises InputError if the perfect structure is no crystal of that lattice, or the two structures do not differ.
+    """
+    home = np.array(perfect_positions, dtype=float).reshape(-1, 3)
+    moved_to = np.array(defective_positions, dtype=float).reshape(-1, 3)
+    vectors = np.array(vectors, dtype=float)
+    for what, x, symbols in (("perfect", home, perfect_symbols), ("defective", moved_to, defective_symbols)):
+        if len(x) != len(symbols) or len(x) == 0 or not np.all(np.isfinite(x)):
+            raise InputError(
+                f"the {what} structure wants finite positions and as many symbols; got {len(x)} positions, {len(symbols)} symbols"
+            )
+    if lattice is None:
+        lattice = _crystal(home, perfect_symbols, vectors, periodic)
+    origin, sites = _register(lattice, home, perfect_symbols)
+    owner = assign(home, perfect_symbols, moved_to, defective_symbols, vectors, periodic, lattice.nearest_neighbour)
+    edits = _difference(lattice, origin, sites, home, perfect_symbols, moved_to, defective_symbols, owner, vectors, periodic)
+    return Defect(edits.label, partial(carried, edits=edits, source=lattice))
+
+
+def _difference(lattice, origin, sites, home, home_symbols, atoms, atom_symbols, owner, vectors, periodic) -> Edits:
+    """The edits, gathered around the first one by minimum image."""
+    spacing = lattice.nearest_neighbour
+    missing = np.setdiff1d(np.arange(len(home)), owner)
+    on = np.flatnonzero(owner >= 0)
+    offset = minimum_image(atoms[on] - home[owner[on]], vectors, periodic)
+    far = np.linalg.norm(offset, axis=1) > MOVED * spacing
+    foreign = np.array([atom_symbols[i] != home_symbols[owner[i]] for i in on], dtype=bool)
+    extra = np.flatnonzero(owner < 0)
+    touched = [*missing, *owner[on[foreign | far]]]
+    if not touched and not len(extra):
+        raise InputError("the defective structure is the perfect one; nothing is missing, extra or replaced")
+    anchor = home[touched[0]] if touched else atoms[extra[0]]
+
+    def unwrapped(s) -> Site:
+        """The copy of perfect site s that is nearest to the anchor."""
+        near = minimum_image(home[s] - anchor, vectors, periodic) + anchor - home[s]
+        t = np.rint(near @ np.linalg.inv(lattice.vectors)).astype(int)
+        return Site.at(t + sites[s][:3], sites[s][3])
+
+    added = [
+        (tuple((minimum_image(atoms[i] - anchor, vectors, periodic) + anchor - origin).tolist()), str(atom_symbols[i]))
+        for i in extra
+    ]
+    vacant = tuple(unwrapped(s) for s in missing)
+    replaced = tuple((unwrapped(owner[i]), str(atom_symbols[i])) for i in on[foreign])
+    moved = tuple((unwrapped(owner[i]), tuple(d.tolist())) for i, d in zip(on[far], offset[far], strict=True))
+    return Edits(_label(lattice, vacant, replaced, moved, added), vacant, replaced, moved, tuple(added))
+
+
+def _label(lattice: Lattice, vacant, replaced, moved, added) -> str:
+    """v_Cu, v2_Cu, Ni_Cu, Cu_i, Cu_i_split (an extra atom beside one that left its site), joined by +."""
+    words = [f"v_{lattice.species[s.sublattice]}" for s in vacant]
+    words += [f"{symbol}_{lattice.species[s.sublattice]}" for s, symbol in replaced]
+    words += [f"{symbol}_i{'_split' if moved else ''}" for _, symbol in added]
+    if not words:
+        words = [f"{lattice.species[s.sublattice]}_off" for s, _ in moved]
+    count = {word: words.count(word) for word in words}
+    return "+".join(w if n == 1 else w.replace("_", f"{n}_", 1) for w, n in count.items())
+
+
+def _crystal(home, symbols, vectors, periodic) -> Lattice:
+    """The primitive cell of the perfect structure."""
+    if tuple(periodic) == (True, True, False):
+        flat = home - [0, 0, home[0, 2]]
+        box = np.array([vectors[0], vectors[1], [0.0, 0.0, 1.0]])
+        return lattice_from_primitive(box, flat, symbols, reduce=True, dimension=2)
+    if not all(periodic):
+        raise InputError("a perfect structure that is not periodic does not say its lattice; give lattice=")
+    return lattice_from_primitive(vectors, home, symbols, reduce=True)
+
+
+def _register(lattice: Lattice, home: np.ndarray, symbols) -> tuple[np.ndarray, np.ndarray]:
+    """Origin of the lattice in the frame of the perfect structure (A), and (t1, t2, t3, sublattice) of all its atoms."""
+    inverse = np.linalg.inv(lattice.vectors)
+    for b in range(lattice.sublattices):
+        origin = home[0] - lattice.motif[b]
+        away = (home - origin)[:, None] - lattice.motif[None]
+        t = np.rint(away @ inverse)
+        miss = np.linalg.norm(away - t @ lattice.vectors, axis=-1)
+        best = miss.argmin(1)
+        if miss.min(1).max() < ON_SITE and all(lattice.species[k] == s for k, s in zip(best, symbols, strict=True)):
+            return origin, np.column_stack([t[np.arange(len(home)), best], best]).astype(int)
+    raise InputError(
+        f"the perfect structure is not made of sites of {lattice.name} (within {ON_SITE} A, same species and orientation); "
+        "check its lattice constant and axes, or leave the lattice out"
+    )

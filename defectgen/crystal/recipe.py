@@ -1,0 +1,57 @@
+"""What a defect is before it meets a crystal: a name and a plan of edits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+from .cell import Cell
+from .edits import Edits, place
+from .lattice import Lattice
+
+
+@dataclass(frozen=True, eq=False)
+class Defect:
+    """A defect that knows no crystal yet; `apply` makes it in the middle of a cell."""
+
+    name: str
+    """How it is written in a study file, `divacancy(2)` for instance; the name in a crystal is `label(lattice)`."""
+    plan: Callable[[Lattice], Edits]
+    """What it edits in a given crystal."""
+
+    def label(self, lattice: Lattice) -> str:
+        """Name in the crystal in the style of doped and pymatgen: `v_Cu`, `Cu_Ni` (Cu on Ni), `Si_i_Td`."""
+        return self.plan(lattice).label
+
+    def apply(self, cell: Cell, at: Sequence[float | int] | np.ndarray | None = None) -> Cell:
+        """The cell with the defect made as near as the lattice allows to `at` (A), by default to the cell's centre.
+
+        The host stays: `.apply(cell).perfect` is the crystal again. On a cell that has a defect already the two add up.
+        Raises InputError if the crystal has no such site, the cell is too small, or atoms would overlap or be clamped.
+        """
+        return place(cell, self.plan(cell.lattice), cell.centre if at is None else _point(at))
+
+
+def sublattice_of(lattice: Lattice, site: int | str) -> int:
+    """The sublattice meant by its number or by a species.
+
+    Raises InputError if the crystal has none such.
+    """
+    if isinstance(site, str):
+        if site in lattice.species:
+            return lattice.species.index(site)
+        raise InputError(f"{lattice.name} has no {site} site; it has {', '.join(dict.fromkeys(lattice.species))}")
+    if isinstance(site, bool) or not 0 <= site < lattice.sublattices:
+        raise InputError(
+            f"{lattice.name} has sublattices 0 to {lattice.sublattices - 1} ({', '.join(lattice.species)}); got {site!r}"
+        )
+    return int(site)
+
+
+def _point(at) -> np.ndarray:
+    """Three finite coordinates, A."""
+    point = np.asarray(at, dtype=float)
+    if point.shape != (3,) or not np.all(np.isfinite(point)):
+        raise InputError(f"a defect is placed at=(x, y, z) in Angstrom; got {at!r}")
+    return point

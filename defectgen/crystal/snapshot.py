@@ -1,0 +1,55 @@
+"""A snapshot: one geometry of a cell, with the labels somebody computed for it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from .cell import Cell
+
+SHAPES = {"energy": "a number, eV", "forces": "(atoms, 3), eV/A", "virial": "(3, 3), eV"}
+"""Labels a snapshot may carry."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Displaced atoms in a possibly strained box; the cell says which crystal, defect and sites they belong to.
+
+    Raises InputError for shapes that do not fit the cell, numbers that are not finite, or unknown labels.
+    """
+
+    cell: Cell
+    positions: Float[np.ndarray, "atoms 3"]
+    """A."""
+    vectors: Float[np.ndarray, "3 3"]
+    """Box vectors as rows, A."""
+    group: str = ""
+    """Configuration group: rows of one group share a weight."""
+    labels: dict | None = None
+    """`energy` (eV), `forces` (eV/A), `virial` (= -dE/d(strain), eV), those that are known; None before labelling."""
+    source: str = ""
+    """Who computed the labels, or which file they came from."""
+
+    def __post_init__(self):
+        what = f"snapshot of group {self.group!r}"
+        _check(self.positions, (len(self.cell), 3), f"positions of a {what}")
+        _check(self.vectors, (3, 3), f"box vectors of a {what}")
+        if abs(np.linalg.det(self.vectors)) < 1e-6:
+            raise InputError(f"the box vectors of a {what} span no volume; got {self.vectors.tolist()}")
+        if self.labels is None:
+            return
+        shape = {"energy": (), "forces": (len(self.cell), 3), "virial": (3, 3)}
+        for key, value in self.labels.items():
+            if key not in shape:
+                raise InputError(f"labels are {', '.join(f'{k} ({s})' for k, s in SHAPES.items())}; a {what} has {key!r}")
+            _check(value, shape[key], f"label {key} of a {what}")
+
+
+def _check(value, shape: tuple[int, ...], what: str) -> None:
+    array = np.asarray(value)
+    if array.shape != shape or not np.issubdtype(array.dtype, np.number):
+        raise InputError(f"the {what} must be numbers of shape {shape}; got shape {array.shape}, {array.dtype}")
+    if not np.all(np.isfinite(array)):
+        bad = np.count_nonzero(~np.isfinite(array))
+        raise InputError(f"the {what} must be finite, but {bad} of its {array.size} numbers are not; mend it or leave it out")

@@ -1,0 +1,155 @@
+"""What the space group tells (spglib): primitive and conventional cells of any structure, its name, the symmetry of a point."""
+
+import warnings
+from collections import Counter
+from dataclasses import replace
+from math import gcd
+
+import numpy as np
+import spglib
+from spglib.error import SpglibError
+
+from .._input import InputError
+from .._typing import Float
+from .elements import element
+from .lattice import Lattice
+
+SYMPREC = 1e-3
+"""A: how far atoms may be from symmetric positions; files round coordinates to 1e-4 or better, real distortions are larger."""
+
+PLANE_GAP = 9.7
+"""Layers of a two-dimensional crystal are put this many vector lengths apart, so that none mixes z with the plane."""
+
+# (space group, sorted numbers of atoms of each symmetry class in the primitive cell, dimension)
+_STRUCTURES = {
+    (225, (1,), 3): "fcc",
+    (229, (1,), 3): "bcc",
+    (221, (1,), 3): "sc",
+    (227, (2,), 3): "diamond",
+    (194, (2,), 3): "hcp",
+    (216, (1, 1), 3): "zincblende",
+    (225, (1, 1), 3): "rocksalt",
+    (221, (1, 1), 3): "cscl",
+    (221, (1, 3), 3): "l12",
+    (191, (1,), 2): "triangular",
+    (123, (1,), 2): "square",
+}
+
+_POINT_GROUPS = """1=C1 -1=Ci 2=C2 m=Cs 2/m=C2h 222=D2 mm2=C2v mmm=D2h 4=C4 -4=S4 4/m=C4h 422=D4 4mm=C4v -42m=D2d 4/mmm=D4h
+3=C3 -3=C3i 32=D3 3m=C3v -3m=D3d 6=C6 -6=C3h 6/m=C6h 622=D6 6mm=C6v -6m2=D3h 6/mmm=D6h 23=T m-3=Th 432=O -43m=Td m-3m=Oh"""
+_SCHOENFLIES = {international: name for international, name in (pair.split("=") for pair in _POINT_GROUPS.split())}
+
+
+def lattice_from_primitive(
+    vectors: Float[np.ndarray, "3 3"],
+    motif: Float[np.ndarray, "sublattices 3"],
+    species: tuple[str, ...] | list[str],
+    name: str = "",
+    reduce: bool = False,
+    dimension: int = 3,
+) -> Lattice:
+    """Any crystal from its vectors (rows, A), the Cartesian positions of its atoms (A) and their symbols.
+
+    `reduce` replaces a larger cell by the primitive one; atoms stay where they are and nothing is rotated. The conventional
+    cell is the standardised one of the space group where the vectors can express it, the given cell itself otherwise.
+    In two dimensions the third vector must be normal to the plane of the atoms and becomes (0, 0, 1).
+    Raises InputError for unknown symbols, unequal lengths, or two-dimensional atoms out of their plane.
+    """
+    vectors, motif, species = np.array(vectors, dtype=float), np.array(motif, dtype=float).reshape(-1, 3), tuple(species)
+    for symbol in species:
+        element(symbol)
+    if dimension == 2:
+        flat = max(np.abs(motif[:, 2]).max(initial=0.0), np.abs(vectors[:2, 2]).max(), np.abs(vectors[2, :2]).max())
+        if flat > SYMPREC:
+            raise InputError(
+                f"a two-dimensional crystal lies in the plane z = 0 with its third vector along z; it leaves it by {flat:.3g} A"
+            )
+        motif[:, 2], vectors[:2, 2], vectors[2] = 0.0, 0.0, (0.0, 0.0, 1.0)
+    lattice = Lattice(name or _formula(species), vectors, motif, species, np.eye(3, dtype=int), dimension)
+    if lattice.nearest_neighbour < 0.1:
+        raise InputError(f"two atoms of {lattice.name} are {lattice.nearest_neighbour:.3g} A apart; remove one of them")
+    dataset = _dataset(lattice)
+    if dataset is None:
+        return lattice
+    if reduce and dataset.mapping_to_primitive.max() + 1 < len(species):
+        first = np.unique(dataset.mapping_to_primitive, return_index=True)[1]
+        primitive = np.array(dataset.primitive_lattice)
+        if dimension == 2:
+            primitive = _in_plane(primitive)
+        kept = tuple(species[i] for i in first)
+        return lattice_from_primitive(primitive, motif[first], kept, name, dimension=dimension)
+    known = structure(lattice)
+    name = name or f"{known} {_formula(species)}".strip()
+    return replace(lattice, name=name, conventional=_conventional(lattice, known, dataset.transformation_matrix))
+
+
+def structure(lattice: Lattice) -> str:
+    """Name of the structure ("fcc", "diamond", ...), whoever built the lattice; empty if it is none of the known ones."""
+    dataset = _dataset(lattice)
+    if dataset is None:
+        return ""
+    classes = tuple(sorted(Counter(dataset.equivalent_atoms.tolist()).values()))
+    return _STRUCTURES.get((int(dataset.number), classes, lattice.dimension), "")
+
+
+def site_symmetry(lattice: Lattice, position: Float[np.ndarray, "3"]) -> str:
+    """Schoenflies symbol of the point group that leaves a position (A) of the crystal in place, "Td" for instance."""
+    dataset = _dataset(lattice)
+    if dataset is None:
+        return "C1"
+    vectors = _spread(lattice)
+    point = position @ np.linalg.inv(vectors)
+    miss = point @ dataset.rotations.transpose(0, 2, 1) + dataset.translations - point
+    miss -= np.rint(miss)
+    fixed = dataset.rotations[np.linalg.norm(miss @ vectors, axis=1) < 10 * SYMPREC]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as in `_dataset`
+        group = spglib.get_pointgroup(fixed)
+    return _SCHOENFLIES[group[0].strip()] if group else "C1"
+
+
+def _conventional(lattice: Lattice, known: str, transformation: np.ndarray) -> np.ndarray:
+    """Conventional vectors in units of the lattice's own, where they are whole numbers."""
+    given = np.eye(3, dtype=int)
+    if lattice.dimension == 2:  # the given cell, but a triangular rhombus is counted at 60 degrees, as `triangular` does
+        wide = known == "triangular" and lattice.vectors[0] @ lattice.vectors[1] < 0
+        return np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]) if wide else given
+    rows = np.linalg.inv(transformation).T  # standardised vectors (rows) = inverse transpose of spglib's matrix @ given rows
+    whole = np.rint(rows).astype(int)
+    return whole if np.abs(rows - whole).max() < 1e-4 else given
+
+
+def _formula(species: tuple[str, ...]) -> str:
+    counts = Counter(species)
+    units = gcd(*counts.values())
+    return "".join(f"{symbol}{n // units if n > units else ''}" for symbol, n in counts.items())
+
+
+def _spread(lattice: Lattice) -> np.ndarray:
+    """The primitive vectors, with the layers of a two-dimensional crystal far apart."""
+    vectors = lattice.vectors.copy()
+    if lattice.dimension == 2:
+        vectors[2] = [0.0, 0.0, PLANE_GAP * np.linalg.norm(vectors[:2], axis=1).max()]
+    return vectors
+
+
+def _dataset(lattice: Lattice):
+    """The space-group dataset, or None where spglib finds none."""
+    vectors = _spread(lattice)
+    kinds = {symbol: k for k, symbol in enumerate(dict.fromkeys(lattice.species))}
+    numbers = [kinds[symbol] for symbol in lattice.species]
+    fractional = lattice.motif @ np.linalg.inv(vectors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # spglib announces that it will raise instead of returning None
+        try:
+            return spglib.get_symmetry_dataset((vectors.tolist(), fractional.tolist(), numbers), symprec=SYMPREC)
+        except SpglibError:
+            return None
+
+
+def _in_plane(primitive: np.ndarray) -> np.ndarray:
+    """The two vectors of a reduced cell that lie in the plane, then (0, 0, 1), right-handed."""
+    flat = primitive[np.abs(primitive[:, 2]) < SYMPREC]
+    if np.cross(flat[0], flat[1])[2] < 0:
+        flat = flat[::-1]
+    return np.vstack([flat, [0.0, 0.0, 1.0]])

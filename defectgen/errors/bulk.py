@@ -1,0 +1,151 @@
+"""What a model gets wrong about the perfect crystal: force constants in real and reciprocal space, elastic constants."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Complex, Float, Int
+from ..crystal.cell import primitive_cell
+from ..crystal.lattice import Lattice
+from ..energy.functional import Potential, crystal_force_constants
+from ..energy.perfect import elastic_constants
+from ..energy.site import SiteEnergy
+from ..units import EV_PER_A3_IN_GPA
+from .norms import bonds_of
+
+
+@dataclass(frozen=True, eq=False)
+class ForceConstantError:
+    """Norms of dPhi = Phi_model - Phi_truth of the infinite crystal; sums run over the pairs of one primitive cell."""
+
+    l2: float
+    """(sum |dPhi|_F^2)^(1/2), eV/A^2."""
+    max: float
+    """Largest entry, eV/A^2."""
+    range_weighted: float
+    """sum |rho|^2 |dPhi(rho)|_F, eV: the norm that the bound contains (a matched range counts as much as a matched size)."""
+    dual: float
+    """sup_k of the largest generalised eigenvalue of |dPhi(k)| against the bond Laplacian N(k), eV/A^2:
+    |<dPhi v, v>| <= dual ||Dv||^2 for all v, the consistency error in the dual norm. Finite for multilattices too."""
+    long_wave: float
+    """sup_k |v . dPhi(k) v| / |k|^2 over translations v of whole primitive cells, eV per atom: acoustic dispersion."""
+
+
+def force_constant_error(lattice: Lattice, truth: Potential, model: Potential, grid: int = 8) -> ForceConstantError:
+    """Errors of the force constants; k runs over a half-shifted grid^d mesh of the Brillouin zone and long waves beside it.
+
+    theory: bounds/geometry (the terms epsC2 and epsG2).
+    """
+    if grid < 1:
+        raise InputError(f"the k mesh needs at least one point along each axis; got grid={grid}")
+    first, second, rho, delta = _difference(lattice, truth, model)
+    size = np.linalg.norm(delta, axis=(1, 2))
+    d, n = lattice.dimension, lattice.sublattices
+    points = k_points(lattice, grid)
+    planar = delta[:, :d, :d]
+    pairs = _bond_laplacian(lattice)
+    uniform = np.tile(np.eye(d), (n, 1)) / np.sqrt(n)
+    dual, long_wave = 0.0, 0.0
+    for k in points:
+        error = _fourier(first, second, rho, planar, k, n)
+        laplacian = np.kron(_fourier(*pairs[:3], pairs[3], k, n), np.eye(d))
+        values, vectors = np.linalg.eigh(laplacian)
+        root = vectors / np.sqrt(values)
+        dual = max(dual, float(np.abs(np.linalg.eigvalsh(root.conj().T @ error @ root)).max()))
+        acoustic = uniform.T @ error @ uniform
+        long_wave = max(long_wave, float(np.abs(np.linalg.eigvalsh(acoustic)).max() / (k @ k)))
+    return ForceConstantError(
+        l2=float(np.linalg.norm(size)),
+        max=float(np.abs(delta).max()),
+        range_weighted=float(np.sum(np.sum(rho**2, axis=1) * size)),
+        dual=dual,
+        long_wave=long_wave,
+    )
+
+
+def k_points(lattice: Lattice, grid: int) -> Float[np.ndarray, "points 3"]:
+    """Wave vectors, 1/A: the half-shifted mesh of the reciprocal cell, and long waves 1/50 of it in all mesh directions."""
+    reciprocal = 2 * np.pi * np.linalg.inv(lattice.vectors).T
+    axis = (np.arange(grid) + 0.5) / grid - 0.5
+    near = np.array([-1.0, 0.0, 1.0])
+
+    def mesh(ticks):
+        third = ticks if lattice.dimension == 3 else np.zeros(1)
+        return np.stack(np.meshgrid(ticks, ticks, third, indexing="ij"), -1).reshape(-1, 3)
+
+    fractions = np.concatenate([mesh(axis), mesh(near) / 50])  # 1/50: small, and k^2 still resolves dPhi(k) to twelve digits
+    return (fractions[np.abs(fractions).max(axis=1) > 1e-9]) @ reciprocal
+
+
+def _difference(lattice: Lattice, truth: Potential, model: Potential):
+    """Pairs that either potential couples, their separations (A), and Phi_model - Phi_truth."""
+    sums: dict[tuple[int, ...], np.ndarray] = {}
+    for sign, potential in ((1.0, model), (-1.0, truth)):
+        constants = crystal_force_constants(lattice, potential)
+        keys = np.column_stack([constants.first, constants.second, constants.translations])
+        for key, phi in zip(map(tuple, keys.tolist()), constants.phi, strict=True):
+            sums[key] = sums.get(key, 0.0) + sign * phi
+    pair = np.array(list(sums), dtype=int)
+    separation = pair[:, 2:] @ lattice.vectors + lattice.motif[pair[:, 1]] - lattice.motif[pair[:, 0]]
+    return pair[:, 0], pair[:, 1], separation, np.array(list(sums.values()))
+
+
+def _fourier(
+    first: Int[np.ndarray, " pairs"],
+    second: Int[np.ndarray, " pairs"],
+    rho: Float[np.ndarray, "pairs 3"],
+    phi: Float[np.ndarray, "pairs d d"],
+    k: Float[np.ndarray, "3"],
+    sublattices: int,
+) -> Complex[np.ndarray, "m m"]:
+    """Phi(k) = sum_rho Phi(rho) exp(i k . rho), Hermitian, sublattice by sublattice."""
+    d = phi.shape[1]
+    total = np.zeros((sublattices, sublattices, d, d), dtype=complex)
+    np.add.at(total, (first, second), phi * np.exp(1j * rho @ k)[:, None, None])
+    matrix = total.transpose(0, 2, 1, 3).reshape(sublattices * d, sublattices * d)
+    return (matrix + matrix.conj().T) / 2
+
+
+def _bond_laplacian(lattice: Lattice):
+    """Pairs and weights of sum over nearest-neighbour bonds |v_j - v_i|^2, each bond once."""
+    cell = primitive_cell(lattice)
+    bonds = bonds_of(cell)
+    first, second = cell.host.sublattices[bonds.first], cell.host.sublattices[bonds.second]
+    zero = np.zeros_like(bonds.vectors)
+    rho = np.concatenate([bonds.vectors, -bonds.vectors, zero, zero])
+    weight = np.repeat([-1.0, -1.0, 1.0, 1.0], len(bonds.vectors))[:, None, None]
+    return np.concatenate([first, second, first, second]), np.concatenate([second, first, first, second]), rho, weight
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticConstantError:
+    """C_model - C_truth, Voigt order xx yy zz yz xz xy."""
+
+    difference: Float[np.ndarray, "6 6"]
+    """eV/A^3 (eV/A^2 in two dimensions)."""
+
+    @property
+    def max(self) -> float:
+        """Largest entry, eV/A^3."""
+        return float(np.abs(self.difference).max())
+
+    @property
+    def gpa(self) -> Float[np.ndarray, "6 6"]:
+        """The difference in GPa (three dimensions)."""
+        return self.difference * EV_PER_A3_IN_GPA
+
+    @property
+    def max_gpa(self) -> float:
+        """Largest entry, GPa."""
+        return self.max * EV_PER_A3_IN_GPA
+
+
+def elastic_constant_error(lattice: Lattice, truth: Potential, model: Potential) -> ElasticConstantError:
+    """Error of the relaxed-ion elastic constants. theory: bounds/geometry (the term epsC2).
+
+    Raises InputError for a black-box potential, which has no stencil jets to take long waves of.
+    """
+    if not isinstance(truth, SiteEnergy) or not isinstance(model, SiteEnergy):
+        raise InputError("elastic constants come from the jets of a site energy; for a black box compare force constants instead")
+    return ElasticConstantError(elastic_constants(lattice, model) - elastic_constants(lattice, truth))

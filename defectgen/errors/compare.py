@@ -1,0 +1,112 @@
+"""Compare two equilibria of one defect: how far the model's is from the reference's, and whether they are the same state."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell
+from .norms import BondList, bonds_of, strain_max, strain_norm
+
+BASIN = 0.25
+"""Nearest-neighbour spacings: half a spacing is half-way along a hop to a neighbouring site; at half of that two states still
+belong to one valley, and crystals melt when atoms vibrate by 0.1 to 0.15 (Lindemann), so a fit that good stays well below."""
+
+
+@runtime_checkable
+class Relaxed(Protocol):
+    """What is asked of an equilibrium (dg.relax returns one)."""
+
+    @property
+    def cell(self) -> Cell: ...
+    @property
+    def displacement(self) -> np.ndarray: ...
+    @property
+    def energy(self) -> float: ...
+    @property
+    def converged(self) -> bool: ...
+    @property
+    def lowest_eigenvalue(self) -> float | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Errors of an approximate equilibrium."""
+
+    geometry: float
+    """||D(u_approx - u_exact)||_l2 over nearest-neighbour bonds, A."""
+    geometry_max: float
+    """Largest difference over one bond, A."""
+    energy: float
+    """|E_approx - E_exact|, eV: formation energies are compared, each referenced to its own bulk."""
+    energy_signed: float
+    """E_approx - E_exact, eV."""
+    displacement: Float[np.ndarray, "atoms 3"]
+    """u_approx - u_exact without its rigid translation, A."""
+    displacement_max: float
+    """Largest |u_approx - u_exact| of an atom, A."""
+    same_basin: bool
+    """Both are converged minima and no atom and no bond differs by a quarter of the nearest-neighbour spacing."""
+    why_not: str = ""
+    """What speaks against the same basin, empty if nothing does."""
+
+
+def compare(exact: Relaxed, approx: Relaxed) -> Comparison:
+    """Geometry and energy error of `approx` against `exact`, relaxed in one cell. theory: bounds/geometry, bounds/energy.
+
+    Where nothing is clamped the mean displacement is removed first: a rigid translation is no error.
+    Raises InputError if the two belong to different cells.
+    """
+    cell = exact.cell
+    _check_cells(cell, approx.cell)
+    w = np.asarray(approx.displacement, dtype=float) - np.asarray(exact.displacement, dtype=float)
+    if cell.free.all():
+        w = w - w.mean(axis=0)
+    bonds = bonds_of(cell)
+    signed = float(approx.energy) - float(exact.energy)
+    why_not = _different(exact, approx, w, bonds)
+    return Comparison(
+        geometry=strain_norm(cell, w, bonds),
+        geometry_max=strain_max(cell, w, bonds),
+        energy=abs(signed),
+        energy_signed=signed,
+        displacement=w,
+        displacement_max=float(np.linalg.norm(w, axis=1).max()),
+        same_basin=not why_not,
+        why_not=why_not,
+    )
+
+
+def _different(exact: Relaxed, approx: Relaxed, w: np.ndarray, bonds: BondList) -> str:
+    """The first reason why the two equilibria are not one state, or an empty string."""
+    for name, equilibrium in (("exact", exact), ("approximate", approx)):
+        if not equilibrium.converged:
+            return f"the {name} equilibrium did not converge"
+        lowest = equilibrium.lowest_eigenvalue
+        if lowest is not None and lowest <= 0:  # not computed (None or NaN) is no evidence against a minimum
+            return f"the {name} equilibrium is no minimum (lowest eigenvalue {lowest:.2e} eV/A^2)"
+    limit = BASIN * exact.cell.lattice.nearest_neighbour
+    moved = np.linalg.norm(w, axis=1)
+    if not moved.max() < limit:
+        return f"atom {int(np.argmax(moved))} ends {moved.max():.2f} A away (limit {limit:.2f} A)"
+    length = [np.linalg.norm(bonds.vectors + bonds.difference(np.asarray(e.displacement)), axis=1) for e in (exact, approx)]
+    stretched = np.abs(length[1] - length[0])
+    if not stretched.max(initial=0.0) < limit:
+        k = int(np.argmax(stretched))
+        return f"the bond {bonds.first[k]}-{bonds.second[k]} differs by {stretched[k]:.2f} A (limit {limit:.2f} A)"
+    return ""
+
+
+def _check_cells(one: Cell, other: Cell) -> None:
+    """Raises InputError unless both are the same atoms at the same unrelaxed positions in the same box."""
+    wanted = "two equilibria are compared in one cell"
+    if len(one) != len(other) or one.symbols != other.symbols:
+        raise InputError(
+            f"{wanted}; got {len(one)} and {len(other)} atoms, or other species: relax the same defect cell with both"
+        )
+    if one.periodic != other.periodic or not np.allclose(one.vectors, other.vectors, rtol=0, atol=1e-9):
+        raise InputError(f"{wanted}; the boxes differ: use the reference's lattice constant for the model too")
+    if not np.allclose(one.positions, other.positions, rtol=0, atol=1e-9) or not np.array_equal(one.free, other.free):
+        raise InputError(f"{wanted}; the unrelaxed positions or the clamped atoms differ: relax the same defect cell with both")

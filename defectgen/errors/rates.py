@@ -1,0 +1,125 @@
+"""Rates: the slope of log error against log size, with the window it was read in, what was dropped, and its interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from .regression import Line, power_law, shifted_power_law
+from .window import before_asymptotics, near_floor, plateau, unusable
+
+Numbers = Sequence[float | int] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A measured power law error = prefactor (size + shift)^slope."""
+
+    slope: float
+    """NaN if fewer than two points remain."""
+    low: float
+    high: float
+    """95 % interval of the slope; infinite with too few points to have one."""
+    window: tuple[float, float]
+    """Smallest and largest size used."""
+    dropped: tuple[tuple[float, str], ...]
+    """(size, reason) of every point left out."""
+    local_slopes: tuple[tuple[float, float], ...]
+    """(size, slope) between neighbouring sizes used, at their geometric mean."""
+    points: tuple[tuple[float, float], ...]
+    """(size, error) used, by size."""
+    prefactor: float
+    shift: float = 0.0
+    """Offset delta of the finite-size model, 0 for a plain power law."""
+
+    def predict(self, sizes: Numbers) -> Float[np.ndarray, " n"]:
+        """The fitted law at some sizes."""
+        return self.prefactor * (np.asarray(sizes, dtype=float) + self.shift) ** self.slope
+
+
+def estimate_rate(
+    sizes: Numbers,
+    errors: Numbers,
+    floor: float | int | None = None,
+    window: tuple[float | int, float | int] | None = None,
+    converged: Sequence[bool] | np.ndarray | None = None,
+    model: str = "power",
+) -> Rate:
+    """Least squares of log error on log size over an honest window, with a 95 % interval from Student's t.
+
+    Dropped, each with its reason: errors that are zero or not finite and cases not `converged`; with `window` (low, high) what
+    lies outside; with `floor` errors within a factor 5 of it; and, unless a window is given, a plateau at the largest sizes
+    (looked for if no floor is given) and pre-asymptotic points at the smallest (rules in errors/window.py).
+    `model="shifted"` fits C (size + delta)^p, for rates approached slowly (theory: when a rate can be seen), and keeps small
+    sizes: their bending is what delta describes.
+    Sizes and errors may have any units; the slope has none.
+    Raises InputError for sizes that are not positive, lengths that differ, or an unknown model.
+    """
+    size, error = np.asarray(sizes, dtype=float), np.asarray(errors, dtype=float)
+    if size.ndim != 1 or size.shape != error.shape:
+        raise InputError(f"a rate wants as many errors as sizes; got shapes {size.shape} and {error.shape}")
+    if not np.all(np.isfinite(size)) or np.any(size <= 0):
+        raise InputError(f"sizes must be positive numbers; got {size.tolist()}")
+    if model not in ("power", "shifted"):
+        raise InputError(f"the model of a rate is 'power' or 'shifted'; got {model!r}")
+    good = np.ones(len(size), dtype=bool) if converged is None else np.asarray(converged, dtype=bool)
+    if good.shape != size.shape:
+        raise InputError(f"`converged` wants one entry per size; got {len(good)} for {len(size)} sizes")
+    order = np.argsort(size, kind="stable")
+    size, error, good = size[order], error[order], good[order]
+
+    dropped: list[tuple[float, str]] = []
+
+    def drop(bad: np.ndarray, reasons: list[str] | str) -> None:
+        """Take points out of the window and remember why."""
+        nonlocal size, error
+        named = [reasons] * len(size) if isinstance(reasons, str) else reasons
+        dropped.extend((float(s), why) for s, why, b in zip(size, named, bad, strict=True) if b)
+        size, error = size[~bad], error[~bad]
+
+    bad, reasons = unusable(error, good)
+    drop(bad, reasons)
+    if window is not None:
+        drop((size < window[0]) | (size > window[1]), f"outside the window {window[0]:g} to {window[1]:g}")
+    if floor is not None:
+        drop(near_floor(error, floor), f"within a factor 5 of the floor {floor:.2g}")
+    if window is None:
+        found = plateau(size, error) if floor is None else None
+        if found is not None:
+            drop(*found)
+        if model == "power":
+            drop(before_asymptotics(size, error), "before the asymptotic regime")
+
+    line = _fitted(size, error, model)
+    return Rate(
+        slope=line.slope,
+        low=line.low,
+        high=line.high,
+        window=(float(size[0]), float(size[-1])) if len(size) else (float("nan"), float("nan")),
+        dropped=tuple(dropped),
+        local_slopes=local_slopes(size, error),
+        points=tuple(zip(size.tolist(), error.tolist(), strict=True)),
+        prefactor=line.prefactor,
+        shift=line.shift,
+    )
+
+
+def _fitted(size: np.ndarray, error: np.ndarray, model: str) -> Line:
+    """The law through the points of the window. Raises InputError if the shifted law has too few."""
+    if model == "power":
+        return power_law(size, error)
+    if len(np.unique(size)) < 4:
+        raise InputError(
+            f"the shifted law has three parameters and wants four sizes; got {len(np.unique(size))}: use model='power'"
+        )
+    return shifted_power_law(size, error)
+
+
+def local_slopes(size: np.ndarray, error: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Slopes between neighbouring sizes (repeated sizes averaged in the logarithm)."""
+    distinct = np.unique(size)
+    mean = np.array([np.log(error[size == s]).mean() for s in distinct])
+    slope = np.diff(mean) / np.diff(np.log(distinct))
+    return tuple(zip(np.sqrt(distinct[1:] * distinct[:-1]).tolist(), slope.tolist(), strict=True))

@@ -1,0 +1,34 @@
+"""The posterior of a Bayesian linear fit: a Gaussian over coefficients, held as a triangular factor of its precision."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from .._typing import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """theta ~ N(mean, noise^2 (R'R)^-1)."""
+
+    mean: Float[np.ndarray, " columns"]
+    factor: Float[np.ndarray, "columns columns"]
+    """R, upper triangular, of the weighted rows with the prior."""
+    noise: float
+    """Standard deviation of a weighted residual."""
+
+    @property
+    def covariance(self) -> Float[np.ndarray, "columns columns"]:
+        """noise^2 (R'R)^-1."""
+        root = solve_triangular(self.factor, np.eye(len(self.mean))) * self.noise
+        return root @ root.T
+
+    def deviation(self, functional: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, " n"]:
+        """Standard deviation sqrt(g . covariance . g) of the quantity g . theta, for each row g, in its unit."""
+        return self.noise * np.linalg.norm(solve_triangular(self.factor, functional.T, trans="T"), axis=0)
+
+    def sample(self, count: int, seed: int | np.random.Generator) -> Float[np.ndarray, "count columns"]:
+        """Draws of the coefficients; equal seeds give equal draws."""
+        normal = np.random.default_rng(seed).normal(size=(len(self.mean), count))
+        return self.mean + self.noise * solve_triangular(self.factor, normal).T

@@ -1,0 +1,71 @@
+"""Priors: what is believed of the coefficients before any row, as a diagonal penalty ||Gamma theta||^2 beside the rows."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+
+
+class Prior(ABC):
+    """A Gaussian belief theta_k ~ N(0, 1/Gamma_k^2), entering the least squares as the rows [diag(Gamma) | 0]."""
+
+    @abstractmethod
+    def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
+        """Gamma, in units of weighted rows per coefficient."""
+
+
+@dataclass(frozen=True)
+class Ridge(Prior):
+    """The same penalty on every coefficient: Gamma_k = strength."""
+
+    strength: float | int
+
+    def __post_init__(self):
+        _check(self.strength)
+
+    def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
+        return np.full(columns, float(self.strength))
+
+
+@dataclass(frozen=True)
+class Smoothness(Prior):
+    """Wiggly functions are penalised like derivatives of order `power`: Gamma_k = strength (1 + basis.smoothness(power)_k).
+
+    The 1 keeps the prior proper: one-body constants have no derivative, yet evidence and ridge need a belief about everything.
+    """
+
+    power: float | int = 4  # of the ACE convention
+    strength: float | int = 1e-6  # weak: it decides only directions that rows in eV/A hardly see
+
+    def __post_init__(self):
+        _check(self.strength)
+
+    def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
+        if basis is None:
+            raise InputError(
+                "a smoothness prior asks the basis about its functions, but these blocks have none; use Ridge(strength)"
+            )
+        return self.strength * (1.0 + np.asarray(basis.smoothness(float(self.power)), dtype=float))
+
+
+def as_prior(prior: Any) -> Prior | None:
+    """A Prior from what users write: None, a number (ridge), "smoothness", or a Prior.
+
+    Raises InputError for anything else.
+    """
+    if prior is None or isinstance(prior, Prior):
+        return prior
+    if isinstance(prior, int | float) and not isinstance(prior, bool):
+        return Ridge(float(prior))
+    if prior == "smoothness":
+        return Smoothness()
+    raise InputError(f"a prior is None, a number (ridge), 'smoothness', Ridge(...) or Smoothness(...); got {prior!r}")
+
+
+def _check(strength: float | int) -> None:
+    if not np.isfinite(strength) or strength < 0:
+        raise InputError(f"the strength of a prior must be zero or a positive number; got {strength!r}")

@@ -1,0 +1,94 @@
+"""The result of a fit: a model, its training errors in field units, and how well the rows determined it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._typing import Float
+from ..training.blocks import Blocks
+from .posterior import Posterior
+from .prior import Prior
+from .problem import Problem
+from .solver import Solver
+from .weights import Weights
+
+UNITS = {"E": "eV/atom", "F": "eV/A", "FC": "eV/A^2", "V": "eV/atom", "V0": "eV/atom"}
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted linear model and what there is to know about it."""
+
+    model: Any
+    """LinearACE, ready to relax with; None if the blocks carry no basis."""
+    coefficients: Float[np.ndarray, " columns"]
+    observations: str
+    weights: Weights
+    """weights[kind][group] used."""
+    prior: Prior | None
+    solver: Solver
+    rmse: dict[str, float]
+    """Root mean square training error by kind, of all kinds that were labelled, fitted or not: eV/atom, eV/A, eV/A^2, eV/atom."""
+    rmse_by_group: dict[str, dict[str, float]]
+    rank: int | None
+    """Independent directions used of the `coefficients`; None if the solver cannot tell (lsmr)."""
+    residual: float
+    """||W (A theta - y)||, without the prior."""
+    posterior: Posterior | None
+    problem: Problem
+    """The weighted problem; `problem.factor` is the R factor of the weighted matrix, rows of the prior included."""
+    blocks: Blocks
+    """Everything labelled, fitted or not."""
+    details: dict[str, float] = field(default_factory=dict)
+    """What the solver chose or reached: truncation, strength, noise, iterations."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that had a weight."""
+        return self.problem.rows
+
+    @cached_property
+    def conditions(self) -> tuple[float, float]:
+        """2-norm condition numbers of the weighted matrix (with prior): equilibrated, and as it is."""
+        return self.problem.conditions()
+
+    @property
+    def condition(self) -> float:
+        """2-norm condition number of the weighted matrix, columns scaled to norm one: the one the solvers meet."""
+        return self.conditions[0]
+
+    @property
+    def condition_raw(self) -> float:
+        """2-norm condition number of the weighted matrix as it is."""
+        return self.conditions[1]
+
+    @cached_property
+    def degrees_of_freedom(self) -> float:
+        """Effective number of fitted parameters under the prior."""
+        return self.problem.degrees_of_freedom()
+
+    def table(self) -> str:
+        """Rows, weight and error of every kind and group, for people."""
+        lines = [f"{'kind':<5}{'group':<20}{'rows':>9}{'weight':>10}{'rmse':>12}  unit"]
+        for kind, groups in self.rmse_by_group.items():
+            for group, error in groups.items():
+                rows = sum(b.rows for b in self.blocks.items if (b.kind, b.group) == (kind, group))
+                weight = self.weights.get(kind, {}).get(group)
+                shown = "not fitted" if weight is None else f"{weight:g}"
+                lines.append(f"{kind:<5}{group:<20}{rows:>9}{shown:>10}{error:>12.3e}  {UNITS[kind]}")
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """A few lines that say how the fit went."""
+        rank = "" if self.rank is None else f", rank {self.rank} of {len(self.coefficients)}"
+        extra = "".join(f", {name} {value:.3g}" for name, value in self.details.items())
+        return (
+            f"{self.observations}: {self.rows} rows, {len(self.coefficients)} coefficients{rank}, "
+            f"condition {self.condition:.2e}, weighted residual {self.residual:.3e}\n"
+            f"solver {self.solver}{extra}; prior {self.prior}\n{self.table()}"
+        )
+
+    def __str__(self) -> str:
+        return self.summary()

@@ -1,0 +1,22 @@
+"""Observations: energies, forces, force constants and virials as linear maps from jets to rows."""
+
+from .finite import Energy, EquilibriumStress, Forces, InternalForces, Virial
+from .force_constants import CoreForceConstants, ForceConstants, nearest_to_defect
+from .observation import Observation
+from .response import Response, from_labels, is_basis, respond
+
+__all__ = [
+    "CoreForceConstants",
+    "Energy",
+    "EquilibriumStress",
+    "ForceConstants",
+    "Forces",
+    "InternalForces",
+    "Observation",
+    "Response",
+    "Virial",
+    "from_labels",
+    "is_basis",
+    "nearest_to_defect",
+    "respond",
+]

@@ -1,0 +1,24 @@
+"""Reference potentials: the truth that models are fitted to, and the perfect crystal at rest."""
+
+from .catalogue import REFERENCES, Reference, reference_from_name
+from .cleri_rosato import CleriRosato
+from .eam import EAM
+from .equilibrate import equilibrate
+from .finnis_sinclair import FinnisSinclair
+from .pair import LennardJones, Morse
+from .stability import check_stable
+from .stillinger_weber import StillingerWeber
+
+__all__ = [
+    "EAM",
+    "REFERENCES",
+    "CleriRosato",
+    "FinnisSinclair",
+    "LennardJones",
+    "Morse",
+    "Reference",
+    "StillingerWeber",
+    "check_stable",
+    "equilibrate",
+    "reference_from_name",
+]

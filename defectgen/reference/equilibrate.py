@@ -1,0 +1,121 @@
+"""The perfect crystal at rest: lattice vectors and internal coordinates at zero stress and zero force."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import brentq
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.lattice import Lattice
+from ..energy.functional import Potential
+from .modes import all_modes, symmetric_modes
+from .response import Response, response_of
+
+Ask = Callable[[Lattice], Response]
+"""A crystal's energy, virial and forces."""
+
+SEARCH = 0.3
+"""Largest change of all lengths (a fraction) that the search for zero pressure tries."""
+COARSE = 1e-3
+"""eV/A and eV per atom: a black box whose residual is above this has not found equilibrium."""
+
+
+def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10) -> Lattice:
+    """The lattice with strain and internal coordinates at zero stress and zero force, its orientation kept.
+
+    First the volume at zero pressure is found downhill from the given one (up to 30 % in length), then Newton's method
+    is run on the strains and shifts that the crystal's symmetry allows; if the given lattice is not quite symmetric, on
+    all of them. `tolerance` bounds the virial per atom (eV) and the internal forces (eV/A); a black box whose stress is
+    not that precise is taken as far as it goes. Whether the result is a minimum is a separate question: `check_stable`.
+
+    Raises InputError if the potential does not know the species, or if there is no equilibrium near the given lattice.
+    """
+    ask = response_of(lattice, potential)
+    lattice = _zero_pressure(lattice, ask)
+    lattice, residual = _newton(lattice, ask, symmetric_modes(lattice), tolerance)
+    if residual > tolerance:
+        free, free_residual = _newton(lattice, ask, all_modes(lattice), tolerance)
+        if free_residual < 0.1 * residual:  # less is noise, which is no reason to break the symmetry
+            lattice, residual = free, free_residual
+    if residual > COARSE:
+        raise InputError(
+            f"no equilibrium of {lattice.name} was found: forces or stress of {residual:.2g} eV/A remain; "
+            "start from another lattice constant or crystal structure"
+        )
+    return lattice
+
+
+def _scaled(lattice: Lattice, factor: float) -> Lattice:
+    """All lengths times a factor (in the plane, in two dimensions)."""
+    return lattice.deformed(np.diag([factor, factor, factor if lattice.dimension == 3 else 1.0]))
+
+
+def _zero_pressure(lattice: Lattice, ask: Ask) -> Lattice:
+    """The lattice at the nearest volume of zero pressure, found downhill in steps of 2 % of the length."""
+
+    def push(factor: float) -> float:
+        return float(np.trace(ask(_scaled(lattice, factor)).virial))
+
+    here, push_here = 1.0, push(1.0)
+    if abs(push_here) < 1e-6 * lattice.sublattices and push(1.02) < 0.0 < push(0.98):
+        return lattice
+    step = 0.02 if push_here > 0 else -0.02
+    while abs(here + step - 1.0) <= SEARCH:
+        there = here + step
+        push_there = push(there)
+        if push_here * push_there < 0.0:
+            root = brentq(push, here, there, xtol=1e-7)
+            return _scaled(lattice, float(root))  # pyright: ignore[reportArgumentType]
+        here, push_here = there, push_there
+        if step > 0 and push_here == 0.0:  # nothing left to feel
+            break
+    fate = "it flies apart" if step > 0 else "its atoms do not see each other" if push_here == 0.0 else "it collapses"
+    raise InputError(
+        f"{lattice.name} has no zero-pressure volume within {SEARCH:.0%} of the given lengths ({fate}); "
+        "check the lattice constant, the structure and that the potential is meant for it"
+    )
+
+
+def _apply(lattice: Lattice, motion: Float[np.ndarray, " coordinates"]) -> Lattice:
+    """The lattice under a small symmetric strain and sublattice shifts."""
+    strained = lattice.deformed(np.eye(3) + motion[:9].reshape(3, 3))
+    return strained.with_motif(strained.motif + motion[9:].reshape(-1, 3))
+
+
+def _newton(lattice: Lattice, ask: Ask, modes: Float[np.ndarray, "modes coordinates"], tolerance: float) -> tuple[Lattice, float]:
+    """The best lattice and its residual (over all modes), by Newton's method in the given ones.
+
+    The central-difference Jacobian is kept while it serves and made anew when convergence slows.
+    """
+    step = 1e-4  # A or strain: truncation 1e-8 relative, which only slows a convergence that the residual decides
+
+    def gradient(crystal: Lattice) -> tuple[np.ndarray, float]:
+        r = ask(crystal)
+        size = max(np.abs(r.virial).max() / lattice.sublattices, np.abs(r.forces).max())
+        return -modes @ np.concatenate([r.virial.ravel(), r.forces.ravel()]), float(size)
+
+    slope, residual = gradient(lattice)
+    jacobian: np.ndarray | None = None
+    for _ in range(40):
+        if residual <= tolerance:
+            break
+        fresh = jacobian is None
+        if jacobian is None:
+            columns = [gradient(_apply(lattice, step * m))[0] - gradient(_apply(lattice, -step * m))[0] for m in modes]
+            jacobian = np.stack(columns, axis=1) / (2 * step)
+        move = modes.T @ -np.linalg.lstsq(jacobian, slope, rcond=1e-10)[0]
+        move *= min(1.0, 0.1 / max(float(np.abs(move).max()), 1e-300))  # at most 10 % strain or 0.1 A at once
+        for fraction in (1.0, 0.5, 0.25, 0.125) if fresh else (1.0,):
+            trial = _apply(lattice, fraction * move)
+            new_slope, new_residual = gradient(trial)
+            if new_residual < 0.9 * residual:
+                break
+        else:
+            if fresh:
+                break  # rounding, noise of a black box, or no way down
+            jacobian = None
+            continue
+        jacobian = jacobian if new_residual < 0.05 * residual else None
+        lattice, slope, residual = trial, new_slope, new_residual
+    return lattice, residual

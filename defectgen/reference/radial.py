@@ -1,0 +1,46 @@
+"""Radial building blocks: distances that stay differentiable everywhere, species tables, and a smooth way to end at a cutoff."""
+
+import jax.numpy as jnp
+
+from .._typing import Array, Bool, Float
+from ..energy.site import Stencil
+
+
+def distances(stencil: Stencil, cutoff) -> tuple[Float[Array, "sites slots"], Bool[Array, "sites slots"]]:
+    """Distances r (A) and whether they are inside `cutoff`; outside, r is replaced by half the cutoff.
+
+    The replacement keeps every later formula away from its singular points: a function of r is evaluated at the safe
+    value and then discarded by `jnp.where(inside, ..., 0)`, so that derivatives of all orders are finite and zero there.
+    """
+    r2 = jnp.sum(stencil.g**2, axis=-1)
+    inside = r2 < jnp.asarray(cutoff) ** 2
+    return jnp.sqrt(jnp.where(inside, r2, 0.25 * jnp.asarray(cutoff) ** 2)), inside
+
+
+def per_pair(table: Float[Array, "species species *extra"], stencil: Stencil):
+    """The entry of every (site, neighbour) pair; a plain number if there is one species."""
+    if table.shape[0] == 1:
+        return table[0, 0]
+    return table[stencil.centre[:, None], stencil.neighbour]
+
+
+def fade(r: Float[Array, "*n"], onset, cutoff) -> Float[Array, "*n"]:
+    """One up to `onset`, zero from `cutoff`, a C5 polynomial between: with y the remaining fraction of the window,
+    y^6 (462 - 1980 y + 3465 y^2 - 3080 y^3 + 1386 y^4 - 252 y^5), whose first five derivatives vanish at both ends."""
+    y = jnp.clip((cutoff - r) / (cutoff - onset), 0.0, 1.0)
+    return y**6 * (462.0 + y * (-1980.0 + y * (3465.0 + y * (-3080.0 + y * (1386.0 - 252.0 * y)))))
+
+
+def safe_sqrt(density: Float[Array, "*n"], floor: float = 1e-10) -> Float[Array, "*n"]:
+    """rho / sqrt(rho + floor): sqrt(rho) to floor / (2 sqrt(rho)), but smooth at rho = 0, where an isolated atom sits."""
+    return density / jnp.sqrt(density + floor)
+
+
+def ramp(y: Float[Array, "*n"], half_width: float) -> Float[Array, "*n"]:
+    """max(y, 0) with its corner rounded (C6) over |y| < half_width: the integral of the polynomial step of `fade`.
+
+    With u = (y + w) / 2w in [0, 1] it is 2w u^7 (66 - 247.5 u + 385 u^2 - 308 u^3 + 126 u^4 - 21 u^5).
+    """
+    u = jnp.clip((y + half_width) / (2.0 * half_width), 0.0, 1.0)
+    corner = 2.0 * half_width * u**7 * (66.0 + u * (-247.5 + u * (385.0 + u * (-308.0 + u * (126.0 - 21.0 * u)))))
+    return jnp.where(y >= half_width, y, corner)

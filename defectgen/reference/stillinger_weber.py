@@ -1,0 +1,158 @@
+"""The Stillinger-Weber potential, for one species or for the triplet tables of LAMMPS `.sw` files."""
+
+from itertools import product
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._input import InputError
+from .._typing import Array, Float
+from ..energy.site import SiteEnergy, Stencil
+from .radial import distances, per_pair
+
+FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "cos0", "A", "B", "p", "q", "tol")
+"""The eleven numbers of one `.sw` entry, in file order."""
+
+PUBLISHED = {
+    # F. H. Stillinger and T. A. Weber, Phys. Rev. B 31, 5262 (1985): 50 kcal/mol = 2.1683 eV, 0.20951 nm
+    "Si": dict(zip(FIELDS, (2.1683, 2.0951, 1.80, 21.0, 1.20, -1 / 3, 7.049556277, 0.6022245584, 4.0, 0.0, 0.0), strict=True)),
+}
+"""Parameters by chemical symbol."""
+
+
+class StillingerWeber(SiteEnergy):
+    """Two-body and angular terms that end smoothly (C-infinity) at a sigma.
+
+    V = 1/2 sum_j A eps [B (sigma/r)^p - (sigma/r)^q] exp(sigma / (r - a sigma))
+        + 1/2 sum_{j != k} (lambda eps)_jk (cos(theta_jk) - c0_jk)^2 f_j f_k,      f = exp(gamma sigma / (r - a sigma))
+
+    The angular sum needs no loop over pairs: with the moments of each neighbour species, s = sum f, v = sum f n and
+    T = sum f n n (n the unit bond vector), it is 1/2 sum_{ab} (lambda eps)_ab [T_a:T_b - 2 c0 v_a.v_b + c0^2 s_a s_b]
+    minus the diagonal 1/2 sum_j (lambda eps)_jj (1 - c0)^2 f_j^2. The cost is linear in the number of neighbours, and
+    there is no angle whose derivative could fail for collinear bonds.
+
+    Source: Stillinger and Weber, Phys. Rev. B 31, 5262 (1985); several species as in the LAMMPS pair style `sw`.
+    """
+
+    well: Float[Array, "species species"]
+    """A eps of each pair, eV."""
+    core: Float[Array, "species species"]
+    """B of each pair."""
+    sigma: Float[Array, "species species"]
+    """A."""
+    reach: Float[Array, "species species"]
+    """a sigma, the cutoff of each pair, A."""
+    decay: Float[Array, "species species"]
+    """gamma sigma, A."""
+    stiffness: Float[Array, "species species species"]
+    """lambda eps of each triplet (centre first), eV."""
+    cos0: Float[Array, "species species species"]
+    p: float | tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    """Exponents: one number if all pairs agree (then a whole power is cheap), otherwise a table."""
+    q: float | tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, symbol: str | Path = "Si", species: tuple[str, ...] | None = None):
+        """`symbol` has published parameters ("Si") or is the path of a `.sw` file; `species` selects from a file.
+
+        Raises InputError for an unknown symbol, an unreadable file, or a triplet that the file does not give.
+        """
+        if str(symbol) in PUBLISHED:
+            species = (str(symbol),)
+            table = {(str(symbol),) * 3: PUBLISHED[str(symbol)]}
+        elif Path(symbol).is_file():
+            table = _read(Path(symbol))
+            found = tuple(dict.fromkeys(key[0] for key in table))
+            species = tuple(species) if species is not None else found
+        else:
+            raise InputError(
+                f"StillingerWeber wants {', '.join(PUBLISHED)} or the path of a LAMMPS .sw file; {str(symbol)!r} is neither"
+            )
+        missing = [key for key in product(species, repeat=3) if key not in table]
+        if missing:
+            raise InputError(
+                f"{symbol} has no Stillinger-Weber entry for {' '.join(missing[0])}; choose species among those it lists"
+            )
+        n = len(species)
+
+        def triplets(name):
+            return np.array([table[key][name] for key in product(species, repeat=3)]).reshape(n, n, n)
+
+        def pairs(name):
+            return np.einsum("ijj->ij", triplets(name))
+
+        self.well = jnp.asarray(pairs("A") * pairs("epsilon"))
+        self.core = jnp.asarray(pairs("B"))
+        self.sigma = jnp.asarray(pairs("sigma"))
+        reach = pairs("a") * pairs("sigma")
+        self.reach = jnp.asarray(reach)
+        self.decay = jnp.asarray(pairs("gamma") * pairs("sigma"))
+        self.stiffness = jnp.asarray(triplets("lambda") * triplets("epsilon"))
+        self.cos0 = jnp.asarray(triplets("cos0"))
+        self.p, self.q = _exponent(pairs("p")), _exponent(pairs("q"))
+        self.species = species
+        self.cutoff = float(reach.max())
+
+    @classmethod
+    def from_file(cls, path: str | Path, species: tuple[str, ...] | None = None) -> "StillingerWeber":
+        """The potential of a LAMMPS `.sw` file, for all its species or the chosen ones."""
+        if not Path(path).is_file():
+            raise InputError(f"a Stillinger-Weber file was wanted; {str(path)!r} does not exist")
+        return cls(path, species)
+
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
+        """Site energies, eV."""
+        reach, sigma = per_pair(self.reach, stencil), per_pair(self.sigma, stencil)
+        r, inside = distances(stencil, reach)
+        ratio, gap = sigma / r, 1.0 / (r - reach)
+        pair = per_pair(self.well, stencil) * jnp.exp(sigma * gap)
+        pair = pair * (per_pair(self.core, stencil) * _power(ratio, self.p, stencil) - _power(ratio, self.q, stencil))
+        f = jnp.where(inside, jnp.exp(per_pair(self.decay, stencil) * gap), 0.0)
+        return 0.5 * jnp.sum(jnp.where(inside, pair, 0.0), axis=1) + self._angular(stencil, stencil.g / r[..., None], f)
+
+    def _angular(self, stencil: Stencil, n: Float[Array, "sites slots 3"], f: Float[Array, "sites slots"]):
+        """The three-body term from the moments (1, n, nn) of each neighbour species."""
+        monomials = jnp.concatenate([jnp.ones_like(n[..., :1]), n, (n[..., :, None] * n[..., None, :]).reshape(*f.shape, 9)], -1)
+        if len(self.species) == 1:
+            moments = jnp.sum(f[..., None] * monomials, axis=1)[:, None]  # sites, species, (1 + 3 + 9)
+            self_term = (self.stiffness[0, 0, 0] * (1 - self.cos0[0, 0, 0]) ** 2) * jnp.sum(f**2, axis=1)
+        else:
+            one_hot = stencil.neighbour[..., None] == jnp.arange(len(self.species))
+            moments = jnp.einsum("ska,skm->sam", jnp.where(one_hot, f[..., None], 0.0), monomials)
+            own = jnp.einsum("ijj->ij", self.stiffness * (1 - self.cos0) ** 2)
+            self_term = jnp.sum(per_pair(own, stencil) * f**2, axis=1)
+        c0, k = self.cos0[stencil.centre], self.stiffness[stencil.centre]
+        scalar, vector, tensor = moments[..., 0], moments[..., 1:4], moments[..., 4:]
+        squares = jnp.einsum("sam,sbm->sab", tensor, tensor) - 2 * c0 * jnp.einsum("sam,sbm->sab", vector, vector)
+        squares = squares + c0**2 * scalar[:, :, None] * scalar[:, None, :]
+        return 0.5 * (jnp.einsum("sab,sab->s", k, squares) - self_term)
+
+
+def _exponent(table: np.ndarray):
+    """One number if all pairs have the same exponent."""
+    return float(table[0, 0]) if np.all(table == table[0, 0]) else tuple(map(tuple, table.tolist()))
+
+
+def _power(ratio: Float[Array, "sites slots"], exponent, stencil: Stencil):
+    """ratio ** exponent, by multiplication where the exponent is a whole number."""
+    if isinstance(exponent, tuple):
+        return ratio ** per_pair(jnp.asarray(exponent), stencil)
+    return ratio ** (int(exponent) if exponent == int(exponent) else exponent)
+
+
+def _read(path: Path) -> dict[tuple[str, ...], dict[str, float]]:
+    """All triplet entries of a `.sw` file; the first entry of a triplet counts, as in LAMMPS."""
+    words = [w for line in path.read_text().splitlines() for w in line.split("#")[0].split()]
+    table: dict[tuple[str, ...], dict[str, float]] = {}
+    for entry in (words[k : k + 3 + len(FIELDS)] for k in range(0, len(words), 3 + len(FIELDS))):
+        try:
+            values = [float(w) for w in entry[3:]]
+            table.setdefault(tuple(entry[:3]), dict(zip(FIELDS, values, strict=True)))
+        except ValueError:
+            raise InputError(
+                f"{path} is no .sw file: entries of three symbols and {len(FIELDS)} numbers were wanted; got {' '.join(entry)!r}"
+            ) from None
+    return table

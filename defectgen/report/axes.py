@@ -1,0 +1,141 @@
+"""Logarithmic axes that a reader can read: ticks at the values that were run, labels that do not collide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogFormatterSciNotation, LogLocator, NullFormatter
+
+from defectgen.report.style import Mark
+
+
+def panels(count: int, height: float = 3.3) -> tuple[Figure, list[Axes]]:
+    """A row of ``count`` panels, 3.75 inch each, with room for a legend above."""
+    figure = Figure(figsize=(3.75 * count, height), layout="constrained")
+    axes = figure.subplots(1, count, squeeze=False)[0]
+    figure.get_layout_engine().set(w_pad=0.06, wspace=0.05)
+    return figure, list(axes)
+
+
+def curve(axes: Axes, x: np.ndarray, y: np.ndarray, solid: np.ndarray, mark: Mark) -> None:
+    """Points joined in order of x; hollow where ``solid`` is False, and only solid ones are joined."""
+    order = np.argsort(x, kind="stable")
+    x, y, solid = x[order], y[order], solid[order]
+    axes.plot(x[solid], y[solid], color=mark.colour, marker=mark.marker, markeredgecolor="white", markeredgewidth=0.6, zorder=3)
+    axes.plot(x[~solid], y[~solid], color=mark.colour, marker=mark.marker, mfc="white", mew=1.2, ls="none", zorder=4)
+
+
+def finish(axes: Axes, x: np.ndarray, y: np.ndarray, *, ticks_at_values: bool) -> None:
+    """Logarithmic scales, limits with a margin, ticks."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(*_margins(x, 0.06, least=1.15))
+    axes.set_ylim(*_margins(y, 0.08, least=3.0))
+    axes.grid(True, which="major")
+    axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    decades = np.log10(axes.get_ylim())
+    if np.floor(decades[1]) - np.ceil(decades[0]) < 1:  # fewer than two powers of ten in view: label 2 and 5 as well
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axes.yaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
+    decades = np.log10(axes.get_xlim())
+    if ticks_at_values or np.floor(decades[1]) - np.ceil(decades[0]) < 1:
+        _ticks_at(axes, np.unique(x))
+
+
+def nothing_to_show(axes: Axes) -> None:
+    """Say so, instead of an empty frame."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "no point to draw", ha="center", va="center", transform=axes.transAxes, color="#777777")
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A straight line of a predicted slope in a log-log panel: through (x, y), from ``x`` to ``end``."""
+
+    x: float
+    y: float
+    end: float
+    slope: float
+    label: str
+    colour: str
+
+
+def guides(axes: Axes, lines: Sequence[Guide]) -> None:
+    """Dashed guide lines, each labelled at the right edge of the panel; labels are pushed apart where they would overlap."""
+    low, high = np.log(axes.get_ylim())
+    ends = [np.log(guide.y) + guide.slope * np.log(guide.end / guide.x) for guide in lines]
+    places = _apart([(end - low) / (high - low) for end in ends], gap=0.062)
+    for guide, end, place in zip(lines, ends, places, strict=True):
+        axes.plot([guide.x, guide.end], [guide.y, np.exp(end)], color=guide.colour, ls=(0, (4, 2)), lw=0.9, zorder=2)
+        axes.annotate(
+            guide.label,
+            (1.02, place),
+            xycoords="axes fraction",
+            color=guide.colour,
+            fontsize=8.5,
+            va="center",
+            ha="left",
+        )
+
+
+def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool) -> None:
+    """One legend for all panels, above them."""
+    handles = [
+        Line2D([], [], color=mark.colour, marker=mark.marker, markeredgecolor="white", markeredgewidth=0.6, label=name)
+        for name, mark in marks.items()
+    ]
+    if hollow:
+        handles.append(
+            Line2D([], [], color="#555555", marker="o", mfc="white", mew=1.2, ls="none", label="unconverged / other basin")
+        )
+    if dashed:
+        handles.append(Line2D([], [], color="#555555", ls=(0, (4, 2)), lw=0.9, label="predicted slope"))
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=min(len(handles), 6),
+        handlelength=1.8,
+        handletextpad=0.5,
+        columnspacing=1.2,
+    )
+
+
+def _margins(values: np.ndarray, share: float, least: float) -> tuple[float, float]:
+    """Limits around positive ``values`` on a log axis, spanning at least the factor ``least``."""
+    low, high = np.log(values.min()), np.log(values.max())
+    spare = max(share * (high - low), (np.log(least) - (high - low)) / 2)
+    return float(np.exp(low - spare)), float(np.exp(high + spare))
+
+
+def _ticks_at(axes: Axes, values: np.ndarray) -> None:
+    """Ticks at the values that were run; labels only where they are far enough from the last one (a twelfth of the axis)."""
+    low, high = np.log(axes.get_xlim())
+    labels, last = [], -np.inf
+    for value in values:
+        place = (np.log(value) - low) / (high - low)
+        far = place - last >= 1 / 12
+        labels.append(f"{value:.3g}" if far else "")
+        last = place if far else last
+    axes.xaxis.set_major_locator(FixedLocator(values.tolist()))
+    axes.xaxis.set_major_formatter(FixedFormatter(labels))
+    axes.xaxis.set_minor_locator(FixedLocator([]))
+
+
+def _apart(places: Sequence[float], gap: float) -> list[float]:
+    """The places moved as little as it takes to be ``gap`` apart and inside the panel, in the same order."""
+    order = np.argsort(places)
+    spread = np.clip(np.asarray(places, dtype=float)[order], 0.02, 0.98)
+    for _ in range(100):
+        for i in range(len(spread) - 1):
+            overlap = gap - (spread[i + 1] - spread[i])
+            if overlap > 1e-9:
+                spread[i] -= overlap / 2
+                spread[i + 1] += overlap / 2
+        spread = np.clip(spread, 0.02, 0.98)
+    result = np.empty(len(spread))
+    result[order] = spread
+    return result.tolist()

@@ -1,0 +1,167 @@
+"""The figures of a run: each a picture, the data it shows, and a caption that says what was run."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from defectgen.report import typeset
+from defectgen.report.axes import Guide, curve, finish, guides, legend, nothing_to_show, panels
+from defectgen.report.style import Mark, marks
+
+_PANELS = {
+    "geometry": ("geometry_error", "geometry error  $\\Vert Du_{\\mathrm{fit}}-Du\\Vert_{\\ell^2}$  (Å)"),
+    "energy": ("energy_error", "energy error  $|\\Delta E_f|$  (eV)"),
+}
+_RADIUS = "training radius $L$  (nearest-neighbour spacings)"
+_FIT_ACCURACY = "fit-accuracy"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure with its data; ``name`` is the stem of its files."""
+
+    name: str
+    heading: str
+    caption: str
+    figure: Figure
+    data: pd.DataFrame
+
+
+def pictures(results: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Picture]:
+    """All figures of a run, in the order of its tables: convergence in the training radius first, then accuracy of the fit."""
+    accuracy = results["study"] == _FIT_ACCURACY
+    for case, rows in _cases(results[~accuracy]):
+        if rows["training_radius"].nunique() > 1:
+            yield convergence(case, rows, _select(rates, case))
+    for case, rows in _cases(results[accuracy]):
+        where = f"at fixed training radius {_span(rows['training_radius'])} spacings"
+        yield accuracy_picture(case, rows, "basis_functions", "number of basis functions", "error against basis size", where)
+        yield accuracy_picture(
+            case, rows, "rmse_forces", "force error of the fit, RMSE  (eV/Å)", "error against fit accuracy", where
+        )
+
+
+def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
+    """Geometry and energy error against the training radius, with lines of the predicted slopes."""
+    study, material, defect = case
+    look = marks(rows["observations"])
+    figure, axes = panels(2)
+    drawn = [_panel(panel, rows, "training_radius", quantity, look) for panel, quantity in zip(axes, _PANELS, strict=True)]
+    for panel, quantity, shown in zip(axes, _PANELS, drawn, strict=True):
+        panel.set_xlabel(_RADIUS)
+        if not shown.empty:
+            finish(panel, shown["x"].to_numpy(), shown["y"].to_numpy(), ticks_at_values=True)
+            guides(panel, list(_guides(shown, rates[rates["quantity"] == quantity], look)))
+    legend(figure, look, hollow=_any_hollow(drawn), dashed=not rates.empty)
+    caption = (
+        f"{material} {defect}: error of the relaxed defect with the fit against that with the reference, in the same cell of "
+        f"{_span(rows['simulation_atoms'])} atoms, for training structures of radius {_span(rows['training_radius'])} spacings "
+        f"({_span(rows['training_atoms'])} atoms) and {_span(rows['basis_functions'])} basis functions."
+    )
+    if not rates.empty:
+        caption += " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
+    return Picture(
+        _stem(study, material, defect),
+        f"{material} {defect}: convergence in the training radius",
+        caption + _lost(drawn),
+        figure,
+        rows,
+    )
+
+
+def accuracy_picture(case: tuple[str, str, str], rows: pd.DataFrame, column: str, label: str, what: str, where: str) -> Picture:
+    """Geometry and energy error against a measure of how well the fit could do."""
+    study, material, defect = case
+    look = marks(rows["observations"])
+    figure, axes = panels(2)
+    drawn = [_panel(panel, rows, column, quantity, look) for panel, quantity in zip(axes, _PANELS, strict=True)]
+    for panel, shown in zip(axes, drawn, strict=True):
+        panel.set_xlabel(label)
+        if not shown.empty:
+            finish(panel, shown["x"].to_numpy(), shown["y"].to_numpy(), ticks_at_values=False)
+    legend(figure, look, hollow=_any_hollow(drawn), dashed=False)
+    caption = (
+        f"{material} {defect}: {what}, {where}; {_span(rows['basis_functions'])} basis functions, "
+        f"simulation cell of {_span(rows['simulation_atoms'])} atoms."
+    )
+    name = _stem(study, material, defect, column.replace("_", "-"))
+    return Picture(name, f"{material} {defect}: {what}", caption + _lost(drawn), figure, rows)
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, column: str, quantity: str, look: dict[str, Mark]) -> pd.DataFrame:
+    """Draw one error against ``column``; the points drawn (observations, x, y, solid), ``attrs['lost']`` counting the others."""
+    error, label = _PANELS[quantity]
+    points = pd.DataFrame(
+        {
+            "observations": rows["observations"],
+            "x": rows[column],
+            "y": rows[error].abs(),
+            "solid": rows["converged"] & rows["same_basin"],
+        }
+    )
+    shown = points[np.isfinite(points["x"]) & np.isfinite(points["y"]) & (points["x"] > 0) & (points["y"] > 0)]
+    shown.attrs["lost"] = len(points) - len(shown)
+    axes.set_ylabel(label)
+    for name, mark in look.items():
+        own = shown[shown["observations"] == name]
+        curve(axes, own["x"].to_numpy(), own["y"].to_numpy(), own["solid"].to_numpy(dtype=bool), mark)
+    if shown.empty:
+        nothing_to_show(axes)
+    return shown
+
+
+def _guides(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> Iterator[Guide]:
+    """For each set, the predicted slope over the window of its rate, a little below the points of the window."""
+    for rate in rates.to_dict("records"):
+        name, slope = rate["observations"], float(rate["predicted"])
+        own = shown[(shown["observations"] == name) & shown["solid"]]
+        window = [float(number) for number in re.findall(r"[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?", rate["window"])]
+        if len(window) >= 2:
+            own = own[(own["x"] >= window[0] * (1 - 1e-3)) & (own["x"] <= window[1] * (1 + 1e-3))]  # windows are rounded in print
+        if len(own) < 2 or not np.isfinite(slope):
+            continue
+        x, y = np.log(own["x"]), np.log(own["y"])
+        start = float(np.exp(y.mean() + slope * (x.min() - x.mean()))) / 1.6
+        yield Guide(float(own["x"].min()), start, float(own["x"].max()), slope, typeset.slope(slope), look[name].colour)
+
+
+def _cases(results: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    for case, rows in results.groupby(["study", "material", "defect"], sort=False):
+        yield tuple(str(part) for part in case), rows
+
+
+def _select(rates: pd.DataFrame, case: tuple[str, str, str]) -> pd.DataFrame:
+    study, material, defect = case
+    ours = (rates["material"] == material) & (rates["defect"] == defect)
+    return rates[ours & ((rates["study"] == study) | (rates["study"] == ""))]
+
+
+def _span(values: pd.Series) -> str:
+    """``a to b``, or the one value; '?' for none."""
+    numbers = values.dropna()
+    if numbers.empty:
+        return "?"
+    low, high = f"{numbers.min():.6g}" if numbers.min() >= 100 else f"{numbers.min():.3g}", f"{numbers.max():.6g}"
+    high = high if numbers.max() >= 100 else f"{numbers.max():.3g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _any_hollow(drawn: list[pd.DataFrame]) -> bool:
+    return any((~shown["solid"].astype(bool)).any() for shown in drawn)
+
+
+def _lost(drawn: list[pd.DataFrame]) -> str:
+    lost = max(shown.attrs["lost"] for shown in drawn)
+    if not lost:
+        return ""
+    return f" {lost} {'point is' if lost == 1 else 'points are'} missing: no finite, positive error (see the table)."
+
+
+def _stem(*parts: str) -> str:
+    """A file name that every system accepts."""
+    return re.sub(r"[^a-z0-9.+-]+", "-", "_".join(parts).lower()).strip("-")

@@ -1,0 +1,124 @@
+"""What the numbers say, in sentences made from the numbers alone."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from defectgen.report.gather import Run
+from defectgen.report.style import in_reading_order
+from defectgen.report.typeset import decimal, number, slope
+
+_ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The errors of one case at the largest training radius that all its observation sets reached.
+
+    Attributes:
+        case: material and defect.
+        quantity: geometry or energy; unit: Å or eV.
+        radius: training radius (nearest-neighbour spacings).
+        errors: observation set -> absolute error.
+    """
+
+    case: str
+    quantity: str
+    unit: str
+    radius: float
+    errors: dict[str, float]
+
+
+def comparisons(results: pd.DataFrame) -> list[Comparison]:
+    """One for each case and quantity with at least two observation sets; only converged points in the right basin."""
+    found = []
+    for (material, defect), rows in results[results["study"] != "fit-accuracy"].groupby(["material", "defect"], sort=False):
+        for quantity, (column, unit) in _ERRORS.items():
+            good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]
+            good = good.assign(size=good[column].abs())
+            table = good.pivot_table(index="training_radius", columns="observations", values="size", aggfunc="min").dropna()
+            if len(table) and len(table.columns) > 1:
+                errors = {name: float(table.iloc[-1][name]) for name in in_reading_order(table.columns)}
+                found.append(Comparison(f"{material} {defect}", quantity, unit, float(table.index[-1]), errors))
+    return found
+
+
+def findings(run: Run) -> list[str]:
+    """Plain sentences: the ordering of the observation sets, the rates, the effect of fit accuracy, what did not work."""
+    accuracy = run.results[run.results["study"] == "fit-accuracy"]
+    return [*_orderings(comparisons(run.results)), *_rates(run.rates), *_plateaus(accuracy), *_troubles(run)]
+
+
+def _orderings(compared: list[Comparison]) -> Iterator[str]:
+    """Which set has the smallest and which the largest error, and by how much they differ."""
+    if not compared:
+        return
+    best = Counter(min(each.errors, key=each.errors.__getitem__) for each in compared)
+    worst = Counter(max(each.errors, key=each.errors.__getitem__) for each in compared)
+    yield (
+        f"At the largest training radius the smallest error belongs to {_tally(best, len(compared))}, "
+        f"the largest to {_tally(worst, len(compared))} (geometry and energy of each defect counted apart)."
+    )
+    for quantity in _ERRORS:
+        factors = [
+            max(e.errors.values()) / min(e.errors.values()) for e in compared if e.quantity == quantity and min(e.errors.values())
+        ]
+        if factors:
+            span = number(min(factors)) if len(factors) == 1 else f"{number(min(factors))} to {number(max(factors))}"
+            yield f"There the choice of observations changes the {quantity} error by a factor of {span}."
+
+
+def _tally(counts: Counter[str], total: int) -> str:
+    parts = [f"{name} in {count} of {total}" for name, count in counts.most_common()]
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _rates(rates: pd.DataFrame) -> Iterator[str]:
+    """How many rates came out how, and those that did not agree."""
+    if rates.empty:
+        return
+    counts = Counter(verdict or "no verdict" for verdict in rates["verdict"])
+    listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
+    yield f"Verdicts on {len(rates)} rates: {listing}."
+    order = {name: place for place, name in enumerate(in_reading_order(rates["observations"]))}
+    known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
+    if known.empty:
+        return
+    far = known.assign(miss=(known["slope"] - known["predicted"]).abs(), place=known["observations"].map(order))
+    worst = far.sort_values(["miss", "place"], ascending=[False, True]).iloc[0]
+    yield (
+        f"Farthest from its prediction: {worst['material']} {worst['defect']}, {worst['observations']}, {worst['quantity']}: "
+        f"slope {decimal(worst['slope'])} measured, {slope(worst['predicted'])} predicted."
+    )
+
+
+def _plateaus(results: pd.DataFrame) -> Iterator[str]:
+    """How far the geometry error fell while the force error of the fit fell."""
+    good = results[results["converged"] & results["same_basin"] & (results["rmse_forces"] > 0) & (results["geometry_error"] > 0)]
+    for (material, defect, observations), rows in good.groupby(["material", "defect", "observations"], sort=False):
+        if len(rows) < 2:
+            continue
+        rows = rows.sort_values("basis_functions", kind="stable")
+        first, last = rows.iloc[0], rows.iloc[-1]
+        sizes = f"{first['basis_functions']:.0f} to {last['basis_functions']:.0f} basis functions"
+        yield (
+            f"{material} {defect}, {observations}: from {sizes} the force error of the fit went from "
+            f"{number(first['rmse_forces'])} to {number(last['rmse_forces'])} eV/Å and the geometry error from "
+            f"{number(first['geometry_error'])} to {number(last['geometry_error'])} Å."
+        )
+
+
+def _troubles(run: Run) -> Iterator[str]:
+    """What did not converge, strayed or failed."""
+    loose = int((~run.results["converged"]).sum())
+    strayed = int((run.results["converged"] & ~run.results["same_basin"]).sum())
+    aside = "drawn hollow and counted in no sentence above"
+    if loose:
+        yield f"Not converged: {loose} of {len(run.results)} points, {aside}."
+    if strayed:
+        yield f"In another basin than the reference: {strayed} of {len(run.results)} points, {aside}."
+    if len(run.failures):
+        yield f"Failed or not run: {len(run.failures)} of the tasks; the reasons are below."

@@ -1,0 +1,120 @@
+"""Read the directory of a run into one value; nothing is computed here."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from defectgen._input import InputError
+from defectgen.campaign import Event
+from defectgen.campaign.events import read
+from defectgen.report.columns import FAILURES, FLAGS, RATES, RESULTS, TEXT
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run directory says.
+
+    Attributes:
+        directory: where it lies; the page names no path.
+        name, title: of the study.
+        specification: text of ``spec.toml``.
+        results, rates, failures: the tables, with at least the columns of ``columns.py``.
+        command: the command line, versions: package -> version, both of the latest call.
+        started: ISO time of the latest call; seconds: its wall time (s); reused: records it found from earlier calls.
+        tasks: number of tasks of the plan.
+    """
+
+    directory: Path
+    name: str
+    title: str
+    specification: str
+    results: pd.DataFrame
+    rates: pd.DataFrame
+    failures: pd.DataFrame
+    command: str
+    versions: dict[str, str]
+    started: str
+    seconds: float | None
+    reused: int
+    tasks: int
+
+
+def gather(directory: str | Path) -> Run:
+    """The run in ``directory``.
+
+    Raises:
+        InputError: it is no run, or a run that has not finished, or one of its files cannot be read.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise InputError(f"there is no directory {folder}; give the --out directory of a run")
+    if not (folder / "spec.toml").is_file():
+        raise InputError(f"{folder} has no spec.toml, so it is no run; give the --out directory of a run")
+    if not (folder / "results.csv").is_file():
+        raise InputError(f"the run in {folder} has not finished (no results.csv); give its run command again, it resumes")
+    try:
+        specification = (folder / "spec.toml").read_text(encoding="utf-8")
+        table = tomllib.loads(specification)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{folder / 'spec.toml'} cannot be read ({error}); run the study again") from None
+    latest = _latest(list(read(folder / "events.jsonl")))
+    name = str(table.get("name", folder.name))
+    return Run(
+        directory=folder,
+        name=name,
+        title=str(table.get("title") or latest["about"].get("title") or name),
+        specification=specification,
+        results=_table(folder / "results.csv", RESULTS),
+        rates=_table(folder / "rates.csv", RATES),
+        failures=_table(folder / "failures.csv", FAILURES),
+        command=str(latest["about"].get("command", f"defectgen run {name}")),
+        versions={str(key): str(value) for key, value in latest["about"].get("versions", {}).items()},
+        started=latest["started"],
+        seconds=latest["seconds"],
+        reused=latest["reused"],
+        tasks=latest["tasks"],
+    )
+
+
+def _latest(events: list[Event]) -> dict[str, Any]:
+    """Facts of the latest call of the program on this directory."""
+    commands = [number for number, event in enumerate(events) if event.event == "command"]
+    events = events[commands[-1] :] if commands else events
+    about = events[0].detail if commands and isinstance(events[0].detail, dict) else {}
+    ends = [event for event in events if event.event in ("end", "interrupted")]
+    return {
+        "about": about,
+        "started": events[0].time if events else "",
+        "seconds": ends[-1].seconds if ends else None,
+        "reused": sum(event.event == "found" for event in events),
+        "tasks": max((event.total for event in events), default=0),
+    }
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A CSV with at least ``columns``: text as text, flags as booleans (missing is False), the rest as numbers where they are."""
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); run the study again") from None
+    frame = raw.reindex(columns=[*columns, *(column for column in raw.columns if column not in columns)])
+    for column in frame.columns:
+        if column in FLAGS:
+            frame[column] = frame[column].astype(str).str.lower().isin(["true", "1"])
+        elif column in TEXT:
+            frame[column] = frame[column].fillna("").astype(str)
+        elif column in columns:
+            frame[column] = [_number(cell) for cell in frame[column]]
+            frame[column] = frame[column].astype(float)
+    return frame
+
+
+def _number(cell: Any) -> float:
+    """The exact float that was written (pandas' fast parser may miss the last digit); nan for what is none."""
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return float("nan")

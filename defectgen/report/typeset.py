@@ -1,0 +1,44 @@
+"""Numbers as a reader wants them."""
+
+import math
+from fractions import Fraction
+
+MINUS = "\N{MINUS SIGN}"
+NONE = "\N{EN DASH}"
+_TIMES_TEN = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}10"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float) -> str:
+    """Two digits: 0.023, 310, or 4.1 times a power of ten outside 0.01 to 1000, on one line; a dash for what is no number."""
+    if not math.isfinite(value):
+        return NONE
+    if value == 0 or 1e-2 <= abs(value) < 1e3:
+        text = f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+        return text.replace("-", MINUS)
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return mantissa.replace("-", MINUS) + _TIMES_TEN + str(int(exponent)).translate(_RAISED)
+
+
+def slope(value: float) -> str:
+    """A slope as in the table of predicted rates, -4.5 being -9/2, or with two digits after the point."""
+    if not math.isfinite(value):
+        return NONE
+    fraction = Fraction(value).limit_denominator(4)
+    text = str(fraction) if abs(float(fraction) - value) < 1e-9 else f"{value:.2f}"
+    return text.replace("-", MINUS)
+
+
+def decimal(value: float) -> str:
+    """Two digits after the point."""
+    return f"{value:.2f}".replace("-", MINUS) if math.isfinite(value) else NONE
+
+
+def duration(seconds: float | None) -> str:
+    """``2 h 5 min``, ``3 min 20 s`` or ``12 s``; empty when unknown."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,46 @@
+"""Write the report of a run: figures with their data, and one page."""
+
+import io
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from defectgen.campaign.files import write_whole
+from defectgen.report.figures import Picture, pictures
+from defectgen.report.gather import gather
+from defectgen.report.page import render
+from defectgen.report.style import RC
+
+
+def write(directory: str | Path) -> Path:
+    """Write ``figures/*.svg|png|csv`` and ``report.html`` into a run directory; the same tables give the same files.
+
+    Args:
+        directory: the output directory of a run (spec.toml, results.csv, rates.csv, failures.csv, events.jsonl).
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the directory is no finished run.
+        StorageError: it cannot be written.
+    """
+    run = gather(directory)
+    with rc_context(RC):
+        images = [(picture, _draw(picture, run.directory / "figures")) for picture in pictures(run.results, run.rates)]
+    page = run.directory / "report.html"
+    write_whole(page, render(run, images).encode())
+    return page
+
+
+def _draw(picture: Picture, folder: Path) -> bytes:
+    """Write one figure three ways; its SVG."""
+    FigureCanvasAgg(picture.figure)
+    svg, png = io.BytesIO(), io.BytesIO()
+    picture.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    picture.figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+    write_whole(folder / f"{picture.name}.svg", svg.getvalue())
+    write_whole(folder / f"{picture.name}.png", png.getvalue())
+    write_whole(folder / f"{picture.name}.csv", picture.data.to_csv(index=False).encode())
+    return svg.getvalue()

@@ -1,0 +1,149 @@
+"""Materials: a crystal and the reference potential that is the truth for it, by name or described in a study file."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from .._input import InputError
+from ..bridge import from_ase
+from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, triangular, zincblende
+from ..crystal.lattice import Lattice
+from ..energy.functional import Potential
+from ..reference import reference_from_name
+
+CRYSTALS = {
+    "fcc": fcc,
+    "bcc": bcc,
+    "sc": sc,
+    "hcp": hcp,
+    "diamond": diamond,
+    "zincblende": zincblende,
+    "rocksalt": rocksalt,
+    "cscl": cscl,
+    "l12": l12,
+    "triangular": triangular,
+    "square": square,
+}
+"""Crystal structures that a material may name."""
+
+
+class Material(BaseModel):
+    """A crystal and its reference. Either `crystal`, `species` and `a`, or a `structure` file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    crystal: str | None = None
+    """One of CRYSTALS."""
+    species: tuple[str, ...] = ()
+    a: float | None = None
+    """Lattice constant to start from, A; equilibrated before use."""
+    c: float | None = None
+    """Height of a hexagonal cell, A."""
+    structure: str | None = None
+    """A structure file that ASE can read."""
+    reference: str
+    """Such as "CleriRosato(Cu)" or "EAM(path)"."""
+    equilibrate: bool = True
+    """Whether the lattice is brought to zero stress first; without it a lattice that is not there is refused."""
+    digest: str = ""
+    """Content of the files named here, so that a changed file is a changed material."""
+    description: str = ""
+
+
+MATERIALS: dict[str, Material] = {
+    **{
+        symbol: Material(
+            name=symbol,
+            crystal="fcc",
+            species=(symbol,),
+            a=a,
+            reference=f"CleriRosato({symbol})",
+            description="fcc, second-moment tight binding (Cleri and Rosato 1993)",
+        )
+        for symbol, a in {"Cu": 3.615, "Ag": 4.086, "Au": 4.078, "Ni": 3.524, "Al": 4.050, "Pd": 3.891, "Pt": 3.924}.items()
+    },
+    "Si": Material(
+        name="Si", crystal="diamond", species=("Si",), a=5.431, reference="StillingerWeber(Si)", description="diamond, Stillinger-Weber 1985"
+    ),
+    "W": Material(
+        name="W", crystal="bcc", species=("W",), a=3.165, reference="FinnisSinclair(W)", description="bcc, Finnis-Sinclair with rounded ends"
+    ),
+    "Ar": Material(
+        name="Ar", crystal="fcc", species=("Ar",), a=5.26, reference="LennardJones(Ar)", description="fcc, Lennard-Jones, smooth end"
+    ),
+    "triangular": Material(
+        name="triangular",
+        crystal="triangular",
+        species=("Cu",),
+        a=2.6,
+        reference="Morse(Cu)",
+        description="two-dimensional triangular lattice, Morse pair potential",
+    ),
+}
+"""Materials that a study may name; lattice constants at room temperature, only starting points."""
+
+
+def material(given: "str | dict | Material", folder: Path) -> Material:
+    """The material of a name, or of a table in a study file; paths are taken relative to the file's folder.
+
+    Raises InputError for an unknown name, a file that is not there, or a description with parts missing.
+    """
+    if isinstance(given, str):
+        if given not in MATERIALS:
+            raise InputError(
+                f"material {given!r} is not known; known are {', '.join(MATERIALS)}, or describe yours as a table [materials.{given}]"
+            )
+        return MATERIALS[given]
+    found = given if isinstance(given, Material) else Material(**given)
+    if (found.crystal is None) == (found.structure is None):
+        raise InputError(f"material {found.name} wants either a crystal ({', '.join(CRYSTALS)}) or a structure file; give one of them")
+    if found.crystal is not None and found.crystal not in CRYSTALS:
+        raise InputError(f"crystal {found.crystal!r} of material {found.name} is not known; known are {', '.join(CRYSTALS)}")
+    if found.crystal is not None and (not found.species or found.a is None):
+        raise InputError(f"material {found.name} wants species and the lattice constant a (A) for its {found.crystal} crystal")
+    digest, updates = hashlib.sha256(), {}
+    for name in ("structure", "reference"):
+        text = getattr(found, name) or ""
+        inside = re.fullmatch(r"\s*(\w+)\((.+)\)\s*", text) if name == "reference" else None
+        path = inside[2].strip("'\" ") if inside else text if name == "structure" else ""
+        if name == "reference" and not ("." in path or "/" in path):
+            continue  # a symbol, not a file
+        if not path:
+            continue
+        absolute = (folder / Path(path).expanduser()).resolve()
+        if not absolute.is_file():
+            raise InputError(f"material {found.name} names the file {path}, which is not there; give its path relative to the study file")
+        digest.update(absolute.read_bytes())
+        updates[name] = f"{inside[1]}({absolute})" if inside else str(absolute)
+    if updates:
+        updates["digest"] = digest.hexdigest()[:16]
+    return found.model_copy(update=updates)
+
+
+def build_lattice(spec: Material) -> Lattice:
+    """The starting lattice of a material."""
+    if spec.structure is not None:
+        return from_ase(spec.structure)
+    assert spec.crystal is not None
+    arguments: list = [*spec.species, spec.a]
+    if spec.crystal == "hcp" and spec.c is not None:
+        arguments.append(spec.c)
+    try:
+        return CRYSTALS[spec.crystal](*arguments)
+    except TypeError:
+        raise InputError(f"crystal {spec.crystal!r} of material {spec.name} does not take {len(spec.species)} species") from None
+
+
+def build_reference(spec: Material) -> Potential:
+    """The reference potential of a material."""
+    return reference_from_name(spec.reference)
+
+
+def pressure_free(lattice: Lattice, virial: np.ndarray, tolerance: float = 1e-4) -> bool:
+    """Whether the virial per atom (eV) of the perfect crystal vanishes to the given tolerance."""
+    d = lattice.dimension
+    return bool(np.abs(virial[:d, :d]).max() / lattice.sublattices < tolerance)

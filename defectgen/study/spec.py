@@ -1,0 +1,184 @@
+"""The specification of a run: which crystals and defects, what is trained on, what is varied. A study file is this, as TOML."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .._input import InputError
+from ..training.observations import spell_observations
+from .materials import Material, material
+
+
+class Strict(BaseModel):
+    """A table without room for misspelt keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Basis(Strict):
+    """The ACE basis; the degree is what the fit-accuracy study varies."""
+
+    cutoff: float = Field(gt=0)
+    """A."""
+    order: int = Field(3, ge=1, le=4)
+    degree: float = Field(10, gt=0)
+    w_l: float = Field(1.5, gt=0)
+    pair_degree: int | None = None
+    envelope: int = Field(4, ge=2)
+
+
+class Case(Strict):
+    """One defect in one crystal."""
+
+    material: Material
+    defect: str
+    simulation_size: int = Field(ge=1)
+    """Conventional cells along each side of the cell in which reference and model are compared."""
+    basis: Basis
+
+
+class Training(Strict):
+    """How training cells are made."""
+
+    relaxed: bool = True
+    """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
+    configurations: int = Field(6, ge=0)
+    rattle: float = Field(0.03, ge=0)
+    """A."""
+    strain: float = Field(0.0, ge=0)
+    virial_strains: tuple[float, ...] = (0.005, 0.015)
+    virial_pairs: bool = True
+    shift: float = Field(0.01, ge=0)
+    """A; sublattice displacements of strained primitive cells."""
+    core_atoms: int = Field(0, ge=0)
+    force_distance_power: float = 0.0
+    force_constant_range_power: float = 0.0
+    seed: int = 0
+
+
+class FitSettings(Strict):
+    """How a model is fitted."""
+
+    weights: dict[str, float] = {}
+    solver: str = "qr"
+    prior: str | float | None = None
+
+
+class CellSize(Strict):
+    """Error against training-cell size."""
+
+    sizes: tuple[int, ...] = Field(min_length=1)
+    """Conventional cells along each side of the training cell."""
+
+
+class FitAccuracy(Strict):
+    """Error against the accuracy of the fit: basis sizes at one training cell."""
+
+    size: int = Field(ge=1)
+    degrees: tuple[float, ...] = Field(min_length=1)
+
+
+class RunSpec(Strict):
+    """Everything a run depends on."""
+
+    name: str
+    title: str = ""
+    observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
+    cases: tuple[Case, ...] = Field(min_length=1)
+    training: Training = Training()
+    fit: FitSettings = FitSettings()
+    cell_size: CellSize | None = None
+    fit_accuracy: FitAccuracy | None = None
+
+    @field_validator("observations")
+    @classmethod
+    def _spelled(cls, value):
+        return tuple(spell_observations(v) for v in value)
+
+    @model_validator(mode="after")
+    def _asks_something(self):
+        if self.cell_size is None and self.fit_accuracy is None:
+            raise ValueError("a study wants a table [cell_size] (sizes) or [fit_accuracy] (size, degrees)")
+        return self
+
+
+def embedded() -> dict[str, str]:
+    """Studies that come with the package: name -> title."""
+    found = {}
+    for entry in sorted(files(__package__).joinpath("embedded").iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            found[entry.name.removesuffix(".toml")] = tomllib.loads(entry.read_text())["title"]
+    return found
+
+
+def template(name: str) -> str:
+    """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
+    if name not in embedded():
+        raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(embedded())}")
+    return files(__package__).joinpath("embedded", f"{name}.toml").read_text()
+
+
+def load(name_or_path: str | Path) -> RunSpec:
+    """A study by name, or from a TOML file (materials and files named in it are relative to its folder).
+
+    Raises InputError for an unknown study, a file that is no TOML, and keys or values that make no sense.
+    """
+    text = str(name_or_path)
+    if text in embedded():
+        return parse(template(text), Path.cwd())
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise InputError(f"no study called {text!r}: give a TOML file, or one of {', '.join(embedded())}")
+    try:
+        return parse(path.read_text(), path.parent)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the study file {path} cannot be read: {error}") from None
+
+
+def parse(text: str, folder: Path) -> RunSpec:
+    """A study from TOML text. Raises InputError, naming the key that is wrong."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the study is not valid TOML: {error}") from None
+    content.pop("versions", None)  # written back by a run, for people to read
+    own = content.pop("materials", {})
+    cases = content.get("cases", [])
+    if not isinstance(own, dict) or not isinstance(cases, list):
+        raise InputError("a study file has tables [materials.NAME] and a list of [[cases]]; see defectgen init")
+    try:
+        for case in cases:
+            named = case.get("material")
+            if isinstance(named, str) and named in own:
+                named = {"name": named, **own[named]}
+            if named is not None:
+                case["material"] = material(named, folder)
+        return RunSpec(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "the study"
+        raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))}); see defectgen init for a template") from None
+    except TypeError as error:
+        raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
+
+
+def dump(spec: RunSpec) -> str:
+    """The resolved specification as TOML; `load` of it gives the same specification."""
+    return tomli_w.dumps(_without_none(spec.model_dump(mode="json")))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(v) for v in value]
+    return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,164 @@
+"""The four steps of every study, as pure functions of plain data: the crystal, the exact defect, the training rows, the trial of a fit."""
+
+import warnings
+from dataclasses import fields, replace
+from functools import lru_cache
+
+import numpy as np
+
+from .._input import InputError
+from ..ace import ACEBasis
+from ..campaign import Record
+from ..crystal import Cell, Lattice, defect_from_name, supercell
+from ..energy.functional import Potential, crystal_response
+from ..errors import compare
+from ..fit import fit
+from ..reference import check_stable, equilibrate
+from ..relax import Equilibrium, relax
+from ..training import Blocks, Rattle, Strains, label, training_cells
+from ..training.blocks import Block
+from .materials import Material, build_lattice, build_reference, pressure_free
+
+
+@lru_cache(maxsize=8)
+def _reference(name: str, digest: str) -> Potential:
+    """One object per reference and process (building a tabulated potential takes time)."""
+    return build_reference(Material(name="", reference=name, digest=digest))
+
+
+def _truth(spec: dict) -> Potential:
+    return _reference(spec["material"]["reference"], spec["material"]["digest"])
+
+
+def crystal(spec: dict) -> Record:
+    """The perfect crystal at zero stress, and the proof that it is stable. spec: material."""
+    given = Material(**spec["material"])
+    truth, lattice = _truth(spec), build_lattice(given)
+    if given.equilibrate:
+        lattice = equilibrate(lattice, truth)
+    _, _, virial = crystal_response(lattice, truth)
+    if not pressure_free(lattice, virial):
+        raise InputError(
+            f"the lattice of {given.name} is not at equilibrium: the virial is {np.abs(virial).max() / lattice.sublattices:.2g} eV/atom; "
+            "leave equilibrate on, or give the lattice constant of this reference"
+        )
+    lowest = check_stable(lattice, truth)
+    return Record({"lowest_phonon": float(lowest)}, {"vectors": lattice.vectors, "motif": lattice.motif})
+
+
+def _lattice(spec: dict, perfect: Record) -> Lattice:
+    start = build_lattice(Material(**spec["material"]))
+    return replace(start, vectors=perfect.arrays["vectors"], motif=perfect.arrays["motif"])
+
+
+def _defect_cell(spec: dict, lattice: Lattice) -> Cell:
+    return defect_from_name(spec["defect"]).apply(supercell(lattice, spec["size"]))
+
+
+def exact(spec: dict, perfect: Record) -> Record:
+    """The defect relaxed with the reference. spec: material, defect, size, eigenvalue."""
+    lattice = _lattice(spec, perfect)
+    cell = _defect_cell(spec, lattice)
+    result = relax(cell, _truth(spec), eigenvalue=spec["eigenvalue"])
+    if not result.converged:
+        raise InputError(f"{spec['defect']} in {spec['material']['name']} did not relax with the reference: {result.message}")
+    if result.is_saddle:
+        raise InputError(
+            f"{spec['defect']} in {spec['material']['name']} rests at a saddle point of the reference (stability constant "
+            f"{result.stability_constant:.3g}); choose another defect or direction"
+        )
+    return _stored(result)
+
+
+def _stored(result: Equilibrium) -> Record:
+    scalars = {f.name: getattr(result, f.name) for f in fields(result) if f.name not in ("cell", "positions", "forces", "seconds")}
+    return Record(scalars, {"positions": result.positions, "forces": result.forces})
+
+
+def _restored(record: Record, cell: Cell) -> Equilibrium:
+    values = {**record.values, "residuals": tuple(record.values["residuals"])}
+    return Equilibrium(cell=cell, seconds=record.seconds, **record.arrays, **values)
+
+
+def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
+    """Labels and rows of one training set, compressed. spec: material, defect, size, basis, training."""
+    lattice, training = _lattice(spec, perfect), spec["training"]
+    displacement = None
+    if resting is not None:
+        displacement = resting.arrays["positions"] - _defect_cell(spec, lattice).positions
+    cells = training_cells(
+        lattice,
+        defect_from_name(spec["defect"]),
+        spec["size"],
+        training["seed"],
+        displacement=displacement,
+        rattle=Rattle(training["configurations"], training["rattle"], training["strain"]),
+        strains=Strains(tuple(training["virial_strains"]), training["virial_pairs"], training["shift"]),
+    )
+    basis = _basis(spec["basis"], lattice)
+    blocks = label(
+        cells,
+        _truth(spec),
+        basis,
+        force_distance_power=training["force_distance_power"],
+        force_constant_range_power=training["force_constant_range_power"],
+        core_atoms=training["core_atoms"],
+    )
+    headers, arrays = [], {}
+    for number, block in enumerate(blocks.items):
+        headers.append({k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source")})
+        arrays[f"factor{number}"] = block.factor
+        if block.plain is not None:
+            arrays[f"plain{number}"] = block.plain
+    cell = cells[0].cell
+    return Record({"blocks": headers, "truth": blocks.truth, "radius": cell.radius, "atoms": len(cell)}, arrays)
+
+
+def _basis(spec: dict, lattice: Lattice) -> ACEBasis:
+    return ACEBasis(tuple(dict.fromkeys(lattice.species)), **spec)
+
+
+def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
+    """Fit one observation set with one basis, relax the defect with the model, compare. spec: material, defect, size, basis, full, observations, fit.
+
+    The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
+    """
+    lattice = _lattice(spec, perfect)
+    cell = _defect_cell(spec, lattice)
+    full, basis = _basis(spec["full"], lattice), _basis(spec["basis"], lattice)
+    items = tuple(
+        Block(**header, factor=training.arrays[f"factor{n}"], plain=training.arrays.get(f"plain{n}"))
+        for n, header in enumerate(training.values["blocks"])
+    )
+    blocks = Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
+    settings = spec["fit"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted = fit(blocks, spec["observations"], settings["weights"] or None, settings["prior"], settings["solver"])
+    truth = _restored(reference, cell)
+    model = relax(cell, fitted.model, start=truth.positions, eigenvalue=False)
+    error = compare(truth, model)
+    return Record(
+        {
+            "geometry_error": error.geometry,
+            "geometry_error_max": error.geometry_max,
+            "energy_error": error.energy,
+            "energy_error_signed": error.energy_signed,
+            "rmse_energy": fitted.rmse.get("E"),
+            "rmse_forces": fitted.rmse.get("F"),
+            "rmse_force_constants": fitted.rmse.get("FC"),
+            "rmse_virial": fitted.rmse.get("V"),
+            "rank": fitted.rank,
+            "condition": fitted.condition,
+            "basis_functions": basis.size,
+            "simulation_atoms": len(cell),
+            "dimension": lattice.dimension,
+            "converged": model.converged,
+            "same_basin": error.same_basin,
+            "why_not": error.why_not,
+            "message": model.message,
+            "stability_constant": model.stability_constant,
+            "warnings": [str(w.message) for w in caught],
+        },
+        {"coefficients": fitted.coefficients, "positions": model.positions},
+    )

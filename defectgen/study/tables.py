@@ -1,0 +1,129 @@
+"""From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
+
+from dataclasses import dataclass, field
+
+from ..campaign import Record, Task
+from ..errors import estimate_rate, predicted_rate, verdict
+from . import cell_size, fit_accuracy
+from .plan import STEPS
+from .spec import RunSpec
+
+QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error"}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows as plain dictionaries, ready to be written as CSV."""
+
+    results: list[dict] = field(default_factory=list)
+    rates: list[dict] = field(default_factory=list)
+    failures: list[dict] = field(default_factory=list)
+
+
+def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
+    """All tables of a run, from its tasks and their records; tasks that failed appear among the failures, with the reason."""
+    records = {task.key: record for task, record in outcome}
+    failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
+    results = []
+    for name in (cell_size.NAME, fit_accuracy.NAME):
+        for task, record in outcome:
+            if task.function == f"{STEPS}:trial" and record.ok and _belongs(spec, name, task):
+                results.append(_row(name, task, record, records))
+                failures += _remarks(task, record) if name == cell_size.NAME or spec.cell_size is None else []
+    return Tables(results, _rates(spec, results), failures)
+
+
+def _belongs(spec: RunSpec, name: str, task: Task) -> bool:
+    size, degree = task.spec["training_size"], task.spec["basis"]["degree"]
+    if name == cell_size.NAME:
+        own = [c.basis.degree for c in spec.cases if _is(c, task)]
+        return spec.cell_size is not None and size in spec.cell_size.sizes and degree in own
+    return spec.fit_accuracy is not None and size == spec.fit_accuracy.size and degree in spec.fit_accuracy.degrees
+
+
+def _is(case, task: Task) -> bool:
+    return case.material.name == task.spec["material"]["name"] and case.defect == task.spec["defect"]
+
+
+def _row(study: str, task: Task, record: Record, records: dict[str, Record]) -> dict:
+    spec, values = task.spec, record.values
+    training = records[task.after[2].key].values
+    return {
+        "study": study,
+        "material": spec["material"]["name"],
+        "defect": spec["defect"],
+        "dimension": values["dimension"],
+        "observations": spec["observations"],
+        "training_size": spec["training_size"],
+        "training_radius": training["radius"],
+        "training_atoms": training["atoms"],
+        "basis_functions": values["basis_functions"],
+        "degree": spec["basis"]["degree"],
+        "simulation_size": spec["size"],
+        "simulation_atoms": values["simulation_atoms"],
+        "geometry_error": values["geometry_error"],
+        "geometry_error_max": values["geometry_error_max"],
+        "energy_error": values["energy_error"],
+        "rmse_energy": values["rmse_energy"],
+        "rmse_forces": values["rmse_forces"],
+        "rmse_force_constants": values["rmse_force_constants"],
+        "rmse_virial": values["rmse_virial"],
+        "rank": values["rank"],
+        "condition": values["condition"],
+        "stability_constant": values["stability_constant"],
+        "converged": values["converged"],
+        "same_basin": values["same_basin"],
+        "seconds": record.seconds,
+    }
+
+
+def _remarks(task: Task, record: Record) -> list[dict]:
+    """What a trial that ran has to confess: it is plotted hollow and kept out of the rates."""
+    values, found = record.values, []
+    if not values["converged"]:
+        found.append({"label": task.label, "reason": f"the model did not relax: {values['message']}"})
+    elif not values["same_basin"]:
+        found.append({"label": task.label, "reason": f"the model rests in another basin: {values['why_not']}"})
+    return found
+
+
+def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
+    """Rates of the cell-size study, per curve and quantity."""
+    found = []
+    curves = dict.fromkeys(
+        (r["material"], r["defect"], r["dimension"], r["observations"]) for r in results if r["study"] == cell_size.NAME
+    )
+    for material, defect, dimension, observations in curves:
+        own = [
+            r
+            for r in results
+            if r["study"] == cell_size.NAME
+            and (r["material"], r["defect"], r["dimension"], r["observations"]) == (material, defect, dimension, observations)
+        ]
+        trusted = [r for r in own if r["converged"] and r["same_basin"]]
+        for quantity, column in QUANTITIES.items():
+            predicted = predicted_rate(observations, dimension=dimension, quantity=quantity)
+            rate = estimate_rate([r["training_radius"] for r in trusted], [r[column] for r in trusted])
+            found.append(
+                {
+                    "study": cell_size.NAME,
+                    "material": material,
+                    "defect": defect,
+                    "dimension": dimension,
+                    "observations": observations,
+                    "quantity": quantity,
+                    "slope": rate.slope,
+                    "low": rate.low,
+                    "high": rate.high,
+                    "window": _window(rate.window),
+                    "predicted": predicted,
+                    "verdict": verdict(rate, predicted),
+                    "local_slopes": " ".join(f"{s:.2f}" for s in rate.local_slopes),
+                    "dropped": "; ".join(f"{size:.3g}: {reason}" for size, reason in rate.dropped),
+                }
+            )
+    return found
+
+
+def _window(window) -> str:
+    return "" if window is None else f"{window[0]:.3g}-{window[1]:.3g}"

@@ -1,0 +1,214 @@
+"""Blocks: what was observed, one R factor per kind of observation, configuration group and cell size; weights come later."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import h5py
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..ace import ACEBasis
+from .compress import join, residual_sum, triangle
+from .observations import KINDS, PERFECT, parse_observations
+
+FORMAT = "defectgen blocks 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """All rows of one kind, group and cell size, in field units: E eV/atom, F eV/A, FC eV/A^2, V eV/atom."""
+
+    kind: str
+    group: str
+    atoms: int
+    """Atoms per configuration."""
+    scale: float
+    """Natural factor of the rows in the loss, e.g. sqrt(atoms) for E: rows in eV/atom enter as dE / sqrt(atoms)."""
+    rows: int
+    factor: Float[np.ndarray, "k columns_plus_one"]
+    """Upper-triangular R of [A | y]; may carry the distance or range weights of its rows."""
+    plain: Float[np.ndarray, "j columns_plus_one"] | None = None
+    """The same without distance or range weights: what errors in field units are computed from. None if there are none."""
+    source: str = ""
+    """Where the labels came from."""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What blocks are merged by."""
+        return self.kind, self.group, self.atoms
+
+    def squared_error(self, theta: Float[np.ndarray, " columns"]) -> float:
+        """Sum of squared errors of the model with coefficients theta, in squared field units, without any weight."""
+        return residual_sum(self.factor if self.plain is None else self.plain, theta)
+
+    def restricted(self, columns: np.ndarray) -> "Block":
+        """The block of a sub-basis: the chosen columns and the labels."""
+        keep = np.append(columns, self.factor.shape[1] - 1)
+        plain = None if self.plain is None else triangle(self.plain[:, keep])
+        return replace(self, factor=triangle(self.factor[:, keep]), plain=plain)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Everything observed for one basis by one reference."""
+
+    basis: Any
+    """The basis whose functions are the columns, or None if only coefficients are wanted."""
+    items: tuple[Block, ...]
+    truth: str = ""
+    """Name of the reference that gave the labels."""
+    notes: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        widths = {b.factor.shape[1] for b in self.items} | {b.plain.shape[1] for b in self.items if b.plain is not None}
+        if self.basis is not None:
+            widths.add(int(self.basis.size) + 1)
+        if len(widths) > 1:
+            raise InputError(
+                f"all blocks must have one column per basis function and one for the label; got widths {sorted(widths)}: "
+                "label every cell with the same basis"
+            )
+        object.__setattr__(self, "items", _merge(self.items))
+
+    @property
+    def columns(self) -> int:
+        """Number of basis functions."""
+        return self.items[0].factor.shape[1] - 1 if self.items else int(self.basis.size) if self.basis is not None else 0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of observation that have rows, in the fixed order; the perfect crystal's own virial (V0) last."""
+        present = {b.kind for b in self.items if b.rows}
+        return tuple(k for k in (*KINDS, PERFECT) if k in present) + tuple(sorted(present - {*KINDS, PERFECT}))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Configuration groups, in order of appearance."""
+        return tuple(dict.fromkeys(b.group for b in self.items))
+
+    def rows(self, kind: str | None = None) -> int:
+        """Number of rows of one kind, or of all."""
+        return sum(b.rows for b in self.items if kind in (None, b.kind))
+
+    def select(self, kinds: str | Iterable[str]) -> "Blocks":
+        """The blocks of some kinds, "E+F" or ["E", "F"]; the perfect crystal's virial (V0) always comes along.
+
+        Raises InputError for a kind that is unknown or has no rows.
+        """
+        wanted = parse_observations(kinds)
+        for kind in wanted:
+            if self.rows(kind) == 0:
+                raise InputError(
+                    f"observations {'+'.join(wanted)} need {kind} rows, and there are none (only {', '.join(self.kinds)}): "
+                    f"label the cells with {kind} as well"
+                )
+        return replace(self, items=tuple(b for b in self.items if b.kind in (*wanted, PERFECT)))
+
+    def restrict(self, columns: Sequence[int] | np.ndarray, basis: Any = None) -> "Blocks":
+        """The blocks of a sub-basis made of some of the columns, without labelling again; `basis` is that sub-basis.
+
+        Raises InputError for columns that do not exist, repeat, or do not match `basis`.
+        """
+        chosen = np.asarray(columns, dtype=int)
+        if chosen.ndim != 1 or len(set(chosen.tolist())) != len(chosen) or not np.all((chosen >= 0) & (chosen < self.columns)):
+            raise InputError(f"a sub-basis wants different column numbers from 0 to {self.columns - 1}; got {columns!r}")
+        return replace(self, basis=basis, items=tuple(b.restricted(chosen) for b in self.items))
+
+    def __add__(self, other: "Blocks") -> "Blocks":
+        """All rows of both; blocks of equal kind, group and size become one.
+
+        Raises InputError if the two belong to different bases or references.
+        """
+        if self.truth and other.truth and self.truth != other.truth:
+            raise InputError(f"blocks to be joined must come from one reference; got {self.truth!r} and {other.truth!r}")
+        if self.basis is not None and other.basis is not None and not _same(self.basis, other.basis):
+            raise InputError("blocks to be joined must come from one basis; label both with the same ACEBasis")
+        basis = other.basis if self.basis is None else self.basis
+        return Blocks(basis, self.items + other.items, self.truth or other.truth, {**other.notes, **self.notes})
+
+    def save(self, path: str | Path) -> None:
+        """Write all blocks and the description of the basis to an HDF5 file, completely or not at all."""
+        path = Path(path)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        try:
+            with h5py.File(partial, "w") as file:
+                file.attrs.update(format=FORMAT, truth=self.truth, notes=json.dumps(self.notes))
+                if self.basis is not None:
+                    file.attrs["basis"] = json.dumps(self.basis.describe())
+                for number, block in enumerate(self.items):
+                    group = file.create_group(f"{number:06d}")
+                    for name in ("kind", "group", "atoms", "scale", "rows", "source"):
+                        group.attrs[name] = getattr(block, name)
+                    group["factor"] = block.factor
+                    if block.plain is not None:
+                        group["plain"] = block.plain
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @staticmethod
+    def load(path: str | Path, basis: Any = None) -> "Blocks":
+        """Read blocks written by `save`; the basis is built again from its description, or `basis` is checked against it.
+
+        Raises InputError if the file holds no blocks or those of another basis.
+        """
+        try:
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("format") != FORMAT:
+                    raise InputError(f"{path} is an HDF5 file but holds no blocks; write them with blocks.save(path)")
+                items = tuple(_read(file[number]) for number in sorted(file))
+                attributes = dict(file.attrs)
+        except OSError as error:
+            raise InputError(f"blocks are read from a file of blocks.save(path); {path} cannot be read: {error}") from error
+        if "basis" in attributes:
+            described = json.loads(attributes["basis"])
+            basis = ACEBasis(**described) if basis is None else basis
+            if json.loads(json.dumps(basis.describe())) != described:
+                raise InputError(f"{path} was labelled for the basis {described}; got {basis.describe()}: label again")
+        return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]))
+
+
+def _read(group: Any) -> Block:
+    """One block of a file."""
+    a = group.attrs
+    plain = group["plain"][()] if "plain" in group else None
+    counts = {"atoms": int(a["atoms"]), "rows": int(a["rows"]), "scale": float(a["scale"])}
+    return Block(kind=a["kind"], group=a["group"], source=a["source"], factor=group["factor"][()], plain=plain, **counts)
+
+
+def _merge(items: Iterable[Block]) -> tuple[Block, ...]:
+    """One block per key, in order of first appearance."""
+    alike: dict[tuple[str, str, int], list[Block]] = {}
+    for block in items:
+        alike.setdefault(block.key, []).append(block)
+    return tuple(_joined(blocks) if len(blocks) > 1 else blocks[0] for blocks in alike.values())
+
+
+def _joined(blocks: list[Block]) -> Block:
+    """One block for the rows of several with one key."""
+    first, columns = blocks[0], blocks[0].factor.shape[1] - 1
+    plains = [b.plain for b in blocks if b.plain is not None]
+    if any(b.scale != first.scale for b in blocks) or len(plains) not in (0, len(blocks)):
+        raise InputError(
+            f"blocks of {first.kind}:{first.group} with {first.atoms} atoms must scale and weight their rows alike; got scales "
+            f"{sorted({b.scale for b in blocks})}: label all with the same settings or give them different groups"
+        )
+    name = f"{first.kind}:{first.group} rows"
+    return replace(
+        first,
+        rows=sum(b.rows for b in blocks),
+        factor=join((b.factor for b in blocks), columns, name),
+        plain=join(plains, columns, name) if plains else None,
+        source="; ".join(dict.fromkeys(b.source for b in blocks if b.source)),
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two bases are equal: the same object, or equal trees of arrays and settings."""
+    return one is other or bool(eqx.tree_equal(one, other))

@@ -1,0 +1,157 @@
+"""From configurations to blocks: every observation is applied to the reference (labels) and to the basis (rows), and compressed at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from .._input import InputError
+from ..ace import ACEBasis
+from ..crystal.snapshot import Snapshot
+from ..energy.blackbox import BlackBox
+from ..energy.functional import Potential, crystal_force_constants
+from ..observe import (
+    CoreForceConstants,
+    Energy,
+    EquilibriumStress,
+    ForceConstants,
+    Forces,
+    InternalForces,
+    Observation,
+    Virial,
+    from_labels,
+    nearest_to_defect,
+    respond,
+)
+from .blocks import Block, Blocks
+from .cells import BULK, STRAIN
+from .compress import Compressor
+from .observations import parse_observations
+
+
+def label(
+    cells: Sequence[Snapshot],
+    truth: Potential | None,
+    basis: ACEBasis,
+    kinds: str | Iterable[str] = ("E", "F", "FC", "V"),
+    *,
+    force_distance_power: float = 0.0,
+    force_constant_range_power: float = 0.0,
+    core_atoms: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Blocks:
+    """Blocks of rows and labels for the configurations; memory does not grow with their number.
+
+    E and F are observed on every configuration except strained primitive cells, FC on the perfect crystal (group `bulk`), V
+    on strained primitive cells (with their internal forces) and on every labelled configuration that carries a virial, V0 on
+    the perfect crystal always. `truth` None takes the labels that the configurations carry. `core_atoms` > 0 also observes
+    the Hessian columns of that many atoms around the defect, in the first configuration of each defect cell.
+    Raises InputError for labels that are missing, NaN, or asked of a calculator that does not have them.
+    """
+    kinds = parse_observations(kinds)
+    cells = list(cells)
+    if not cells:
+        raise InputError("there is nothing to label: the list of training cells is empty")
+    if truth is None and not any(c.labels for c in cells):
+        raise InputError("without a reference every configuration must carry labels; give a reference or labelled structures")
+    gathered = _Gathered(basis.size, _name(truth))
+    seen_core: set[int] = set()
+    for number, snapshot in enumerate(cells):
+        observations = _finite(snapshot, kinds, force_distance_power, truth is None)
+        if observations:
+            labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
+            rows = respond(basis, snapshot)
+            for observation in observations:
+                gathered.add(observation, observation.read(labels), observation.read(rows))
+        if "FC" in kinds and snapshot.group == BULK and truth is not None:
+            _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power)
+        if "FC" in kinds and core_atoms and snapshot.cell.defect and len(snapshot.cell) not in seen_core and truth is not None:
+            seen_core.add(len(snapshot.cell))
+            core = CoreForceConstants(snapshot, nearest_to_defect(snapshot, core_atoms))
+            gathered.add(core, core(truth), core(basis))
+        if progress is not None:
+            progress(number + 1, len(cells))
+    blocks = Blocks(basis, gathered.blocks(), _name(truth), {"force_distance_power": force_distance_power})
+    missing = [kind for kind in kinds if kind not in blocks.kinds]
+    if missing:
+        raise InputError(
+            f"no configuration gave rows for {', '.join(missing)}: FC needs the perfect crystal (group {BULK!r}) and a reference, "
+            f"V strained primitive cells (group {STRAIN!r}) or virial labels; dg.training_cells makes both"
+        )
+    return blocks
+
+
+def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool):
+    """The energy, force and virial observations of one configuration."""
+    if snapshot.group == STRAIN and not labelled:
+        parts = [Virial(snapshot)]
+        if len(snapshot.cell) > 1:
+            parts.append(InternalForces(snapshot))
+        return parts if "V" in kinds else []
+    found: list = []
+    has = set(snapshot.labels or {}) if labelled else {"energy", "forces"}
+    if "E" in kinds and "energy" in has:
+        found.append(Energy(snapshot))
+    if "F" in kinds and "forces" in has and (len(snapshot.cell) > 1 or snapshot.group != BULK):
+        found.append(Forces(snapshot, distance_power))
+    if snapshot.group == BULK and (not labelled or "virial" in has):
+        found.append(EquilibriumStress(snapshot))
+    elif labelled and "V" in kinds and "virial" in has:
+        found.append(Virial(snapshot))
+    return found
+
+
+def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Potential, basis: ACEBasis, range_power: float):
+    lattice = snapshot.cell.lattice
+    constants = crystal_force_constants(lattice, truth)
+    reach = 2 * max(basis.cutoff, getattr(truth, "cutoff", basis.cutoff))
+    if isinstance(truth, BlackBox):
+        reach = min(reach, float(np.linalg.norm(constants.separations, axis=1).max()) + 1e-6)
+    observation = ForceConstants(lattice, reach, range_power, constants.supercell)
+    gathered.add(observation, observation.read(constants), observation(basis))
+
+
+class _Gathered:
+    """Compressors by (kind, group, atoms), filled as rows arrive."""
+
+    def __init__(self, columns: int, source: str):
+        self.columns, self.source = columns, source
+        self._weighted: dict = {}
+        self._plain: dict = {}
+        self._scale: dict = {}
+        self._rows: dict = {}
+
+    def add(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
+        key = (observation.kind, observation.group, observation.atoms)
+        name = f"{observation.kind} of group {observation.group!r}"
+        weights = observation.row_weights
+        weighted = self._weighted.setdefault(key, Compressor(self.columns, name))
+        if weights is None:
+            weighted.add(rows, labels)
+            if key in self._plain:
+                self._plain[key].add(rows, labels)
+        else:
+            self._plain.setdefault(key, Compressor(self.columns, name)).add(rows, labels)
+            weighted.add(rows * weights[:, None], labels * weights)
+        self._scale[key] = observation.scale
+        self._rows[key] = self._rows.get(key, 0) + len(labels)
+
+    def blocks(self) -> tuple[Block, ...]:
+        return tuple(
+            Block(
+                kind=kind,
+                group=group,
+                atoms=atoms,
+                scale=self._scale[kind, group, atoms],
+                rows=self._rows[kind, group, atoms],
+                factor=compressor.factor(),
+                plain=self._plain[kind, group, atoms].factor() if (kind, group, atoms) in self._plain else None,
+                source=self.source,
+            )
+            for (kind, group, atoms), compressor in self._weighted.items()
+        )
+
+
+def _name(truth: Potential | None) -> str:
+    if truth is None:
+        return "labels of the configurations"
+    return str(getattr(truth, "name", "") or type(truth).__name__)

@@ -1,0 +1,32 @@
+"""The kinds of observation and how a set of them is spelled: `E+F+FC+V`, in that order wherever it is written."""
+
+from collections.abc import Iterable
+
+from .._input import InputError
+
+KINDS = ("E", "F", "FC", "V")
+"""Energies, forces, force constants of the perfect crystal, virials at finite strain."""
+
+PERFECT = "V0"
+"""Virial of the perfect crystal at F = 1: reference and model share one lattice constant, so every set contains it."""
+
+
+def parse_observations(text: str | Iterable[str]) -> tuple[str, ...]:
+    """The kinds named by "FC+E+F" or ["F", "E", "FC"], each once, in the fixed order: ("E", "F", "FC").
+
+    Raises InputError for an unknown kind or an empty set.
+    """
+    named = text.split("+") if isinstance(text, str) else list(text)
+    found = {str(kind).strip().upper() for kind in named}
+    unknown = sorted(found - set(KINDS))
+    if unknown or not found:
+        raise InputError(
+            f"a set of observations is made of the kinds {', '.join(KINDS)}, written like E+F+FC+V; got {text!r}"
+            + (f", where {unknown[0]!r} is none of them" if unknown else ", which is empty")
+        )
+    return tuple(kind for kind in KINDS if kind in found)
+
+
+def spell_observations(kinds: Iterable[str]) -> str:
+    """The one way to write a set: "E+F+FC+V"."""
+    return "+".join(parse_observations(kinds))

@@ -1,0 +1,22 @@
+"""What every test needs: one thread a process, a compilation cache that outlives it, and property tests that repeat themselves."""
+
+import os
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")  # before NumPy is imported: the test processes share the cores, threads would fight
+os.environ.setdefault("MPLBACKEND", "Agg")  # no window
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "defectgen" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # shorter compilations are not worth a file
+
+from hypothesis import settings
+
+settings.register_profile(
+    "defectgen",
+    deadline=None,  # the first example of a shape compiles for seconds
+    max_examples=15,
+    derandomize=True,  # the same examples every time: a failure can be run again
+    database=None,
+)
+settings.load_profile("defectgen")

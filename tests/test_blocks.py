@@ -1,0 +1,228 @@
+"""Blocks: compressing, splitting, merging, storing and restricting rows never changes what least squares sees in them."""
+
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defectgen._input import InputError
+from defectgen.ace import ACEBasis
+from defectgen.training.blocks import Block, Blocks
+from defectgen.training.compress import Compressor, join, residual_sum, triangle
+from defectgen.training.observations import KINDS, parse_observations, spell_observations
+
+EPS = np.finfo(float).eps
+
+
+def rows_and_labels(seed, count, columns):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(count, columns)), rng.normal(size=count)
+
+
+def compressed(a, y, cuts=()):
+    compressor = Compressor(a.shape[1])
+    for part in np.split(np.arange(len(a)), sorted(cuts)):
+        compressor.add(a[part], y[part])
+    return compressor
+
+
+def block(a, y, kind="F", group="bulk", atoms=4, scale=1.0, plain=True):
+    halved = compressed(a / 2, y / 2).factor() if plain else None
+    return Block(kind, group, atoms, scale, len(a), compressed(a, y).factor(), halved, "test")
+
+
+class Basis:
+    """A stand-in that knows its size only."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def describe(self):
+        return {"size": self.size}
+
+
+# the factor -------------------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 99), count=st.integers(1, 60), columns=st.integers(1, 9), data=st.data())
+def test_the_factor_has_the_residual_of_its_rows_however_they_are_cut(seed, count, columns, data):
+    a, y = rows_and_labels(seed, count, columns)
+    cuts = data.draw(st.lists(st.integers(0, count), max_size=4))
+    factor = compressed(a, y, cuts).factor()
+    assert np.array_equal(factor, np.triu(factor)) and len(factor) == min(count, columns + 1)
+    theta = np.random.default_rng(seed + 1).normal(size=columns)
+    # rounding of an orthogonal reduction: a few eps times the squared norm of what is summed
+    assert residual_sum(factor, theta) == pytest.approx(np.sum((a @ theta - y) ** 2), rel=100 * columns * EPS)
+
+
+@pytest.mark.parametrize("columns", [1, 7, 300], ids=["one column", "few columns", "many columns"])
+def test_many_buffers_and_one_stack_have_one_gram_matrix(columns):
+    a, y = rows_and_labels(3, 6000, columns)
+    a[:, 0] = 0.0  # a function that no row sees
+    compressor = compressed(a, y, cuts=[1, 700, 5999])
+    stacked = np.column_stack([a, y])
+    factor = compressor.factor()
+    assert compressor.rows == 6000
+    assert factor.T @ factor == pytest.approx(
+        stacked.T @ stacked, abs=1e3 * EPS * 6000
+    )  # entries of the Gram matrix are at most ~6000
+
+
+def test_asking_for_the_factor_midway_changes_nothing():
+    a, y = rows_and_labels(0, 50, 4)
+    compressor = compressed(a[:20], y[:20])
+    compressor.factor()
+    compressor.add(a[20:], y[20:])
+    assert np.abs(compressor.factor()) == pytest.approx(np.abs(triangle(np.column_stack([a, y]))), abs=1e-13)
+
+
+def test_memory_does_not_grow_with_the_number_of_rows():
+    def peak(batches):
+        tracemalloc.start()
+        compressor = Compressor(20)
+        for seed in range(batches):
+            compressor.add(*rows_and_labels(seed, 500, 20))
+        compressor.factor()
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    short, long = peak(10), peak(60)
+    assert long < 1.1 * short
+    assert 60 * 500 * 21 * 8 > 2 * long  # the rows themselves would not have fitted
+
+
+@pytest.mark.parametrize(("where", "said"), [(0, "basis function 0"), (3, "label")], ids=["in a row", "in a label"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_name(where, said, value):
+    a, y = rows_and_labels(0, 5, 3)
+    stacked = np.column_stack([a, y])
+    stacked[2, where] = value
+    with pytest.raises(InputError, match=rf"F:vacancy rows .* {said} of row 2"):
+        Compressor(3, "F:vacancy rows").add(stacked[:, :3], stacked[:, 3])
+
+
+def test_a_wrong_number_of_columns_is_refused():
+    with pytest.raises(InputError, match="3 columns"):
+        Compressor(3).add(np.ones((2, 4)), np.ones(2))
+
+
+# blocks -----------------------------------------------------------------------------------------------------------
+
+
+def test_equal_keys_merge_and_others_stay_apart():
+    a, y = rows_and_labels(5, 90, 6)
+    one = Blocks(None, (block(a[:30], y[:30]), block(a[60:], y[60:], group="vacancy")), "Cu")
+    two = Blocks(None, (block(a[30:60], y[30:60]), block(a[30:60], y[30:60], kind="E")), "Cu", {"seed": 1})
+    both = one + two
+    assert [b.key for b in both.items] == [("F", "bulk", 4), ("F", "vacancy", 4), ("E", "bulk", 4)]
+    assert both.kinds == ("E", "F") and both.groups == ("bulk", "vacancy") and both.notes == {"seed": 1}
+    assert both.rows("F") == 90 and both.rows() == 120 and both.rows("V") == 0
+    theta = np.arange(6.0)
+    for factor, part in ((both.items[0].factor, 1.0), (both.items[0].plain, 0.25)):
+        assert residual_sum(factor, theta) == pytest.approx(part * np.sum((a[:60] @ theta - y[:60]) ** 2), rel=1e-13)
+
+
+def test_merging_refuses_what_does_not_belong_together():
+    a, y = rows_and_labels(5, 9, 2)
+    cu = Blocks(None, (block(a, y),), "Cu")
+    with pytest.raises(InputError, match="one reference; got 'Cu' and 'Ni'"):
+        cu + Blocks(None, (block(a, y),), "Ni")
+    with pytest.raises(InputError, match="one basis"):
+        Blocks(Basis(2), (block(a, y),)) + Blocks(Basis(2), (block(a, y),))
+    with pytest.raises(InputError, match="same settings"):
+        cu + Blocks(None, (block(a, y, scale=2.0),))
+    with pytest.raises(InputError, match="one column per basis function"):
+        Blocks(None, (block(a, y), block(a[:, :1], y, kind="E")))
+    with pytest.raises(InputError, match="one column per basis function"):
+        Blocks(Basis(3), (block(a, y),))
+
+
+@given(seed=st.integers(0, 99), columns=st.lists(st.integers(0, 5), min_size=1, max_size=6, unique=True))
+def test_a_restricted_block_is_the_block_of_the_chosen_columns(seed, columns):
+    a, y = rows_and_labels(seed, 25, 6)
+    chosen = Blocks(Basis(6), (block(a, y),)).restrict(columns, Basis(len(columns)))
+    theta = np.random.default_rng(seed).normal(size=len(columns))
+    assert chosen.items[0].rows == 25 and chosen.columns == len(columns)
+    assert residual_sum(chosen.items[0].factor, theta) == pytest.approx(np.sum((a[:, columns] @ theta - y) ** 2), rel=1e-13)
+    assert chosen.items[0].squared_error(theta) == pytest.approx(np.sum((a[:, columns] @ theta - y) ** 2) / 4, rel=1e-13)
+
+
+@pytest.mark.parametrize("columns", [[0, 0], [3], [-1]], ids=["twice", "beyond", "negative"])
+def test_columns_that_do_not_exist_are_refused(columns):
+    with pytest.raises(InputError, match="from 0 to 2"):
+        Blocks(None, (block(*rows_and_labels(0, 9, 3)),)).restrict(columns)
+
+
+def test_selecting_keeps_the_perfect_crystal_and_refuses_missing_kinds():
+    a, y = rows_and_labels(0, 9, 3)
+    blocks = Blocks(None, tuple(block(a, y, kind) for kind in ("V0", "F", "E")))
+    assert blocks.kinds == ("E", "F", "V0")
+    assert blocks.select("E").kinds == ("E", "V0")
+    with pytest.raises(InputError, match="FC rows, and there are none"):
+        blocks.select("E+FC")
+
+
+def test_saved_blocks_come_back_bit_for_bit(tmp_path):
+    a, y = rows_and_labels(1, 40, 5)
+    blocks = Blocks(Basis(5), (block(a, y), block(a[:3], y[:3], "E", "vacancy", 107, 0.1, plain=False)), "Cu", {"seed": 3})
+    blocks.save(tmp_path / "blocks.h5")
+    back = Blocks.load(tmp_path / "blocks.h5", Basis(5))
+    assert (back.truth, back.notes, back.columns) == ("Cu", {"seed": 3}, 5)
+    for old, new in zip(blocks.items, back.items, strict=True):
+        assert (old.key, old.scale, old.rows, old.source) == (new.key, new.scale, new.rows, new.source)
+        assert np.array_equal(old.factor, new.factor)
+        assert (old.plain is None) == (new.plain is None)
+    with pytest.raises(InputError, match="labelled for the basis"):
+        Blocks.load(tmp_path / "blocks.h5", Basis(6))
+
+
+def test_the_basis_comes_back_with_its_blocks(tmp_path):
+    basis = ACEBasis(["Cu"], cutoff=4.0, order=2, degree=3.0)
+    Blocks(basis, (block(*rows_and_labels(1, 9, basis.size)),), "Cu").save(tmp_path / "blocks.h5")
+    back = Blocks.load(tmp_path / "blocks.h5")
+    assert back.basis is not basis and back.basis.describe() == basis.describe()
+    assert (back + Blocks.load(tmp_path / "blocks.h5", basis)).rows() == 18  # equal bases are one basis
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
+    blocks = Blocks(None, (block(*rows_and_labels(1, 4, 2)),))
+    blocks.save(tmp_path / "b.h5")
+    before = (tmp_path / "b.h5").read_bytes()
+    with pytest.raises(TypeError):
+        Blocks(None, blocks.items, "", {"not json": object()}).save(tmp_path / "b.h5")
+    assert (tmp_path / "b.h5").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["b.h5"]
+
+
+def test_files_without_blocks_are_refused(tmp_path):
+    (tmp_path / "text.h5").write_text("no")
+    h5py.File(tmp_path / "other.h5", "w").close()
+    for name in ("text.h5", "absent.h5", "other.h5"):
+        with pytest.raises(InputError, match=r"blocks\.save"):
+            Blocks.load(tmp_path / name)
+
+
+# observation sets --------------------------------------------------------------------------------------------------
+
+
+@given(kinds=st.lists(st.sampled_from(KINDS), min_size=1))
+def test_a_set_is_spelled_one_way(kinds):
+    assert parse_observations("+".join(kinds)) == parse_observations(kinds) == tuple(k for k in KINDS if k in kinds)
+    assert spell_observations(reversed(kinds)) == "+".join(parse_observations(kinds))
+
+
+@pytest.mark.parametrize("text", ["E+G", "", "EF", "V0"])
+def test_other_spellings_are_refused_with_the_list(text):
+    with pytest.raises(InputError, match="E, F, FC, V"):
+        parse_observations(text)
+
+
+def test_joining_factors_is_factoring_the_stack():
+    a, y = rows_and_labels(8, 60, 4)
+    parts = [compressed(a[i : i + 20], y[i : i + 20]).factor() for i in (40, 0, 20)]
+    theta = np.ones(4)
+    assert residual_sum(join(parts, 4), theta) == pytest.approx(np.sum((a @ theta - y) ** 2), rel=1e-13)

@@ -1,0 +1,199 @@
+"""Command line: what is printed, what is written, and the exit status that scripts rely on."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import defectgen
+from defectgen.campaign import Event, Store
+from defectgen.cli import live, main
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch, tmp_path):
+    """The toy study in place of the real one; a fresh working directory."""
+    monkeypatch.syspath_prepend(str(HERE))
+    import toy_study
+
+    monkeypatch.setitem(sys.modules, "defectgen.study", toy_study)
+    monkeypatch.setattr(defectgen, "study", toy_study, raising=False)
+    monkeypatch.delitem(sys.modules, "defectgen.cli.running", raising=False)  # it has bound the study that was there
+    monkeypatch.delitem(sys.modules, "defectgen.cli.starting", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return toy_study
+
+
+@pytest.fixture
+def call(capsys):
+    """``call("run", ...) -> (status, stdout, stderr)``."""
+
+    def _call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return _call
+
+
+def test_run_writes_everything(call):
+    status, out, err = call("run", "--workers", 1)
+    assert status == 0 and err == ""
+    folder = Path("runs/quickstart")
+    expected = ["spec.toml", "results.csv", "rates.csv", "failures.csv", "report.html", "events.jsonl", "figures", "records"]
+    assert all((folder / name).exists() for name in expected)
+    assert "2 tasks, none failed" in out and "agrees" in out and "report: runs/quickstart/report.html" in out
+    assert "[1/2] Cu vacancy L=2 (" in out and out.count("\n") < 15
+    spec = tomllib.loads((folder / "spec.toml").read_text())
+    assert spec["sizes"] == [2, 3] and spec["versions"]["jax"]
+    assert (folder / "results.csv").read_text().startswith("study,material,defect,dimension,observations,training_size,")
+    status, out, _ = call("run", folder / "spec.toml", "--workers", 1)  # the resolved copy runs, and finds all done
+    assert status == 0 and "2 of 2 tasks were finished before and are kept" in out
+
+
+def test_failed_cases_are_status_one(call, tmp_path):
+    (tmp_path / "bad.toml").write_text(f'name = "bad"\nsizes = [2]\nuntil = "{tmp_path / "later"}"\n')
+    status, out, err = call("run", "bad.toml", "--out", "o", "--workers", 1)
+    assert status == 1 and "2 tasks, 1 failed" in out
+    assert err == "failed: bad: the cell is too small; use size >= 4\n"
+    assert "the cell is too small" in Path("o/report.html").read_text()
+    (tmp_path / "later").touch()
+    status, out, _ = call("run", "bad.toml", "--out", "o", "--workers", 1)
+    assert status == 0 and "1 of 2 tasks were finished before" in out
+
+
+def _wrong_calls(folder: Path) -> None:
+    (folder / "file").write_text("x")
+    (folder / "bad.toml").write_text("name = [")
+    (folder / "empty").mkdir()
+    Store(folder / "other").claim("else", 'name = "else"\n')
+    Store(folder / "cut").claim("quickstart", 'name = "quickstart"\n')
+    (folder / "quickstart.toml").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "no-such-study"], "there is no study 'no-such-study'"),
+        (["run", "bad.toml"], "bad.toml is no TOML file"),
+        (["run", "--out", "file"], "file is a file"),
+        (["run", "--out", "other"], "holds the study 'else', not 'quickstart'"),
+        (["run", "--workers", "two"], "valid integer"),
+        (["run", "--workers", "-1"], "must be 0 or more"),
+        (["run", "--workers", "1", "--scheduler", "x"], "not both"),
+        (["run", "--scheduler", "nowhere"], "no dask scheduler answers"),
+        (["run", "--no-such-option"], "No such option"),
+        (["no-such-verb"], "No such command"),
+        (["report", "nowhere"], "there is no directory nowhere"),
+        (["report", "file"], "there is no directory file"),
+        (["report", "empty"], "no spec.toml, so it is no run"),
+        (["report", "cut"], "has not finished"),
+        (["report"], "Missing argument"),
+        (["init", "quickstart"], "quickstart.toml is there already"),
+        (["init", "no-such-study"], "there is no study"),
+        (["list", "planets"], "choose from materials, defects"),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_sentence_and_status_two(call, tmp_path, arguments, sentence):
+    _wrong_calls(tmp_path)
+    status, _, err = call(*arguments)
+    assert status == 2
+    assert err.startswith("error: ") and err.count("\n") == 1 and sentence.lower() in err.lower()
+
+
+def test_dry_run_computes_nothing(call):
+    status, out, _ = call("run", "--dry-run")
+    assert status == 0 and "2 tasks (2 toy_tasks:draw); nothing was computed" in out and "Cu vacancy L=3" in out
+    assert not Path("runs").exists()
+
+
+def test_report_again_gives_the_same_page(call):
+    call("run", "--out", "o", "--workers", 1)
+    before = {path: path.read_bytes() for path in [Path("o/report.html"), *Path("o/figures").iterdir()]}
+    Path("o/report.html").unlink()
+    assert call("report", "o")[0] == 0
+    assert all(path.read_bytes() == content for path, content in before.items()) and len(before) == 4
+
+
+def test_init_then_run(call, tmp_path):
+    (tmp_path / "sub").mkdir()
+    os.chdir(tmp_path / "sub")
+    assert call("init", "quickstart")[1] == "wrote quickstart.toml; edit it, then: defectgen run quickstart.toml\n"
+    assert call("run", "quickstart.toml", "--dry-run")[0] == 0
+
+
+def test_list_shows_names(call):
+    status, out, _ = call("list")
+    assert status == 0 and "copper [fcc]" in out and "quickstart" in out
+    assert "copper" not in call("list", "studies")[1]
+
+
+def test_doctor_knows_what_is_missing(call, monkeypatch):
+    status, out, _ = call("doctor")
+    assert status == 0 and "float64 on cpu" in out and "6 neighbours" in out
+    monkeypatch.setitem(sys.modules, "spglib", None)  # what an absent module looks like to import
+    status, out, _ = call("doctor")
+    assert status == 2 and "MISSING  spglib" in out and "pip install spglib" in out
+
+
+def test_lines_read_well():
+    assert live.line(Event("done", "Si vacancy L=2", 12.3, 3, 24, 130.0)) == "[ 3/24] Si vacancy L=2 (12 s); about 2 min left"
+    assert live.line(Event("done", "last", 0.42, 24, 24, 0.0)) == "[24/24] last (0.4 s)"
+    assert live.line(Event("failed", "x", 1.0, 1, 2, detail="why")) == "[1/2] x: failed: why"
+    assert live.line(Event("start", "x")) == ""
+    assert (live.brief(200.0), live.brief(59.7), live.brief(7500.0)) == ("3 min 20 s", "1 min 0 s", "2 h 5 min")
+
+
+def test_terminal_shows_a_bar():
+    import io
+
+    from rich.console import Console
+
+    screen = io.StringIO()
+    with live.Live(Console(file=screen, force_terminal=True, width=100)) as show:
+        for event in [
+            Event("begin", total=2),
+            Event("start", "[odd] label", total=2),
+            Event("done", "[odd] label", 1.0, 1, 2, 60.0),
+        ]:
+            show(event)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())  # without colours and cursor moves
+    assert "[1/2] [odd] label (1.0 s); about 1 min left" in shown and "━━━" in shown
+
+
+def test_module_runs_as_a_process(tmp_path):
+    wrong = subprocess.run(
+        [sys.executable, "-m", "defectgen.cli", "report", "nowhere"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (wrong.returncode, wrong.stdout) == (2, "") and wrong.stderr.startswith("error: there is no directory nowhere")
+
+
+def test_interrupted_run_resumes(tmp_path):
+    (tmp_path / "slow.toml").write_text('name = "slow"\nsizes = [2]\nseconds = 60.0\n')
+    script = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        "import defectgen, toy_study\nsys.modules['defectgen.study'] = defectgen.study = toy_study\n"
+        "from defectgen.cli import main\nmain(['run', 'slow.toml', '--out', 'o', '--workers', '1'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while "[1/2]" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err == "stopped with 1 of 2 tasks done; give the same command again to go on from there\n"
+    text = (tmp_path / "slow.toml").read_text().replace("60.0", "0.01")
+    (tmp_path / "slow.toml").write_text(text)
+    again = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0 and "1 of 2 tasks were finished before" in again.stdout

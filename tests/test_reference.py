@@ -1,0 +1,617 @@
+"""Reference potentials: published crystals, other people's calculators, derivatives to third order, smooth ends."""
+
+from dataclasses import replace
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.lj import LennardJones as ASELennardJones
+from ase.calculators.morse import MorsePotential
+from matscipy.calculators.eam import EAM as MatscipyEAM
+from matscipy.calculators.manybody import Manybody
+from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber as matscipy_forms
+from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si as MATSCIPY_SI
+from scipy.interpolate import InterpolatedUnivariateSpline
+
+import defectgen  # noqa: F401 - float64
+from defectgen._input import InputError
+from defectgen.crystal import Cell, bcc, cscl, diamond, fcc, hcp, primitive_cell, sc, supercell, triangular
+from defectgen.crystal.cell import Sites
+from defectgen.energy.blackbox import BlackBox, Evaluation
+from defectgen.energy.functional import crystal_response, evaluate, hessian
+from defectgen.energy.perfect import bulk_energy, elastic_constants
+from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.reference import (
+    EAM,
+    REFERENCES,
+    CleriRosato,
+    FinnisSinclair,
+    LennardJones,
+    Morse,
+    StillingerWeber,
+    check_stable,
+    equilibrate,
+    reference_from_name,
+)
+from defectgen.reference.finnis_sinclair import TARGETS
+from defectgen.reference.radial import fade, ramp
+from defectgen.units import EV_PER_A3_IN_GPA
+
+SW_TABLE = """# two made-up species whose triplets all differ
+A A A 2.0 2.0 1.8 21.0 1.2 -0.333333333333 7.0 0.60 4.0 0.0 0.0
+A B B 1.8 2.1 1.7 25.0 1.1 -0.30 7.5 0.65 4.0 0.0 0.0
+B A A 1.8 2.1 1.7 19.0 1.1 -0.40 7.5 0.65 4.0 0.0 0.0
+B B B 2.2 2.2 1.8 23.0 1.3 -0.20 6.5 0.55
+  3.0 1.0 0.0
+A A B 1.5 0.0 0.0 24.0 0.0 -0.25 0.0 0.0 0.0 0.0 0.0
+A B A 1.5 0.0 0.0 24.0 0.0 -0.25 0.0 0.0 0.0 0.0 0.0
+B A B 1.7 0.0 0.0 18.0 0.0 -0.35 0.0 0.0 0.0 0.0 0.0
+B B A 1.7 0.0 0.0 18.0 0.0 -0.35 0.0 0.0 0.0 0.0 0.0
+"""
+
+
+# -- tables of functions that are known in closed form: rho_ab = (1 - r/rc)^6 e^(-r..), z_ab, F_a -------------------------------
+
+REACH = 5.0
+
+
+def density_of(source, site, r):
+    return (1.0 + 0.3 * source + 0.1 * site) * jnp.exp(-0.8 * r) * (1 - r / REACH) ** 6 * 40.0
+
+
+def charge_of(one, other, r):
+    return (3.0 + 0.5 * (one + other)) * jnp.exp(-1.1 * r) * (1 - r / REACH) ** 6 * 200.0
+
+
+def embedding_of(kind, rho):
+    return -(1.5 + 0.4 * kind) * jnp.sqrt(rho + 0.3) + 0.02 * rho**2
+
+
+class ClosedForm(SiteEnergy):
+    """The same EAM without tables; `per_pair` makes the density depend on the site as well (eam.fs)."""
+
+    per_pair: bool = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True, default=REACH)
+    species: tuple[str, ...] = eqx.field(static=True, default=("Cu", "Ni"))
+
+    def __call__(self, stencil):
+        r = jnp.minimum(jnp.sqrt(jnp.sum(stencil.g**2, -1)), REACH)
+        site = stencil.centre[:, None]
+        rho = jnp.sum(density_of(stencil.neighbour, site if self.per_pair else 0, r), axis=1)
+        return embedding_of(stencil.centre, rho) + 0.5 * jnp.sum(charge_of(site, stencil.neighbour, r) / r, axis=1)
+
+
+def write_table(path, kind, species=("Cu", "Ni"), points=2001):
+    """A setfl, eam.fs or funcfl file of the closed form."""
+    r, rho = np.linspace(0, REACH, points), np.linspace(0, 40, points)
+
+    def numbers(values):
+        return "\n".join(f"{v:.16e}" for v in np.asarray(values))
+
+    dr, drho = r[1], rho[1]
+    if kind == "funcfl":  # effective charge: z = 27.2 x 0.529 Z^2
+        charge = np.sqrt(np.asarray(charge_of(0, 0, r)) / (27.2 * 0.529))
+        blocks = [numbers(embedding_of(0, rho)), numbers(charge), numbers(density_of(0, 0, r))]
+        head = f"made up\n29 63.5 3.6 fcc\n{points} {drho:.16e} {points} {dr:.16e} {REACH}"
+        path.write_text("\n".join([head, *blocks]) + "\n")
+        return path
+    lines = ["made", "up", "here", f"{len(species)} {' '.join(species)}", f"{points} {drho:.16e} {points} {dr:.16e} {REACH}"]
+    for a in range(len(species)):
+        lines += [f"{29 - a} 60.0 3.6 fcc", numbers(embedding_of(a, rho))]
+        lines += [numbers(density_of(a, b, r)) for b in (range(len(species)) if kind == "fs" else [0])]
+    lines += [numbers(charge_of(a, b, r)) for a in range(len(species)) for b in range(a + 1)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    return {kind: write_table(folder / f"made_up.{kind}", kind) for kind in ("setfl", "fs", "funcfl")}
+
+
+@pytest.fixture(scope="module")
+def potentials(tables, tmp_path_factory):
+    path = tmp_path_factory.mktemp("sw") / "made_up.sw"
+    path.write_text(SW_TABLE)
+    return {
+        "StillingerWeber(Si)": StillingerWeber("Si"),
+        "StillingerWeber(file)": StillingerWeber.from_file(path),
+        "CleriRosato(Cu)": CleriRosato("Cu"),
+        "FinnisSinclair(W)": FinnisSinclair("W"),
+        "EAM(setfl)": EAM.from_file(tables["setfl"]),
+        "LennardJones(Ar+Kr)": LennardJones(("Ar", "Kr")),
+        "Morse(Cu)": Morse("Cu"),
+    }
+
+
+NAMES = (
+    "StillingerWeber(Si)",
+    "StillingerWeber(file)",
+    "CleriRosato(Cu)",
+    "FinnisSinclair(W)",
+    "EAM(setfl)",
+    "LennardJones(Ar+Kr)",
+    "Morse(Cu)",
+)
+
+
+def some_stencil(potential, slots=7, seed=3, padding=0):
+    """One site with neighbours between 0.55 and 0.97 of the cutoff, in random directions, then padding."""
+    rng = np.random.default_rng(seed)
+    g = rng.standard_normal((1, slots, 3))
+    g *= (rng.uniform(0.55, 0.97, (1, slots, 1)) * potential.cutoff) / np.linalg.norm(g, axis=-1, keepdims=True)
+    far = np.tile([2.0 * potential.cutoff, 0.0, 0.0], (1, padding, 1))
+    kinds = rng.integers(0, len(potential.species), (1, slots + padding))
+    return Stencil(jnp.asarray(np.concatenate([g, far], axis=1)), jnp.zeros(1, dtype=int), jnp.asarray(kinds))
+
+
+def along(potential, stencil, direction):
+    """The site energy as a function of the distance moved along one direction of the stencil."""
+    return lambda t: potential(Stencil(stencil.g + t * direction, stencil.centre, stencil.neighbour))[0]
+
+
+def rattled(lattice, size, amplitude, seed):
+    """A periodic supercell with displaced atoms."""
+    cell = supercell(lattice, size)
+    shift = np.random.default_rng(seed).standard_normal(cell.positions.shape)
+    return replace(cell, positions=cell.positions + amplitude * shift)
+
+
+def cluster(symbols, positions):
+    """Free atoms as a cell without periodicity."""
+    lattice = sc("Cu", 3.0)
+    n = len(positions)
+    none = Sites(np.zeros((n, 3), dtype=int), np.zeros(n, dtype=int), None)
+    free = np.ones(n, dtype=bool)
+    return Cell(lattice, 50 * np.eye(3), (False,) * 3, positions, symbols, -np.ones(n, dtype=int), free, none, np.zeros(3))
+
+
+# -- what every site energy must do --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_derivatives_agree_with_differences(potentials, name):
+    potential = potentials[name]
+    stencil = some_stencil(potential)
+    direction = jnp.asarray(np.random.default_rng(0).standard_normal(stencil.g.shape))
+    value = jax.jit(along(potential, stencil, direction))
+    functions = [value]
+    for _ in range(3):
+        functions.append(jax.jit(jax.grad(functions[-1])))
+    steps = np.geomspace(3e-2, 1e-6, 12)
+    for order in range(3):
+        exact = float(functions[order + 1](0.0))
+        assert abs(exact) > 1e-3  # there is something to compare
+        difference = [float(functions[order](h) - functions[order](-h)) / (2 * h) for h in steps]
+        error = np.abs(np.array(difference) - exact)
+        assert error.min() <= 1e-3 * error.max(), f"{name}: derivative {order + 1} is not the derivative of {order}"
+        assert error.min() <= 1e-7 * max(1.0, abs(exact))  # rounding 1e-15 over the best step near 1e-5, generously
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blind_beyond_the_cutoff_and_finite_everywhere(potentials, name):
+    potential = potentials[name]
+    plain, padded = some_stencil(potential), some_stencil(potential, padding=3)
+    padded = Stencil(padded.g, padded.centre, padded.neighbour.at[:, :7].set(plain.neighbour))
+    assert float(potential(plain)[0]) == pytest.approx(float(potential(padded)[0]), abs=1e-13)  # sums in another order
+    c = potential.cutoff
+    straight = jnp.asarray([[[0.6 * c, 0, 0], [-0.6 * c, 0, 0], [0.7 * c, 0, 0], [0, 0, 0.8 * c], [c, 0, 0], [2 * c, 0, 0]]])
+    alone = jnp.tile(jnp.asarray([2 * c, 0.0, 0.0]), (1, 6, 1))
+    for case, g in {"padded": padded.g, "collinear, and at the cutoff": straight, "isolated": alone}.items():
+        stencil = Stencil(g, jnp.zeros(1, dtype=int), jnp.zeros(g.shape[:2], dtype=int))
+        f = along(potential, stencil, jnp.asarray(np.random.default_rng(1).standard_normal(g.shape)))
+        jets = [f, jax.grad(f), jax.grad(jax.grad(f)), jax.grad(jax.grad(jax.grad(f)))]
+        assert all(np.isfinite(float(j(0.0))) for j in jets), f"{name}, {case}"
+        if case == "isolated":
+            assert all(float(j(0.0)) == 0.0 for j in jets[1:])
+    beyond = np.asarray(jnp.linalg.norm(potential.gradient(padded)[1][0], axis=-1))
+    assert np.all(beyond[7:] == 0.0) and np.all(beyond[:7] > 0.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_jump_at_the_cutoff(potentials, name):
+    """Third derivatives in the position of one neighbour vanish as it reaches the cutoff from inside.
+
+    With the others at rest V leaves zero like (cutoff - r)^6 or more slowly still, so the third derivative goes like the
+    cube of the gap: a thousandth of the window leaves less than a millionth of its maximum.
+    """
+    potential = potentials[name]
+    stencil = some_stencil(potential, slots=5)
+    unit = jnp.zeros_like(stencil.g).at[0, 0].set(stencil.g[0, 0] / jnp.linalg.norm(stencil.g[0, 0]))
+    rest = Stencil(stencil.g.at[0, 0].set(0.0), stencil.centre, stencil.neighbour)
+    if name.startswith("StillingerWeber(file)"):  # pairs end at different radii; the first neighbour ends where its pair does
+        reach = float(potential.reach[0, int(stencil.neighbour[0, 0])])
+    else:
+        reach = potential.cutoff
+    third = jax.jit(jax.vmap(jax.grad(jax.grad(jax.grad(along(potential, rest, unit))))))
+    inside = np.abs(np.asarray(third(jnp.linspace(0.75 * reach, 0.995 * reach, 60))))
+    edge = np.abs(np.asarray(third(jnp.asarray([reach * (1 - 3e-4), reach, reach * (1 + 1e-9)]))))
+    assert inside.max() > 1e-4
+    assert edge[0] < 1e-4 * inside.max() and edge[1] == edge[2] == 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rotations_reflections_and_order_do_not_matter(potentials, name):
+    potential = potentials[name]
+    stencil = some_stencil(potential)
+    turn = np.linalg.qr(np.random.default_rng(2).standard_normal((3, 3)))[0]
+    order = np.random.default_rng(2).permutation(7)
+    turned = Stencil((stencil.g @ turn.T)[:, order], stencil.centre, stencil.neighbour[:, order])
+    assert float(potential(turned)[0]) == pytest.approx(float(potential(stencil)[0]), rel=1e-12)  # rounding
+
+
+def test_the_ends_are_smooth_to_fifth_order():
+    """fade and ramp: five derivatives vanish (or match the straight line) where the pieces meet; the sixth of fade does not."""
+
+    def derivatives(f, x, count):
+        values = []
+        for _ in range(count):
+            values.append(float(f(x)))
+            f = jax.grad(f)
+        return np.array(values)
+
+    for edge, value in ((1.0, 1.0), (2.0, 0.0)):
+        inner = edge + (1e-9 if edge == 1.0 else -1e-9)
+        assert np.allclose(derivatives(lambda r: fade(r, 1.0, 2.0), inner, 6), [value, 0, 0, 0, 0, 0], atol=1e-3)  # 332640 x 1e-9
+        assert abs(derivatives(lambda r: fade(r, 1.0, 2.0), inner, 7)[6]) > 1e5
+    assert np.allclose(derivatives(lambda y: ramp(y, 0.5), 0.5 - 1e-10, 7), [0.5, 1, 0, 0, 0, 0, 0], atol=1e-3)
+    assert np.allclose(derivatives(lambda y: ramp(y, 0.5), -0.5 + 1e-10, 7), 0.0, atol=1e-3)
+    middle = np.linspace(1, 2, 11)
+    assert np.allclose(fade(middle, 1.0, 2.0) + fade(3.0 - middle, 1.0, 2.0), 1.0, atol=1e-12)  # the step is odd about its middle
+
+
+# -- published crystals --------------------------------------------------------------------------------------------------------
+
+COHESIVE = {"Cu": 3.54, "Ag": 2.96, "Au": 3.78, "Ni": 4.44, "Al": 3.34, "Pd": 3.94, "Pt": 5.85}
+
+
+@pytest.mark.parametrize("metal", COHESIVE)
+def test_second_moment_metals_have_their_cohesive_energy(metal):
+    """Against the measured energies, and against the published sum over five shells written out (the window changes nothing)."""
+    from defectgen.reference.cleri_rosato import PARAMETERS
+
+    A, xi, p, q, a = PARAMETERS[metal]
+    energy = float(bulk_energy(fcc(metal, a), CleriRosato(metal)))
+    shells = np.repeat(np.sqrt([1.0, 2.0, 3.0, 4.0, 5.0]), [12, 6, 24, 12, 24]) - 1.0
+    published = A * np.exp(-p * shells).sum() - xi * np.sqrt(np.exp(-2 * q * shells).sum())
+    assert energy == pytest.approx(published, abs=1e-10)  # safe_sqrt is off by 1e-10 / (2 x 3)
+    assert -energy == pytest.approx(COHESIVE[metal], abs=0.012)  # the fit's own error (Ni 4.43)
+
+
+def test_copper_has_its_elastic_constants():
+    """Cleri and Rosato's table for Cu: C11, C12, C44 = 176, 125, 82 GPa, printed to that many digits."""
+    copper = CleriRosato("Cu")
+    lattice = equilibrate(fcc("Cu", 4.0), copper)
+    c = elastic_constants(lattice, copper) * EV_PER_A3_IN_GPA
+    assert np.allclose([c[0, 0], c[0, 1], c[3, 3]], [176, 125, 82], atol=1.0)
+    assert np.linalg.norm(lattice.conventional[0] @ lattice.vectors) == pytest.approx(3.615, abs=1e-3)  # printed digits
+
+
+def test_silicon_has_its_elastic_constants():
+    """Stillinger-Weber silicon, as known since Cowley (1988): 151.4, 76.4, 56.4 GPa; its energy is -2 epsilon by design."""
+    silicon = StillingerWeber("Si")
+    lattice = equilibrate(diamond("Si", 5.0), silicon)
+    c = elastic_constants(lattice, silicon) * EV_PER_A3_IN_GPA
+    assert np.allclose([c[0, 0], c[0, 1], c[3, 3]], [151.4, 76.4, 56.4], atol=0.1)  # printed digits
+    assert np.linalg.norm(lattice.conventional[0] @ lattice.vectors) == pytest.approx(5.4310, abs=2e-4)
+    assert float(bulk_energy(lattice, silicon)) / 2 == pytest.approx(-2 * 2.1683, abs=1e-6)  # A and B have ten digits
+    assert check_stable(lattice, silicon) > 0.1
+
+
+@pytest.mark.parametrize("metal", TARGETS)
+def test_rounded_finnis_sinclair_meets_its_conditions(metal):
+    a, cohesive, *stiffness = TARGETS[metal]
+    potential, lattice = FinnisSinclair(metal), bcc(metal, a)
+    energy, _, virial = crystal_response(lattice, potential)
+    c = elastic_constants(lattice, potential) * EV_PER_A3_IN_GPA
+    assert -energy == pytest.approx(cohesive, abs=1e-6)  # parameters are given to nine digits
+    assert np.abs(virial).max() < 1e-5
+    assert np.allclose([c[0, 0], c[0, 1], c[3, 3]], stiffness, atol=1e-3)
+    assert check_stable(lattice, potential) > 0.1
+
+
+def test_tungsten_beyond_its_fit():
+    """Predictions of W: near the published form's unrelaxed vacancy (3.63 eV), bcc below fcc, third derivatives bounded."""
+    tungsten = FinnisSinclair("W")
+    perfect = supercell(bcc("W", 3.1652), 3)
+    holed = replace(perfect, positions=perfect.positions[1:], symbols=perfect.symbols[1:], sites=perfect.sites[1:], free=perfect.free[1:])
+    bulk_atom = evaluate(tungsten, perfect).energy / len(perfect)
+    assert evaluate(tungsten, holed).energy - bulk_atom * len(holed) == pytest.approx(3.61, abs=0.01)
+    compact = equilibrate(fcc("W", 4.0), tungsten)
+    assert float(bulk_energy(compact, tungsten)) - bulk_atom == pytest.approx(0.176, abs=0.005)
+
+
+# -- other people's calculators ------------------------------------------------------------------------------------------------
+
+
+def matscipy_cell(cell):
+    return Atoms(cell.symbols, positions=cell.positions, cell=cell.vectors, pbc=True)
+
+
+def test_silicon_agrees_with_matscipy_to_its_hessian():
+    silicon = StillingerWeber("Si")
+    cell = rattled(diamond("Si", 5.3), 1, 0.15, seed=5)  # 8 atoms, narrower than twice the cutoff: images count
+    cell = replace(cell, vectors=cell.vectors, positions=cell.positions)
+    atoms = matscipy_cell(cell)
+    atoms.calc = Manybody(**matscipy_forms({**MATSCIPY_SI, "costheta0": 1 / 3}))  # it stores 0.333333333333
+    ours = evaluate(silicon, cell)
+    assert ours.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+    assert np.abs(ours.forces).max() > 1.0
+    assert np.allclose(ours.forces, atoms.get_forces(), atol=1e-9)
+    assert np.allclose(ours.virial, -atoms.get_stress(voigt=False) * atoms.get_volume(), atol=1e-8)
+    theirs = atoms.calc.get_hessian(atoms, format="dense")
+    assert np.allclose(hessian(silicon, cell).reshape(theirs.shape), theirs, atol=1e-8)  # rounding of entries up to 30
+
+
+def test_tabulated_alloy_agrees_with_matscipy_to_its_hessian(tables):
+    """matscipy reads the file itself; its splines are made quintic, like ours, from SciPy's other (FITPACK) implementation."""
+    cell = rattled(cscl("Cu", "Ni", 2.9), 2, 0.1, seed=1)
+    atoms = matscipy_cell(cell)
+    calculator = MatscipyEAM(str(tables["setfl"]), kind="eam/alloy")
+
+    def quintic(old):
+        return [quintic(o) for o in old] if isinstance(old, list) else InterpolatedUnivariateSpline(*old._data[:2], k=5)
+
+    atoms.calc = MatscipyEAM(
+        atomic_numbers=calculator._db_atomic_numbers,
+        F=quintic(calculator.F),
+        f=quintic(calculator.f),
+        rep=quintic(calculator.rep),
+        cutoff=calculator._db_cutoff,
+    )
+    potential = EAM.from_file(tables["setfl"])
+    ours = evaluate(potential, cell)
+    assert ours.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-8)
+    assert np.abs(ours.forces).max() > 0.1
+    assert np.allclose(ours.forces, atoms.get_forces(), atol=1e-9)
+    theirs = atoms.calc.get_hessian(atoms, format="dense")
+    assert np.allclose(hessian(potential, cell).reshape(theirs.shape), theirs, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "interpolation", "precision"),
+    [
+        # step h = 2.5e-3 A: quintic h^6 V^(6) ~ 1e-13, times h^-3 and rounding in third derivatives; cubic h^4 V^(4) / 384
+        ("setfl", "quintic", (1e-11, 1e-9, 2e-6)),
+        ("fs", "quintic", (1e-11, 1e-9, 2e-6)),
+        ("funcfl", "quintic", (1e-11, 1e-9, 2e-6)),
+        ("setfl", "lammps", (1e-7, 1e-4, None)),
+    ],
+    ids=["setfl", "eam.fs", "funcfl", "setfl as LAMMPS"],
+)
+def test_tables_reproduce_the_function_they_were_made_from(tables, kind, interpolation, precision):
+    potential = EAM.from_file(tables[kind], interpolation=interpolation)
+    exact = ClosedForm(per_pair=kind == "fs", species=potential.species)
+    stencil = some_stencil(potential, slots=10, seed=8)
+    direction = jnp.asarray(np.random.default_rng(4).standard_normal(stencil.g.shape))
+    ours, truth = along(potential, stencil, direction), along(exact, stencil, direction)
+    for order, bound in enumerate((precision[0], precision[1], precision[1] * 1e3, precision[2])):
+        if bound is not None:
+            assert float(ours(0.0)) == pytest.approx(float(truth(0.0)), abs=bound), f"derivative {order}"
+        ours, truth = jax.grad(ours), jax.grad(truth)
+
+
+def test_resolution_smooths_rounded_tables(tables, tmp_path):
+    """A table printed with nine decimals: its spline's third derivatives are noise, a coarser least-squares spline's are not."""
+    rough = tmp_path / "rough.setfl"
+    lines = tables["setfl"].read_text().splitlines()
+    rough.write_text("\n".join(lines[:5] + [f"{float(w):.9f}" if len(w.split()) == 1 else w for w in lines[5:]]))
+    stencil = some_stencil(exact := ClosedForm(per_pair=False), slots=10, seed=8)
+    direction = jnp.asarray(np.random.default_rng(4).standard_normal(stencil.g.shape))
+
+    def error(potential):
+        third = [jax.grad(jax.grad(jax.grad(along(p, stencil, direction)))) for p in (potential, exact)]
+        return abs(float(third[0](0.0)) - float(third[1](0.0)))
+
+    assert error(EAM.from_file(rough)) > 0.03  # 1e-9 / (2.5e-3)^3 a bond
+    assert error(EAM.from_file(rough, resolution=0.05)) < 3e-4
+
+
+def test_a_table_that_ends_with_a_jump_is_faded(tables, tmp_path):
+    """The cutoff written into the file is moved inwards, where the functions are not zero."""
+    cut = tmp_path / "cut.setfl"
+    cut.write_text(tables["setfl"].read_text().replace(f" {REACH}\n", " 4.0\n", 1))
+    pair = jnp.zeros(1, dtype=int), jnp.zeros((1, 1), dtype=int)
+
+    def step(potential):
+        near, far = (float(potential(Stencil(jnp.asarray([[[r, 0, 0]]]), *pair))[0]) for r in (4.0 - 1e-9, 4.0))
+        return abs(near - far)
+
+    assert step(EAM.from_file(cut, interpolation="lammps")) > 1e-6
+    assert step(EAM.from_file(cut)) < 1e-15
+    inner = Stencil(jnp.asarray([[[3.7, 0, 0]]]), *pair)
+    assert float(EAM.from_file(cut)(inner)[0]) == float(EAM.from_file(tables["setfl"])(inner)[0])  # untouched before the tail
+
+
+@pytest.mark.parametrize("form", ["Lennard-Jones", "Morse"])
+def test_pair_potentials_agree_with_ase_before_the_window(form):
+    """A cluster smaller than the onset; ASE's cutoff (and so its shift, 1e-13 eV) is put far away."""
+    rng = np.random.default_rng(6)
+    positions = bulk("Ar", cubic=True, a=5.3).repeat((2, 1, 1)).positions + 0.2 * rng.standard_normal((8, 3))
+    if form == "Lennard-Jones":
+        ours, theirs = LennardJones("Ar", cutoff=40.0), ASELennardJones(epsilon=0.0103235, sigma=3.405, rc=2000.0)
+    else:
+        ours = Morse("X", epsilon=0.3, alpha=1.2, r0=3.0, cutoff=40.0)
+        theirs = MorsePotential(epsilon=0.3, rho0=1.2 * 3.0, r0=3.0, rcut1=500.0, rcut2=600.0)
+    atoms = Atoms("Ar8", positions=positions, calculator=theirs)
+    result = evaluate(ours, cluster(ours.species * 8, positions))
+    assert result.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-10)
+    assert np.abs(result.forces).max() > 1e-3
+    assert np.allclose(result.forces, atoms.get_forces(), atol=1e-10)
+
+
+def test_stillinger_weber_moments_equal_the_triple_loop(potentials):
+    """The made-up two-species table, summed over triples in plain Python."""
+    potential = potentials["StillingerWeber(file)"]
+    rows = [line.split() for line in SW_TABLE.replace("\n  ", " ").splitlines()[1:]]
+    table = {tuple(row[:3]): [float(w) for w in row[3:]] for row in rows}
+    assert potential.species == ("A", "B") and potential.p == ((4.0, 4.0), (4.0, 3.0))
+    for centre in (0, 1):
+        stencil = some_stencil(potential, slots=6, seed=11)
+        stencil = Stencil(stencil.g * 0.8, jnp.full(1, centre), stencil.neighbour)
+        g = np.asarray(stencil.g[0])
+        names = [potential.species[int(k)] for k in stencil.neighbour[0]]
+        me, total, f = potential.species[centre], 0.0, []
+        for vector, other in zip(g, names, strict=True):
+            eps, sigma, a, _, gamma, _, A, B, p, q, _ = table[me, other, other]
+            r = np.linalg.norm(vector)
+            inside = r < a * sigma
+            total += 0.5 * A * eps * (B * (sigma / r) ** p - (sigma / r) ** q) * np.exp(sigma / (r - a * sigma)) if inside else 0.0
+            f.append(np.exp(gamma * sigma / (r - a * sigma)) if inside else 0.0)
+        pairwise = total
+        for j in range(6):
+            for k in range(j + 1, 6):
+                eps, _, _, stiffness, _, cos0, *_ = table[me, names[j], names[k]]
+                cosine = g[j] @ g[k] / np.linalg.norm(g[j]) / np.linalg.norm(g[k])
+                total += stiffness * eps * (cosine - cos0) ** 2 * f[j] * f[k]
+        assert abs(total - pairwise) > 1e-2
+        assert float(potential(stencil)[0]) == pytest.approx(total, abs=1e-11)
+
+
+# -- equilibrium ---------------------------------------------------------------------------------------------------------------
+
+
+def test_equilibrium_has_no_stress_and_keeps_orientation():
+    """hcp argon: two free parameters from a poor start; the lattice is stretched along its axes only, not turned."""
+    argon = LennardJones("Ar", cutoff=8.0)
+    start = hcp("Ar", 4.1, 6.0)
+    rest = equilibrate(start, argon)
+    _, forces, virial = crystal_response(rest, argon)
+    assert np.abs(virial).max() < 2e-10 and np.abs(forces).max() < 1e-10
+    stretch = np.linalg.solve(start.vectors, rest.vectors)
+    assert np.allclose(stretch, np.diag([stretch[0, 0], stretch[0, 0], stretch[2, 2]]), atol=1e-9)
+    assert abs(stretch[0, 0] - stretch[2, 2]) > 1e-3  # both parameters moved
+    assert np.array_equal(rest.conventional, start.conventional)
+    assert check_stable(rest, argon) > 0
+
+
+def test_equilibrium_of_a_plane():
+    morse = Morse("Cu", cutoff=6.0)
+    rest = equilibrate(triangular("Cu", 2.5), morse)
+    _, _, virial = crystal_response(rest, morse)
+    assert np.abs(virial[:2, :2]).max() < 1e-10
+    assert np.array_equal(rest.vectors[2], [0.0, 0.0, 1.0])
+    shells = np.repeat([1.0, np.sqrt(3), 2.0], 6)  # the shells within 6 A, and their energy by another minimiser
+    from scipy.optimize import minimize_scalar
+
+    def energy(a):
+        r = jnp.asarray(shells * a)
+        e = np.exp(-1.3588 * (shells * a - 2.866))
+        return float(np.sum(0.3429 * e * (e - 2) * np.asarray(fade(r, 4.2, 6.0))) / 2)
+
+    best = minimize_scalar(energy, bounds=(2.5, 2.95), method="bounded", options={"xatol": 1e-9}).x
+    assert rest.nearest_neighbour == pytest.approx(best, abs=1e-6)  # a minimum is known to the square root of rounding
+
+
+def test_internal_coordinates_are_relaxed():
+    """A zincblende-like crystal whose second atom was pushed off its site, so that only the full Newton can bring it home."""
+    silicon = StillingerWeber("Si")
+    start = diamond("Si", 5.5)
+    motif = start.motif.copy()
+    motif[1] += [0.05, -0.02, 0.03]
+    rest = equilibrate(start.with_motif(motif), silicon)
+    _, forces, virial = crystal_response(rest, silicon)
+    assert max(np.abs(forces).max(), np.abs(virial).max()) < 1e-9
+    offset = (rest.motif[1] - rest.motif[0]) @ np.linalg.inv(rest.vectors)
+    assert np.allclose(offset, 0.25, atol=1e-9)
+
+
+class Answers(BlackBox):
+    """A site energy behind the black-box door, with or without a stress."""
+
+    step = 1e-3
+
+    def __init__(self, potential, has_stress):
+        self.potential, self.has_stress = potential, has_stress
+
+    def evaluate(self, symbols, positions, vectors, periodic, stress):
+        if stress and not self.has_stress:
+            raise InputError("this calculator has no stress")
+        result = evaluate(self.potential, self.shape, positions, vectors)
+        return Evaluation(result.energy, result.forces, result.virial if stress else None)
+
+
+@pytest.mark.parametrize("has_stress", [True, False], ids=["with stress", "energies only"])
+def test_black_boxes_find_the_same_crystal(has_stress):
+    morse = Morse("Cu", cutoff=5.0)
+    start = fcc("Cu", 3.9)
+    box = Answers(morse, has_stress)
+    box.shape = primitive_cell(start)
+    assert np.allclose(equilibrate(start, box).vectors, equilibrate(start, morse).vectors, atol=1e-7)  # differences: h^4
+
+
+@pytest.mark.parametrize(
+    ("crystal", "potential", "words"),
+    [
+        (fcc("Al", 4.05), partial(CleriRosato, "Cu"), "knows Cu; the cell contains Al"),
+        (fcc("Ar", 25.0), LennardJones, "do not see each other"),
+        (fcc("Ar", 3.0), LennardJones, "flies apart"),
+    ],
+    ids=["species", "too far", "too near"],
+)
+def test_no_equilibrium_is_said_in_words(crystal, potential, words):
+    with pytest.raises(InputError, match=words):
+        equilibrate(crystal, potential())
+
+
+def test_an_unstable_crystal_is_refused():
+    """Simple cubic argon is a stationary point, and no minimum."""
+    argon = LennardJones("Ar", cutoff=6.0)
+    cubic = equilibrate(sc("Ar", 3.6), argon)
+    with pytest.raises(InputError, match="not stable"):
+        check_stable(cubic, argon)
+
+
+# -- names and bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_references_by_name(tables):
+    assert isinstance(reference_from_name("CleriRosato(Pt)"), CleriRosato)
+    assert reference_from_name(" FinnisSinclair ").species == ("W",)
+    assert reference_from_name(f"EAM({tables['fs']})").species == ("Cu", "Ni")
+    assert reference_from_name(f'StillingerWeber("{"Si"}")').cutoff == pytest.approx(1.8 * 2.0951)
+    for name, (make, description, species) in REFERENCES.items():
+        assert description and make.__name__ == name
+        for symbol in species:
+            assert reference_from_name(f"{name}({symbol})").species == (symbol,)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Tersoff(Si)", "CleriRosato, StillingerWeber"),
+        ("CleriRosato(Fe)", "Cu, Ag"),
+        ("StillingerWeber(nowhere.sw)", "is neither"),
+        ("FinnisSinclair(Cu)", "W, Mo"),
+        ("EAM", "EAM\\(path\\)"),
+        ("EAM(nowhere.eam)", "does not exist"),
+        ("LennardJones(Cu)", "give epsilon, sigma"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(text, words):
+    with pytest.raises(InputError, match=words):
+        reference_from_name(text)
+
+
+def test_bad_numbers_and_files_are_refused(tmp_path, tables):
+    short = tmp_path / "short.setfl"
+    short.write_text("\n".join(tables["setfl"].read_text().splitlines()[:3000]))
+    (tmp_path / "bad.sw").write_text("Si Si Si 1.0 2.0\n")
+    for call, words in (
+        (lambda: EAM.from_file(short), "no complete"),
+        (lambda: EAM.from_file(tables["setfl"], interpolation="linear"), "quintic"),
+        (lambda: EAM.from_file(tables["setfl"], resolution=1e-5), "resolution"),
+        (lambda: StillingerWeber.from_file(tmp_path / "bad.sw"), "no .sw file"),
+        (lambda: StillingerWeber.from_file(tmp_path / "none.sw"), "does not exist"),
+        (lambda: LennardJones("Ar", sigma=-1.0), "positive sigma"),
+        (lambda: Morse("Cu", cutoff=5.0, onset=6.0), "onset"),
+        (lambda: CleriRosato("Cu", cutoff=2.0), "at least"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()

@@ -1,0 +1,204 @@
+"""Report: from the tables of a run, with holes in them, to figures and one page that needs nothing else."""
+
+import csv
+import math
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from defectgen._input import InputError
+from defectgen.campaign import Event, Store
+from defectgen.report import typeset, write
+from defectgen.report.axes import _apart
+from defectgen.report.columns import FAILURES, RATES, RESULTS
+from defectgen.report.findings import findings
+from defectgen.report.gather import gather
+from defectgen.report.style import in_reading_order, marks
+
+SETS = {"E+F": -1.5, "E+F+V": -3.5, "E+F+FC": -4.5, "E+F+FC+V": -6.5}
+CASES = [("Cu", "vacancy"), ("Si", "dumbbell<110> & more")]
+
+
+def rows() -> list[dict]:
+    """Power laws with a few holes: an unconverged point, one in another basin, an exact zero, a missing number."""
+    found = []
+    for material, defect in CASES:
+        for observations, slope in SETS.items():
+            for radius in (2.1, 3.3, 4.9, 6.4):
+                row = {"study": "cell-size", "material": material, "defect": defect, "dimension": 3, "observations": observations}
+                row |= {"training_radius": radius, "training_atoms": 100, "basis_functions": 85, "simulation_atoms": 4000}
+                row |= {"geometry_error": radius**slope, "energy_error": -0.1 * radius ** (2 * slope), "seconds": 1.5}
+                found.append(row | {"converged": True, "same_basin": True, "rmse_forces": 1e-3})
+    found[0]["converged"] = False
+    found[1]["same_basin"] = False
+    found[2]["energy_error"] = 0.0
+    found[5]["geometry_error"] = None
+    common = found[0] | {"study": "fit-accuracy", "converged": True}
+    for size, force in [(9, 0.08), (58, 0.007), (410, 7e-4)]:
+        found.append(common | {"basis_functions": size, "rmse_forces": force, "geometry_error": 2 * force, "energy_error": force})
+    return found
+
+
+def rates() -> list[dict]:
+    found = []
+    for material, defect in CASES:
+        for observations, slope in SETS.items():
+            row = {"study": "cell-size", "material": material, "defect": defect, "dimension": 3, "observations": observations}
+            row |= {"quantity": "geometry", "slope": slope + 0.1, "low": slope - 0.2, "high": slope + 0.4, "window": "3.3-6.4"}
+            found.append(row | {"predicted": slope, "verdict": "agrees", "dropped": "2.1", "local_slopes": [slope, slope]})
+    return found
+
+
+def make(folder: Path) -> Path:
+    store = Store(folder)
+    store.claim("toy", 'name = "toy"\ntitle = "A <toy> title"\n')
+    store.table("results.csv", rows(), RESULTS)
+    store.table("rates.csv", rates(), RATES)
+    store.table("failures.csv", [{"label": "Si L=4.9", "reason": "no minimum in 200 steps, residual > 1"}], FAILURES)
+    command = {"command": "defectgen run toy --workers 2", "versions": {"jax": "0.10.2"}}
+    for event in [
+        Event("command", detail=command),
+        Event("begin", total=4),
+        Event("found", total=4),
+        Event("end", seconds=200.0),
+    ]:
+        store.log(event)
+    return store.directory
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run without its report."""
+    return make(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    """A run with its report; not to be changed."""
+    folder = make(tmp_path_factory.mktemp("report") / "run")
+    write(folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """Checks that tags are balanced and collects what a test asks about."""
+
+    VOID = ("meta", "img", "link", "br", "hr")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.tags, self.links, self.text = [], Counter(), [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags[tag] += 1
+        self.links += [value for key, value in attributes if key in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_page_is_whole_and_alone(written):
+    text = (written / "report.html").read_text()
+    page = Page(text)
+    assert text.startswith("<!DOCTYPE html>") and page.tags["h1"] == page.tags["main"] + 1
+    assert page.links and all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
+    outside = re.sub(r"data:[^\"]*", "", text)
+    assert not re.search(r"https?://|//[a-z]|@import|url\(|<script", outside)
+    for said in ["A <toy> title", "defectgen run toy --workers 2", "jax 0.10.2", "3 min 20 s", "Si dumbbell<110> & more"]:
+        assert said in page.text
+    assert "no minimum in 200 steps, residual > 1" in page.text
+    assert str(written) not in text
+    # largest radius, results, rates, failures; and a row of each
+    assert page.tags["table"] == 4
+    assert page.tags["tr"] == 4 + 2 * len(CASES) + len(rows()) + len(rates()) + 1
+
+
+def test_findings_come_from_the_numbers(run):
+    text = " ".join(findings(gather(run)))
+    assert "smallest error belongs to E+F+FC+V in 4 of 4, the largest to E+F in 4 of 4" in text
+    assert "Verdicts on 8 rates: agrees 8." in text
+    assert "Not converged: 1 of 35 points" in text and "In another basin than the reference: 1 of 35" in text
+    table = (run / "results.csv").read_text().replace(",E+F,", ",swap,").replace(",E+F+FC+V,", ",E+F,")
+    (run / "results.csv").write_text(table.replace(",swap,", ",E+F+FC+V,"))
+    assert "smallest error belongs to E+F in 4 of 4, the largest to E+F+FC+V in 4 of 4" in " ".join(findings(gather(run)))
+
+
+def test_figures_have_their_data_beside_them(written):
+    stems = {path.stem for path in (written / "figures").iterdir()}
+    assert len(stems) == 4 and all(
+        (written / "figures" / f"{stem}{end}").stat().st_size for stem in stems for end in (".svg", ".png", ".csv")
+    )
+    with open(written / "figures" / "cell-size-cu-vacancy.csv") as file:
+        shown = list(csv.DictReader(file))
+    assert len(shown) == 16 and float(shown[3]["geometry_error"]) == rows()[3]["geometry_error"]  # to the last digit
+    assert (written / "figures" / "cell-size-cu-vacancy.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("harm", ["no rates and no events", "no rows", "one radius", "nothing finite", "unknown sets"])
+def test_poor_runs_still_get_a_page(run, harm):
+    results = [row for row in rows() if row["material"] == "Cu"]
+    if harm == "no rates and no events":
+        (run / "rates.csv").unlink()
+        (run / "events.jsonl").unlink()
+    elif harm == "no rows":
+        results = []
+    elif harm == "one radius":
+        results = [row | {"training_radius": 3.0} for row in results if row["study"] == "cell-size"]
+    elif harm == "nothing finite":
+        results = [row | {"geometry_error": math.nan, "energy_error": math.inf} for row in results]
+    elif harm == "unknown sets":
+        results = [row | {"observations": row["observations"].replace("V", "core")} for row in results]
+    Store(run).table("results.csv", results, RESULTS)
+    Page(write(run).read_text())
+
+
+@pytest.mark.parametrize("name", ["spec.toml", "results.csv"])
+def test_no_run_is_refused(run, name):
+    (run / name).unlink()
+    with pytest.raises(InputError, match=r"no spec.toml|has not finished"):
+        write(run)
+
+
+def test_tables_are_read_exactly(run):
+    frame = gather(run).results
+    expected = [math.nan if row["geometry_error"] is None else row["geometry_error"] for row in rows()]
+    np.testing.assert_array_equal(frame["geometry_error"], expected)  # repr round trip: no tolerance
+    assert frame["converged"].dtype == bool and frame["converged"].sum() == len(frame) - 1
+
+
+def test_marks_are_the_same_everywhere():
+    assert marks(["E+F"])["E+F"] == marks(["E+F+FC", "E+F", "F"])["E+F"]
+    assert in_reading_order(["F", "E+F+FC+V", "E+F", "E+F+V"]) == ["E+F", "E+F+V", "E+F+FC+V", "F"]
+    look = marks([*SETS, "F", "E"])
+    assert len({mark.colour for mark in look.values()}) == len({mark.marker for mark in look.values()}) == 6
+
+
+def test_labels_are_pushed_apart():
+    places = _apart([0.5, 0.51, 0.2, 0.505], gap=0.06)
+    assert sorted(places, key=lambda p: p) == [places[2], places[0], places[3], places[1]]  # the order is kept
+    assert min(np.diff(sorted(places))) > 0.06 - 1e-6  # the iteration stops within 1e-9 of an overlap a pair
+    assert places[2] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.0234, "0.023"), (310.4, "310"), (4.14e-7, "4.1×10⁻⁷"), (-7300.0, "−7.3×10³"), (math.nan, "–")],  # noqa: RUF001
+)
+def test_numbers_read_well(value, text):
+    assert re.sub(r"\s", "", typeset.number(value)) == text
+
+
+def test_slopes_are_fractions_where_they_can_be():
+    assert [typeset.slope(s).replace(typeset.MINUS, "-") for s in (-4.5, -6.0, -2.87)] == ["-9/2", "-6", "-2.87"]

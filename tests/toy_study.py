@@ -1,0 +1,80 @@
+"""A study without physics: the interface of ``defectgen.study``, with toy tasks behind it."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from defectgen._input import InputError
+from defectgen.campaign import Record, Task
+
+
+@dataclass(frozen=True)
+class ToySpec:
+    """The resolved specification."""
+
+    name: str
+    title: str
+    sizes: tuple[int, ...]
+    until: str = ""
+    seconds: float = 0.0
+
+
+def embedded() -> dict[str, str]:
+    return {"quickstart": "A toy"}
+
+
+def load(name: str) -> ToySpec:
+    if name == "quickstart":
+        return ToySpec("quickstart", "A toy", (2, 3))
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(f"there is no study {name!r}; choose quickstart or give a TOML file")
+    try:
+        table = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no TOML file: {error}") from None
+    table.pop("versions", None)
+    return ToySpec(table["name"], "A toy", tuple(table["sizes"]), table.get("until", ""), table.get("seconds", 0.0))
+
+
+def dump(spec: ToySpec) -> str:
+    return f'name = "{spec.name}"\nsizes = {list(spec.sizes)}\nuntil = "{spec.until}"\nseconds = {spec.seconds}\n'
+
+
+def plan(spec: ToySpec) -> list[Task]:
+    parts = [Task("toy_tasks:draw", {"n": n}, label=f"Cu vacancy L={n}") for n in spec.sizes]
+    if spec.seconds:
+        parts += [Task("toy_tasks:slow", {"seconds": spec.seconds}, (parts[0],), label="slow")]
+    if spec.until:
+        parts += [Task("toy_tasks:broken", {"until": spec.until}, label="bad")]
+    return parts
+
+
+def tables(spec: ToySpec, outcome: list[tuple[Task, Record]]) -> SimpleNamespace:
+    common = {"study": "cell-size", "material": "Cu", "defect": "vacancy", "dimension": 3, "observations": "E+F"}
+    done = [task.spec["n"] for task, record in outcome if record.ok and "n" in task.spec]
+    results = [
+        common
+        | {"training_radius": float(n), "geometry_error": n**-1.5, "energy_error": n**-3.0, "converged": True, "same_basin": True}
+        for n in done
+    ]
+    rate = {
+        "quantity": "geometry",
+        "slope": -1.5,
+        "low": -1.6,
+        "high": -1.4,
+        "window": "2-3",
+        "predicted": -1.5,
+        "verdict": "agrees",
+    }
+    failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
+    return SimpleNamespace(results=results, rates=[common | rate], failures=failures)
+
+
+def template(name: str) -> str:
+    return dump(load(name))
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    return {"materials": {"Cu": "copper [fcc]"}, "defects": {}, "references": {}, "studies": embedded()}
