@@ -1,4 +1,4 @@
-"""What every test needs: one thread a process, a compilation cache that outlives it, and property tests that repeat themselves."""
+"""What every test needs: one thread a process, a compilation cache that outlives it, property tests that repeat themselves."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "defectgen" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # shorter compilations are not worth a file
 
-from hypothesis import settings
+from hypothesis import settings  # noqa: E402  (the environment comes first)
 
 settings.register_profile(
     "defectgen",

@@ -105,6 +105,11 @@ def test_numbers_that_are_not_finite_are_refused_by_name(where, said, value):
         Compressor(3, "F:vacancy rows").add(stacked[:, :3], stacked[:, 3])
 
 
+def test_rows_of_no_known_kind_are_refused():
+    with pytest.raises(InputError, match="E, F, FC, V, VF, V0; got 'X'"):
+        block(*rows_and_labels(0, 5, 3), kind="X")
+
+
 def test_a_wrong_number_of_columns_is_refused():
     with pytest.raises(InputError, match="3 columns"):
         Compressor(3).add(np.ones((2, 4)), np.ones(2))
@@ -159,9 +164,10 @@ def test_columns_that_do_not_exist_are_refused(columns):
 
 def test_selecting_keeps_the_perfect_crystal_and_refuses_missing_kinds():
     a, y = rows_and_labels(0, 9, 3)
-    blocks = Blocks(None, tuple(block(a, y, kind) for kind in ("V0", "F", "E")))
-    assert blocks.kinds == ("E", "F", "V0")
+    blocks = Blocks(None, tuple(block(a, y, kind) for kind in ("V0", "F", "E", "VF", "V")))
+    assert blocks.kinds == ("E", "F", "V", "VF", "V0")
     assert blocks.select("E").kinds == ("E", "V0")
+    assert blocks.select("V").kinds == ("V", "VF", "V0")  # internal forces are a part of V
     with pytest.raises(InputError, match="FC rows, and there are none"):
         blocks.select("E+FC")
 

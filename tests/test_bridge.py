@@ -121,21 +121,6 @@ class Other(ASECalculator):
             self.results |= self.broken
 
 
-class Remembering(EMT):
-    """EMT that starts from its last answer, as self-consistent codes do, and so drifts until it is reset."""
-
-    drift = 0.0
-
-    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
-        super().calculate(atoms, list(properties), list(system_changes))
-        self.drift += 1e-3
-        self.results["energy"] += self.drift
-
-    def reset(self):
-        super().reset()
-        self.drift = 0.0
-
-
 class Noisy(ASECalculator):
     """Another calculator whose forces carry noise, as those of an electronic-structure code do."""
 
@@ -227,7 +212,7 @@ def test_calculator_stress_is_the_strain_derivative():
     np.testing.assert_allclose(atoms.get_stress(), numerical, atol=1e-8)  # eps^2 truncation
 
 
-@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("name", ["one image cell", "several chunks", "slab", "wire", "molecule"])
 def test_hessian_equals_finite_differences_and_the_dense_route(name):
     """Sparse Hessian: matscipy's finite differences of the forces, column products of the energy room, symmetry, sum rule."""
     atoms = frame(name)
@@ -324,8 +309,9 @@ def test_calculator_notices_every_change(change):
     assert abs(atoms.get_potential_energy() - before) > 1e-3
     np.testing.assert_allclose(atoms.get_potential_energy(), fresh.get_property("energy", atoms), atol=1e-13)
     np.testing.assert_allclose(atoms.get_forces(), fresh.get_property("forces", atoms), atol=1e-13)
-    difference = atoms.calc.get_property("hessian", atoms) - fresh.get_property("hessian", atoms)
-    assert np.abs(difference.toarray()).max() < 1e-13
+    atoms.positions[0, 0] += 0.05
+    used.calculate(atoms)  # as some drivers call it, past ASE's own cache
+    np.testing.assert_allclose(used.results["energy"], fresh.get_property("energy", atoms), atol=1e-13)
 
 
 def test_calculator_ignores_wrapping_and_survives_copying():
@@ -333,12 +319,14 @@ def test_calculator_ignores_wrapping_and_survives_copying():
     atoms = frame("one image cell")
     atoms.calc = Calculator(Binding())
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
-    atoms.calc.get_property("hessian", atoms)
+    stale = atoms.calc.get_property("hessian", atoms)
     assert atoms.calc.results["energy"] == energy
     shifted = atoms.copy()
     shifted.positions[1] += 2 * atoms.cell[0] - 3 * atoms.cell[2]
     shifted.calc = pickle.loads(pickle.dumps(copy.deepcopy(atoms.calc)))
     np.testing.assert_allclose(shifted.get_forces(), forces, atol=1e-12)
+    shifted.positions[0] += 0.1
+    assert abs(shifted.calc.get_property("hessian", shifted) - stale).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -399,15 +387,18 @@ def test_reference_virial_of_a_plane_does_not_know_the_vacuum():
 
 
 def test_reference_answers_do_not_depend_on_history():
-    """One calculator asked for different things in turn answers each like a fresh one."""
+    """One calculator asked for different things in turn answers each like a fresh one, and never from a stale cache."""
     one, two = cell_from_ase(frame("one image cell")), cell_from_ase(frame("molecule"))
-    used = ASEReference(Remembering())
+    used = ASEReference(EMT())
     first = evaluate(used, one)
     evaluate(used, two, stress=False)
     again = evaluate(used, one)
-    assert (
-        again.energy == first.energy and np.array_equal(again.forces, first.forces) and np.array_equal(again.virial, first.virial)
-    )
+    assert again.energy == first.energy
+    assert np.array_equal(again.forces, first.forces) and np.array_equal(again.virial, first.virial)
+    changed = Other()
+    evaluate(ASEReference(changed), one, stress=False)
+    changed.broken = {"energy": 5.0}  # a setting changed behind ASE's back, the atoms the same
+    assert evaluate(ASEReference(changed), one, stress=False).energy == 5.0
 
 
 def test_reference_prefers_the_energy_that_forces_derive_from():
@@ -565,6 +556,7 @@ def test_cell_from_ase_boxes_molecules_and_honours_constraints():
     assert np.flatnonzero(~cell.free).tolist() == [1, 3]
     wire = cell_from_ase(frame("wire"))
     assert wire.periodic == (False, False, True) and wire.vectors[2, 2] == 4.8
+    assert cell_from_ase(frame("slab")).lattice.dimension == 3  # open along z, but no plane
 
 
 @pytest.mark.parametrize(

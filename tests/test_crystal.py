@@ -748,6 +748,19 @@ def test_a_defect_is_placed_where_asked():
     assert not np.any(np.linalg.norm(cell.positions - target, axis=1) < 0.1)
 
 
+@pytest.mark.parametrize("text", ["microcrack(3)", "dumbbell(100)", "divacancy(2)"])
+def test_the_box_vectors_are_a_matter_of_taste(text):
+    """The same torus with its vectors exchanged (left-handed), and skewed: the same defect at the same place."""
+    upright = defect_from_name(text).apply(supercell(LATTICES["diamond"], 3))
+    for matrix in ([[0, 3, 0], [3, 0, 0], [0, 0, 3]], [[3, 0, 0], [6, 3, 0], [-3, 0, 3]]):
+        host = supercell(LATTICES["diamond"], np.array(matrix))
+        for at in (upright.centre, upright.centre + np.array([0.0, 0.0, 9 * 5.431])):
+            cell = defect_from_name(text).apply(host, at=at)
+            assert np.allclose(upright.minimum_image(cell.centre - upright.centre), 0, atol=TIGHT)
+            moved = upright.minimum_image(cell.positions[:, None] - upright.positions[None])
+            assert np.linalg.norm(moved, axis=-1).min(1).max() < TIGHT and len(cell) == len(upright)
+
+
 def test_defects_of_a_ball_are_free():
     lattice = LATTICES["fcc"]
     sphere = ball(lattice, 8.0, clamp=5.0)
@@ -777,7 +790,7 @@ def test_defects_of_a_ball_are_free():
     ],
 )
 def test_an_unknown_defect_is_refused_with_the_known_forms(text):
-    with pytest.raises(InputError, match=r"vacancy|divacancy|microcrack|dumbbell|substitution"):
+    with pytest.raises(InputError, match=r"vacancy|divacancy|microcrack|dumbbell|substitution|interstitial"):
         defect_from_name(text)
 
 
@@ -820,7 +833,9 @@ def test_a_defect_is_recovered_and_carried_to_a_larger_cell(text, given_lattice)
     cell = defect_from_name(text).apply(small)
     home, home_symbols = disturbed(small, 1)
     atoms, symbols = disturbed(cell, 2, rattle=0.0 if "i" in cell.defect else 0.05)  # interstitials keep the place they are given
-    found = match_defect(home, home_symbols, atoms, symbols, small.vectors, small.periodic, lattice if given_lattice else None)
+    drift = np.array([0.31, -0.52, 0.77])  # the file's origin is on no site
+    known = lattice if given_lattice else None
+    found = match_defect(home + drift, home_symbols, atoms + drift, symbols, small.vectors, small.periodic, known)
     carried, direct = found.apply(large), defect_from_name(text).apply(large)
     assert carried.free.all() and np.array_equal(carried.perfect.positions, large.positions)
     assert canonical(carried, carried.centre) == canonical(direct, direct.centre)

@@ -280,12 +280,11 @@ class Slopes(eqx.Module):
         for t in range(order):
             live = factors[:, t] < self.one
             targets.append(factors[live, t] * self.count + table.function[live])
-            rest.append(np.sort(np.delete(factors[live], t, axis=1), axis=1))
+            others = factors[live].copy()
+            others[:, t] = self.one  # the factor 1
+            rest.append(np.sort(others, axis=1)[:, : max(order - 1, 1)])
             weights.append(table.coefficient[live])
-        remaining = np.concatenate(rest).reshape(-1, max(order - 1, 1) if order > 1 else 0)
-        if order == 1:
-            remaining = np.full((len(remaining) or len(table.function), 1), self.one)
-        distinct, source = np.unique(remaining, axis=0, return_inverse=True)
+        distinct, source = np.unique(np.concatenate(rest), axis=0, return_inverse=True)
         target, weight, source = np.concatenate(targets), np.concatenate(weights), source.ravel()
         place = np.argsort(target, kind="stable")
         self.target, self.source, self.weight = jnp.asarray(target[place]), jnp.asarray(source[place]), jnp.asarray(weight[place])

@@ -101,7 +101,7 @@ def _read_text(path: Path):
 
 
 def _folded(matrix: np.ndarray, translations: np.ndarray, sublattices: np.ndarray) -> np.ndarray:
-    """Rows that are equal for equal sites of the supercell: the sublattice and the translation modulo the box, in whole numbers."""
+    """Rows that are equal for equal sites of the supercell: sublattice and translation modulo the box, in whole numbers."""
     det = round(np.linalg.det(matrix))
     adjugate = np.rint(np.linalg.inv(matrix) * det).astype(int)
     remainder = (translations @ adjugate) % abs(det)

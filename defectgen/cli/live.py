@@ -15,6 +15,7 @@ class Live:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._found = 0
+        self._started = False
         columns = (BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=console, transient=True) if console.is_terminal else None
         self._bar = self._progress.add_task("", total=None) if self._progress else None
@@ -35,6 +36,9 @@ class Live:
         elif self._found and event.event != "damaged":
             self._print(f"{self._found} of {event.total} tasks were finished before and are kept")
             self._found = 0
+        if event.event == "start" and not self._started:
+            self._started = True
+            self._print(f"{event.total - event.done} tasks to do; the first ones compile their kernels and take longer")
         if text := line(event):
             self._print(text)
         self._move_bar(event)
@@ -58,9 +62,6 @@ def line(event: Event) -> str:
     """The line of an event, or '' for those that need none: ``[ 3/24] Si vacancy L=2 (12 s); about 2 min left``."""
     count = f"[{event.done:>{len(str(event.total))}}/{event.total}]"
     match event.event:
-        case "begin":
-            plural = "task" if event.total == 1 else "tasks"
-            return f"{event.total} {plural}; the first ones compile their kernels and take longer"
         case "done":
             left = remaining(event.left) if event.done < event.total else ""
             return f"{count} {event.label} ({brief(event.seconds)}){'; ' if left else ''}{left}"

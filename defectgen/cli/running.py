@@ -1,5 +1,6 @@
 """``defectgen run``: load, plan, compute, tabulate, report."""
 
+import math
 import os
 import shlex
 import sys
@@ -16,6 +17,7 @@ from rich.text import Text
 from defectgen import campaign, report, study
 from defectgen._input import InputError
 from defectgen.campaign import Event, Record, Store, Task
+from defectgen.campaign.store import Damaged
 from defectgen.cli.live import Live, brief
 from defectgen.cli.speak import console, say
 from defectgen.cli.versions import versions
@@ -67,8 +69,9 @@ def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], s
     store.table("failures.csv", tables.failures, FAILURES)
     if tables.rates:
         _show_rates(tables.rates)
-    for failure in tables.failures:
-        say(f"failed: {failure['label']}: {failure['reason']}", error=True)
+    lost = {task.label for task in tasks if not records[task.key].ok}
+    for row in tables.failures:  # a case that ran but proved nothing is there too, as a note
+        say(f"{'failed' if row['label'] in lost else 'note'}: {row['label']}: {row['reason']}", error=True)
 
 
 def _show_rates(rates: Sequence[Mapping[str, Any]]) -> None:
@@ -80,7 +83,8 @@ def _show_rates(rates: Sequence[Mapping[str, Any]]) -> None:
     table.add_column("verdict")
     for rate in rates:
         names = [str(rate[key]) for key in ("material", "defect", "observations", "quantity")]
-        interval = f"{_decimal(rate['low'])} to {_decimal(rate['high'])}"
+        ends = _decimal(rate["low"]), _decimal(rate["high"])
+        interval = " to ".join(ends) if all(ends) else ""
         numbers = [_decimal(rate["slope"]), interval, _decimal(rate["predicted"], 1)]
         table.add_row(*(Text(cell) for cell in [*names, *numbers, str(rate["verdict"])]))
     console().print(table)
@@ -89,7 +93,6 @@ def _show_rates(rates: Sequence[Mapping[str, Any]]) -> None:
 def _show_plan(tasks: Sequence[Task], directory: Path) -> None:
     """Every task, what it waits for, and how much of the work it is."""
     store = Store(directory)
-    kept = {path.stem for path in store.records.glob("*.json")}
     total = sum(task.weight for task in tasks) or 1.0
     table = Table(box=None, pad_edge=False)
     for heading, side in (("task", "left"), ("function", "left"), ("needs", "right"), ("share", "right"), ("on disk", "left")):
@@ -97,11 +100,19 @@ def _show_plan(tasks: Sequence[Task], directory: Path) -> None:
     for task in tasks:
         function = task.function.rpartition(".")[2]
         share = f"{task.weight / total:.1%}"
-        table.add_row(Text(task.label), Text(function), str(len(task.after) or ""), share, "yes" if task.key in kept else "")
+        table.add_row(Text(task.label), Text(function), str(len(task.after) or ""), share, "yes" if _kept(store, task) else "")
     console().print(table)
     counts = Counter(task.function.rpartition(".")[2] for task in tasks)
     listing = ", ".join(f"{count} {function}" for function, count in counts.items())
     say(f"{len(tasks)} tasks ({listing}); nothing was computed; output would be in {directory}")
+
+
+def _kept(store: Store, task: Task) -> bool:
+    try:
+        record = store.load(task)
+    except Damaged:
+        return False
+    return record is not None and record.ok
 
 
 def _with_versions(text: str) -> str:
@@ -122,4 +133,4 @@ def _processors() -> int:
 
 
 def _decimal(value: Any, digits: int = 2) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

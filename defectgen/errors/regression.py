@@ -78,7 +78,7 @@ def shifted_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " 
 
 @dataclass(frozen=True)
 class Floored:
-    """error = prefactor size^slope + floor."""
+    """error = prefactor size^slope + floor (size^tail, if a tail is asked for)."""
 
     slope: float
     prefactor: float
@@ -87,19 +87,16 @@ class Floored:
     """Sum of squared misfits of the logarithms."""
 
 
-def floored_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Floored:
-    """C size^p + floor by least squares in the logarithms, the best of a few starts (the misfit may have two valleys)."""
+def floored_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"], tail: float = 0.0) -> Floored:
+    """C size^p + floor size^tail by least squares in the logarithms; the best of three starts, as there may be two valleys."""
     x, y = np.log(size), np.log(error)
-
-    def misfit(p: np.ndarray) -> np.ndarray:
-        return np.logaddexp(p[0] + p[1] * x, p[2]) - y
-
+    count = len(x)
     starts = []
-    for head in range(3, len(size)):
-        if len(np.unique(x[:head])) > 1:
-            slope, offset = np.polyfit(x[:head], y[:head], 1)
-            starts.append([offset, slope, y[head:].mean()])
-    best = min((least_squares(misfit, start, method="lm") for start in starts), key=lambda fit: fit.cost)
+    for head in sorted({3, max(count // 2, 3), count - 2}):
+        slope, offset = np.polyfit(x[:head], y[:head], 1)
+        starts.append([offset, slope, (y - tail * x)[head:].mean()])
+    fits = [least_squares(lambda p: np.logaddexp(p[0] + p[1] * x, p[2] + tail * x) - y, start, method="lm") for start in starts]
+    best = min(fits, key=lambda fit: fit.cost)
     return Floored(float(best.x[1]), float(np.exp(best.x[0])), float(np.exp(best.x[2])), 2 * float(best.cost))
 
 

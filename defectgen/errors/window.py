@@ -13,9 +13,8 @@ from .regression import floored_power_law, power_law, prediction_spread, quantil
 FLOOR = 5.0
 """A point is dropped within this factor of a floor: error = L^-p + floor has lost a fifth of its local slope there."""
 
-FLAT = 0.5
-"""A tail that decays with a slope below this (or below a sixth of the head's, for short noisy tails) is flat: no predicted rate is
-smaller than 1, so a slow regime that takes over from a fast one is not mistaken for a floor."""
+SLOWEST = -1.0
+"""The slowest rate that the theory predicts: what decays like this takes over from faster terms, but is no floor."""
 
 SURE = 0.99
 """Confidence with which a single point must miss the law of the others before it is dropped as noise never would be."""
@@ -46,21 +45,25 @@ def near_floor(error: Float[np.ndarray, " n"], floor: float | int) -> Bool[np.nd
 def plateau(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> tuple[Bool[np.ndarray, " n"], str] | None:
     """A floor detected at the largest sizes, or None (always, with fewer than five points).
 
-    C size^p + floor must describe the points better than C size^p by an F test at 99 %; at least two points must lie where the
-    floor exceeds the power law, and decay no longer. Then everything at the end within a factor 5 of the floor goes.
+    C size^p + floor must describe the points better than C size^p by an F test at 99 %, and better than a slow rate that takes
+    over, C size^p + c / size; at least two sizes must lie where the floor exceeds the power law. Then everything at the end
+    within a factor 5 of the floor goes.
     """
+    freedom = len(size) - 3
     if len(np.unique(size)) < 5:
         return None
-    freedom = len(size) - 3
-    plain, floored = power_law(size, error), floored_power_law(size, error)
-    before, after = plain.scatter**2 * (freedom + 1), floored.squares
-    gained = before - after
-    if gained < len(size) * np.log(1.05) ** 2 or gained < float(variance_ratio.ppf(SURE, 1, freedom)) * after / freedom:
+    before = power_law(size, error).scatter ** 2 * (freedom + 1)
+    noticeable = len(size) * np.log(1.05) ** 2  # 5 % off a line is no floor, however exact the data
+    if before < noticeable:
+        return None
+    floored = floored_power_law(size, error)
+    gained, noise = before - floored.squares, floored.squares / freedom
+    if gained < max(noticeable, float(variance_ratio.ppf(SURE, 1, freedom)) * noise):
         return None
     beyond = floored.prefactor * size**floored.slope < floored.floor
-    if floored.slope > 0 or len(np.unique(size[beyond])) < 2:
+    if floored.slope > SLOWEST / 2 or len(np.unique(size[beyond])) < 2:
         return None
-    if power_law(size[beyond], error[beyond]).slope < -max(FLAT, -floored.slope / 6):
+    if floored_power_law(size, error, SLOWEST).squares < floored.squares:
         return None
     clear = np.flatnonzero(error > FLOOR * floored.floor)
     first = int(clear[-1]) + 1 if len(clear) else 0

@@ -9,7 +9,7 @@ import numpy as np
 from .._input import InputError
 from ..ace import LinearACE
 from ..training.blocks import Blocks
-from ..training.observations import PERFECT, parse_observations
+from ..training.observations import KINDS, parse_observations
 from .bayes import Bayes
 from .lsmr import LSMR
 from .prior import as_prior
@@ -41,7 +41,7 @@ def fit(
     Raises InputError for observations without rows and for bad weights, priors, solvers or options.
     """
     chosen = as_solver(solver, options)
-    wanted = parse_observations((k for k in blocks.kinds if k != PERFECT) if observations is None else observations)
+    wanted = parse_observations((k for k in blocks.kinds if k in KINDS) if observations is None else observations)
     selected, spelled = blocks.select(wanted), "+".join(wanted)
     prior = as_prior(prior)
     resolved = resolve_weights(blocks, weights)

@@ -37,7 +37,7 @@ class LSMR(Solver):
             parts = np.split(np.ravel(r), starts)
             return (sum(a.T @ part for a, part in zip(matrices, parts, strict=False)) + problem.gamma * parts[-1]) / scale
 
-        operator = LinearOperator((rows, columns), matvec=forward, rmatvec=backward, dtype=float)
+        operator = LinearOperator((rows, columns), matvec=forward, rmatvec=backward, dtype=float)  # pyright: ignore[reportCallIssue]
         target = np.concatenate([*(f[:, -1] for f in factors), np.zeros(columns)])
         limit = 10 * columns + 10 if self.iterations is None else self.iterations
         x, stop, count, *_ = lsmr(operator, target, atol=self.tolerance, btol=self.tolerance, conlim=0.0, maxiter=limit)

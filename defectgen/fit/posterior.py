@@ -26,7 +26,7 @@ class Posterior:
 
     def deviation(self, functional: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, " n"]:
         """Standard deviation sqrt(g . covariance . g) of the quantity g . theta, for each row g, in its unit."""
-        return self.noise * np.linalg.norm(solve_triangular(self.factor, functional.T, trans="T"), axis=0)
+        return self.noise * np.linalg.norm(solve_triangular(self.factor, functional.T, trans=1), axis=0)
 
     def sample(self, count: int, seed: int | np.random.Generator) -> Float[np.ndarray, "count columns"]:
         """Draws of the coefficients; equal seeds give equal draws."""

@@ -22,16 +22,16 @@ class QR(Solver):
     def solve(self, problem: Problem) -> Solution:
         scale = problem.column_scale
         matrix, target = problem.factor[:, :-1] / scale, problem.factor[:, -1]
-        q, r, order = qr(matrix, mode="economic", pivoting=True, check_finite=False)
+        q, r, order = qr(matrix, mode="economic", pivoting=True, check_finite=False)  # pyright: ignore[reportAssignmentType]
         pivots = np.abs(np.diag(r))
         cut = rounding(problem.columns) if self.rtol is None else self.rtol
         rank = int(np.sum(pivots > cut * pivots[0])) if pivots[0] > 0 else 0
-        head = (q.T @ target)[:rank]
+        head = (target @ q)[:rank]
         if rank == problem.columns:
             x = solve_triangular(r, head)
-        else:  # R[:rank] = L' Z' with L lower and Z orthonormal: the shortest solution is Z (L'^-1 head)
-            z, lower = qr(r[:rank].T, mode="economic", check_finite=False)
-            x = z @ solve_triangular(lower, head, trans="T") if rank else np.zeros(problem.columns)
+        else:  # R[:rank] = U' Z' with Z orthonormal: the shortest solution is Z U'^-1 head
+            z, upper = np.linalg.qr(r[:rank].T)
+            x = z @ solve_triangular(upper, head, trans=1) if rank else np.zeros(problem.columns)
         coefficients = np.empty(problem.columns)
         coefficients[order] = x
         return Solution(coefficients / scale, rank)

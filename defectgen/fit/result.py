@@ -14,7 +14,7 @@ from .problem import Problem
 from .solver import Solver
 from .weights import Weights
 
-UNITS = {"E": "eV/atom", "F": "eV/A", "FC": "eV/A^2", "V": "eV/atom", "V0": "eV/atom"}
+UNITS = {"E": "eV/atom", "F": "eV/A", "FC": "eV/A^2", "V": "eV/atom", "VF": "eV/A", "V0": "eV/atom"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Fit:
     prior: Prior | None
     solver: Solver
     rmse: dict[str, float]
-    """Root mean square training error by kind, of all kinds that were labelled, fitted or not: eV/atom, eV/A, eV/A^2, eV/atom."""
+    """Root mean square training error by kind, of all kinds that were labelled, fitted or not, in the units of `UNITS`."""
     rmse_by_group: dict[str, dict[str, float]]
     rank: int | None
     """Independent directions used of the `coefficients`; None if the solver cannot tell (lsmr)."""
@@ -71,13 +71,13 @@ class Fit:
 
     def table(self) -> str:
         """Rows, weight and error of every kind and group, for people."""
-        lines = [f"{'kind':<5}{'group':<20}{'rows':>9}{'weight':>10}{'rmse':>12}  unit"]
+        lines = [f"{'kind':<5}{'group':<20}{'rows':>9}{'weight':>12}{'rmse':>12}  unit"]
         for kind, groups in self.rmse_by_group.items():
             for group, error in groups.items():
                 rows = sum(b.rows for b in self.blocks.items if (b.kind, b.group) == (kind, group))
                 weight = self.weights.get(kind, {}).get(group)
                 shown = "not fitted" if weight is None else f"{weight:g}"
-                lines.append(f"{kind:<5}{group:<20}{rows:>9}{shown:>10}{error:>12.3e}  {UNITS[kind]}")
+                lines.append(f"{kind:<5}{group:<20}{rows:>9}{shown:>12}{error:>12.3e}  {UNITS[kind]}")
         return "\n".join(lines)
 
     def summary(self) -> str:

@@ -68,7 +68,7 @@ def discrepant(form: StandardForm, noise: float) -> float:
     if excess(grid[0]) > 0 or excess(grid[-1]) < 0:
         low, high = (np.sqrt(form.squares(np.exp(g)) / form.rows) for g in (grid[0], grid[-1]))
         raise InputError(f"no strength leaves residuals of {noise:.3g}, only from {low:.3g} to {high:.3g}; change the noise")
-    return float(np.exp(brentq(excess, grid[0], grid[-1])))  # pyright: ignore[reportArgumentType]
+    return float(np.exp(brentq(excess, float(grid[0]), float(grid[-1]))))  # pyright: ignore
 
 
 def minimal(score: Callable[[float], float], grid: Float[np.ndarray, " strengths"]) -> float:

@@ -41,7 +41,7 @@ class StandardForm:
     def log_evidence(self, strength: float, noise: float) -> float:
         """log of the density of the weighted labels under noise N(0, noise^2) and prior x ~ N(0, noise^2 / strength^2)."""
         volume = float(np.sum(np.log1p((self.singular / strength) ** 2)))
-        return -0.5 * (self.rows * np.log(2 * np.pi * noise**2) + volume + self.objective(strength) / noise**2)
+        return float(-0.5 * (self.rows * np.log(2 * np.pi * noise**2) + volume + self.objective(strength) / noise**2))
 
     def best_noise(self, strength: float) -> float:
         """The noise that maximises the evidence at one strength."""

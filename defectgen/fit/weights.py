@@ -7,9 +7,9 @@ from typing import Any
 
 from .._input import InputError
 from ..training.blocks import Blocks
-from ..training.observations import KINDS, PERFECT
+from ..training.observations import INTERNAL, PARTS, PERFECT
 
-DEFAULT_WEIGHTS = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, PERFECT: 100.0}
+DEFAULT_WEIGHTS = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0}
 """E : F : V = 30 : 1 : 1 is the convention of ACE fits (energies and virials also carry 1/sqrt(N), through `Block.scale`). The
 virial of the perfect crystal weighs most: a wrong lattice constant puts a floor under every error."""
 
@@ -28,7 +28,7 @@ def resolve_weights(blocks: Blocks, weights: Mapping[str, Any] | None = None) ->
     default. Warns (FitWarning) about weights without rows and rows without weight.
     Raises InputError for an unknown kind and for a weight that is negative or not finite.
     """
-    groups = {kind: dict.fromkeys(b.group for b in blocks.items if b.kind == kind) for kind in (*KINDS, PERFECT)}
+    groups = {kind: dict.fromkeys(b.group for b in blocks.items if b.kind == kind) for kind in PARTS}
     resolved: Weights = {kind: dict.fromkeys(names, DEFAULT_WEIGHTS[kind]) for kind, names in groups.items() if names}
     for kind, group, value in sorted(_entries(weights or {}), key=lambda entry: entry[1] is not None):  # groups refine kinds
         if kind not in groups:

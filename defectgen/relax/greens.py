@@ -59,15 +59,14 @@ class GreensFunction:
 
     def grid_index(self, translations: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, " n"]:
         """Flat grid index of primitive cells."""
-        g = (translations @ (self.chart % self.divisors)) % self.divisors
-        return np.ravel_multi_index(tuple(g.T), tuple(self.divisors))
+        return _flat_index(translations, self.divisors, self.chart)
 
     def apply(self, field: Float[np.ndarray, "cells components"]) -> Float[np.ndarray, "cells components"]:
         """P^+ on a force field (eV/A) given on the grid, `components` = sublattices x dimension: displacements, A."""
         shape = tuple(int(n) for n in self.divisors)
-        wave = fft.rfftn(field.reshape(*shape, -1), axes=(0, 1, 2))
+        wave = np.asarray(fft.rfftn(field.reshape(*shape, -1), axes=(0, 1, 2)))
         wave = np.einsum("xyzab,xyzb->xyza", self.inverse, wave)
-        return fft.irfftn(wave, s=shape, axes=(0, 1, 2), overwrite_x=True).reshape(field.shape)
+        return np.asarray(fft.irfftn(wave, s=shape, axes=(0, 1, 2), overwrite_x=True)).reshape(field.shape)
 
 
 def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
@@ -83,15 +82,15 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceCons
     """Fourier blocks of the force constants on Z^3 / (Z^3 M), and their inverses."""
     _, divisors, chart = smith_normal_form(matrix)
     shape, dimension, components = tuple(int(n) for n in divisors), lattice.dimension, lattice.sublattices * lattice.dimension
-    kernel = np.zeros((int(np.prod(shape)), lattice.sublattices, dimension, lattice.sublattices, dimension))
-    grid = np.ravel_multi_index(tuple(((constants.translations @ (chart % divisors)) % divisors).T), shape)
-    np.add.at(kernel, (grid, constants.first, slice(None), constants.second), constants.phi[:, :dimension, :dimension])
+    kernel = np.zeros((int(np.prod(shape)), lattice.sublattices, lattice.sublattices, dimension, dimension))
+    place = (_flat_index(constants.translations, divisors, chart), constants.first, constants.second)
+    np.add.at(kernel, place, constants.phi[:, :dimension, :dimension])
     # Finite-difference constants miss the acoustic sum rule a little; unmended, the longest waves would look unstable.
-    excess = kernel.sum(axis=(0, 3))
+    excess = kernel.sum(axis=(0, 2))
     for b in range(lattice.sublattices):
-        kernel[0, b, :, b] -= (excess[b] + excess[b].T) / 2
-    stiffness = float(np.mean([np.trace(kernel[0, b, :, b]) / dimension for b in range(lattice.sublattices)]))
-    block = fft.rfftn(kernel.reshape(*shape, components, components), axes=(0, 1, 2)).conj()
+        kernel[0, b, b] -= (excess[b] + excess[b].T) / 2
+    stiffness = float(np.mean([np.trace(kernel[0, b, b]) / dimension for b in range(lattice.sublattices)]))
+    block = np.asarray(fft.rfftn(kernel.swapaxes(2, 3).reshape(*shape, components, components), axes=(0, 1, 2))).conj()
     del kernel
     block = (block + np.swapaxes(block, -1, -2).conj()) / 2
 
@@ -112,11 +111,11 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceCons
     unstable = ~acoustic & (values < -1e-2 * floor)  # softer than any crystal, harder than rounding at the longest wave
     message = ""
     if unstable.any():
-        place = np.unravel_index(np.argmin(np.where(acoustic, np.inf, values)), values.shape)
-        k = reduced[place[:3]]
+        worst = np.unravel_index(np.argmin(np.where(acoustic, np.inf, values)), values.shape)
+        k = reduced[worst[:3]]
         k = k - np.round(k)
         message = (
-            f"the perfect crystal is unstable: eigenvalue {values[place]:.3g} eV/A^2 at k = "
+            f"the perfect crystal is unstable: eigenvalue {values[worst]:.3g} eV/A^2 at k = "
             f"({', '.join(f'{x:.3f}' for x in k)}) in primitive reciprocal vectors"
         )
     inverse_value = np.where(acoustic, 0.0, 1.0 / np.maximum(np.abs(values), np.maximum(floor, 1e-300)))
@@ -132,6 +131,14 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceCons
         stable=not unstable.any(),
         message=message,
     )
+
+
+def _flat_index(
+    translations: Int[np.ndarray, "n 3"], divisors: Int[np.ndarray, "3"], chart: Int[np.ndarray, "3 3"]
+) -> Int[np.ndarray, " n"]:
+    """Row-major index of (t V) mod d."""
+    g = (translations @ (chart % divisors)) % divisors
+    return (g[:, 0] * divisors[1] + g[:, 1]) * divisors[2] + g[:, 2]
 
 
 def _softest(values: np.ndarray, waves: np.ndarray, vectors: np.ndarray) -> Waves:
@@ -150,5 +157,5 @@ def _enclosing_supercell(cell: Cell) -> Int[np.ndarray, "3 3"]:
     on_site = cell.sites[cell.free & (cell.sites >= 0)]
     t = cell.host.translations[on_site]
     span = np.ptp(t, axis=0) + 1
-    length = [fft.next_fast_len(int(n) + 4, real=True) if n > 1 or a < cell.lattice.dimension else 1 for a, n in enumerate(span)]
-    return np.diag(length)
+    in_crystal = np.arange(3) < cell.lattice.dimension
+    return np.diag([fft.next_fast_len(int(n) + 4, real=True) if used else 1 for n, used in zip(span, in_crystal, strict=True)])

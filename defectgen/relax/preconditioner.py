@@ -69,8 +69,8 @@ class Preconditioner:
         polarisation = modes.vectors.reshape(len(modes.values), cell.lattice.sublattices, d)
         wave = phase.T[:, :, None] * polarisation[:, self._place % cell.lattice.sublattices]
         fields = np.zeros((2 * len(modes.values), len(cell), 3))
-        fields[0::2, self._on, :d] = wave.real
-        fields[1::2, self._on, :d] = wave.imag
+        fields[0::2, self._on, :d] = np.real(wave)
+        fields[1::2, self._on, :d] = np.imag(wave)
         return np.array([self.project(field) for field in fields])
 
 

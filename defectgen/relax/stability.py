@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, lobpcg
+from scipy.sparse.linalg import lobpcg
 
 from .._typing import Float
 from .preconditioner import Preconditioner
@@ -110,9 +110,9 @@ def lowest_eigenvalue(product: Product, precondition: Preconditioner, soft: Fiel
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it ran all its iterations; the accuracy is judged by the tests
         found, modes = lobpcg(
-            LinearOperator((count, count), matvec=hessian, matmat=hessian, dtype=float),
+            hessian,
             start @ vectors[:, :block],
-            M=LinearOperator((count, count), matvec=inverse, matmat=inverse, dtype=float),
+            M=inverse,
             Y=_translations(mask) if precondition.rigid else None,
             tol=np.sqrt(accuracy) * max(abs(values[0]), 1e-8),
             maxiter=40,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, LogFormatterSciNotation, LogLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
 
 from defectgen.report.style import Mark
 
@@ -29,21 +30,17 @@ def curve(axes: Axes, x: np.ndarray, y: np.ndarray, solid: np.ndarray, mark: Mar
 
 
 def finish(axes: Axes, x: np.ndarray, y: np.ndarray, *, ticks_at_values: bool) -> None:
-    """Logarithmic scales, limits with a margin, ticks."""
+    """Logarithmic scales, limits around ``x`` and ``y`` with a margin, ticks."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*_margins(x, 0.06, least=1.15))
     axes.set_ylim(*_margins(y, 0.08, least=3.0))
     axes.grid(True, which="major")
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    decades = np.log10(axes.get_ylim())
-    if np.floor(decades[1]) - np.ceil(decades[0]) < 1:  # fewer than two powers of ten in view: label 2 and 5 as well
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-        axes.yaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
-    decades = np.log10(axes.get_xlim())
-    if ticks_at_values or np.floor(decades[1]) - np.ceil(decades[0]) < 1:
+    _ticks(axes.yaxis)
+    if ticks_at_values:
         _ticks_at(axes, np.unique(x))
+    else:
+        _ticks(axes.xaxis)
 
 
 def nothing_to_show(axes: Axes) -> None:
@@ -54,12 +51,10 @@ def nothing_to_show(axes: Axes) -> None:
 
 @dataclass(frozen=True)
 class Guide:
-    """A straight line of a predicted slope in a log-log panel: through (x, y), from ``x`` to ``end``."""
+    """A straight line of a predicted slope in a log-log panel, between two points (x, y)."""
 
-    x: float
-    y: float
-    end: float
-    slope: float
+    start: tuple[float, float]
+    end: tuple[float, float]
     label: str
     colour: str
 
@@ -67,19 +62,11 @@ class Guide:
 def guides(axes: Axes, lines: Sequence[Guide]) -> None:
     """Dashed guide lines, each labelled at the right edge of the panel; labels are pushed apart where they would overlap."""
     low, high = np.log(axes.get_ylim())
-    ends = [np.log(guide.y) + guide.slope * np.log(guide.end / guide.x) for guide in lines]
-    places = _apart([(end - low) / (high - low) for end in ends], gap=0.062)
-    for guide, end, place in zip(lines, ends, places, strict=True):
-        axes.plot([guide.x, guide.end], [guide.y, np.exp(end)], color=guide.colour, ls=(0, (4, 2)), lw=0.9, zorder=2)
-        axes.annotate(
-            guide.label,
-            (1.02, place),
-            xycoords="axes fraction",
-            color=guide.colour,
-            fontsize=8.5,
-            va="center",
-            ha="left",
-        )
+    places = _apart([(np.log(guide.end[1]) - low) / (high - low) for guide in lines], gap=0.062)
+    for guide, place in zip(lines, places, strict=True):
+        axes.plot(*zip(guide.start, guide.end, strict=True), color=guide.colour, ls=(0, (4, 2)), lw=0.9, zorder=2)
+        style = {"color": guide.colour, "fontsize": 8.5, "va": "center", "ha": "left"}
+        axes.annotate(guide.label, (1.02, place), xycoords="axes fraction", **style)
 
 
 def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool) -> None:
@@ -109,6 +96,18 @@ def _margins(values: np.ndarray, share: float, least: float) -> tuple[float, flo
     low, high = np.log(values.min()), np.log(values.max())
     spare = max(share * (high - low), (np.log(least) - (high - low)) / 2)
     return float(np.exp(low - spare)), float(np.exp(high + spare))
+
+
+def _ticks(axis: Axis) -> None:
+    """Powers of ten, and 2 and 5 between them where fewer than two powers are in view."""
+    low, high = np.log10(axis.get_view_interval())
+    few = np.floor(high) - np.ceil(low) < 1
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12) if few else LogLocator(numticks=8))
+    if few and low > -3:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    elif few:
+        axis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _ticks_at(axes: Axes, values: np.ndarray) -> None:

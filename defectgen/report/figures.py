@@ -55,8 +55,10 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
     for panel, quantity, shown in zip(axes, _PANELS, drawn, strict=True):
         panel.set_xlabel(_RADIUS)
         if not shown.empty:
-            finish(panel, shown["x"].to_numpy(), shown["y"].to_numpy(), ticks_at_values=True)
-            guides(panel, list(_guides(shown, rates[rates["quantity"] == quantity], look)))
+            lines = list(_guides(shown, rates[rates["quantity"] == quantity], look))
+            heights = [*shown["y"], *(line.end[1] for line in lines)]
+            finish(panel, shown["x"].to_numpy(), np.array(heights), ticks_at_values=True)
+            guides(panel, lines)
     legend(figure, look, hollow=_any_hollow(drawn), dashed=not rates.empty)
     caption = (
         f"{material} {defect}: error of the relaxed defect with the fit against that with the reference, in the same cell of "
@@ -83,7 +85,7 @@ def accuracy_picture(case: tuple[str, str, str], rows: pd.DataFrame, column: str
     for panel, shown in zip(axes, drawn, strict=True):
         panel.set_xlabel(label)
         if not shown.empty:
-            finish(panel, shown["x"].to_numpy(), shown["y"].to_numpy(), ticks_at_values=False)
+            finish(panel, shown["x"].to_numpy(), shown["y"].to_numpy(), ticks_at_values=column == "basis_functions")
     legend(figure, look, hollow=_any_hollow(drawn), dashed=False)
     caption = (
         f"{material} {defect}: {what}, {where}; {_span(rows['basis_functions'])} basis functions, "
@@ -116,7 +118,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, column: str, quantity: str, look: dic
 
 
 def _guides(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> Iterator[Guide]:
-    """For each set, the predicted slope over the window of its rate, a little below the points of the window."""
+    """For each set, the predicted slope from a little below the first point in the window of its rate."""
     for rate in rates.to_dict("records"):
         name, slope = rate["observations"], float(rate["predicted"])
         own = shown[(shown["observations"] == name) & shown["solid"]]
@@ -125,9 +127,11 @@ def _guides(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> 
             own = own[(own["x"] >= window[0] * (1 - 1e-3)) & (own["x"] <= window[1] * (1 + 1e-3))]  # windows are rounded in print
         if len(own) < 2 or not np.isfinite(slope):
             continue
-        x, y = np.log(own["x"]), np.log(own["y"])
-        start = float(np.exp(y.mean() + slope * (x.min() - x.mean()))) / 1.6
-        yield Guide(float(own["x"].min()), start, float(own["x"].max()), slope, typeset.slope(slope), look[name].colour)
+        first = own.loc[own["x"].idxmin()]
+        x, y = float(first["x"]), float(first["y"]) / 1.6
+        floor = float(shown["y"].min()) / 4  # where the errors do not fall as predicted, a whole line would dwarf them
+        reach = min(float(own["x"].max()), x * (floor / y) ** (1 / slope)) if slope < 0 < floor < y else float(own["x"].max())
+        yield Guide((x, y), (reach, y * (reach / x) ** slope), typeset.slope(slope), look[name].colour)
 
 
 def _cases(results: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:

@@ -84,14 +84,14 @@ def _rates(rates: pd.DataFrame) -> Iterator[str]:
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     yield f"Verdicts on {len(rates)} rates: {listing}."
     order = {name: place for place, name in enumerate(in_reading_order(rates["observations"]))}
-    known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
+    known = rates[np.isfinite(rates["low"] + rates["high"]) & np.isfinite(rates["slope"] - rates["predicted"])]
     if known.empty:
         return
     far = known.assign(miss=(known["slope"] - known["predicted"]).abs(), place=known["observations"].map(order))
     worst = far.sort_values(["miss", "place"], ascending=[False, True]).iloc[0]
     yield (
         f"Farthest from its prediction: {worst['material']} {worst['defect']}, {worst['observations']}, {worst['quantity']}: "
-        f"slope {decimal(worst['slope'])} measured, {slope(worst['predicted'])} predicted."
+        f"slope {decimal(worst['slope'])} measured, {slope(worst['predicted'])} predicted, {worst['verdict']}."
     )
 
 
@@ -121,4 +121,4 @@ def _troubles(run: Run) -> Iterator[str]:
     if strayed:
         yield f"In another basin than the reference: {strayed} of {len(run.results)} points, {aside}."
     if len(run.failures):
-        yield f"Failed or not run: {len(run.failures)} of the tasks; the reasons are below."
+        yield f"Failed, not run, or without a trustworthy result: {len(run.failures)}; the reasons are below."

@@ -15,14 +15,14 @@ from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis
 from .compress import join, residual_sum, triangle
-from .observations import KINDS, PERFECT, parse_observations
+from .observations import PARTS, parse_observations, parts_of
 
 FORMAT = "defectgen blocks 1"
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """All rows of one kind, group and cell size, in field units: E eV/atom, F eV/A, FC eV/A^2, V eV/atom."""
+    """All rows of one kind, group and cell size, in field units: E eV/atom, F and VF eV/A, FC eV/A^2, V and V0 eV/atom."""
 
     kind: str
     group: str
@@ -37,6 +37,10 @@ class Block:
     """The same without distance or range weights: what errors in field units are computed from. None if there are none."""
     source: str = ""
     """Where the labels came from."""
+
+    def __post_init__(self):
+        if self.kind not in PARTS:
+            raise InputError(f"the rows of a block are of one of the kinds {', '.join(PARTS)}; got {self.kind!r}")
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -83,9 +87,9 @@ class Blocks:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of observation that have rows, in the fixed order; the perfect crystal's own virial (V0) last."""
+        """Kinds that have rows, in the fixed order E F FC V, then the parts VF and V0."""
         present = {b.kind for b in self.items if b.rows}
-        return tuple(k for k in (*KINDS, PERFECT) if k in present) + tuple(sorted(present - {*KINDS, PERFECT}))
+        return tuple(kind for kind in PARTS if kind in present)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -97,7 +101,7 @@ class Blocks:
         return sum(b.rows for b in self.items if kind in (None, b.kind))
 
     def select(self, kinds: str | Iterable[str]) -> "Blocks":
-        """The blocks of some kinds, "E+F" or ["E", "F"]; the perfect crystal's virial (V0) always comes along.
+        """The blocks of some kinds, "E+F" or ["E", "F"]; V brings the internal forces (VF), every set the perfect crystal (V0).
 
         Raises InputError for a kind that is unknown or has no rows.
         """
@@ -108,7 +112,7 @@ class Blocks:
                     f"observations {'+'.join(wanted)} need {kind} rows, and there are none (only {', '.join(self.kinds)}): "
                     f"label the cells with {kind} as well"
                 )
-        return replace(self, items=tuple(b for b in self.items if b.kind in (*wanted, PERFECT)))
+        return replace(self, items=tuple(b for b in self.items if b.kind in parts_of(wanted)))
 
     def restrict(self, columns: Sequence[int] | np.ndarray, basis: Any = None) -> "Blocks":
         """The blocks of a sub-basis made of some of the columns, without labelling again; `basis` is that sub-basis.
@@ -163,15 +167,20 @@ class Blocks:
                 if file.attrs.get("format") != FORMAT:
                     raise InputError(f"{path} is an HDF5 file but holds no blocks; write them with blocks.save(path)")
                 items = tuple(_read(file[number]) for number in sorted(file))
-                attributes = dict(file.attrs)
+                attributes = {name: str(value) for name, value in file.attrs.items()}
         except OSError as error:
             raise InputError(f"blocks are read from a file of blocks.save(path); {path} cannot be read: {error}") from error
         if "basis" in attributes:
             described = json.loads(attributes["basis"])
-            basis = ACEBasis(**described) if basis is None else basis
+            basis = ACEBasis(**{name: _frozen(value) for name, value in described.items()}) if basis is None else basis
             if json.loads(json.dumps(basis.describe())) != described:
                 raise InputError(f"{path} was labelled for the basis {described}; got {basis.describe()}: label again")
         return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]))
+
+
+def _frozen(value: Any) -> Any:
+    """JSON knows lists only; settings are tuples."""
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
 def _read(group: Any) -> Block:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from scipy.linalg import qr
-from scipy.linalg.lapack import dtpqrt
+from scipy.linalg.lapack import dtpqrt  # pyright: ignore[reportAttributeAccessIssue]
 
 from .._input import InputError
 from .._typing import Float

@@ -10,6 +10,12 @@ KINDS = ("E", "F", "FC", "V")
 PERFECT = "V0"
 """Virial of the perfect crystal at F = 1: reference and model share one lattice constant, so every set contains it."""
 
+INTERNAL = "VF"
+"""Forces on the sublattices of strained primitive cells: a part of V, without which virials do not pin a multilattice."""
+
+PARTS = (*KINDS, INTERNAL, PERFECT)
+"""All kinds that rows can have, in the order in which they are listed."""
+
 
 def parse_observations(text: str | Iterable[str]) -> tuple[str, ...]:
     """The kinds named by "FC+E+F" or ["F", "E", "FC"], each once, in the fixed order: ("E", "F", "FC").
@@ -25,6 +31,12 @@ def parse_observations(text: str | Iterable[str]) -> tuple[str, ...]:
             + (f", where {unknown[0]!r} is none of them" if unknown else ", which is empty")
         )
     return tuple(kind for kind in KINDS if kind in found)
+
+
+def parts_of(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The kinds of rows that a set takes: its own, internal forces with V, and always the virial of the perfect crystal."""
+    wanted = parse_observations(kinds)
+    return tuple(part for part in PARTS if part in wanted or part == PERFECT or (part == INTERNAL and "V" in wanted))
 
 
 def spell_observations(kinds: Iterable[str]) -> str:

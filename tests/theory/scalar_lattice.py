@@ -79,13 +79,13 @@ class ScalarLattice:
 
     def force(self, phi, u) -> np.ndarray:
         """-D^T phi'(Du)."""
-        gradient = jax.vmap(jax.grad(phi))(self.difference(u).reshape(-1, len(self.offsets)))
+        gradient = jax.jit(jax.vmap(jax.grad(phi)))(self.difference(u).reshape(-1, len(self.offsets)))
         return -np.asarray(self.transpose(gradient.reshape(*u.shape, -1)))
 
     def site_energies(self, phi, u) -> np.ndarray:
         """phi(Du(l)) - phi(0) at every site."""
         g = self.difference(u).reshape(-1, len(self.offsets))
-        return np.asarray(jax.vmap(phi)(g) - phi(jnp.zeros(g.shape[1]))).reshape(u.shape)
+        return np.asarray(jax.jit(jax.vmap(phi))(g) - phi(jnp.zeros(g.shape[1]))).reshape(u.shape)
 
     def dipole(self, strength: float = 1.0) -> np.ndarray:
         """Displacement of a generic force dipole at the origin: a point defect."""
@@ -123,7 +123,7 @@ class ScalarLattice:
 def without_taylor(phi, order: int, slots: int):
     """phi minus its Taylor polynomial of degree `order` at g = 0."""
     zero = jnp.zeros(slots)
-    slope, curvature = jax.grad(phi)(zero), jax.hessian(phi)(zero)
+    slope, curvature = jax.jit(jax.grad(phi))(zero), jax.jit(jax.hessian(phi))(zero)
     terms = [lambda g: phi(zero), lambda g: slope @ g, lambda g: g @ curvature @ g / 2]
     return lambda g: phi(g) - sum(t(g) for t in terms[: order + 1])
 

@@ -137,6 +137,7 @@ def test_residual_over_stability_bounds_the_true_geometry_error():
     near = lattice.distance <= 2
 
     def force(u, model):
+        """Forces of the reference (model = 0) or of the mixed model (model = 1); the net force of the mixing is removed."""
         u = u.reshape(near.shape)
 
         def of(phi):
@@ -145,19 +146,19 @@ def test_residual_over_stability_bounds_the_true_geometry_error():
 
         base = of(lambda g: jnp.sum(g**2) / 4 + 0.02 * without_taylor(soft, 2, 6)(g))
         extra = jnp.where(near, 0.0, of(lambda g: 0.02 * error(g)))
-        total = base + load + (extra - extra.mean() if model else 0.0)
-        return total.reshape(-1)
+        return (base + load + model * (extra - extra.mean())).reshape(-1)
+
+    force, jacobian = jax.jit(force), jax.jit(jax.jacfwd(force))
 
     def equilibrium(u, model):
-        jacobian = jax.jit(jax.jacfwd(lambda v: force(v, model)))
         for _ in range(6):
-            u = u - np.linalg.pinv(np.asarray(jacobian(u)), rcond=1e-10) @ np.asarray(force(u, model))
+            u = u - np.linalg.pinv(np.asarray(jacobian(u, model)), rcond=1e-10) @ np.asarray(force(u, model))
         assert np.abs(force(u, model)).max() < 1e-11
-        return u, -np.asarray(jacobian(u))
+        return u, -np.asarray(jacobian(u, model))
 
-    exact, _ = equilibrium(start.reshape(-1), False)
-    approximate, hessian = equilibrium(exact, True)
-    residual = lattice.dual_norm(np.asarray(force(exact, True)).reshape(near.shape))
+    exact, _ = equilibrium(start.reshape(-1), 0.0)
+    approximate, hessian = equilibrium(exact, 1.0)
+    residual = lattice.dual_norm(np.asarray(force(exact, 1.0)).reshape(near.shape))
     difference = lattice.norm((approximate - exact).reshape(near.shape))
     basis = np.eye(exact.size).reshape(-1, *near.shape)
     harmonic = np.stack([np.asarray(lattice.transpose(lattice.difference(e))).ravel() / 2 for e in basis])
