@@ -38,9 +38,9 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks
+	@for case in benchmarks/bench_*.py; do echo "== $$case"; $(BIN)/python "$$case" || exit 1; done
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.package
 	$(BIN)/python theory/ledger.py
 
 clean:

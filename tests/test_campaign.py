@@ -286,7 +286,7 @@ def test_full_disk_is_one_sentence(tmp_path, marks, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
 def test_stopping_keeps_what_is_done(tmp_path, marks, workers, number):
     quick = Task("toy_tasks:draw", {"n": 1}, label="quick")
-    long = [Task("toy_tasks:slow", {"seconds": 60, "n": n, "marks": str(marks)}, (quick,), label="long") for n in range(3)]
+    long = [Task("toy_tasks:slow", {"seconds": 600, "n": n, "marks": str(marks)}, (quick,), label="long") for n in range(3)]
 
     def stop(event: Event) -> None:
         if event.event == "start" and event.label == "long":
@@ -301,7 +301,7 @@ def test_stopping_keeps_what_is_done(tmp_path, marks, workers, number):
     finally:
         signal.signal(signal.SIGALRM, old)
     assert caught.value.signal == number
-    assert time.perf_counter() - start < 30  # not the 60 s the tasks would take
+    assert time.perf_counter() - start < 200  # not the 600 s the tasks would take
     assert store.load(quick) is not None and store.load(long[0]) is None
     assert list(read(store.events))[-1].event == "interrupted"
 
@@ -310,20 +310,18 @@ def test_workers_end_with_a_killed_parent(tmp_path, marks):
     script = (
         "import sys\nfrom defectgen.campaign import Store, Task, run\n"
         f"if __name__ == '__main__':\n    sys.path.insert(0, {str(HERE)!r})\n"
-        f"    tasks = [Task('toy_tasks:slow', dict(seconds=60, n=n, marks={str(marks)!r})) for n in range(2)]\n"
+        f"    tasks = [Task('toy_tasks:slow', dict(seconds=600, n=n, marks={str(marks)!r})) for n in range(2)]\n"
         f"    run(tasks, Store({str(tmp_path / 'run')!r}), workers=2)\n"
     )
     (tmp_path / "main.py").write_text(script)
     parent = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(calls(marks)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(calls(marks)) == 2
     parent.kill()
-    # the pipe closes when the last process that holds it is gone: the workers, which would sleep for 60 s
-    start = time.monotonic()
-    parent.communicate(timeout=30)
-    assert time.monotonic() - start < 20
+    # the pipe closes when the last process that holds it is gone: the workers, which would sleep for 600 s
+    parent.communicate(timeout=200)
 
 
 def test_events_tell_the_story(tmp_path, marks):

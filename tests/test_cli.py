@@ -178,7 +178,7 @@ def test_module_runs_as_a_process(tmp_path):
 
 
 def test_interrupted_run_resumes(tmp_path):
-    (tmp_path / "slow.toml").write_text('name = "slow"\nsizes = [2]\nseconds = 60.0\n')
+    (tmp_path / "slow.toml").write_text('name = "slow"\nsizes = [2]\nseconds = 600.0\n')
     script = (
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
         "import defectgen, toy_study\nsys.modules['defectgen.study'] = defectgen.study = toy_study\n"
@@ -190,10 +190,10 @@ def test_interrupted_run_resumes(tmp_path):
     while "[1/2]" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 128 + signal.SIGTERM
     assert err == "stopped with 1 of 2 tasks done; give the same command again to go on from there\n"
-    text = (tmp_path / "slow.toml").read_text().replace("60.0", "0.01")
+    text = (tmp_path / "slow.toml").read_text().replace("600.0", "0.01")
     (tmp_path / "slow.toml").write_text(text)
     again = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0 and "1 of 2 tasks were finished before" in again.stdout

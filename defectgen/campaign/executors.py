@@ -90,6 +90,7 @@ def _cluster(address: str) -> Iterator[Crew]:
     with client:
         executor = client.get_executor(pure=False)
         try:
-            yield Crew(executor, max(1, sum(client.nthreads().values())))
+            threads: Any = client.nthreads()  # worker address -> threads
+            yield Crew(executor, max(1, sum(threads.values())))
         finally:
             executor.shutdown(wait=False)

@@ -85,9 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         status = app(args=None if arguments is None else list(arguments), prog_name="defectgen", standalone_mode=False)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # not typer's own: a fault of ours, shown as it is
+        message = getattr(error, "format_message", None)
+        if message is None:  # not typer's own: a fault of ours, shown as it is
             raise
-        if text := " ".join(error.format_message().split()):  # empty when the help was asked for by giving no command
+        if text := " ".join(message().split()):  # empty when the help was asked for by giving no command
             say(f"error: {text} (defectgen --help shows what there is)", error=True)
         status = 2
     sys.exit(status if isinstance(status, int) else 0)

@@ -95,8 +95,8 @@ def _show_plan(tasks: Sequence[Task], directory: Path) -> None:
     store = Store(directory)
     total = sum(task.weight for task in tasks) or 1.0
     table = Table(box=None, pad_edge=False)
-    for heading, side in (("task", "left"), ("function", "left"), ("needs", "right"), ("share", "right"), ("on disk", "left")):
-        table.add_column(heading, justify=side)
+    for heading in ("task", "function", "needs", "share", "on disk"):
+        table.add_column(heading, justify="right" if heading in ("needs", "share") else "left")
     for task in tasks:
         function = task.function.rpartition(".")[2]
         share = f"{task.weight / total:.1%}"

@@ -45,9 +45,8 @@ def reference_from_name(text: str) -> SiteEnergy:
     """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*(.*?)\s*\))?\s*", text)
     if match is None or match[1] not in REFERENCES:
-        raise InputError(
-            f"a reference is one of {', '.join(f'{n}(...)' for n in REFERENCES)}, for example CleriRosato(Cu); got {text!r}"
-        )
+        known = ", ".join(REFERENCES)
+        raise InputError(f"a reference is one of {known}, with a symbol or a path as in CleriRosato(Cu); got {text!r}")
     name, argument = match[1], (match[2] or "").strip("'\"")
     if not argument and not REFERENCES[name].species:
         raise InputError(f"{name} reads a file: write {name}(path); got {text!r}")

@@ -58,8 +58,8 @@ class CleriRosato(SiteEnergy):
         cutoff = float(np.sqrt(6) * r0 if cutoff is None else cutoff)
         if not 1.3 * r0 <= cutoff < np.inf:
             raise InputError(f"CleriRosato({symbol!r}) wants a cutoff of at least {1.3 * r0:.2f} A; got {cutoff}")
-        self.repulsion, self.hopping = jnp.asarray(repulsion), jnp.asarray(hopping)
-        self.p, self.q, self.r0 = jnp.asarray(p), jnp.asarray(q), jnp.asarray(r0)
+        self.repulsion, self.hopping = jnp.asarray(repulsion, dtype=float), jnp.asarray(hopping, dtype=float)
+        self.p, self.q, self.r0 = jnp.asarray(p, dtype=float), jnp.asarray(q, dtype=float), jnp.asarray(r0, dtype=float)
         fifth = float(np.sqrt(5) * r0)
         self.onset = fifth if cutoff > 1.09 * fifth else 0.8 * cutoff
         self.cutoff = cutoff

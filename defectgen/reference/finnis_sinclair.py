@@ -61,7 +61,11 @@ class FinnisSinclair(SiteEnergy):
         if symbol not in PARAMETERS:
             raise InputError(f"FinnisSinclair has parameters for {', '.join(PARAMETERS)}; got {symbol!r}")
         strength, d, c, *pair = PARAMETERS[symbol]
-        self.strength, self.density_reach, self.pair_reach = jnp.asarray(strength), jnp.asarray(d), jnp.asarray(c)
+        self.strength, self.density_reach, self.pair_reach = (
+            jnp.asarray(strength, dtype=float),
+            jnp.asarray(d, dtype=float),
+            jnp.asarray(c, dtype=float),
+        )
         self.pair = jnp.asarray(pair)
         self.cutoff = max(c, d) + ROUNDING
         self.species = (symbol,)

@@ -107,7 +107,11 @@ class Morse(SiteEnergy):
         """
         given = {"epsilon": epsilon, "alpha": alpha, "r0": r0}
         depth, stiffness, length = (float(v[0]) for v in _parameters("Morse", (symbol,), given, MORSE))
-        self.epsilon, self.alpha, self.r0 = jnp.asarray(depth), jnp.asarray(stiffness), jnp.asarray(length)
+        self.epsilon, self.alpha, self.r0 = (
+            jnp.asarray(depth, dtype=float),
+            jnp.asarray(stiffness, dtype=float),
+            jnp.asarray(length, dtype=float),
+        )
         self.cutoff = 2.5 * length if cutoff is None else float(cutoff)
         self.onset = _onset(onset, self.cutoff)
         self.species = (symbol,)

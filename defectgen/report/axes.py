@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
 
@@ -15,9 +16,8 @@ from defectgen.report.style import Mark
 
 def panels(count: int, height: float = 3.3) -> tuple[Figure, list[Axes]]:
     """A row of ``count`` panels, 3.75 inch each, with room for a legend above."""
-    figure = Figure(figsize=(3.75 * count, height), layout="constrained")
+    figure = Figure(figsize=(3.75 * count, height), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
     axes = figure.subplots(1, count, squeeze=False)[0]
-    figure.get_layout_engine().set(w_pad=0.06, wspace=0.05)
     return figure, list(axes)
 
 

@@ -136,7 +136,8 @@ def _guides(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> 
 
 def _cases(results: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
     for case, rows in results.groupby(["study", "material", "defect"], sort=False):
-        yield tuple(str(part) for part in case), rows
+        study, material, defect = (str(part) for part in case)
+        yield (study, material, defect), rows
 
 
 def _select(rates: pd.DataFrame, case: tuple[str, str, str]) -> pd.DataFrame:

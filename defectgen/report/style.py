@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 # Okabe and Ito's palette (Color Universal Design, 2008), told apart by all common kinds of colour vision.
 _KNOWN = {
@@ -12,7 +13,7 @@ _KNOWN = {
 }
 _OTHERS = [("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"), ("#8A6D00", "<"), ("#7F7F7F", ">"), ("#5B3A8C", "h")]
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.labelsize": 9,
