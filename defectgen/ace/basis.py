@@ -4,6 +4,8 @@ The channels are, for every species of the central atom, one constant (the one-b
 of its specification. Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -71,7 +73,7 @@ class ACEBasis(SiteEnergy):
 
     def __init__(
         self,
-        species,
+        species: str | Sequence[str],
         cutoff: float,
         order: int = 3,
         degree: float = 10,
@@ -80,7 +82,7 @@ class ACEBasis(SiteEnergy):
         pair_degree: int | None = None,
         r0=None,
         envelope: int = 4,
-        transform: tuple[int, int] = (2, 4),
+        transform: Sequence[int] = (2, 4),
     ):
         species = (species,) if isinstance(species, str) else tuple(species)
         if not species or len(set(species)) != len(species):

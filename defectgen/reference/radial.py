@@ -7,14 +7,17 @@ from ..energy.site import Stencil
 
 
 def distances(stencil: Stencil, cutoff) -> tuple[Float[Array, "sites slots"], Bool[Array, "sites slots"]]:
-    """Distances r (A) and whether they are inside `cutoff`; outside, r is replaced by half the cutoff.
+    """Distances r (A) and whether they are inside `cutoff`; outside, r is replaced by half the cutoff
+    (1 A if the cutoff is zero: a pair that does not interact).
 
     The replacement keeps every later formula away from its singular points: a function of r is evaluated at the safe
     value and then discarded by `jnp.where(inside, ..., 0)`, so that derivatives of all orders are finite and zero there.
     """
     r2 = jnp.sum(stencil.g**2, axis=-1)
-    inside = r2 < jnp.asarray(cutoff) ** 2
-    return jnp.sqrt(jnp.where(inside, r2, 0.25 * jnp.asarray(cutoff) ** 2)), inside
+    cutoff = jnp.asarray(cutoff)
+    inside = r2 < cutoff**2
+    safe = jnp.where(cutoff > 0.0, 0.25 * cutoff**2, 1.0)
+    return jnp.sqrt(jnp.where(inside, r2, safe)), inside
 
 
 def per_pair(table: Float[Array, "species species *extra"], stencil: Stencil):

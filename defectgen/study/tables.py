@@ -100,10 +100,10 @@ def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
             if r["study"] == cell_size.NAME
             and (r["material"], r["defect"], r["dimension"], r["observations"]) == (material, defect, dimension, observations)
         ]
-        trusted = [r for r in own if r["converged"] and r["same_basin"]]
+        radii, trusted = [r["training_radius"] for r in own], [r["converged"] and r["same_basin"] for r in own]
         for quantity, column in QUANTITIES.items():
             predicted = predicted_rate(observations, dimension=dimension, quantity=quantity)
-            rate = estimate_rate([r["training_radius"] for r in trusted], [r[column] for r in trusted])
+            rate = estimate_rate(radii, [r[column] for r in own], converged=trusted)
             found.append(
                 {
                     "study": cell_size.NAME,
@@ -118,7 +118,7 @@ def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
                     "window": _window(rate.window),
                     "predicted": predicted,
                     "verdict": verdict(rate, predicted),
-                    "local_slopes": " ".join(f"{s:.2f}" for s in rate.local_slopes),
+                    "local_slopes": " ".join(f"{radius:.3g}:{slope:.2f}" for radius, slope in rate.local_slopes),
                     "dropped": "; ".join(f"{size:.3g}: {reason}" for size, reason in rate.dropped),
                 }
             )

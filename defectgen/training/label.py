@@ -130,7 +130,10 @@ class _Gathered:
             if key in self._plain:
                 self._plain[key].add(rows, labels)
         else:
-            self._plain.setdefault(key, Compressor(self.columns, name)).add(rows, labels)
+            if key not in self._plain:  # rows that came before without weights count here too
+                self._plain[key] = Compressor(self.columns, name)
+                self._plain[key].add_factor(weighted.factor(), self._rows.get(key, 0))
+            self._plain[key].add(rows, labels)
             weighted.add(rows * weights[:, None], labels * weights)
         self._scale[key] = observation.scale
         self._rows[key] = self._rows.get(key, 0) + len(labels)
