@@ -42,7 +42,9 @@ def random_stencil(species: int, seed: int = 0, sites: int = 3, slots: int = 9) 
     directions = rng.normal(size=(sites, slots, 3))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     g = directions * rng.uniform(1.8, 1.1 * CUTOFF, size=(sites, slots, 1))  # some neighbours lie beyond the cutoff
-    return Stencil(jnp.asarray(g), jnp.asarray(rng.integers(0, species, sites)), jnp.asarray(rng.integers(0, species, (sites, slots))))
+    return Stencil(
+        jnp.asarray(g), jnp.asarray(rng.integers(0, species, sites)), jnp.asarray(rng.integers(0, species, (sites, slots)))
+    )
 
 
 @pytest.fixture(params=CASES, ids=list(CASES))
@@ -200,7 +202,9 @@ def test_specification_is_the_total_degree_set():
 def test_smaller_degree_is_a_column_selection():
     large, small = (dg.ACEBasis(["Ni", "Al"], cutoff=CUTOFF, order=3, degree=d) for d in (7, 5))
     stencil = random_stencil(2)
-    np.testing.assert_allclose(np.asarray(values_of(large, stencil))[:, large.columns_of(small)], values_of(small, stencil), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(
+        np.asarray(values_of(large, stencil))[:, large.columns_of(small)], values_of(small, stencil), rtol=1e-13, atol=1e-15
+    )
     with pytest.raises(dg.InputError, match="not in the larger"):
         small.columns_of(large)
 
@@ -224,7 +228,9 @@ def test_degenerate_geometries_have_finite_exact_jets(trap):
         assert np.all(np.isfinite(a))
     np.testing.assert_allclose(hessian, slow_hessian(basis, stencil), atol=1e-11 * max(1.0, np.abs(hessian).max()))
     h = 1e-5
-    up, down = (np.asarray(values_of(basis, Stencil(stencil.g.at[0, 0, 1].add(s), stencil.centre, stencil.neighbour))) for s in (h, -h))
+    up, down = (
+        np.asarray(values_of(basis, Stencil(stencil.g.at[0, 0, 1].add(s), stencil.centre, stencil.neighbour))) for s in (h, -h)
+    )
     # central difference: truncation h^2 |V'''| / 6 and rounding 1e-16 |V| / h, both below 1e-7 of the largest gradient
     np.testing.assert_allclose((up - down)[0] / (2 * h), gradient[0, 0, 1], atol=1e-6 * max(1.0, np.abs(gradient).max()))
 
@@ -233,7 +239,10 @@ def test_degenerate_geometries_have_finite_exact_jets(trap):
 def test_energy_per_atom_does_not_depend_on_the_cell(lattice):
     basis = dg.ACEBasis(sorted(set(lattice.species)), cutoff=CUTOFF, order=4, degree=6)
     model = dg.LinearACE(basis, np.random.default_rng(0).normal(size=basis.size))
-    energies = [evaluate(model, cell).energy / len(cell) for cell in (dg.primitive_cell(lattice), dg.supercell(lattice, 2), dg.supercell(lattice, (1, 2, 3)))]
+    energies = [
+        evaluate(model, cell).energy / len(cell)
+        for cell in (dg.primitive_cell(lattice), dg.supercell(lattice, 2), dg.supercell(lattice, (1, 2, 3)))
+    ]
     np.testing.assert_allclose(energies, energies[0], rtol=1e-12)  # the primitive cell is narrower than the cutoff: many images
 
 
@@ -251,8 +260,21 @@ def test_model_survives_a_file(basis, tmp_path):
     again = dg.load_model(model.save(tmp_path / "model.json"))
     stencil = random_stencil(len(basis.species))
     assert np.array_equal(values_of(model, stencil), values_of(again, stencil))
-    assert again.provenance == model.provenance
-    assert "truth" in again.provenance
+    assert dict(again.provenance) == dict(model.provenance) == {"truth": "test", "rows": 7}
+
+
+def test_models_of_one_basis_share_one_compilation():
+    basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=2, degree=4)
+    compiled = []
+
+    @eqx.filter_jit
+    def energy(model, stencil):
+        compiled.append(1)  # runs only while tracing
+        return model(stencil)
+
+    results = [energy(dg.LinearACE(basis, np.full(basis.size, k), provenance={"fit": k}), random_stencil(1)) for k in (1.0, 2.0)]
+    assert len(compiled) == 1
+    assert not np.allclose(results[0], results[1])
 
 
 def test_bad_models_and_bases_are_refused_in_words(tmp_path):

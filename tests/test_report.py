@@ -194,7 +194,7 @@ def test_labels_are_pushed_apart():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (0.0234, "0.023"), (310.4, "310"), (4.14e-7, "4.1×10⁻⁷"), (-7300.0, "−7.3×10³"), (math.nan, "–")],  # noqa: RUF001
+    [(0.0, "0"), (0.0234, "0.023"), (310.4, "310"), (4.14e-7, "4.1×10⁻⁷"), (-7300.0, "−7.3×10³"), (math.nan, "–")],
 )
 def test_numbers_read_well(value, text):
     assert re.sub(r"\s", "", typeset.number(value)) == text

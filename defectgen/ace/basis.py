@@ -90,7 +90,9 @@ class ACEBasis(SiteEnergy):
         if order not in (1, 2, 3, 4):
             raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
         if not degree >= order:
-            raise InputError(f"degree {degree} holds no function of order {order} (each factor costs at least 1); use degree >= {order}")
+            raise InputError(
+                f"degree {degree} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"
+            )
         if not cutoff > 0:
             raise InputError(f"the cutoff must be a positive length in A; got {cutoff!r}")
         if not w_l > 0:
@@ -146,7 +148,9 @@ class ACEBasis(SiteEnergy):
         place = {f: k for k, f in enumerate(self.tables.functions)}
         missing = [f for f in smaller.tables.functions if f not in place]
         if missing:
-            raise InputError(f"{len(missing)} functions of the smaller basis are not in the larger one; raise its degree or order")
+            raise InputError(
+                f"{len(missing)} functions of the smaller basis are not in the larger one; raise its degree or order"
+            )
         each = np.array([place[f] for f in smaller.tables.functions])
         kinds = len(self.species)
         blocks = [kinds + z * self.functions_per_species + each for z in range(kinds)]

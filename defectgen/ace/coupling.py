@@ -1,6 +1,6 @@
 """Invariant couplings: all independent ways to combine products of A_{nlm} into a scalar under rotation and reflection."""
 
-from functools import lru_cache
+from functools import cache
 from itertools import permutations
 
 import numpy as np
@@ -12,7 +12,7 @@ INDEPENDENT = 1e-8
 """Relative length below which a coupling is taken as a combination of earlier ones (rounding leaves 1e-14, true ones 1e-3)."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def couplings(ls: tuple[int, ...], labels: tuple[int, ...]) -> tuple[dict[tuple[int, ...], float], ...]:
     """Independent invariants of prod_t A_{labels_t, l_t, m_t}, each a map from m-tuples to coefficients.
 
@@ -78,7 +78,9 @@ def _complex_invariants(ls: tuple[int, ...]):
 
 def _symmetrised(tensor: np.ndarray, ls: tuple[int, ...], labels: tuple[int, ...]) -> dict[tuple[int, ...], float]:
     """The tensor as a polynomial in commuting A's: coefficients of monomials sorted within groups of equal (label, l)."""
-    same = [p for p in permutations(range(len(ls))) if all((labels[p[t]], ls[p[t]]) == (labels[t], ls[t]) for t in range(len(ls)))]
+    same = [
+        p for p in permutations(range(len(ls))) if all((labels[p[t]], ls[p[t]]) == (labels[t], ls[t]) for t in range(len(ls)))
+    ]
     symmetric = sum(np.transpose(tensor, p) for p in same) / len(same)
     polynomial: dict[tuple[int, ...], float] = {}
     for index in np.argwhere(np.abs(symmetric) > 1e-13):

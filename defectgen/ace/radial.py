@@ -29,7 +29,9 @@ class Radial(eqx.Module):
         if not 1 <= inner < outer:
             raise InputError(f"the Agnesi transform wants integers 1 <= p < q; got {transform}")
         if envelope < 2:
-            raise InputError(f"an envelope of power {envelope} has no continuous forces; use at least 2 (4 keeps third derivatives continuous)")
+            raise InputError(
+                f"an envelope of power {envelope} has no continuous forces; use at least 2 (4 keeps third derivatives continuous)"
+            )
         self.cutoff, self.count, self.envelope, self.inner, self.outer = float(cutoff), count, envelope, inner, outer
         self.r0 = jnp.asarray(r0, dtype=float)
 

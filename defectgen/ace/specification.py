@@ -129,4 +129,3 @@ def _within(singles: list[OneParticle], cost: dict[OneParticle, float], nu: int,
                 yield from grow((*chosen, singles[k]), k, left - cost[singles[k]], missing - 1)
 
     yield from grow((), 0, degree, nu)
-

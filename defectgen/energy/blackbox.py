@@ -56,9 +56,9 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
     repeats = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
     cell = supercell(lattice, repeats)
     step = potential.step
-    images = np.stack(
-        np.meshgrid(*[np.arange(-2, 3) if p else np.array([0]) for p in cell.periodic], indexing="ij"), -1
-    ).reshape(-1, 3)
+    images = np.stack(np.meshgrid(*[np.arange(-2, 3) if p else np.array([0]) for p in cell.periodic], indexing="ij"), -1).reshape(
+        -1, 3
+    )
     box_in_primitive = images @ cell.host.matrix
     first, second, translations, phi = [], [], [], []
     for b in range(lattice.sublattices):
@@ -92,4 +92,6 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
 def check_no_ball(cell: Cell) -> None:
     """Black boxes cannot leave out the surface sites of a clamped ball."""
     if not any(cell.periodic):
-        raise InputError("a black-box calculator cannot relax a clamped ball (its surface would be part of the energy); use a periodic supercell")
+        raise InputError(
+            "a black-box calculator cannot relax a clamped ball (its surface would be part of the energy); use a periodic supercell"
+        )

@@ -160,7 +160,9 @@ def evaluate(
     return Evaluation(float(values.sum()), np.asarray(forces)[: len(x)], np.asarray(virial))
 
 
-def hessian(potential: SiteEnergy, cell: Cell, positions: Float[np.ndarray, "atoms 3"] | None = None) -> Float[np.ndarray, "atoms 3 atoms 3"]:
+def hessian(
+    potential: SiteEnergy, cell: Cell, positions: Float[np.ndarray, "atoms 3"] | None = None
+) -> Float[np.ndarray, "atoms 3 atoms 3"]:
     """Dense Hessian d2E/dx dx of a cell, eV/A^2, column by column from Hessian-vector products."""
     x = cell.positions if positions is None else positions
     near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential)

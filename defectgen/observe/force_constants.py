@@ -80,7 +80,9 @@ class ForceConstants(Observation):
         if self.supercell is None:
             return d
         span = [np.arange(-1, 2) if p else np.array([0]) for p in self.lattice.periodic]
-        images = np.stack(np.meshgrid(*span, indexing="ij"), -1).reshape(-1, 3) @ np.asarray(self.supercell) @ self.lattice.vectors
+        images = (
+            np.stack(np.meshgrid(*span, indexing="ij"), -1).reshape(-1, 3) @ np.asarray(self.supercell) @ self.lattice.vectors
+        )
         every = d[:, None] + images[None]
         best = np.argmin(np.linalg.norm(every, axis=2), axis=1)
         return every[np.arange(len(d)), best]
@@ -133,7 +135,9 @@ class CoreForceConstants(Observation):
 
     def __post_init__(self):
         if len(self.columns) == 0 or np.any((self.columns < 0) | (self.columns >= len(self.snapshot.cell))):
-            raise InputError(f"the observed atoms must be among the {len(self.snapshot.cell)} of the cell; got {list(self.columns)}")
+            raise InputError(
+                f"the observed atoms must be among the {len(self.snapshot.cell)} of the cell; got {list(self.columns)}"
+            )
 
     @property
     def group(self) -> str:
@@ -169,5 +173,3 @@ class CoreForceConstants(Observation):
 def nearest_to_defect(snapshot: Snapshot, count: int) -> Int[np.ndarray, " count"]:
     """The `count` atoms nearest to the defect: the core whose Hessian is worth observing."""
     return np.argsort(np.round(snapshot.cell.distance_to_defect(), 6), kind="stable")[:count]
-
-

@@ -67,13 +67,28 @@ MATERIALS: dict[str, Material] = {
         for symbol, a in {"Cu": 3.615, "Ag": 4.086, "Au": 4.078, "Ni": 3.524, "Al": 4.050, "Pd": 3.891, "Pt": 3.924}.items()
     },
     "Si": Material(
-        name="Si", crystal="diamond", species=("Si",), a=5.431, reference="StillingerWeber(Si)", description="diamond, Stillinger-Weber 1985"
+        name="Si",
+        crystal="diamond",
+        species=("Si",),
+        a=5.431,
+        reference="StillingerWeber(Si)",
+        description="diamond, Stillinger-Weber 1985",
     ),
     "W": Material(
-        name="W", crystal="bcc", species=("W",), a=3.165, reference="FinnisSinclair(W)", description="bcc, Finnis-Sinclair with rounded ends"
+        name="W",
+        crystal="bcc",
+        species=("W",),
+        a=3.165,
+        reference="FinnisSinclair(W)",
+        description="bcc, Finnis-Sinclair with rounded ends",
     ),
     "Ar": Material(
-        name="Ar", crystal="fcc", species=("Ar",), a=5.26, reference="LennardJones(Ar)", description="fcc, Lennard-Jones, smooth end"
+        name="Ar",
+        crystal="fcc",
+        species=("Ar",),
+        a=5.26,
+        reference="LennardJones(Ar)",
+        description="fcc, Lennard-Jones, smooth end",
     ),
     "triangular": Material(
         name="triangular",
@@ -100,7 +115,9 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
         return MATERIALS[given]
     found = given if isinstance(given, Material) else Material(**given)
     if (found.crystal is None) == (found.structure is None):
-        raise InputError(f"material {found.name} wants either a crystal ({', '.join(CRYSTALS)}) or a structure file; give one of them")
+        raise InputError(
+            f"material {found.name} wants either a crystal ({', '.join(CRYSTALS)}) or a structure file; give one of them"
+        )
     if found.crystal is not None and found.crystal not in CRYSTALS:
         raise InputError(f"crystal {found.crystal!r} of material {found.name} is not known; known are {', '.join(CRYSTALS)}")
     if found.crystal is not None and (not found.species or found.a is None):
@@ -116,7 +133,9 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
             continue
         absolute = (folder / Path(path).expanduser()).resolve()
         if not absolute.is_file():
-            raise InputError(f"material {found.name} names the file {path}, which is not there; give its path relative to the study file")
+            raise InputError(
+                f"material {found.name} names the file {path}, which is not there; give its path relative to the study file"
+            )
         digest.update(absolute.read_bytes())
         updates[name] = f"{inside[1]}({absolute})" if inside else str(absolute)
     if updates:

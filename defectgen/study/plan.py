@@ -33,7 +33,9 @@ class Kitchen:
             "training": training.model_dump(mode="json"),
         }
         after = (self.crystal(case), self.exact(case, size, False)) if training.relaxed else (self.crystal(case),)
-        return Task(f"{STEPS}:rows", spec, after, f"{case.material.name} {case.defect} training rows, size {size}", 1.0 + size**3 / 8)
+        return Task(
+            f"{STEPS}:rows", spec, after, f"{case.material.name} {case.defect} training rows, size {size}", 1.0 + size**3 / 8
+        )
 
     def trial(self, case: Case, size: int, degree: float, observations: str) -> Task:
         """Fit, relax, compare."""

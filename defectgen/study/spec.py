@@ -161,7 +161,9 @@ def parse(text: str, folder: Path) -> RunSpec:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the study"
-        raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))}); see defectgen init for a template") from None
+        raise InputError(
+            f"{place}: {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))}); see defectgen init for a template"
+        ) from None
     except TypeError as error:
         raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
 

@@ -71,7 +71,9 @@ def exact(spec: dict, perfect: Record) -> Record:
 
 
 def _stored(result: Equilibrium) -> Record:
-    scalars = {f.name: getattr(result, f.name) for f in fields(result) if f.name not in ("cell", "positions", "forces", "seconds")}
+    scalars = {
+        f.name: getattr(result, f.name) for f in fields(result) if f.name not in ("cell", "positions", "forces", "seconds")
+    }
     return Record(scalars, {"positions": result.positions, "forces": result.forces})
 
 

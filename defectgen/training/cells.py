@@ -92,7 +92,9 @@ def defect_cells(
         if rattle.strain:
             random = rng.normal(size=(3, 3)) * np.outer(inside, inside)
             deformation = np.eye(3) + rattle.strain * (random + random.T) / 2
-        found.append(Snapshot(cell, positions @ deformation.T, cell.vectors @ deformation.T, DEFECT, source=f"rattled {amplitude:.4f} A"))
+        found.append(
+            Snapshot(cell, positions @ deformation.T, cell.vectors @ deformation.T, DEFECT, source=f"rattled {amplitude:.4f} A")
+        )
     return found
 
 
