@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from defectgen._input import InputError
-from defectgen.crystal import Cell
+from defectgen.crystal import Cell, sc
 from defectgen.crystal.cell import Sites
 from defectgen.energy.blackbox import BlackBox, Evaluation
 from defectgen.energy.functional import evaluate
@@ -50,8 +50,8 @@ class Elsewhere(BlackBox):
 
 
 def atoms(symbols, positions, vectors, periodic=(True, True, True)) -> Cell:
-    """Atoms anywhere in a box, as a cell whose crystal nobody asks for."""
+    """Atoms anywhere in a box, as a cell whose crystal does not matter."""
     n = len(positions)
     host = Sites(np.zeros((n, 3), dtype=int), np.zeros(n, dtype=int), np.eye(3, dtype=int))
     everywhere = dict(sites=np.full(n, -1), free=np.ones(n, dtype=bool), host=host, centre=np.zeros(3))
-    return Cell(None, np.asarray(vectors, dtype=float), periodic, positions, tuple(symbols), **everywhere)
+    return Cell(sc(symbols[0], 3.0), np.asarray(vectors, dtype=float), periodic, positions, tuple(symbols), **everywhere)

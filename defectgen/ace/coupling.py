@@ -48,10 +48,11 @@ def _norm(polynomial: dict) -> float:
 def _real_invariants(ls: tuple[int, ...]):
     """Invariant tensors in real harmonics, shape (2 l_1 + 1, ..., 2 l_nu + 1), one per chain of intermediate L."""
     for tensor in _complex_invariants(ls):
+        tensor = np.asarray(tensor, dtype=complex)
         for axis, l in enumerate(ls):  # noqa: E741
             tensor = np.moveaxis(np.tensordot(real_from_complex(l).conj(), tensor, axes=(1, axis)), 0, axis)
-        real, imaginary = np.abs(tensor.real).max(), np.abs(tensor.imag).max()
-        yield tensor.real if real >= imaginary else tensor.imag
+        real, imaginary = np.real(tensor), np.imag(tensor)
+        yield real if np.abs(real).max() >= np.abs(imaginary).max() else imaginary
 
 
 def _complex_invariants(ls: tuple[int, ...]):
@@ -81,7 +82,7 @@ def _symmetrised(tensor: np.ndarray, ls: tuple[int, ...], labels: tuple[int, ...
     same = [
         p for p in permutations(range(len(ls))) if all((labels[p[t]], ls[p[t]]) == (labels[t], ls[t]) for t in range(len(ls)))
     ]
-    symmetric = sum(np.transpose(tensor, p) for p in same) / len(same)
+    symmetric = np.mean([np.transpose(tensor, p) for p in same], axis=0)
     polynomial: dict[tuple[int, ...], float] = {}
     for index in np.argwhere(np.abs(symmetric) > 1e-13):
         ms = [int(i) - l for i, l in zip(index, ls, strict=True)]  # noqa: E741

@@ -12,7 +12,7 @@ def real_harmonics(unit: Float[Array, "3 *batch"], degree: int) -> Float[Array, 
     """Y_lm(unit) for l = 0..degree, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase.
 
     Y_lm = N_lm Q_l^|m|(z) c_m, with c_m + i s_m = (x + i y)^m (s for m < 0), Q_m^m = (2m - 1)!! and
-    (l - m) Q_l^m = (2l - 1) z Q_{l-1}^m - (l + m - 1) Q_{l-2}^m  (associated Legendre recursion with the sine powers moved into c, s).
+    (l - m) Q_l^m = (2l - 1) z Q_{l-1}^m - (l + m - 1) Q_{l-2}^m  (Legendre recursion, the sine powers moved into c, s).
     """
     x, y, z = unit[0], unit[1], unit[2]
     one = jnp.ones_like(x)

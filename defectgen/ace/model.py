@@ -17,7 +17,7 @@ FORMAT = "defectgen linear ACE 1"
 
 
 class Provenance(dict):
-    """What a model was trained on. Equal to every other one: it does not change what a model computes, so nothing is compiled anew."""
+    """What a model was trained on. Equal to every other one: it changes nothing that is computed, so nothing is compiled anew."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Provenance)
@@ -62,7 +62,7 @@ class LinearACE(SiteEnergy):
         return own + self.one_body[stencil.centre]
 
     def save(self, path: str | Path) -> Path:
-        """Write the model with its basis, the versions that made it and its training provenance (JSON; floats round-trip exactly)."""
+        """Write the model with its basis, versions and training provenance (JSON; floats round-trip exactly)."""
         path = Path(path)
         content = {
             "format": FORMAT,

@@ -13,7 +13,7 @@ class Radial(eqx.Module):
 
     x(r) = 1 / (1 + a s^q / (1 + s^(q-p'))), s = r/r0, is the generalised Agnesi transform with (p', q) = (2, 4) and a such
     that |dx/dr| is largest at r0; y = (x - x(rc)) / (1 - x(rc)). P_n are the Jacobi polynomials P^(0,2p), orthonormal for
-    the weight y^(2p): with the envelope included, the R_n are orthonormal in y. At the cutoff R_n has p - 1 continuous derivatives.
+    the weight y^(2p): with the envelope, the R_n are orthonormal in y. At the cutoff R_n has p - 1 continuous derivatives.
     """
 
     cutoff: float = eqx.field(static=True)
@@ -61,7 +61,7 @@ class Radial(eqx.Module):
 
 
 def _jacobi_recursion(count: int, beta: int) -> list[tuple[float, float, float]]:
-    """Coefficients (a, b, c) of p_{k+1} = (a t + b) p_k - c p_{k-1} for polynomials orthonormal with weight (1 + t)^beta on [-1, 1].
+    """Coefficients (a, b, c) of p_{k+1} = (a t + b) p_k - c p_{k-1}, orthonormal with weight (1 + t)^beta on [-1, 1].
 
     From the monic three-term recursion of the Jacobi polynomials P^(0, beta) (Gautschi, Orthogonal Polynomials, table 1.1).
     """

@@ -1,4 +1,4 @@
-"""Which functions a basis holds: total-degree truncation over species, radial index n, angular momentum l and correlation order."""
+"""Which functions a basis holds: total-degree truncation over species, radial index n, angular momentum l and order."""
 
 from dataclasses import dataclass
 from functools import lru_cache

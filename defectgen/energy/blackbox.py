@@ -59,7 +59,9 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
     images = np.stack(np.meshgrid(*[np.arange(-2, 3) if p else np.array([0]) for p in cell.periodic], indexing="ij"), -1).reshape(
         -1, 3
     )
-    box_in_primitive = images @ cell.host.matrix
+    matrix = cell.host.matrix
+    assert matrix is not None  # a supercell has one
+    box_in_primitive = images @ matrix
     first, second, translations, phi = [], [], [], []
     for b in range(lattice.sublattices):
         origin = int(np.flatnonzero(cell.host.sublattices == b)[0])
@@ -86,12 +88,10 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
                 phi.append(block[atom] / len(nearest))
     first, second, translations = np.array(first), np.array(second), np.array(translations)
     separation = translations @ lattice.vectors + lattice.motif[second] - lattice.motif[first]
-    return ForceConstants(first, second, translations, separation, np.array(phi), step, cell.host.matrix)
+    return ForceConstants(first, second, translations, separation, np.array(phi), step, matrix)
 
 
 def check_no_ball(cell: Cell) -> None:
     """Black boxes cannot leave out the surface sites of a clamped ball."""
     if not any(cell.periodic):
-        raise InputError(
-            "a black-box calculator cannot relax a clamped ball (its surface would be part of the energy); use a periodic supercell"
-        )
+        raise InputError("a black-box calculator cannot relax a clamped ball (its surface would count); use a periodic supercell")

@@ -66,7 +66,8 @@ def bonds(
     unknown = sorted(set(symbols) - set(known))
     if unknown:
         raise InputError(
-            f"the potential knows {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: use a potential for these species"
+            f"the potential knows {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: "
+            "use a potential for these species"
         )
     near = neighbours(positions, vectors, periodic, energy.cutoff + skin)
     atoms, slots = near.index.shape

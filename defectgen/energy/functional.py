@@ -47,7 +47,8 @@ def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
     if isinstance(potential, BlackBox):
         return BlackBoxCell(cell, potential)
     raise InputError(
-        f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(potential).__name__}: wrap an ASE calculator in dg.ASEReference"
+        f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(potential).__name__}: "
+        "wrap an ASE calculator in dg.ASEReference"
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,7 +17,8 @@ from .total import channel_rows, energy_forces_virial, site_energies, site_hessi
 
 @dataclass(frozen=True, eq=False)
 class ForceConstants:
-    """Phi[p] = d2E / du(0, first[p]) du(translations[p], second[p]) of the infinite crystal, eV/A^2 (with trailing channels for a basis)."""
+    """Phi[p] = d2E / du(0, first[p]) du(translations[p], second[p]) of the infinite crystal, eV/A^2
+    (with trailing channels for a basis)."""
 
     first: Int[np.ndarray, " pairs"]
     second: Int[np.ndarray, " pairs"]
@@ -45,17 +47,16 @@ def bulk_site_energies(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray
 
 def bulk_energy(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "*channels"]:
     """Energy of the primitive cell, eV."""
-    return bulk_site_energies(lattice, energy).sum(axis=0)
+    return np.asarray(bulk_site_energies(lattice, energy).sum(axis=0))
 
 
 def bulk_response(
     lattice: Lattice, energy: SiteEnergy
 ) -> tuple[Float[np.ndarray, "*channels"], Float[np.ndarray, "sublattices 3 *channels"], Float[np.ndarray, "3 3 *channels"]]:
-    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell, for a potential or for every channel of a basis."""
+    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell, for a potential or every channel of a basis."""
     x, near = crystal_bonds(lattice, energy)
     x, box = jnp.asarray(x), jnp.asarray(lattice.vectors)
-    scalar = site_energies(energy, x, box, near).ndim == 1
-    if scalar:
+    if jax.eval_shape(energy, near.stencil(x, box)).ndim == 1:
         values, forces, virial = energy_forces_virial(energy, x, box, near)
         values = values.sum()
     else:

@@ -89,8 +89,8 @@ def hessian_product(
 def channel_rows(
     energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = 8
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
-    """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (no per-bond array of the cell is kept)."""
-    rows, slots = bonds.index.shape
+    """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept)."""
+    rows = len(x)
     chunk = min(chunk, rows)
     real = bonds.mask[..., None]
     tree = (bonds.stencil(x, vectors), bonds.index, real, bonds.real, jnp.arange(rows))

@@ -55,7 +55,9 @@ class Energy(FiniteObservation):
 
 @dataclass(frozen=True, eq=False)
 class Forces(FiniteObservation):
-    """F: forces on the free atoms, eV/A, row by row weighted (1 + |l|)^distance_power, |l| the distance to the defect in nearest-neighbour spacings.
+    """F: forces on the free atoms, eV/A, each row weighted (1 + |l|)^distance_power.
+
+    |l| is the distance to the defect in nearest-neighbour spacings.
 
     theory: bounds/observation-errors (the weighted force error is what the geometry bound contains at distance_power = 1).
     """
@@ -106,6 +108,6 @@ class EquilibriumStress(Virial):
 
 @dataclass(frozen=True, eq=False)
 class InternalForces(Forces):
-    """VF: forces on the sublattices of a strained primitive cell, eV/A. They belong to V: without them a multilattice is not pinned."""
+    """VF: forces on the sublattices of a strained primitive cell, eV/A. They belong to V: they pin a multilattice."""
 
     kind = "VF"

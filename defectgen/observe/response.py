@@ -33,7 +33,7 @@ def is_basis(energy) -> bool:
 
 def respond(energy: Potential, snapshot: Snapshot, stress: bool = True) -> Response:
     """Energy, forces and virial of a snapshot, for a reference, a model, another code, or all functions of a basis."""
-    if not is_basis(energy):
+    if not isinstance(energy, SiteEnergy) or not is_basis(energy):
         result = evaluate(energy, snapshot.cell, snapshot.positions, snapshot.vectors, stress)
         return Response(np.asarray(result.energy), result.forces, result.virial)
     cell = snapshot.cell
@@ -55,6 +55,7 @@ def wanted(response: Response, what: str, snapshot: Snapshot) -> np.ndarray:
     value = getattr(response, what)
     if value is None:
         raise InputError(
-            f"a configuration of group {snapshot.group!r} ({snapshot.source or 'no source given'}) has no label {what}: compute it or leave this kind of observation out"
+            f"a configuration of group {snapshot.group!r} ({snapshot.source or 'no source given'}) has no label {what}: "
+            "compute it or leave this kind of observation out"
         )
     return np.asarray(value)

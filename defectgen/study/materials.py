@@ -110,7 +110,8 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
     if isinstance(given, str):
         if given not in MATERIALS:
             raise InputError(
-                f"material {given!r} is not known; known are {', '.join(MATERIALS)}, or describe yours as a table [materials.{given}]"
+                f"material {given!r} is not known; known are {', '.join(MATERIALS)}; "
+                f"or describe yours in a table [materials.{given}]"
             )
         return MATERIALS[given]
     found = given if isinstance(given, Material) else Material(**given)

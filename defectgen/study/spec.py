@@ -89,8 +89,8 @@ class RunSpec(Strict):
     title: str = ""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
     cases: tuple[Case, ...] = Field(min_length=1)
-    training: Training = Training()
-    fit: FitSettings = FitSettings()
+    training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
+    fit: FitSettings = Field(default_factory=FitSettings)
     cell_size: CellSize | None = None
     fit_accuracy: FitAccuracy | None = None
 
@@ -109,7 +109,7 @@ class RunSpec(Strict):
 def embedded() -> dict[str, str]:
     """Studies that come with the package: name -> title."""
     found = {}
-    for entry in sorted(files(__package__).joinpath("embedded").iterdir(), key=lambda e: e.name):
+    for entry in sorted(files("defectgen.study").joinpath("embedded").iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".toml"):
             found[entry.name.removesuffix(".toml")] = tomllib.loads(entry.read_text())["title"]
     return found
@@ -119,7 +119,7 @@ def template(name: str) -> str:
     """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
     if name not in embedded():
         raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(embedded())}")
-    return files(__package__).joinpath("embedded", f"{name}.toml").read_text()
+    return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text()
 
 
 def load(name_or_path: str | Path) -> RunSpec:
@@ -162,7 +162,8 @@ def parse(text: str, folder: Path) -> RunSpec:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the study"
         raise InputError(
-            f"{place}: {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))}); see defectgen init for a template"
+            f"{place}: {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))}); "
+            "see defectgen init for a template"
         ) from None
     except TypeError as error:
         raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None

@@ -1,4 +1,4 @@
-"""The four steps of every study, as pure functions of plain data: the crystal, the exact defect, the training rows, the trial of a fit."""
+"""The four steps of every study, pure functions of plain data: the crystal, the exact defect, the training rows, a trial."""
 
 import warnings
 from dataclasses import fields, replace
@@ -37,9 +37,10 @@ def crystal(spec: dict) -> Record:
     if given.equilibrate:
         lattice = equilibrate(lattice, truth)
     _, _, virial = crystal_response(lattice, truth)
+    assert virial is not None  # asked for
     if not pressure_free(lattice, virial):
         raise InputError(
-            f"the lattice of {given.name} is not at equilibrium: the virial is {np.abs(virial).max() / lattice.sublattices:.2g} eV/atom; "
+            f"the lattice of {given.name} is not at equilibrium: virial {np.abs(virial).max():.2g} eV per primitive cell; "
             "leave equilibrate on, or give the lattice constant of this reference"
         )
     lowest = check_stable(lattice, truth)
@@ -121,7 +122,9 @@ def _basis(spec: dict, lattice: Lattice) -> ACEBasis:
 
 
 def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
-    """Fit one observation set with one basis, relax the defect with the model, compare. spec: material, defect, size, basis, full, observations, fit.
+    """Fit one observation set with one basis, relax the defect with the model, compare.
+
+    spec: material, defect, size, basis, full (the basis of the rows), observations, fit.
 
     The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
     """

@@ -1,4 +1,4 @@
-"""Which configurations a fit is trained on: cells of size L that hold the defect, the perfect crystal, strained primitive cells."""
+"""Which configurations a fit is trained on: cells of size L with the defect, the perfect crystal, strained primitive cells."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -75,7 +75,7 @@ def defect_cells(
         raise InputError(f"rattled cells want a number of copies and amplitudes that are not negative; got {rattle}")
     if rattle.amplitude > 0.35 * lattice.nearest_neighbour:
         raise InputError(
-            f"a rattle of {rattle.amplitude} A would melt the crystal (nearest neighbours are {lattice.nearest_neighbour:.2f} A apart); "
+            f"a rattle of {rattle.amplitude} A would melt the crystal (neighbours are {lattice.nearest_neighbour:.2f} A apart); "
             "use a few hundredths of that"
         )
     cell = supercell(lattice, size)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""From configurations to blocks: every observation is applied to the reference (labels) and to the basis (rows), and compressed at once."""
+"""From configurations to blocks: each observation is applied to the reference (labels) and to the basis (rows)."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -74,7 +74,7 @@ def label(
     missing = [kind for kind in kinds if kind not in blocks.kinds]
     if missing:
         raise InputError(
-            f"no configuration gave rows for {', '.join(missing)}: FC needs the perfect crystal (group {BULK!r}) and a reference, "
+            f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of group {BULK!r}, "
             f"V strained primitive cells (group {STRAIN!r}) or virial labels; dg.training_cells makes both"
         )
     return blocks
@@ -83,7 +83,7 @@ def label(
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool):
     """The energy, force and virial observations of one configuration."""
     if snapshot.group == STRAIN and not labelled:
-        parts = [Virial(snapshot)]
+        parts: list = [Virial(snapshot)]
         if len(snapshot.cell) > 1:
             parts.append(InternalForces(snapshot))
         return parts if "V" in kinds else []
