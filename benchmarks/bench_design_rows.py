@@ -1,0 +1,132 @@
+"""Design rows: energy, forces and virial of every basis function at once, which is where a fit spends its time.
+
+Why this case: rows are computed for every training cell and every function; the structured derivative of the basis (slopes of
+the products, times the gradient of each one-particle function) is what makes large bases affordable. It must not become slower
+than its peers unnoticed. The peers are ace-jax (if it is installed: `pip install ace-jax`), which computes the same rows of
+its own ACE basis, and automatic differentiation of our own basis, one reverse sweep a function.
+
+What limits it: the two bases have the same order, total degree, cutoff and neighbours, but other radial functions and a number
+of functions that differs by a few, so times are also given per function; neighbour lists are left out on both sides. The
+error is each side's own: rows against central differences of its energies along one random displacement, at the best step.
+"""
+
+from timing import in_turns, installed, machine  # isort: skip  (first: it pins the threads)
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import defectgen as dg
+from defectgen.energy.bonds import bonds, pad
+from defectgen.energy.site import autodiff_gradient
+from defectgen.energy.total import channel_rows
+
+CUTOFF = 5.5
+STEPS = (3e-3, 1e-3, 3e-4)
+"""A: truncation falls with the square of the step, rounding grows with its inverse; the best lies in between."""
+
+
+class ByAutodiff(dg.ACEBasis):
+    """The same basis with its derivative left to reverse differentiation."""
+
+    def gradient(self, stencil):
+        return autodiff_gradient(self, stencil)
+
+
+def our_rows(basis, cell, chunk=8):
+    """A function of positions, the neighbour list made beforehand."""
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, basis, skin=0.0)
+    box = jnp.asarray(cell.vectors)
+
+    def rows(x):
+        return jax.block_until_ready(channel_rows(basis, jnp.asarray(pad(x, near.index.shape[0])), box, near, chunk))
+
+    return lambda x: rows(x)[:2]
+
+
+def their_rows(order, degree, cell):
+    """The same of ace-jax: (rows as a function of positions, number of functions), the neighbour list made beforehand."""
+    from ace_jax.basis.model import BasisSpec, build_basis
+    from ace_jax.fit.data import build_dataset, load_configs
+    from ace_jax.fit.inducing import GPConfig
+    from ace_jax.fit.rows import chunked_rows_fn
+
+    model, meta = build_basis(BasisSpec(order=order, max_degree=degree, elements=tuple(set(cell.symbols)), rcut=CUTOFF)).eval_pair()
+    config = GPConfig(r0=1.0, rcut=CUTOFF, n_B=meta["n_B"], n_pair=meta["n_pair"], NZ=1, C=1)
+    compute = chunked_rows_fn(model, config)
+
+    def batch(x):
+        atoms = dg.to_ase(replace(cell, positions=x))
+        atoms.info["energy"] = 0.0
+        atoms.arrays["forces"] = np.zeros_like(x)
+        data = build_dataset(load_configs([atoms]), meta, np.zeros(1), 1, node_chunk=1)
+        return jax.tree.map(lambda a: a[0], data)
+
+    made = {}
+
+    def rows(x):
+        key = x.tobytes()
+        if key not in made:
+            made[key] = batch(x)
+        result = jax.block_until_ready(compute(made[key]))
+        return result.E[0], result.F
+
+    return rows, config.len_basis
+
+
+def error(rows, x, rng):
+    """Largest deviation of force rows from central differences of energy rows, over the largest row, at the best step."""
+    direction = rng.normal(size=x.shape)
+    direction /= np.linalg.norm(direction)
+    forces = np.asarray(rows(x)[1])[: len(x)]
+    exact = -np.einsum("ia,iac->c", direction, forces)
+    found = []
+    for h in STEPS:
+        slope = (np.asarray(rows(x + h * direction)[0]) - np.asarray(rows(x - h * direction)[0])) / (2 * h)
+        found.append(np.abs(slope - exact).max() / np.abs(exact).max())
+    return min(found)
+
+
+def cell_of(size):
+    lattice = dg.fcc("Cu", 3.615)
+    cell = dg.vacancy().apply(dg.supercell(lattice, size))
+    rng = np.random.default_rng(0)
+    return replace(cell, positions=cell.positions + 0.05 * rng.normal(size=cell.positions.shape))
+
+
+def row(peer, cell, ours, theirs, sizes, turns):
+    """One line: milliseconds an atom of both, the ratio, the same per function, and both errors."""
+    x, rng = cell.positions, np.random.default_rng(1)
+    ours(x), theirs(x)  # compilation
+    errors = error(ours, x, rng), error(theirs, x, rng)
+    pair = in_turns(lambda: ours(x), lambda: theirs(x), turns)
+    scale = 1e3 / len(x)
+    per_function = pair.ratio * sizes[0] / sizes[1]
+    print(
+        f"{peer:<12}{len(x):>6}{sizes[0]:>6}{sizes[1]:>6}{pair.ours * scale:>9.3f}{pair.theirs * scale:>9.3f}   {pair!s:<28}"
+        f"{per_function:>8.2f}{errors[0]:>11.1e}{errors[1]:>9.1e}"
+    )
+
+
+def main():
+    print(machine("ace-jax", "equinox"))
+    print("rattled copper with a vacancy, order 3, cutoff 5.5 A; ms an atom; error: rows against central differences, relative")
+    print(f"{'peer':<12}{'atoms':>6}{'functions':>12}{'ours':>9}{'peer':>9}   {'peer / ours':<28}{'per fn.':>8}{'ours':>11}{'peer':>9}")
+    cell = cell_of(3)
+    for degree in (10, 14):
+        basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=3, degree=degree)
+        ours = our_rows(basis, cell)
+        if installed("ace-jax"):
+            theirs, count = their_rows(3, degree, cell)
+            row("ace-jax", cell, ours, theirs, (basis.size, count), turns=5)
+        else:
+            print("ace-jax     not installed (pip install ace-jax)")
+        if degree == 10:  # one sweep a function: at 400 functions it would take minutes
+            autodiff = our_rows(ByAutodiff(["Cu"], cutoff=CUTOFF, order=3, degree=degree), cell)
+            row("autodiff", cell, ours, autodiff, (basis.size, basis.size), turns=3)
+
+
+if __name__ == "__main__":
+    main()
