@@ -92,8 +92,12 @@ CRYSTALS = (
 
 def main():
     print(machine("ase", "scipy", "pyamg"))
-    print("vacancy: seconds; work is evaluations + Hessian products of ours, evaluations of the peer; difference is the largest, A")
-    print(f"{'crystal':<20}{'atoms':>6}{'fmax':>8}  {'peer':<12}{'ours':>7}{'peer':>7}  {'peer / ours':<28}{'ours':>10}{'peer':>6}{'diff.':>10}")
+    print(
+        "vacancy: seconds; work is evaluations + Hessian products of ours, evaluations of the peer; difference is the largest, A"
+    )
+    print(
+        f"{'crystal':<20}{'atoms':>6}{'fmax':>8}  {'peer':<12}{'ours':>7}{'peer':>7}  {'peer / ours':<28}{'ours':>10}{'peer':>6}{'diff.':>10}"
+    )
     for name, lattice, truth, sizes in CRYSTALS:
         lattice = dg.equilibrate(lattice, truth)
         for size in sizes:

@@ -420,13 +420,13 @@ def test_what_cannot_be_done_is_said():
     lattice = CRYSTALS["fcc"][0]
     with pytest.raises(dg.InputError, match="knows Ni, Al; the cell contains Cu"):
         evaluate(ALLOY, dg.supercell(lattice, 1))
-    with pytest.raises(dg.InputError, match="needs a shell of twice the cutoff.*clamp="):
+    with pytest.raises(dg.InputError, match=r"needs a shell of twice the cutoff.*clamp="):
         cell_energy(dg.ball(lattice, 4.0, clamp=4.0), TOY)
     with pytest.raises(dg.InputError, match="cannot relax a clamped ball"):
         cell_energy(dg.ball(lattice, 4.0), Elsewhere(TOY))
     with pytest.raises(dg.InputError, match="wrap an ASE calculator"):
         cell_energy(dg.supercell(lattice, 1), "Cu")
-    with pytest.raises(dg.InputError, match="0.05 A apart"):
+    with pytest.raises(dg.InputError, match=r"0\.05 A apart"):
         evaluate(TOY, atoms(["Cu", "Cu"], np.array([[0, 0, 0], [0.05, 0, 0.0]]), 9 * np.eye(3)))
     with pytest.raises(dg.InputError, match="finite numbers; atom 1"):
         evaluate(TOY, atoms(["Cu", "Cu"], np.array([[0, 0, 0], [np.nan, 0, 0.0]]), 9 * np.eye(3)))

@@ -1,4 +1,4 @@
-"""A site energy written out in ten lines and a black box around any site energy: stand-ins whose answers can be worked out by hand."""
+"""A site energy written out in ten lines and a black box around any site energy: stand-ins that can be worked out by hand."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,7 +16,10 @@ CHARGES = (1.0, 1.7, 0.6)
 
 
 class Toy(SiteEnergy):
-    """V = c0 - sqrt(rho^2 + 1) + |m|^2 / 2, rho = sum c w(r) e^-r, m = sum c w(r) g / r, w = (1 - r^2 / rc^2)^6: many-body, angular, C5."""
+    """V = c0 - sqrt(rho^2 + 1) + |m|^2 / 2, rho = sum c w(r) e^-r, m = sum c w(r) g / r, w = (1 - r^2 / rc^2)^6.
+
+    Many-body, angular, five times continuously differentiable.
+    """
 
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
