@@ -2,12 +2,13 @@
 
 Why this case: rows are computed for every training cell and every function; the structured derivative of the basis (slopes of
 the products, times the gradient of each one-particle function) is what makes large bases affordable. It must not become slower
-than its peers unnoticed. The peers are ace-jax (if it is installed: `pip install ace-jax`), which computes the same rows of
-its own ACE basis (with as many sites at once as ours, and as it comes), and automatic differentiation of our own basis, one reverse sweep a function.
+than its peers unnoticed. The peers are ace-jax (if installed: `pip install ace-jax`), which computes the same rows of its own
+ACE basis, with as many sites at once as ours and as it comes; and automatic differentiation of our own basis, one reverse
+sweep a function.
 
 What limits it: the two bases have the same order, total degree, cutoff and neighbours, but other radial functions and a number
-of functions that differs by a few, so times are also given per function; neighbour lists are left out on both sides. The
-error is each side's own: rows against central differences of its energies along one random displacement, at the best step.
+of functions that differs by a few, so the ratio is also given per function; neighbour lists are left out on both sides. The
+error is each side's own: force rows against central differences of its energy rows along one random displacement.
 """
 
 from timing import in_turns, installed, machine  # isort: skip  (first: it pins the threads)
@@ -118,9 +119,8 @@ def row(peer, cell, ours, theirs, sizes, turns):
 def main():
     print(machine("ace-jax", "equinox"))
     print("rattled copper with a vacancy, order 3, cutoff 5.5 A; ms an atom; error: rows against central differences, relative")
-    print(
-        f"{'peer':<14}{'atoms':>6}{'functions':>12}{'ours':>9}{'peer':>9}   {'peer / ours':<28}{'per fn.':>8}{'ours':>11}{'peer':>9}"
-    )
+    print(f"{'':<20}{'functions':>12}{'time':>9}{'':>12}{'peer / ours':<28}{'per':>8}{'error':>11}")
+    print(f"{'peer':<14}{'atoms':>6}{'ours':>6}{'peer':>6}{'ours':>9}{'peer':>9}{'':>31}{'function':>8}{'ours':>11}{'peer':>9}")
     cell = cell_of(3)
     for degree in (10, 14):
         basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=3, degree=degree)

@@ -1,6 +1,7 @@
 """Relaxation: an inexact Newton method on the bulk-referenced energy, in the metric of the perfect crystal."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -33,7 +34,7 @@ def relax(
     0.9 (|F_k| / |F_k-1|)^2 in the dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking.
 
     `tolerance` (eV/A) bounds the largest force component; where rounding or the potential's noise stops the iteration
-    earlier, `converged` is False and `message` says how far it came. `preconditioner` comes from `greens_function` and
+    earlier, or a model lets atoms fall into each other, `converged` is False and `message` says how far it came. `preconditioner` comes from `greens_function` and
     saves time when a supercell is relaxed more than once. `eigenvalue=False` skips the check that it is a minimum.
     `progress(step, energy, residual)` is called after every Newton step.
     Raises InputError for a start of the wrong shape or with overlapping atoms, an unknown kind of potential, or a
@@ -50,13 +51,18 @@ def relax(
     now = first(counted, precondition, _starting_positions(precondition, start))
     residuals = [now.residual]
     while now.residual > tolerance and not now.stopped and len(residuals) <= max_newton:
-        now = advance(now, counted, precondition, tolerance)
+        try:
+            now = advance(now, counted, precondition, tolerance)
+        except InputError as error:  # a fit with a hole in it: the atoms have met, which no longer is the caller's input
+            now = replace(now, stopped=f"collapsed after {len(residuals) - 1} Newton steps: {error}")
+            break
         residuals.append(now.residual)
         if progress is not None:
             progress(len(residuals) - 1, now.energy, now.residual)
     products = counted.products
     converged = now.residual <= tolerance
-    checked = stability(lambda v: counted.product(now.x, v), precondition) if eigenvalue else None
+    there = now.x if not now.stopped.startswith("collapsed") else None  # where atoms have met there is no Hessian
+    checked = stability(lambda v: counted.product(there, v), precondition) if eigenvalue and there is not None else None
 
     notes = [] if converged else [now.stopped or f"not there yet: {now.residual:.1e} eV/A after {max_newton} Newton steps"]
     if checked is not None and checked.constant <= 0:

@@ -20,6 +20,9 @@ SMALL_MOVE = 0.02
 TINY_MOVE = 1e-4
 """A: below it Newton's method gains decades per step, unless the forces are noise."""
 
+LARGE_FORCE = 0.01
+"""eV/A: no noise of forces is above it; what remains there is a place where the potential has gone wild."""
+
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
@@ -71,8 +74,10 @@ def advance(now: Iterate, counted: Counted, precondition: Preconditioner, tolera
             return _accepted(now, step, ratio, energy, force, precondition, tolerance)
         now = replace(now, radius=0.5 * step.norm)
         step = step.scaled(0.5 if np.isfinite(energy) else 0.25, now.force)
-    if longest <= TINY_MOVE:
+    if longest <= TINY_MOVE and now.residual < LARGE_FORCE:
         return _stop(now, "float64 floor", "the forces of this potential do not resolve less")
+    if longest <= TINY_MOVE:
+        return _stop(now, "stalled", "the energy is so steep and rough here that no step lowers it; the potential has no use there")
     return _stop(now, "stalled", "no shorter step lowers the energy; the forces may not be the gradient of the energy")
 
 
