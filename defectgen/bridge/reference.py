@@ -67,7 +67,7 @@ class ASEReference(BlackBox):
             self.calculator.reset()
         virial = None
         if stress:
-            if "stress" not in self._properties():
+            if not self.has_stress:
                 raise InputError(
                     f"{self.name} computes no stress, so it cannot label virials; leave V out or use another calculator"
                 )
@@ -86,6 +86,11 @@ class ASEReference(BlackBox):
                     f"{self.name} gave {label} that cannot be used (NaN or infinite) for {atoms.symbols}; check its settings"
                 )
         return Evaluation(energy, forces, virial)
+
+    @property
+    def has_stress(self) -> bool:
+        """Whether the calculator computes a stress."""
+        return "stress" in self._properties()
 
     def _properties(self) -> tuple[str, ...]:
         return tuple(getattr(self.calculator, "implemented_properties", ()))

@@ -127,13 +127,17 @@ def primitive_cell(lattice: Lattice) -> Cell:
     return _periodic_cell(lattice, np.eye(3, dtype=int))
 
 
-def ball(lattice: Lattice, radius: float, clamp: float = 6.0) -> Cell:
+def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
     """All sites within `radius + clamp` (A) of a lattice site; those beyond `radius` are clamped.
 
-    `clamp` must be at least the potential's cutoff, so that every free atom sees its whole stencil (checked when a
-    potential is put on the cell).
-    Raises InputError for a radius below one nearest-neighbour spacing.
+    `clamp` (A; six nearest-neighbour spacings if not given) must be twice the potential's cutoff, so that every site whose
+    energy a free atom can change has its whole stencil (checked when a potential is put on the cell).
+    Raises InputError for a radius below one nearest-neighbour spacing, and for lengths that are no numbers.
     """
+    clamp = 6 * lattice.nearest_neighbour if clamp is None else clamp
+    for name, length in (("radius", radius), ("clamp", clamp)):
+        if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length < np.inf:
+            raise InputError(f"the {name} of a ball is a length in Angstrom; got {length!r}")
     if radius < lattice.nearest_neighbour:
         raise InputError(
             f"a ball of radius {radius} A holds no neighbour; use at least one spacing, {lattice.nearest_neighbour:.3f} A"

@@ -27,6 +27,11 @@ class BlackBox(ABC):
     step: float
     """Central-difference displacement, A."""
 
+    @property
+    def has_stress(self) -> bool:
+        """Whether it can be asked for a stress."""
+        return True
+
     @abstractmethod
     def evaluate(
         self,

@@ -1,5 +1,7 @@
 """The difference operator D of a cell, (Dx)(l) = {x(l + rho) - x(l)}, and its transpose: the only way atoms and stencils meet."""
 
+from collections.abc import Iterable
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -62,13 +64,8 @@ def bonds(
 
     Raises InputError for a species that the energy does not know, overlapping atoms, or positions that are not finite.
     """
+    check_species(energy, symbols)
     known = {symbol: k for k, symbol in enumerate(energy.species)}
-    unknown = sorted(set(symbols) - set(known))
-    if unknown:
-        raise InputError(
-            f"the potential knows {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: "
-            "use a potential for these species"
-        )
     near = neighbours(positions, vectors, periodic, energy.cutoff + skin)
     atoms, slots = near.index.shape
     rows = padded_rows(atoms)
@@ -86,6 +83,16 @@ def bonds(
         real=jnp.asarray(grow(np.ones(atoms, dtype=bool), False)),
         cutoff=float(energy.cutoff),
     )
+
+
+def check_species(energy, symbols: Iterable[str]) -> None:
+    """Raises InputError for species that the energy does not know."""
+    unknown = sorted(set(symbols) - set(energy.species))
+    if unknown:
+        raise InputError(
+            f"the potential knows {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: "
+            "use a potential for these species"
+        )
 
 
 def pad(array: np.ndarray, rows: int) -> np.ndarray:

@@ -41,13 +41,23 @@ class CellEnergy(ABC):
 
 
 def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
-    """The energy functional of a cell."""
+    """The energy functional of a cell. Raises InputError for something that is no cell, or no potential."""
+    if not isinstance(cell, Cell):
+        raise InputError(
+            f"a cell is wanted, such as defect.apply(dg.supercell(lattice, 4)); got {type(cell).__name__}: "
+            "dg.from_ase and dg.defect_from_atoms make lattices and defects of ASE structures"
+        )
     if isinstance(potential, SiteEnergy):
         return SiteSum(cell, potential)
     if isinstance(potential, BlackBox):
         return BlackBoxCell(cell, potential)
-    raise InputError(
-        f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(potential).__name__}: "
+    raise no_potential(potential)
+
+
+def no_potential(given: object) -> InputError:
+    """The sentence for something that is no potential."""
+    return InputError(
+        f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(given).__name__}: "
         "wrap an ASE calculator in dg.ASEReference"
     )
 
@@ -72,7 +82,16 @@ class SiteSum(CellEnergy):
         own[np.flatnonzero(on)[native]] = bulk[home[native]]
         self._counted = self._complete_sites()
         self._own = own
-        self._offset = float(np.sum((own - mean)[self._counted]))
+        self._offset = float(np.sum((own - mean)[self._counted])) - self._perfect_offset(bulk - mean)
+
+    def _perfect_offset(self, excess: np.ndarray) -> float:
+        """What the counted sites of the perfect crystal would give: zero in a box, not in a ball that is not stoichiometric."""
+        cell = self.cell
+        inside = np.ones(len(cell.host.sublattices), dtype=bool)
+        if not any(cell.periodic):
+            inner = np.linalg.norm(cell.positions[cell.free] - cell.centre, axis=1).max()
+            inside = np.linalg.norm(cell.site_positions - cell.centre, axis=1) <= inner + self.potential.cutoff
+        return float(np.sum(excess[cell.host.sublattices[inside]]))
 
     def _complete_sites(self) -> np.ndarray:
         """Sites whose stencil is complete: all of a periodic cell; in a ball those that can see a free atom."""
@@ -155,6 +174,8 @@ def evaluate(
     box = cell.vectors if vectors is None else vectors
     if isinstance(potential, BlackBox):
         return potential.evaluate(cell.symbols, x, box, cell.periodic, stress)
+    if not isinstance(potential, SiteEnergy):
+        raise no_potential(potential)
     near = bonds(x, box, cell.periodic, cell.symbols, potential)
     rows = near.index.shape[0]
     values, forces, virial = energy_forces_virial(potential, jnp.asarray(pad(x, rows)), jnp.asarray(box), near)
@@ -183,6 +204,8 @@ def crystal_response(lattice, potential: Potential, stress: bool = True):
     """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell of the perfect crystal, for any potential."""
     if isinstance(potential, BlackBox):
         return blackbox_bulk_response(lattice, potential, stress)
+    if not isinstance(potential, SiteEnergy):
+        raise no_potential(potential)
     return bulk_response(lattice, potential)
 
 
@@ -190,4 +213,6 @@ def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
     """Force constants of the perfect crystal, for any potential."""
     if isinstance(potential, BlackBox):
         return blackbox_force_constants(lattice, potential)
+    if not isinstance(potential, SiteEnergy):
+        raise no_potential(potential)
     return force_constants(lattice, potential)

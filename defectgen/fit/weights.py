@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from .._input import InputError
@@ -31,11 +32,7 @@ def resolve_weights(blocks: Blocks, weights: Mapping[str, Any] | None = None) ->
     groups = {kind: dict.fromkeys(b.group for b in blocks.items if b.kind == kind) for kind in PARTS}
     resolved: Weights = {kind: dict.fromkeys(names, DEFAULT_WEIGHTS[kind]) for kind, names in groups.items() if names}
     for kind, group, value in sorted(_entries(weights or {}), key=lambda entry: entry[1] is not None):  # groups refine kinds
-        if kind not in groups:
-            raise InputError(f"weights are given to the kinds {', '.join(groups)}; got {kind!r}: write e.g. {{'E': 30}}")
-        number = float(value)
-        if not math.isfinite(number) or number < 0:
-            raise InputError(f"a weight must be zero or a positive number; {_label(kind, group)} got {value!r}")
+        number = _number(kind, group, value)
         if group is None:
             for name in groups[kind]:
                 resolved[kind][name] = number
@@ -50,8 +47,26 @@ def resolve_weights(blocks: Blocks, weights: Mapping[str, Any] | None = None) ->
     return resolved
 
 
+def check_weights(weights: Mapping[str, Any]) -> None:
+    """Raises InputError for weights that no blocks could use."""
+    for entry in _entries(weights):
+        _number(*entry)
+
+
+def _number(kind: str, group: str | None, value: Any) -> float:
+    """The weight as a number. Raises InputError for an unknown kind, and for what is negative, not finite or no number."""
+    if kind not in PARTS:
+        raise InputError(f"weights are given to the kinds {', '.join(PARTS)}; got {kind!r}: write e.g. {{'E': 30}}")
+    number = float(value) if isinstance(value, Real) else math.nan
+    if not math.isfinite(number) or number < 0:
+        raise InputError(f"a weight must be zero or a positive number; {_label(kind, group)} got {value!r}")
+    return number
+
+
 def _entries(weights: Mapping[str, Any]) -> list[tuple[str, str | None, Any]]:
     """(kind, group or None, value) of every way to write a weight."""
+    if not isinstance(weights, Mapping):
+        raise InputError(f"weights map kinds to numbers, like {{'E': 30, 'F': 1}}; got {weights!r}")
     entries: list[tuple[str, str | None, Any]] = []
     for key, value in weights.items():
         kind, _, group = key.partition(":")

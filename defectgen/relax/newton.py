@@ -17,6 +17,8 @@ from .preconditioner import Preconditioner
 from .search import Field, advance, first
 from .stability import stability
 
+COLLAPSED = "collapsed"
+
 
 def relax(
     cell: Cell,
@@ -34,8 +36,9 @@ def relax(
     0.9 (|F_k| / |F_k-1|)^2 in the dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking.
 
     `tolerance` (eV/A) bounds the largest force component; where rounding or the potential's noise stops the iteration
-    earlier, or a model lets atoms fall into each other, `converged` is False and `message` says how far it came. `preconditioner` comes from `greens_function` and
-    saves time when a supercell is relaxed more than once. `eigenvalue=False` skips the check that it is a minimum.
+    earlier, or a model lets atoms fall into each other, `converged` is False and `message` says how far it came.
+    `preconditioner` comes from `greens_function` and saves time when a supercell is relaxed more than once.
+    `eigenvalue=False` skips the check that it is a minimum.
     `progress(step, energy, residual)` is called after every Newton step.
     Raises InputError for a start of the wrong shape or with overlapping atoms, an unknown kind of potential, or a
     preconditioner of another supercell.
@@ -54,15 +57,15 @@ def relax(
         try:
             now = advance(now, counted, precondition, tolerance)
         except InputError as error:  # a fit with a hole in it: the atoms have met, which no longer is the caller's input
-            now = replace(now, stopped=f"collapsed after {len(residuals) - 1} Newton steps: {error}")
+            now = replace(now, stopped=f"{COLLAPSED} after {len(residuals) - 1} Newton steps: {error}")
             break
         residuals.append(now.residual)
         if progress is not None:
             progress(len(residuals) - 1, now.energy, now.residual)
     products = counted.products
     converged = now.residual <= tolerance
-    there = now.x if not now.stopped.startswith("collapsed") else None  # where atoms have met there is no Hessian
-    checked = stability(lambda v: counted.product(there, v), precondition) if eigenvalue and there is not None else None
+    examine = eigenvalue and not now.stopped.startswith(COLLAPSED)  # where atoms have met there is no Hessian
+    checked = stability(lambda v: counted.product(now.x, v), precondition) if examine else None
 
     notes = [] if converged else [now.stopped or f"not there yet: {now.residual:.1e} eV/A after {max_newton} Newton steps"]
     if checked is not None and checked.constant <= 0:

@@ -74,10 +74,8 @@ def advance(now: Iterate, counted: Counted, precondition: Preconditioner, tolera
             return _accepted(now, step, ratio, energy, force, precondition, tolerance)
         now = replace(now, radius=0.5 * step.norm)
         step = step.scaled(0.5 if np.isfinite(energy) else 0.25, now.force)
-    if longest <= TINY_MOVE and now.residual < LARGE_FORCE:
-        return _stop(now, "float64 floor", "the forces of this potential do not resolve less")
     if longest <= TINY_MOVE:
-        return _stop(now, "stalled", "the energy is so steep and rough here that no step lowers it; the potential has no use there")
+        return _unresolved(now)
     return _stop(now, "stalled", "no shorter step lowers the energy; the forces may not be the gradient of the energy")
 
 
@@ -88,6 +86,13 @@ def _move(step: Step) -> float:
 
 def _stop(now: Iterate, kind: str, why: str) -> Iterate:
     return replace(now, stopped=f"{kind}: {now.residual:.1e} eV/A; {why}")
+
+
+def _unresolved(now: Iterate) -> Iterate:
+    """Tiny steps gain nothing: at small forces that is rounding, at large ones the fault of the potential."""
+    if now.residual < LARGE_FORCE:
+        return _stop(now, "float64 floor", "the forces of this potential do not resolve less")
+    return _stop(now, "stalled", "the energy is too steep and rough here for any step; the potential is of no use in this place")
 
 
 def _agreement(now: Iterate, step: Step, energy: float, force: Field) -> float:
@@ -117,4 +122,4 @@ def _accepted(
         enough = 0.3 * tolerance / max(residual, 1e-300)
         forcing = float(np.clip(max(gain, enough), 1e-7, 0.1))
         after = Iterate(now.x + step.vector, energy, force, dual, forcing, radius, idle)
-    return _stop(after, "float64 floor", "the forces of this potential do not resolve less") if idle >= 3 else after
+    return _unresolved(after) if idle >= 3 else after

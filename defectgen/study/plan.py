@@ -32,7 +32,11 @@ class Kitchen:
             "basis": self._basis(case, self._largest(case)),
             "training": training.model_dump(mode="json"),
         }
-        after = (self.crystal(case), self.exact(case, size, False)) if training.relaxed else (self.crystal(case),)
+        after = (
+            (self.crystal(case), self.exact(case, size, size == case.simulation_size))
+            if training.relaxed
+            else (self.crystal(case),)
+        )
         return Task(
             f"{STEPS}:rows", spec, after, f"{case.material.name} {case.defect} training rows, size {size}", 1.0 + size**3 / 8
         )

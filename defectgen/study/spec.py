@@ -1,6 +1,8 @@
 """The specification of a run: which crystals and defects, what is trained on, what is varied. A study file is this, as TOML."""
 
+import math
 import tomllib
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
+from ..fit import as_prior, as_solver, check_weights
 from ..training.observations import spell_observations
 from .materials import Material, material
 
@@ -29,6 +32,12 @@ class Basis(Strict):
     w_l: float = Field(1.5, gt=0)
     pair_degree: int | None = None
     envelope: int = Field(4, ge=2)
+
+    @model_validator(mode="after")
+    def _holds_functions(self):
+        if not self.order <= self.degree < math.inf:
+            raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}: give at least the order")
+        return self
 
 
 class Case(Strict):
@@ -67,6 +76,13 @@ class FitSettings(Strict):
     solver: str = "qr"
     prior: str | float | None = None
 
+    @model_validator(mode="after")
+    def _can_be_used(self):
+        as_solver(self.solver, {})
+        as_prior(self.prior)
+        check_weights(self.weights)
+        return self
+
 
 class CellSize(Strict):
     """Error against training-cell size."""
@@ -85,7 +101,8 @@ class FitAccuracy(Strict):
 class RunSpec(Strict):
     """Everything a run depends on."""
 
-    name: str
+    name: str = Field(pattern=r"^[^/\\.][^/\\]*$")
+    """Names the output directory, so it holds no slash and starts with no dot."""
     title: str = ""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
     cases: tuple[Case, ...] = Field(min_length=1)
@@ -103,6 +120,9 @@ class RunSpec(Strict):
     def _asks_something(self):
         if self.cell_size is None and self.fit_accuracy is None:
             raise ValueError("a study wants a table [cell_size] (sizes) or [fit_accuracy] (size, degrees)")
+        lowest = min(self.fit_accuracy.degrees) if self.fit_accuracy is not None else math.inf
+        if lowest < (order := max(case.basis.order for case in self.cases)):
+            raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}")
         return self
 
 
@@ -154,19 +174,22 @@ def parse(text: str, folder: Path) -> RunSpec:
         for case in cases:
             named = case.get("material")
             if isinstance(named, str) and named in own:
-                named = {"name": named, **own[named]}
+                named = _own(named, own[named])
             if named is not None:
                 case["material"] = material(named, folder)
         return RunSpec(**content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the study"
-        raise InputError(
-            f"{place}: {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))}); "
-            "see defectgen init for a template"
-        ) from None
+        raise InputError(_sentence(error)) from None
     except TypeError as error:
         raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
+
+
+def _own(name: str, table: Any) -> Material:
+    """The material of a table [materials.NAME]. Raises InputError, naming the key that is wrong."""
+    try:
+        return Material(**{"name": name, **table})
+    except ValidationError as error:
+        raise InputError(f"materials.{name}.{_sentence(error)}") from None
 
 
 def dump(spec: RunSpec) -> str:
@@ -180,6 +203,22 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_without_none(v) for v in value]
     return value
+
+
+def _sentence(error: ValidationError) -> str:
+    """The most telling of the faults: a key that is not known explains another one that is missing."""
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    first = faults[0]
+    place = ".".join(str(p) for p in first["loc"]) or "the study"
+    if first["type"] == "extra_forbidden":
+        absent = [str(f["loc"][-1]) for f in faults if f["type"] == "missing" and f["loc"][:-1] == first["loc"][:-1]]
+        meant = get_close_matches(str(first["loc"][-1]), absent, 1)
+        text = f": there is no such key{f', perhaps {meant[0]} is meant' if meant else ''}"
+    elif first["type"] == "missing":
+        text = " is missing"
+    else:
+        text = f": {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))})"
+    return f"{place}{text}; see defectgen init for a template"
 
 
 def _short(value: Any) -> str:

@@ -98,7 +98,7 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         rattle=Rattle(training["configurations"], training["rattle"], training["strain"]),
         strains=Strains(tuple(training["virial_strains"]), training["virial_pairs"], training["shift"]),
     )
-    basis = _basis(spec["basis"], lattice)
+    basis = _basis(spec["basis"], cells[0].cell)
     blocks = label(
         cells,
         _truth(spec),
@@ -117,8 +117,9 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
     return Record({"blocks": headers, "truth": blocks.truth, "radius": cell.radius, "atoms": len(cell)}, arrays)
 
 
-def _basis(spec: dict, lattice: Lattice) -> ACEBasis:
-    return ACEBasis(tuple(dict.fromkeys(lattice.species)), **spec)
+def _basis(spec: dict, cell: Cell) -> ACEBasis:
+    """The basis for all species of the crystal, then those that the defect brings."""
+    return ACEBasis(tuple(dict.fromkeys((*cell.lattice.species, *cell.symbols))), **spec)
 
 
 def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
@@ -130,7 +131,7 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     """
     lattice = _lattice(spec, perfect)
     cell = _defect_cell(spec, lattice)
-    full, basis = _basis(spec["full"], lattice), _basis(spec["basis"], lattice)
+    full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
     items = tuple(
         Block(**header, factor=training.arrays[f"factor{n}"], plain=training.arrays.get(f"plain{n}"))
         for n, header in enumerate(training.values["blocks"])

@@ -55,6 +55,10 @@ def training_cells(
     `displacement` (A) is where the defect cell rests, e.g. `dg.relax(cell, truth).displacement`; without it the atoms rest
     on their lattice sites. Raises InputError for sizes the defect does not fit into and numbers that make no sense.
     """
+    if defect is not None and not isinstance(defect, Defect):
+        raise InputError(f"a defect is one of dg.vacancy(), dg.dumbbell('110') and the like, or None; got {defect!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"a seed is a whole number that is not negative; got {seed!r}")
     rattle = _settings(Rattle, rattle)
     strains = _settings(Strains, strains)
     cells = defect_cells(lattice, defect, size, seed, displacement, rattle)

@@ -43,20 +43,27 @@ def label(
 
     E and F are observed on every configuration except strained primitive cells, FC on the perfect crystal (group `bulk`), V
     on strained primitive cells (with their internal forces) and on every labelled configuration that carries a virial, V0 on
-    the perfect crystal always. `truth` None takes the labels that the configurations carry. `core_atoms` > 0 also observes
-    the Hessian columns of that many atoms around the defect, in the first configuration of each defect cell.
+    the perfect crystal always (unless V is not asked and the calculator has no stress). `truth` None takes the labels that
+    the configurations carry. `core_atoms` > 0 also observes the Hessian columns of that many atoms around the defect, in the
+    first configuration of each defect cell.
     Raises InputError for labels that are missing, NaN, or asked of a calculator that does not have them.
     """
     kinds = parse_observations(kinds)
     cells = list(cells)
+    if any(not isinstance(c, Snapshot) for c in cells):
+        raise InputError(
+            "training cells are snapshots, from dg.training_cells or dg.read_extxyz; "
+            f"got {', '.join(dict.fromkeys(type(c).__name__ for c in cells))}"
+        )
     if not cells:
         raise InputError("there is nothing to label: the list of training cells is empty")
     if truth is None and not any(c.labels for c in cells):
         raise InputError("without a reference every configuration must carry labels; give a reference or labelled structures")
     gathered = _Gathered(basis.size, _name(truth))
     seen_core: set[int] = set()
+    stress = "V" in kinds or not isinstance(truth, BlackBox) or truth.has_stress
     for number, snapshot in enumerate(cells):
-        observations = _finite(snapshot, kinds, force_distance_power, truth is None)
+        observations = _finite(snapshot, kinds, force_distance_power, truth is None, stress)
         if observations:
             labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
             rows = respond(basis, snapshot)
@@ -80,7 +87,7 @@ def label(
     return blocks
 
 
-def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool):
+def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):
     """The energy, force and virial observations of one configuration."""
     if snapshot.group == STRAIN and not labelled:
         parts: list = [Virial(snapshot)]
@@ -93,7 +100,7 @@ def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, l
         found.append(Energy(snapshot))
     if "F" in kinds and "forces" in has and (len(snapshot.cell) > 1 or snapshot.group != BULK):
         found.append(Forces(snapshot, distance_power))
-    if snapshot.group == BULK and (not labelled or "virial" in has):
+    if snapshot.group == BULK and (stress if not labelled else "virial" in has):
         found.append(EquilibriumStress(snapshot))
     elif labelled and "V" in kinds and "virial" in has:
         found.append(Virial(snapshot))
