@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -42,12 +44,12 @@ print(f"nearest neighbours {lattice.nearest_neighbour:.4f} A apart")
 # %% [markdown]
 # ## The defect
 #
-# `supercell(lattice, 5)` is a periodic box of 5 x 5 x 5 cubic cells. Take one atom out, let the others relax, and the energy left
+# `supercell(lattice, 4)` is a periodic box of 4 x 4 x 4 cubic cells. Take one atom out, let the others relax, and the energy left
 # over is the formation energy: energy of the cell minus as many atoms of the perfect crystal.
 
 # %%
 defect = dg.vacancy()
-cell = defect.apply(dg.supercell(lattice, 5))
+cell = defect.apply(dg.supercell(lattice, 4))
 exact = dg.relax(cell, truth)
 print(f"{defect.name}: {len(cell)} atoms, {exact.newton_steps} Newton steps, residual {exact.residual:.0e} eV/A")
 print(f"formation energy {exact.formation_energy:.3f} eV, a minimum: {exact.is_minimum}")

@@ -101,7 +101,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); run the study again") from None
     missing = [column for column in columns if column not in raw.columns]
-    if len(raw) and missing:
+    if len(raw.columns) and missing:
         raise InputError(f"{path} has no column {', '.join(missing[:3])}, so it is damaged; run the study again")
     frame = raw.reindex(columns=[*columns, *(column for column in raw.columns if column not in columns)])
     for column in frame.columns:

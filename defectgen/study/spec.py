@@ -36,7 +36,7 @@ class Basis(Strict):
     @model_validator(mode="after")
     def _holds_functions(self):
         if not self.order <= self.degree < math.inf:
-            raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}: give at least the order")
+            raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}; give at least the order")
         return self
 
 
@@ -101,8 +101,8 @@ class FitAccuracy(Strict):
 class RunSpec(Strict):
     """Everything a run depends on."""
 
-    name: str = Field(pattern=r"^[^/\\.][^/\\]*$")
-    """Names the output directory, so it holds no slash and starts with no dot."""
+    name: str
+    """Also names the output directory."""
     title: str = ""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
     cases: tuple[Case, ...] = Field(min_length=1)
@@ -110,6 +110,13 @@ class RunSpec(Strict):
     fit: FitSettings = Field(default_factory=FitSettings)
     cell_size: CellSize | None = None
     fit_accuracy: FitAccuracy | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, value):
+        if not value.strip() or value[0] == "." or set(value) & set("/\\"):
+            raise ValueError(f"a study's name is that of its output folder, without slashes and no dot in front; got {value!r}")
+        return value
 
     @field_validator("observations")
     @classmethod
@@ -122,7 +129,7 @@ class RunSpec(Strict):
             raise ValueError("a study wants a table [cell_size] (sizes) or [fit_accuracy] (size, degrees)")
         lowest = min(self.fit_accuracy.degrees) if self.fit_accuracy is not None else math.inf
         if lowest < (order := max(case.basis.order for case in self.cases)):
-            raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}")
+            raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}; give at least that")
         return self
 
 
@@ -216,8 +223,10 @@ def _sentence(error: ValidationError) -> str:
         text = f": there is no such key{f', perhaps {meant[0]} is meant' if meant else ''}"
     elif first["type"] == "missing":
         text = " is missing"
+    elif first["type"] == "value_error":  # a sentence of ours, which says what came
+        return f"{place}: {first['msg'].removeprefix('Value error, ')}"
     else:
-        text = f": {first['msg'].removeprefix('Value error, ')} (got {_short(first.get('input'))})"
+        text = f": {first['msg']} (got {_short(first.get('input'))})"
     return f"{place}{text}; see defectgen init for a template"
 
 
