@@ -47,6 +47,7 @@ class ASEReference(BlackBox):
             raise InputError(f"the finite-difference step must be a positive length in A, such as 0.01; got {self.step!r}")
         if self.name is None:
             object.__setattr__(self, "name", type(self.calculator).__name__)
+        object.__setattr__(self, "has_stress", "stress" in self._properties())
 
     def evaluate(
         self,
@@ -86,11 +87,6 @@ class ASEReference(BlackBox):
                     f"{self.name} gave {label} that cannot be used (NaN or infinite) for {atoms.symbols}; check its settings"
                 )
         return Evaluation(energy, forces, virial)
-
-    @property
-    def has_stress(self) -> bool:
-        """Whether the calculator computes a stress."""
-        return "stress" in self._properties()
 
     def _properties(self) -> tuple[str, ...]:
         return tuple(getattr(self.calculator, "implemented_properties", ()))

@@ -27,10 +27,8 @@ class BlackBox(ABC):
     step: float
     """Central-difference displacement, A."""
 
-    @property
-    def has_stress(self) -> bool:
-        """Whether it can be asked for a stress."""
-        return True
+    has_stress: bool = True
+    """Whether it can be asked for a stress."""
 
     @abstractmethod
     def evaluate(

@@ -17,6 +17,8 @@ Ask = Callable[[Lattice], Response]
 
 SEARCH = 0.3
 """Largest change of all lengths (a fraction) that the search for zero pressure tries."""
+FELT = 1e-8
+"""eV: a trace of the virial below it is rounding of atoms that do not see each other."""
 COARSE = 1e-3
 """eV/A and eV per atom: a black box whose residual is above this has not found equilibrium."""
 
@@ -58,19 +60,19 @@ def _zero_pressure(lattice: Lattice, ask: Ask) -> Lattice:
         return float(np.trace(ask(_scaled(lattice, factor)).virial))
 
     here, push_here = 1.0, push(1.0)
-    if abs(push_here) < 1e-6 * lattice.sublattices and push(1.02) < 0.0 < push(0.98):
+    if abs(push_here) < 1e-6 * lattice.sublattices and push(1.02) < -FELT and push(0.98) > FELT:
         return lattice
     step = 0.02 if push_here > 0 else -0.02
     while abs(here + step - 1.0) <= SEARCH:
         there = here + step
         push_there = push(there)
-        if push_here * push_there < 0.0:
+        if push_here * push_there < 0.0 and max(abs(push_here), abs(push_there)) > FELT:
             root = brentq(push, here, there, xtol=1e-7)
             return _scaled(lattice, float(root))  # pyright: ignore[reportArgumentType]
         here, push_here = there, push_there
-        if step > 0 and push_here == 0.0:  # nothing left to feel
+        if step > 0 and abs(push_here) < FELT:  # nothing left to feel
             break
-    fate = "it flies apart" if step > 0 else "its atoms do not see each other" if push_here == 0.0 else "it collapses"
+    fate = "it flies apart" if step > 0 else "its atoms do not see each other" if abs(push_here) < FELT else "it collapses"
     raise InputError(
         f"{lattice.name} has no zero-pressure volume within {SEARCH:.0%} of the given lengths ({fate}); "
         "check the lattice constant, the structure and that the potential is meant for it"

@@ -88,17 +88,17 @@ def label(
 
 
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):
-    """The energy, force and virial observations of one configuration."""
-    if snapshot.group == STRAIN and not labelled:
+    """The energy, force and virial observations of one configuration; what is asked and not labelled fails when it is read."""
+    has = set(snapshot.labels or {}) if labelled else {"energy", "forces", "virial"}
+    if snapshot.group == STRAIN and "virial" in has:
         parts: list = [Virial(snapshot)]
         if len(snapshot.cell) > 1:
             parts.append(InternalForces(snapshot))
         return parts if "V" in kinds else []
     found: list = []
-    has = set(snapshot.labels or {}) if labelled else {"energy", "forces"}
-    if "E" in kinds and "energy" in has:
+    if "E" in kinds:
         found.append(Energy(snapshot))
-    if "F" in kinds and "forces" in has and (len(snapshot.cell) > 1 or snapshot.group != BULK):
+    if "F" in kinds and (len(snapshot.cell) > 1 or snapshot.group != BULK):
         found.append(Forces(snapshot, distance_power))
     if snapshot.group == BULK and (stress if not labelled else "virial" in has):
         found.append(EquilibriumStress(snapshot))
