@@ -1,5 +1,6 @@
 """The ACE basis: invariance, completeness, exact jets, the trap geometries, saving and loading, recovery of what it contains."""
 
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import equinox as eqx
@@ -17,6 +18,7 @@ from defectgen.ace.radial import Radial
 from defectgen.ace.specification import tables
 from defectgen.energy.functional import cell_energy, evaluate
 from defectgen.energy.site import Stencil, autodiff_gradient, autodiff_hessian
+from defectgen.observe import respond
 
 CUTOFF = 5.0
 CASES = {
@@ -282,6 +284,11 @@ def test_bad_models_and_bases_are_refused_in_words(tmp_path):
         dg.ACEBasis(["Cu"], cutoff=5.0, order=5)
     with pytest.raises(dg.InputError, match="chemical symbol"):
         dg.ACEBasis(["Xx"], cutoff=5.0)
+    with pytest.raises(dg.InputError, match="symmetric 2 x 2 matrix"):
+        dg.ACEBasis(["Ni", "Al"], cutoff=5.0, r0=[[2.0, 2.5], [2.6, 3.0]])
+    with pytest.raises(dg.InputError, match="r0 is a positive length"):
+        dg.ACEBasis(["Cu"], cutoff=5.0, r0="short")
+    assert dg.ACEBasis(["Cu"], cutoff=5.0, order=2.0, degree=4).order == 2  # pyright: ignore[reportArgumentType]  as files have it
     with pytest.raises(dg.InputError, match="degree 2 holds no function"):
         dg.ACEBasis(["Cu"], cutoff=5.0, order=3, degree=2)
     basis = dg.ACEBasis(["Cu"], cutoff=5.0, order=2, degree=5)
@@ -294,6 +301,27 @@ def test_bad_models_and_bases_are_refused_in_words(tmp_path):
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(dg.InputError, match="not a model of this package"):
         dg.load_model(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("species", [["Ni", "Al"], ["Ga", "As", "In"]], ids=["two species", "three species"])
+def test_no_function_of_a_compound_is_there_twice(species):
+    """Structures of all species together determine every coefficient: a pair function is one, whichever end it is seen from."""
+    basis = dg.ACEBasis(species, cutoff=4.0, order=2, degree=4)
+    rng = np.random.default_rng(0)
+    cell = dg.supercell(dg.sc(species[0], 2.5), 2)
+    rows = []
+    for _ in range(8):
+        x = cell.positions + 0.2 * rng.normal(size=cell.positions.shape)
+        mixed = replace(cell, symbols=tuple(rng.permutation(species * 4)[: len(cell)]), positions=x)
+        answer = respond(basis, dg.Snapshot(mixed, x, mixed.vectors))
+        rows += [answer.energy[None], answer.forces.reshape(-1, basis.size)]
+    assert np.linalg.matrix_rank(np.concatenate(rows)) == basis.size == len(basis.smoothness())
+    twins = len(basis.channel) - basis.size
+    assert twins == basis.pair_degree * len(species) * (len(species) - 1) // 2
+
+    smaller = dg.ACEBasis(species, cutoff=4.0, order=2, degree=3)
+    part = respond(smaller, dg.Snapshot(mixed, x, mixed.vectors))
+    np.testing.assert_allclose(part.forces, answer.forces[..., basis.columns_of(smaller)], atol=1e-11)  # sums in another order
 
 
 def test_reference_in_the_span_is_recovered():

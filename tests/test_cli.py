@@ -1,5 +1,6 @@
 """Command line: what is printed, what is written, and the exit status that scripts rely on."""
 
+import errno
 import os
 import re
 import signal
@@ -68,6 +69,40 @@ def test_failed_cases_are_status_one(call, tmp_path):
     (tmp_path / "later").touch()
     status, out, _ = call("run", "bad.toml", "--out", "o", "--workers", 1)
     assert status == 0 and "1 of 2 tasks were finished before" in out
+
+
+def test_what_needs_a_failure_is_not_a_failure_of_its_own(call, tmp_path):
+    """One crystal that cannot be used is one sentence, however many cases wait for it."""
+    (tmp_path / "bad.toml").write_text(f'name = "bad"\nsizes = [2]\nuntil = "{tmp_path / "later"}"\nneeding = 3\n')
+    status, out, err = call("run", "bad.toml", "--out", "o", "--workers", 1)
+    assert status == 1 and "5 tasks, 1 failed, 3 not run because they need what failed" in out
+    assert err == "failed: bad: the cell is too small; use size >= 4\n"
+    assert out.count("the cell is too small") == 1 and out.count("not run, it needs what failed") == 3
+    assert Path("o/failures.csv").read_text().count("the cell is too small") == 4  # the table names every case
+
+
+@pytest.mark.parametrize("written", [0, 3, 9], ids=["specification", "a record", "the report"])
+def test_a_full_disk_is_one_sentence_and_costs_nothing(call, monkeypatch, written):
+    """The disk is full after so many files; with room again the same command goes on, and ends as if nothing had been."""
+    call("run", "--out", "whole", "--workers", 1)
+    real, files = os.replace, []
+
+    def full(source, target):
+        if len(files) >= written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        files.append(target)
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        status, _, err = call("run", "--out", "o", "--workers", 1)
+    assert status == 2 and err.count("\n") == 1 and err.startswith("error: the disk is full: o/") and "it resumes" in err
+    kept = {path: path.read_bytes() for path in Path("o").rglob("records/*.json")}
+    assert len(kept) == {0: 0, 3: 1, 9: 2}[written] and not list(Path("o").rglob(".*.part"))
+    status, out, _ = call("run", "--out", "o", "--workers", 1)
+    assert status == 0 and all(path.read_bytes() == content for path, content in kept.items())
+    assert f"{len(kept)} of 2 tasks were finished before" in out or not kept
+    assert Path("o/results.csv").read_bytes() == Path("whole/results.csv").read_bytes()
 
 
 def _wrong_calls(folder: Path) -> None:
@@ -175,6 +210,15 @@ def test_module_runs_as_a_process(tmp_path):
         [sys.executable, "-m", "defectgen.cli", "report", "nowhere"], capture_output=True, text=True, cwd=tmp_path
     )
     assert (wrong.returncode, wrong.stdout) == (2, "") and wrong.stderr.startswith("error: there is no directory nowhere")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_stdout_that_cannot_be_written_is_one_sentence(tmp_path):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "defectgen.cli", "list", "studies"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: [Errno 28] No space left")
 
 
 def test_interrupted_run_resumes(tmp_path):

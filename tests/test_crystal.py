@@ -921,3 +921,19 @@ def test_a_snapshot_takes_what_fits_and_refuses_the_rest():
         Snapshot(cell, cell.positions[1:], cell.vectors)
     with pytest.raises(InputError, match="no volume"):
         Snapshot(cell, cell.positions, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: supercell(x, 2), primitive_cell, lambda x: ball(x, 4.0)],
+    ids=["supercell", "primitive cell", "ball"],
+)
+@pytest.mark.parametrize("wrong", ["Cu", supercell(LATTICES["fcc"], 1)], ids=["a symbol", "a cell"])
+def test_cells_are_made_of_lattices(make, wrong):
+    with pytest.raises(InputError, match=rf"a lattice is wanted.*got {type(wrong).__name__}"):
+        make(wrong)
+
+
+def test_defects_are_made_in_cells():
+    with pytest.raises(InputError, match=r"a defect is made in a cell.*got Lattice"):
+        vacancy().apply(LATTICES["fcc"])

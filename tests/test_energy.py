@@ -428,6 +428,10 @@ def test_what_cannot_be_done_is_said():
         evaluate(TOY, atoms(["Cu", "Cu"], np.array([[0, 0, 0], [0.05, 0, 0.0]]), 9 * np.eye(3)))
     with pytest.raises(dg.InputError, match="finite numbers; atom 1"):
         evaluate(TOY, atoms(["Cu", "Cu"], np.array([[0, 0, 0], [np.nan, 0, 0.0]]), 9 * np.eye(3)))
+    basis = dg.ACEBasis(["Cu"], cutoff=3.0, order=1, degree=2)
+    for ask in (cell_energy, lambda cell, energy: evaluate(energy, cell), lambda _, energy: crystal_response(lattice, energy)):
+        with pytest.raises(dg.InputError, match=r"give dg\.LinearACE"):
+            ask(dg.supercell(lattice, 1), basis)
 
 
 def test_a_thin_clamp_is_mended_by_what_the_sentence_says():

@@ -286,6 +286,12 @@ def test_bad_requests_are_answered_in_one_sentence(arguments, said):
         fit(packed(rows()), **arguments)
 
 
+@pytest.mark.parametrize("given", [None, []], ids=["nothing", "a list"])
+def test_only_blocks_can_be_fitted(given):
+    with pytest.raises(InputError, match=r"wants blocks, as dg\.label"):
+        fit(given)
+
+
 def test_missing_observations_are_never_dropped_in_silence():
     raw = rows()
     del raw["FC", "bulk"]

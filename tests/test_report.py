@@ -194,10 +194,39 @@ def test_labels_are_pushed_apart():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (0.0234, "0.023"), (310.4, "310"), (4.14e-7, "4.1×10⁻⁷"), (-7300.0, "−7.3×10³"), (math.nan, "–")],
+    [
+        (0.0, "0"),
+        (0.0234, "0.023"),
+        (0.0201, "0.020"),
+        (12.3, "12"),
+        (99.7, "100"),
+        (310.4, "310"),
+        (4.14e-7, "4.1×10⁻⁷"),
+        (-7300.0, "−7.3×10³"),
+        (math.nan, "–"),
+    ],
 )
 def test_numbers_read_well(value, text):
     assert re.sub(r"\s", "", typeset.number(value)) == text
+
+
+def test_local_slopes_name_their_radius():
+    assert typeset.local_slopes("1.73:-5.63 2.45:3.47") == "−5.63 at 1.73, 3.47 at 2.45"
+    assert typeset.local_slopes("-1.50") == "−1.50" and typeset.local_slopes("") == ""
+
+
+def test_few_sizes_are_no_evidence(run):
+    """A rate that decides nothing is said to decide nothing, and no slope is called far from its prediction for it."""
+    Store(run).table("rates.csv", [row | {"verdict": "inconclusive", "slope": 7.0} for row in rates()], RATES)
+    text = " ".join(findings(gather(run)))
+    assert "Verdicts on 8 rates: inconclusive 8." in text and "Farthest" not in text
+    assert "Inconclusive (8 of 8) speaks neither for nor against the theory" in text and "with 4 training sizes" in text
+
+
+def test_the_effect_of_the_fit_is_one_sentence_a_case(run):
+    text = " ".join(findings(gather(run)))
+    assert text.count("basis functions") == 1  # factors 0.08 / 7e-4 of both errors
+    assert "from 9 to 410 basis functions" in text and "divided by 114 and the geometry error by 114." in text
 
 
 def test_slopes_are_fractions_where_they_can_be():

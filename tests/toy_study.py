@@ -18,6 +18,7 @@ class ToySpec:
     sizes: tuple[int, ...]
     until: str = ""
     seconds: float = 0.0
+    needing: int = 0
 
 
 def embedded() -> dict[str, str]:
@@ -35,7 +36,7 @@ def load(name: str) -> ToySpec:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is no TOML file: {error}") from None
     table.pop("versions", None)
-    return ToySpec(table["name"], "A toy", tuple(table["sizes"]), table.get("until", ""), table.get("seconds", 0.0))
+    return ToySpec(title="A toy", **{**table, "sizes": tuple(table["sizes"])})
 
 
 def dump(spec: ToySpec) -> str:
@@ -47,13 +48,14 @@ def plan(spec: ToySpec) -> list[Task]:
     if spec.seconds:
         parts += [Task("toy_tasks:slow", {"seconds": spec.seconds}, (parts[0],), label="slow")]
     if spec.until:
-        parts += [Task("toy_tasks:broken", {"until": spec.until}, label="bad")]
+        parts.append(bad := Task("toy_tasks:broken", {"until": spec.until}, label="bad"))
+        parts += [Task("toy_tasks:total", {"n": -n}, (bad,), label=f"needs bad {n}") for n in range(spec.needing)]
     return parts
 
 
 def tables(spec: ToySpec, outcome: list[tuple[Task, Record]]) -> SimpleNamespace:
     common = {"study": "cell-size", "material": "Cu", "defect": "vacancy", "dimension": 3, "observations": "E+F"}
-    done = [task.spec["n"] for task, record in outcome if record.ok and "n" in task.spec]
+    done = [task.spec["n"] for task, record in outcome if record.ok and task.spec.get("n", 0) > 0]
     results = [
         common
         | {"training_radius": float(n), "geometry_error": n**-1.5, "energy_error": n**-3.0, "converged": True, "same_basin": True}

@@ -1,10 +1,12 @@
 """The linear ACE basis: invariant polynomials of the one-particle sums A_{mu n l m} = sum_k R_n(r_k) Y_lm(g_k/r_k) [z_k = mu].
 
 The channels are, for every species of the central atom, one constant (the one-body energy), then the invariant functions
-of its specification. Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
+of its specification; a pair function of two species is one channel, that both its ends carry (seen from one end or from the
+other it has the same sum over a structure, so two channels could not be told apart). Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import equinox as eqx
 import jax
@@ -17,7 +19,7 @@ from ..crystal.elements import element
 from ..energy.site import SiteEnergy, Stencil
 from .harmonics import real_harmonics
 from .radial import Radial
-from .specification import Tables, tables
+from .specification import Function, Tables, tables
 
 
 class OneParticle(eqx.Module):
@@ -55,7 +57,8 @@ class ACEBasis(SiteEnergy):
     `degree`); `r0`: distance of best resolution, A (one number, or a matrix over species; default the sum of covalent
     radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a larger one.
 
-    Raises InputError for an order outside 1..4, a degree below the order, unknown species, or a cutoff that is not positive.
+    Raises InputError for an order outside 1..4, a degree below the order, unknown species, a cutoff that is not positive, or
+    distances `r0` that are not positive, or not the same from both ends of a pair.
     """
 
     species: tuple[str, ...] = eqx.field(static=True)
@@ -104,13 +107,13 @@ class ACEBasis(SiteEnergy):
             raise InputError(f"the cutoff must be a positive length in A; got {cutoff!r}")
         if not w_l > 0:
             raise InputError(f"w_l, the price of one angular momentum in degrees, must be positive; got {w_l!r}")
-        self.species, self.cutoff, self.order, self.degree, self.w_l = species, float(cutoff), order, float(degree), float(w_l)
+        self.species, self.cutoff, self.order, self.degree, self.w_l = species, float(cutoff), int(order), float(degree), float(w_l)
         self.pair_degree = int(degree) if pair_degree is None else int(pair_degree)
         self.envelope, self.transform = int(envelope), (int(transform[0]), int(transform[1]))
         if r0 is None:
             radii = np.array([element(s).covalent_radius for s in species])
             r0 = radii[:, None] + radii[None, :]
-        r0 = np.broadcast_to(np.asarray(r0, dtype=float), (len(species), len(species)))
+        r0 = _distances(r0, len(species))
         table = self.tables
         count = int(table.one_particle[:, 1].max(initial=1))
         self.one_particle = OneParticle(Radial(cutoff, count, r0, self.envelope, self.transform), table.one_particle)
@@ -131,8 +134,13 @@ class ACEBasis(SiteEnergy):
 
     @property
     def size(self) -> int:
-        """Number of basis functions: (1 + functions per species) for every central species."""
-        return len(self.species) * (1 + self.functions_per_species)
+        """Number of basis functions: (1 + functions per species) for every central species, shared pair functions once."""
+        return int(self.channel.max()) + 1
+
+    @property
+    def channel(self) -> Int[np.ndarray, " every"]:
+        """The channel of every constant and then of every function of every central species; twins share one."""
+        return channels(len(self.species), self.tables)
 
     @property
     def r0(self) -> Float[np.ndarray, "species species"]:
@@ -142,7 +150,8 @@ class ACEBasis(SiteEnergy):
     def smoothness(self, power: float = 4) -> Float[np.ndarray, " size"]:
         """Prior scale of every function: sum over its factors of n^power + (w_l l)^power; 0 for one-body constants."""
         each = [sum(n**power + (self.w_l * l) ** power for _, n, l in f.factors) for f in self.tables.functions]  # noqa: E741
-        return np.array([0.0] * len(self.species) + each * len(self.species))
+        every = np.array([0.0] * len(self.species) + each * len(self.species))
+        return every[np.unique(self.channel, return_index=True)[1]]
 
     def columns_of(self, smaller: "ACEBasis") -> Int[np.ndarray, " columns"]:
         """Where the functions of a smaller basis stand in this one: rows for it are a column selection of rows for this one.
@@ -161,7 +170,8 @@ class ACEBasis(SiteEnergy):
         each = np.array([place[f] for f in smaller.tables.functions])
         kinds = len(self.species)
         blocks = [kinds + z * self.functions_per_species + each for z in range(kinds)]
-        return np.concatenate([np.arange(kinds), *blocks])
+        every = np.concatenate([np.arange(kinds), *blocks])
+        return self.channel[every[np.unique(smaller.channel, return_index=True)[1]]]
 
     def describe(self) -> dict:
         """Everything needed to build the basis again."""
@@ -238,7 +248,42 @@ class ACEBasis(SiteEnergy):
         inner = (1,) * (len(shape) - 1)
         spread = values[..., None, :] * mine.reshape(mine.shape[0], *inner, kinds, 1)
         constants = mine if not inner else jnp.zeros((*shape, kinds))
-        return jnp.concatenate([constants, spread.reshape(*shape, -1)], axis=-1)
+        every = jnp.concatenate([constants, spread.reshape(*shape, -1)], axis=-1)
+        if kinds == 1:
+            return every
+        first = np.unique(self.channel, return_index=True)[1]
+        twin = np.setdiff1d(np.arange(len(self.channel)), first)
+        return every[..., first].at[..., self.channel[twin]].add(every[..., twin])
+
+
+@lru_cache(maxsize=16)
+def channels(kinds: int, table: Tables) -> Int[np.ndarray, " every"]:
+    """Channel numbers: of the constants, then of the functions of each central species. The pair function of species z that
+    sees mu < z is a twin: it has the channel of the one of species mu that sees z."""
+    place = {f: k for k, f in enumerate(table.functions)}
+    count, found = len(place), list(range(kinds))
+    fresh = kinds
+    for z in range(kinds):
+        for f in table.functions:
+            mu, n, l = f.factors[0]  # noqa: E741
+            if f.order == 1 and mu < z:
+                found.append(found[kinds + mu * count + place[Function(((z, n, l),), f.coupling)]])
+            else:
+                found.append(fresh)
+                fresh += 1
+    return np.array(found)
+
+
+def _distances(r0, kinds: int) -> Float[np.ndarray, "species species"]:
+    """A symmetric matrix of positive lengths, A."""
+    wrong = InputError(f"r0 is a positive length in A, or a symmetric {kinds} x {kinds} matrix of them; got {r0!r}")
+    try:
+        matrix = np.broadcast_to(np.asarray(r0, dtype=float), (kinds, kinds))
+    except (TypeError, ValueError):
+        raise wrong from None
+    if not (np.all((matrix > 0) & (matrix < np.inf)) and np.array_equal(matrix, matrix.T)):
+        raise wrong
+    return matrix
 
 
 def products(a: Float[Array, "one sites"], monomials: Int[Array, "monomials order"]) -> Float[Array, "monomials sites"]:

@@ -50,7 +50,7 @@ class LinearACE(SiteEnergy):
         kinds = len(basis.species)
         self.basis, self.coefficients = basis, jnp.asarray(coefficients)
         self.one_body = self.coefficients[:kinds]
-        per_species = self.coefficients[kinds:].reshape(kinds, basis.functions_per_species)
+        per_species = self.coefficients[basis.channel[kinds:]].reshape(kinds, basis.functions_per_species)
         self.weights = basis.entries.transposed(per_species, len(basis.monomials))
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species

@@ -68,7 +68,7 @@ def line(event: Event) -> str:
         case "failed":
             return f"{count} {event.label}: failed: {event.detail}"
         case "skipped":
-            return f"{count} {event.label}: {event.detail}"
+            return f"{count} {event.label}: not run, it needs what failed"
         case "retry":
             return f"{event.label}: {event.detail}"
         case "damaged":

@@ -55,9 +55,10 @@ def run_study(name: str, out: Path | None, workers: int | None, scheduler: str |
             return 128 + stop.signal
         _tabulate(spec, tasks, records, store)
         page = report.write(directory)
-    failed = sum(not record.ok for record in records.values())
+    failed, idle = _lost(tasks, records)
+    fate = f"{len(failed) or 'none'} failed" + (f", {len(idle)} not run because they need what failed" if idle else "")
     say(f"report: {page}")
-    say(f"{len(tasks)} tasks, {f'{failed} failed' if failed else 'none failed'}; took {brief(time.perf_counter() - start)}")
+    say(f"{len(tasks)} tasks, {fate}; took {brief(time.perf_counter() - start)}")
     return 1 if failed else 0
 
 
@@ -69,9 +70,17 @@ def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], s
     store.table("failures.csv", tables.failures, FAILURES)
     if tables.rates:
         _show_rates(tables.rates)
-    lost = {task.label for task in tasks if not records[task.key].ok}
+    lost, idle = _lost(tasks, records)
     for row in tables.failures:  # a case that ran but proved nothing is there too, as a note
-        say(f"{'failed' if row['label'] in lost else 'note'}: {row['label']}: {row['reason']}", error=True)
+        if row["label"] not in idle:
+            say(f"{'failed' if row['label'] in lost else 'note'}: {row['label']}: {row['reason']}", error=True)
+
+
+def _lost(tasks: Sequence[Task], records: Mapping[str, Record]) -> tuple[set[str], set[str]]:
+    """Labels of the tasks that failed, and of those that were not run because they need one of them."""
+    without = [task for task in tasks if not records[task.key].ok]
+    idle = {task.label for task in without if any(not records[needed.key].ok for needed in task.after)}
+    return {task.label for task in without} - idle, idle
 
 
 def _show_rates(rates: Sequence[Mapping[str, Any]]) -> None:

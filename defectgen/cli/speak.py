@@ -1,5 +1,6 @@
 """How the program speaks: results on stdout, complaints on stderr in one sentence, an exit status that scripts can use."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +23,18 @@ def say(text: str, error: bool = False) -> None:
 
 @contextmanager
 def spoken() -> Iterator[None]:
-    """Bad input ends the program with one sentence and status 2; an interruption with a sentence and 128 + the signal."""
+    """Bad input ends the program with one sentence and status 2; an interruption with a sentence and 128 + the signal.
+
+    So does what the system refuses, such as a stdout that is a full disk or a pipe whose reader has left.
+    """
     try:
         yield
     except InputError as error:
         say(f"error: {' '.join(str(error).split())}", error=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else what stdout still holds would complain again at the very end
+        say(f"error: {error}; nothing that was finished is lost", error=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         say("stopped", error=True)

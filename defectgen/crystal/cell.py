@@ -95,8 +95,9 @@ def widths(vectors: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
 def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3 3"]) -> Cell:
     """A periodic cell of `size` conventional cells: n, (n1, n2, n3), or a 3 x 3 integer matrix of conventional vectors.
 
-    Raises InputError if the matrix is not integer or has no volume.
+    Raises InputError for what is no lattice, and if the matrix is not integer or has no volume.
     """
+    _check_lattice(lattice)
     count = np.array(size)
     if not np.issubdtype(count.dtype, np.integer) or count.shape not in ((), (3,), (2,), (3, 3)):
         raise InputError(f"a supercell size is an integer, three integers or a 3 x 3 integer matrix; got {size!r}")
@@ -123,7 +124,8 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
 
 
 def primitive_cell(lattice: Lattice) -> Cell:
-    """The primitive cell itself, periodic."""
+    """The primitive cell itself, periodic. Raises InputError for what is no lattice."""
+    _check_lattice(lattice)
     return _periodic_cell(lattice, np.eye(3, dtype=int))
 
 
@@ -132,8 +134,9 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
 
     `clamp` (A; six nearest-neighbour spacings if not given) must be twice the potential's cutoff, so that every site whose
     energy a free atom can change has its whole stencil (checked when a potential is put on the cell).
-    Raises InputError for a radius below one nearest-neighbour spacing, and for lengths that are no numbers.
+    Raises InputError for what is no lattice, a radius below one nearest-neighbour spacing, and lengths that are no numbers.
     """
+    _check_lattice(lattice)
     clamp = 6 * lattice.nearest_neighbour if clamp is None else clamp
     for name, length in (("radius", radius), ("clamp", clamp)):
         if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length < np.inf:
@@ -167,6 +170,12 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
         host=Sites(t, sub, None),
         centre=lattice.motif[0].copy(),
     )
+
+
+def _check_lattice(given: object) -> None:
+    """Raises InputError for anything but a lattice: the first argument that people mix up."""
+    if not isinstance(given, Lattice):
+        raise InputError(f'a lattice is wanted, such as dg.fcc("Cu", 3.615) or dg.from_ase(atoms); got {type(given).__name__}')
 
 
 def _periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:

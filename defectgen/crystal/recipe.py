@@ -28,8 +28,11 @@ class Defect:
         """The cell with the defect made as near as the lattice allows to `at` (A), by default to the cell's centre.
 
         The host stays: `.apply(cell).perfect` is the crystal again. On a cell that has a defect already the two add up.
-        Raises InputError if the crystal has no such site, the cell is too small, or atoms would overlap or be clamped.
+        Raises InputError for what is no cell, if the crystal has no such site, the cell is too small, or atoms would overlap
+        or be clamped.
         """
+        if not isinstance(cell, Cell):
+            raise InputError(f"a defect is made in a cell, such as dg.supercell(lattice, 4); got {type(cell).__name__}")
         return place(cell, self.plan(cell.lattice), cell.centre if at is None else _point(at))
 
 

@@ -47,19 +47,26 @@ def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
             f"a cell is wanted, such as defect.apply(dg.supercell(lattice, 4)); got {type(cell).__name__}: "
             "dg.from_ase and dg.defect_from_atoms make lattices and defects of ASE structures"
         )
-    if isinstance(potential, SiteEnergy):
-        return SiteSum(cell, potential)
     if isinstance(potential, BlackBox):
         return BlackBoxCell(cell, potential)
-    raise no_potential(potential)
+    check_potential(potential)
+    return SiteSum(cell, potential)
 
 
-def no_potential(given: object) -> InputError:
-    """The sentence for something that is no potential."""
-    return InputError(
-        f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(given).__name__}: "
-        "wrap an ASE calculator in dg.ASEReference"
-    )
+def is_basis(given: object) -> bool:
+    """Whether a site energy has one channel per basis function (and not one value per site)."""
+    return isinstance(given, SiteEnergy) and hasattr(given, "size")
+
+
+def check_potential(given: object, basis: bool = False) -> None:
+    """Raises InputError for something that is no potential, with `basis` False also for a basis."""
+    if not isinstance(given, Potential):
+        raise InputError(
+            f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(given).__name__}: "
+            "wrap an ASE calculator in dg.ASEReference"
+        )
+    if not basis and is_basis(given):
+        raise InputError("a basis has an energy for each of its functions, and one is wanted: give dg.LinearACE(basis, coefficients)")
 
 
 class SiteSum(CellEnergy):
@@ -174,8 +181,7 @@ def evaluate(
     box = cell.vectors if vectors is None else vectors
     if isinstance(potential, BlackBox):
         return potential.evaluate(cell.symbols, x, box, cell.periodic, stress)
-    if not isinstance(potential, SiteEnergy):
-        raise no_potential(potential)
+    check_potential(potential)
     near = bonds(x, box, cell.periodic, cell.symbols, potential)
     rows = near.index.shape[0]
     values, forces, virial = energy_forces_virial(potential, jnp.asarray(pad(x, rows)), jnp.asarray(box), near)
@@ -204,8 +210,7 @@ def crystal_response(lattice, potential: Potential, stress: bool = True):
     """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell of the perfect crystal, for any potential."""
     if isinstance(potential, BlackBox):
         return blackbox_bulk_response(lattice, potential, stress)
-    if not isinstance(potential, SiteEnergy):
-        raise no_potential(potential)
+    check_potential(potential)
     return bulk_response(lattice, potential)
 
 
@@ -213,6 +218,5 @@ def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
     """Force constants of the perfect crystal, for any potential."""
     if isinstance(potential, BlackBox):
         return blackbox_force_constants(lattice, potential)
-    if not isinstance(potential, SiteEnergy):
-        raise no_potential(potential)
+    check_potential(potential, basis=True)
     return force_constants(lattice, potential)

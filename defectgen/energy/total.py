@@ -29,7 +29,7 @@ def _chunks(tree, rows: int, chunk: int):
     return jax.tree.map(fold, tree)
 
 
-def _over_sites(function, tree, rows: int, chunk: int):
+def over_sites(function, tree, rows: int, chunk: int):
     """`function` applied to chunks of the leading axis, results joined."""
     if rows <= chunk:
         return function(tree)
@@ -40,7 +40,7 @@ def _over_sites(function, tree, rows: int, chunk: int):
 @eqx.filter_jit
 def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = CHUNK):
     """Energy of every site, (rows, *channels), eV; zero on padding rows."""
-    values = _over_sites(energy, bonds.stencil(x, vectors), len(x), chunk)
+    values = over_sites(energy, bonds.stencil(x, vectors), len(x), chunk)
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
 
@@ -56,7 +56,7 @@ def energy_forces_virial(
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
     stencil = bonds.stencil(x, vectors)
-    values, p = _over_sites(energy.gradient, stencil, len(x), chunk)
+    values, p = over_sites(energy.gradient, stencil, len(x), chunk)
     p = jnp.where(bonds.mask[..., None], p, 0.0)
     virial = -jnp.einsum("ika,ikb->ab", p, jnp.where(bonds.mask[..., None], stencil.g, 0.0))
     return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
@@ -81,7 +81,7 @@ def hessian_product(
 
         return jax.jvp(gradient, (stencil.g,), (dg,))[1]
 
-    p = _over_sites(product, (bonds.stencil(x, vectors), bonds.difference(v)), len(x), chunk)
+    p = over_sites(product, (bonds.stencil(x, vectors), bonds.difference(v)), len(x), chunk)
     return bonds.transpose(p)
 
 

@@ -64,6 +64,19 @@ def force_constant_error(lattice: Lattice, truth: Potential, model: Potential, g
     )
 
 
+def relative_stiffness(lattice: Lattice, truth: Potential, change: Potential, grid: int = 8) -> float:
+    """sup_k of |<dPhi(k) v, v>| / <Phi(k) v, v>: how much `change`, added to `truth`, alters the energy of a wave at most."""
+    d, n = lattice.dimension, lattice.sublattices
+    own, other = crystal_force_constants(lattice, truth), crystal_force_constants(lattice, change)
+    largest = 0.0
+    for k in k_points(lattice, grid):
+        stiffness, altered = (_fourier(c.first, c.second, c.separations, c.phi[:, :d, :d], k, n) for c in (own, other))
+        values, vectors = np.linalg.eigh(stiffness)
+        root = vectors / np.sqrt(values)
+        largest = max(largest, float(np.abs(np.linalg.eigvalsh(root.conj().T @ altered @ root)).max()))
+    return largest
+
+
 def k_points(lattice: Lattice, grid: int) -> Float[np.ndarray, "points 3"]:
     """Wave vectors, 1/A: the half-shifted mesh of the reciprocal cell, and long waves 1/50 of it in all mesh directions."""
     reciprocal = 2 * np.pi * np.linalg.inv(lattice.vectors).T

@@ -57,8 +57,11 @@ def compare(exact: Relaxed, approx: Relaxed) -> Comparison:
     """Geometry and energy error of `approx` against `exact`, relaxed in one cell. theory: bounds/geometry, bounds/energy.
 
     Where nothing is clamped the mean displacement is removed first: a rigid translation is no error.
-    Raises InputError if the two belong to different cells.
+    Raises InputError for what is no equilibrium, and if the two belong to different cells.
     """
+    for given in (exact, approx):
+        if not isinstance(given, Relaxed):
+            raise InputError(f"two equilibria are compared, as dg.relax returns them; got {type(given).__name__}")
     cell = exact.cell
     _check_cells(cell, approx.cell)
     w = np.asarray(approx.displacement, dtype=float) - np.asarray(exact.displacement, dtype=float)

@@ -38,8 +38,10 @@ def fit(
     a number (ridge), "smoothness" or a Prior; `solver` "qr", "tsvd", "ridge", "lsmr", "bayes" (each with its own `options`) or
     a Solver.
     Warns (FitWarning) if rows do not determine all coefficients, and about weights that act on nothing.
-    Raises InputError for observations without rows and for bad weights, priors, solvers or options.
+    Raises InputError for what is no blocks, observations without rows, and bad weights, priors, solvers or options.
     """
+    if not isinstance(blocks, Blocks):
+        raise InputError(f"a fit wants blocks, as dg.label(cells, truth, basis) returns them; got {type(blocks).__name__}")
     chosen = as_solver(solver, options)
     wanted = parse_observations((k for k in blocks.kinds if k in KINDS) if observations is None else observations)
     selected, spelled = blocks.select(wanted), "+".join(wanted)

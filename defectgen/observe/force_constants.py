@@ -13,11 +13,10 @@ from ..crystal.lattice import Lattice
 from ..crystal.snapshot import Snapshot
 from ..energy.blackbox import BlackBox
 from ..energy.bonds import bonds, pad
-from ..energy.functional import Potential, cell_energy, crystal_force_constants
+from ..energy.functional import Potential, cell_energy, crystal_force_constants, is_basis
 from ..energy.perfect import ForceConstants as Constants
 from ..energy.total import channel_hessian_product, hessian_product
 from .observation import Observation
-from .response import is_basis
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from .._input import InputError
 from .._typing import Float
 from ..crystal.snapshot import Snapshot
 from ..energy.bonds import bonds, pad
-from ..energy.functional import Potential, evaluate
+from ..energy.functional import Potential, evaluate, is_basis
 from ..energy.site import SiteEnergy
 from ..energy.total import channel_rows
 
@@ -24,11 +24,6 @@ class Response:
     """eV/A."""
     virial: Float[np.ndarray, "3 3 *channels"] | None
     """-dE/d(strain), eV."""
-
-
-def is_basis(energy) -> bool:
-    """Whether a site energy has one channel per basis function (and not one value per site)."""
-    return isinstance(energy, SiteEnergy) and hasattr(energy, "size")
 
 
 def respond(energy: Potential, snapshot: Snapshot, stress: bool = True) -> Response:

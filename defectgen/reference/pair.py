@@ -135,8 +135,12 @@ def _parameters(name: str, species: tuple[str, ...], given: dict, published: dic
                     f"{name} has published values for {', '.join(published)}; for {unknown[0]} give {', '.join(given)}"
                 )
             value = [published[s][column] for s in species]
-        array = np.broadcast_to(np.asarray(value, dtype=float), (len(species),))
-        if not np.all(array > 0):
+        try:
+            array = np.broadcast_to(np.asarray(value, dtype=float), (len(species),))
+        except (TypeError, ValueError):
+            each = f", or one for each of {', '.join(species)}" if len(species) > 1 else ""
+            raise InputError(f"{name} wants {word} as one number{each}; got {value!r}") from None
+        if not np.all((array > 0) & (array < np.inf)):
             raise InputError(f"{name} wants a positive {word}; got {value}")
         result.append(array)
     return result

@@ -5,14 +5,16 @@ import numpy as np
 from .._input import InputError
 from ..crystal.lattice import Lattice
 from ..energy.functional import Potential, crystal_force_constants
+from ..energy.perfect import ForceConstants
 
 
-def check_stable(lattice: Lattice, potential: Potential, grid: int = 6) -> float:
+def check_stable(lattice: Lattice, potential: Potential, grid: int = 6, constants: ForceConstants | None = None) -> float:
     """Lowest eigenvalue (eV/A^2) of the dynamical matrix (unit masses) on a grid of wave vectors, translations left out.
 
+    `constants` are the crystal's force constants, if they are known already.
     Raises InputError if it is not positive: the crystal is then no minimum, and no defect in it can be relaxed.
     """
-    phi = crystal_force_constants(lattice, potential)
+    phi = crystal_force_constants(lattice, potential) if constants is None else constants
     count, dimension = lattice.sublattices, lattice.dimension
     steps = np.arange(grid) / grid
     k = np.stack(np.meshgrid(steps, steps, steps if dimension == 3 else [0.0], indexing="ij"), -1).reshape(-1, 3)

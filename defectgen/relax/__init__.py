@@ -2,6 +2,15 @@
 
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function
+from .mixed import ForceField, MixedEquilibrium, mixed_equilibrium
 from .newton import relax
 
-__all__ = ["Equilibrium", "GreensFunction", "greens_function", "relax"]
+__all__ = [
+    "Equilibrium",
+    "ForceField",
+    "GreensFunction",
+    "MixedEquilibrium",
+    "greens_function",
+    "mixed_equilibrium",
+    "relax",
+]

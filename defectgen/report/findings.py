@@ -12,6 +12,7 @@ from defectgen.report.style import in_reading_order
 from defectgen.report.typeset import decimal, number, slope
 
 _ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
+_FIT_ACCURACY = "fit-accuracy"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Comparison:
 def comparisons(results: pd.DataFrame) -> list[Comparison]:
     """One for each case and quantity with at least two observation sets; only converged points in the right basin."""
     found = []
-    for (material, defect), rows in results[results["study"] != "fit-accuracy"].groupby(["material", "defect"], sort=False):
+    for (material, defect), rows in results[results["study"] != _FIT_ACCURACY].groupby(["material", "defect"], sort=False):
         for quantity, (column, unit) in _ERRORS.items():
             good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]
             good = good.assign(size=good[column].abs())
@@ -48,8 +49,8 @@ def comparisons(results: pd.DataFrame) -> list[Comparison]:
 
 def findings(run: Run) -> list[str]:
     """Plain sentences: the ordering of the observation sets, the rates, the effect of fit accuracy, what did not work."""
-    accuracy = run.results[run.results["study"] == "fit-accuracy"]
-    return [*_orderings(comparisons(run.results)), *_rates(run.rates), *_plateaus(accuracy), *_troubles(run)]
+    accuracy = run.results[run.results["study"] == _FIT_ACCURACY]
+    return [*_orderings(comparisons(run.results)), *_rates(run), *_plateaus(accuracy), *_troubles(run)]
 
 
 def _orderings(compared: list[Comparison]) -> Iterator[str]:
@@ -76,15 +77,27 @@ def _tally(counts: Counter[str], total: int) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def _rates(rates: pd.DataFrame) -> Iterator[str]:
-    """How many rates came out how, and those that did not agree."""
+def _rates(run: Run) -> Iterator[str]:
+    """How many rates came out how, why some decide nothing, and the one that is farthest from its prediction."""
+    rates = run.rates
     if rates.empty:
         return
     counts = Counter(verdict or "no verdict" for verdict in rates["verdict"])
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     yield f"Verdicts on {len(rates)} rates: {listing}."
+    if open_ := counts["inconclusive"]:
+        curves = run.results[run.results["study"] != _FIT_ACCURACY].groupby(["material", "defect", "observations"])
+        sizes = int(curves["training_radius"].nunique().max() or 0)
+        few = (
+            f"with {sizes} training sizes that is to be expected, five or more can decide" if sizes < 5 else "see their intervals"
+        )
+        yield (
+            f"Inconclusive ({open_} of {len(rates)}) speaks neither for nor against the theory: the points allow too wide a "
+            f"range of slopes; {few}."
+        )
     order = {name: place for place, name in enumerate(in_reading_order(rates["observations"]))}
     known = rates[np.isfinite(rates["low"] + rates["high"]) & np.isfinite(rates["slope"] - rates["predicted"])]
+    known = known[known["verdict"] != "inconclusive"]
     if known.empty:
         return
     far = known.assign(miss=(known["slope"] - known["predicted"]).abs(), place=known["observations"].map(order))
@@ -96,19 +109,30 @@ def _rates(rates: pd.DataFrame) -> Iterator[str]:
 
 
 def _plateaus(results: pd.DataFrame) -> Iterator[str]:
-    """How far the geometry error fell while the force error of the fit fell."""
+    """How far the geometry error fell while the force error of the fit fell, over the observation sets of each case."""
     good = results[results["converged"] & results["same_basin"] & (results["rmse_forces"] > 0) & (results["geometry_error"] > 0)]
-    for (material, defect, observations), rows in good.groupby(["material", "defect", "observations"], sort=False):
-        if len(rows) < 2:
+    for (material, defect), rows in good.groupby(["material", "defect"], sort=False):
+        curves = [
+            curve.sort_values("basis_functions", kind="stable").iloc[[0, -1]]
+            for _, curve in rows.groupby("observations")
+            if curve["basis_functions"].nunique() > 1
+        ]
+        if not curves:
             continue
-        rows = rows.sort_values("basis_functions", kind="stable")
-        first, last = rows.iloc[0], rows.iloc[-1]
-        sizes = f"{first['basis_functions']:.0f} to {last['basis_functions']:.0f} basis functions"
+        force, geometry = (_gains(curves, column) for column in ("rmse_forces", "geometry_error"))
+        sizes = pd.concat(curves)["basis_functions"]
         yield (
-            f"{material} {defect}, {observations}: from {sizes} the force error of the fit went from "
-            f"{number(first['rmse_forces'])} to {number(last['rmse_forces'])} eV/Å and the geometry error from "
-            f"{number(first['geometry_error'])} to {number(last['geometry_error'])} Å."
+            f"{material} {defect}: from {sizes.min():.0f} to {sizes.max():.0f} basis functions, at one training cell, the force "
+            f"error of the fit is divided by {force} and the geometry error by {geometry}"
+            f"{'' if len(curves) == 1 else f' (least to most of {len(curves)} observation sets)'}."
         )
+
+
+def _gains(curves: list[pd.DataFrame], column: str) -> str:
+    """First value over last one: the span over all curves."""
+    found = [float(curve[column].iloc[0] / curve[column].iloc[-1]) for curve in curves]
+    low, high = number(min(found)), number(max(found))
+    return low if low == high else f"{low} to {high}"
 
 
 def _troubles(run: Run) -> Iterator[str]:

@@ -13,7 +13,7 @@ from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.gather import Run
 from defectgen.report.style import in_reading_order, marks
-from defectgen.report.typeset import NONE, decimal, duration, number, slope
+from defectgen.report.typeset import NONE, decimal, duration, local_slopes, number, slope
 
 _RESULTS = {
     "study": "study",
@@ -41,11 +41,11 @@ _RATES = {
     "observations": "observations",
     "quantity": "error of",
     "slope": "slope",
-    "interval": "interval",
+    "interval": "95 % interval",
     "predicted": "predicted",
-    "window": "window",
+    "window": "radii used",
     "dropped": "dropped",
-    "local_slopes": "local slopes",
+    "local_slopes": "local slopes (at radius)",
     "verdict": "verdict",
 }
 
@@ -112,6 +112,10 @@ def _largest(compared: list[Comparison]) -> dict[str, Any]:
 def _cell(column: str, value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
+    if column == "local_slopes":
+        return local_slopes(str(value))
+    if column == "window":
+        return str(value).replace("-", " to ")
     if not isinstance(value, float):
         return str(value)
     if not np.isfinite(value):

@@ -13,8 +13,10 @@ def number(value: float) -> str:
     """Two digits: 0.023, 310, or 4.1 times a power of ten outside 0.01 to 1000, on one line; a dash for what is no number."""
     if not math.isfinite(value):
         return NONE
-    if value == 0 or 1e-2 <= abs(value) < 1e3:
-        text = f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+    if value == 0:
+        return "0"
+    if 1e-2 <= abs(value) < 1e3:
+        text = f"{value:#.2g}".rstrip(".") if abs(value) < 99.5 else f"{value:.0f}"
         return text.replace("-", MINUS)
     mantissa, exponent = f"{value:.1e}".split("e")
     return mantissa.replace("-", MINUS) + _TIMES_TEN + str(int(exponent)).translate(_RAISED)
@@ -32,6 +34,12 @@ def slope(value: float) -> str:
 def decimal(value: float) -> str:
     """Two digits after the point."""
     return f"{value:.2f}".replace("-", MINUS) if math.isfinite(value) else NONE
+
+
+def local_slopes(text: str) -> str:
+    """``1.7:-5.6 2.4:-3.5`` (radius:slope) as a reader wants it: -5.6 at 1.7, -3.5 at 2.4."""
+    pairs = [part.rpartition(":") for part in text.split()]
+    return ", ".join(value.replace("-", MINUS) + (f" at {radius}" if radius else "") for radius, _, value in pairs)
 
 
 def duration(seconds: float | None) -> str:

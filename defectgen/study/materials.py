@@ -33,7 +33,7 @@ CRYSTALS = {
 class Material(BaseModel):
     """A crystal and its reference. Either `crystal`, `species` and `a`, or a `structure` file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     crystal: str | None = None
@@ -167,3 +167,14 @@ def pressure_free(lattice: Lattice, virial: np.ndarray, tolerance: float = 1e-4)
     """Whether the virial per atom (eV) of the perfect crystal vanishes to the given tolerance."""
     d = lattice.dimension
     return bool(np.abs(virial[:d, :d]).max() / lattice.sublattices < tolerance)
+
+
+def centrosymmetric(lattice: Lattice) -> bool:
+    """Whether every site of the crystal is a centre of inversion: x -> 2 m - x maps the crystal onto itself for each m."""
+    species = np.array(lattice.species)
+    for centre in lattice.motif:
+        steps = (2 * centre - lattice.motif[:, None] - lattice.motif[None]) @ np.linalg.inv(lattice.vectors)
+        meets = np.linalg.norm((steps - np.rint(steps)) @ lattice.vectors, axis=-1) < 1e-3  # A: starting motifs are rounded
+        if not np.all(np.any(meets & (species[:, None] == species), axis=1)):
+            return False
+    return True

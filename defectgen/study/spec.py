@@ -17,9 +17,9 @@ from .materials import Material, material
 
 
 class Strict(BaseModel):
-    """A table without room for misspelt keys."""
+    """A table without room for misspelt keys and for numbers that are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Basis(Strict):
@@ -127,6 +127,11 @@ class RunSpec(Strict):
     def _asks_something(self):
         if self.cell_size is None and self.fit_accuracy is None:
             raise ValueError("a study wants a table [cell_size] (sizes) or [fit_accuracy] (size, degrees)")
+        names = [f"{case.material.name} {case.defect}" for case in self.cases]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(
+                f"the case {twice[0]} is there twice, and its results could not be told apart; give each a study of its own"
+            )
         lowest = min(self.fit_accuracy.degrees) if self.fit_accuracy is not None else math.inf
         if lowest < (order := max(case.basis.order for case in self.cases)):
             raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}; give at least that")

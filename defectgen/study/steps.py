@@ -12,7 +12,7 @@ from ..campaign import Record
 from ..crystal import Cell, Lattice, defect_from_name, supercell
 from ..energy.functional import Potential, crystal_response
 from ..errors import compare
-from ..fit import fit
+from ..fit import FitWarning, fit
 from ..reference import check_stable, equilibrate
 from ..relax import Equilibrium, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
@@ -164,7 +164,7 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
             "why_not": error.why_not,
             "message": model.message,
             "stability_constant": model.stability_constant,
-            "warnings": [str(w.message) for w in caught],
+            "warnings": [str(w.message) for w in caught if issubclass(w.category, FitWarning)],
         },
         {"coefficients": fitted.coefficients, "positions": model.positions},
     )

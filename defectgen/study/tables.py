@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from .._input import InputError
 from ..campaign import Record, Task
 from ..errors import estimate_rate, predicted_rate, verdict
 from . import cell_size, fit_accuracy
+from .materials import build_lattice, centrosymmetric
 from .plan import STEPS
 from .spec import RunSpec
 
@@ -24,12 +26,13 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     """All tables of a run, from its tasks and their records; tasks that failed appear among the failures, with the reason."""
     records = {task.key: record for task, record in outcome}
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
-    results = []
+    results, remarked = [], set()
     for name in (cell_size.NAME, fit_accuracy.NAME):
         for task, record in outcome:
             if task.function == f"{STEPS}:trial" and record.ok and _belongs(spec, name, task):
                 results.append(_row(name, task, record, records))
-                failures += _remarks(task, record) if name == cell_size.NAME or spec.cell_size is None else []
+                failures += [] if task.key in remarked else _remarks(task, record)  # a trial may be in both tables
+                remarked.add(task.key)
     return Tables(results, _rates(spec, results), failures)
 
 
@@ -78,18 +81,19 @@ def _row(study: str, task: Task, record: Record, records: dict[str, Record]) -> 
 
 
 def _remarks(task: Task, record: Record) -> list[dict]:
-    """What a trial that ran has to confess: it is plotted hollow and kept out of the rates."""
+    """What a trial that ran has to confess; where the model did not reach the defect it is plotted hollow and in no rate."""
     values, found = record.values, []
     if not values["converged"]:
         found.append({"label": task.label, "reason": f"the model did not relax: {values['message']}"})
     elif not values["same_basin"]:
         found.append({"label": task.label, "reason": f"the model rests in another basin: {values['why_not']}"})
-    return found
+    return found + [{"label": task.label, "reason": f"a fit with a reservation: {text}"} for text in values["warnings"]]
 
 
 def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
     """Rates of the cell-size study, per curve and quantity."""
     found = []
+    inversion = {case.material.name: centrosymmetric(build_lattice(case.material)) for case in spec.cases}
     curves = dict.fromkeys(
         (r["material"], r["defect"], r["dimension"], r["observations"]) for r in results if r["study"] == cell_size.NAME
     )
@@ -102,7 +106,7 @@ def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
         ]
         radii, trusted = [r["training_radius"] for r in own], [r["converged"] and r["same_basin"] for r in own]
         for quantity, column in QUANTITIES.items():
-            predicted = predicted_rate(observations, dimension=dimension, quantity=quantity)
+            predicted = _prediction(observations, dimension, quantity, inversion[material])
             rate = estimate_rate(radii, [r[column] for r in own], converged=trusted)
             found.append(
                 {
@@ -117,12 +121,20 @@ def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
                     "high": rate.high,
                     "window": _window(rate.window),
                     "predicted": predicted,
-                    "verdict": verdict(rate, predicted),
+                    "verdict": "no prediction" if predicted is None else verdict(rate, predicted),
                     "local_slopes": " ".join(f"{radius:.3g}:{slope:.2f}" for radius, slope in rate.local_slopes),
                     "dropped": "; ".join(f"{size:.3g}: {reason}" for size, reason in rate.dropped),
                 }
             )
     return found
+
+
+def _prediction(observations: str, dimension: int, quantity: str, inversion: bool) -> float | None:
+    """The predicted slope; None for sets that the theory says nothing about, such as F alone."""
+    try:
+        return predicted_rate(observations, dimension=dimension, quantity=quantity, inversion=inversion)
+    except InputError:
+        return None
 
 
 def _window(window) -> str:

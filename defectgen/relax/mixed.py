@@ -1,0 +1,110 @@
+"""Equilibrium of a mixed force field: a potential whose forces somebody has altered, so that they have no energy any more."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from .._typing import Float
+from ..energy.functional import Potential, cell_energy
+from .counted import Counted
+from .equilibrium import Equilibrium
+from .greens import GreensFunction, greens_function
+from .preconditioner import Preconditioner
+from .search import dual_norm
+
+RESTART = 40
+"""Krylov vectors kept; with the Green's function a dozen suffice."""
+
+
+@runtime_checkable
+class ForceField(Protocol):
+    """Forces added to those of a potential; need not derive from an energy."""
+
+    def forces(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+        """eV/A at displacement u (A)."""
+        ...
+
+    def product(self, u: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+        """Minus the derivative of the forces along v."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class MixedEquilibrium:
+    """The solution of f(u + w) + g(u + w) = 0 near the solution u of f(u) = 0."""
+
+    difference: Float[np.ndarray, "atoms 3"]
+    """w, A, without rigid translation."""
+    work: float
+    """E(u + w) - E(u) of the unaltered potential, eV, from its forces along w: exact to third order, free of cancellation."""
+    reduction: float
+    """Residual over that of the start (w = 0), in the dual of the perfect crystal's energy norm."""
+    converged: bool
+    newton_steps: int
+    hessian_products: int
+
+
+def mixed_equilibrium(
+    exact: Equilibrium,
+    potential: Potential,
+    extra: ForceField,
+    accuracy: float = 1e-4,
+    max_newton: int = 12,
+    preconditioner: GreensFunction | None = None,
+) -> MixedEquilibrium:
+    """Newton's method for the difference w that the forces `extra` make at the equilibrium `exact` of `potential`.
+
+    The Jacobian is not symmetric: each step is solved by GMRES (Saad and Schultz, SIAM J. Sci. Stat. Comput. 7, 856 (1986))
+    with the lattice Green's function as preconditioner. What `exact` left unrelaxed is subtracted, so w is accurate relative
+    to its own size however small it is; net forces are projected out. `accuracy` is the relative residual aimed at.
+    Raises InputError for a preconditioner of another supercell.
+    """
+    cell, start = exact.cell, exact.displacement
+    green = greens_function(cell, potential) if preconditioner is None else preconditioner
+    precondition = Preconditioner(cell, green)
+    counted = Counted(cell_energy(cell, potential), precondition.project)
+    shape = (len(cell), 3)
+    rest = counted.energy_forces(exact.positions)[1]
+
+    def force(w):
+        own = counted.energy_forces(exact.positions + w)[1]
+        return own, own - rest + precondition.project(extra.forces(start + w))
+
+    w = np.zeros(shape)
+    own, residual = force(w)
+    first = now = dual_norm(precondition, residual)
+    steps = products = 0
+    inverse = LinearOperator((w.size, w.size), lambda f: precondition(f.reshape(shape)).ravel(), dtype=float)
+    while now > accuracy * first and steps < max_newton:
+
+        def jacobian(v, at=w):
+            nonlocal products
+            products += 1
+            v = v.reshape(shape)
+            return (counted.product(exact.positions + at, v) + precondition.project(extra.product(start + at, v))).ravel()
+
+        target = max(0.3 * accuracy * first / now, 1e-8)
+        step, _ = gmres(
+            LinearOperator((w.size, w.size), jacobian, dtype=float),
+            residual.ravel(),
+            rtol=target,
+            restart=RESTART,
+            maxiter=2,
+            M=inverse,
+        )
+        trial = w + precondition.project(step.reshape(shape))
+        own_after, after = force(trial)
+        dual = dual_norm(precondition, after)
+        if not dual < now:
+            break
+        w, own, residual, now, steps = trial, own_after, after, dual, steps + 1
+    return MixedEquilibrium(
+        difference=w,
+        work=-float(np.vdot(w, own + rest)) / 2,
+        reduction=now / first if first else 0.0,
+        converged=bool(now <= accuracy * first),
+        newton_steps=steps,
+        hessian_products=products,
+    )
