@@ -10,7 +10,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "defectgen" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # shorter compilations are not worth a file
 
-from hypothesis import settings  # noqa: E402  (the environment comes first)
+import jaxtyping  # noqa: E402  (the environment comes first)
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile(
     "defectgen",
@@ -20,3 +22,11 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("defectgen")
+
+
+@pytest.fixture
+def unchecked():
+    """Calls without the run-time type checker, as users make them: wrong types must meet a sentence of the package's own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -288,7 +288,6 @@ def test_bad_models_and_bases_are_refused_in_words(tmp_path):
         dg.ACEBasis(["Ni", "Al"], cutoff=5.0, r0=[[2.0, 2.5], [2.6, 3.0]])
     with pytest.raises(dg.InputError, match="r0 is a positive length"):
         dg.ACEBasis(["Cu"], cutoff=5.0, r0="short")
-    assert dg.ACEBasis(["Cu"], cutoff=5.0, order=2.0, degree=4).order == 2  # pyright: ignore[reportArgumentType]  as files have it
     with pytest.raises(dg.InputError, match="degree 2 holds no function"):
         dg.ACEBasis(["Cu"], cutoff=5.0, order=3, degree=2)
     basis = dg.ACEBasis(["Cu"], cutoff=5.0, order=2, degree=5)
@@ -322,6 +321,11 @@ def test_no_function_of_a_compound_is_there_twice(species):
     smaller = dg.ACEBasis(species, cutoff=4.0, order=2, degree=3)
     part = respond(smaller, dg.Snapshot(mixed, x, mixed.vectors))
     np.testing.assert_allclose(part.forces, answer.forces[..., basis.columns_of(smaller)], atol=1e-11)  # sums in another order
+
+
+def test_a_whole_number_is_an_order(unchecked):
+    basis = dg.ACEBasis(["Cu"], cutoff=5.0, order=2.0, degree=4)  # pyright: ignore[reportArgumentType]
+    assert (basis.order, basis.size) == (2, dg.ACEBasis(["Cu"], cutoff=5.0, order=2, degree=4).size)
 
 
 def test_reference_in_the_span_is_recovered():

@@ -360,7 +360,9 @@ def test_cells_widths_and_radius():
     cube = supercell(LATTICES["fcc"], 4)
     assert np.allclose(widths(cube.vectors), 4 * 3.615)
     assert cube.radius == pytest.approx(4 * 3.615 / 2 / (3.615 / 2**0.5))
-    assert supercell(LATTICES["triangular"], 8).radius == pytest.approx(8 * 3**0.5 / 4)
+    assert supercell(LATTICES["triangular"], 8).radius == pytest.approx(4.0)  # half the distance of images, not of faces
+    slanted = supercell(LATTICES["fcc"], np.array([[0, 2, 2], [2, 0, 2], [2, 2, 0]]))
+    assert slanted.radius == pytest.approx(2.0)
     assert len(primitive_cell(LATTICES["diamond"])) == 2
 
 
@@ -929,11 +931,11 @@ def test_a_snapshot_takes_what_fits_and_refuses_the_rest():
     ids=["supercell", "primitive cell", "ball"],
 )
 @pytest.mark.parametrize("wrong", ["Cu", supercell(LATTICES["fcc"], 1)], ids=["a symbol", "a cell"])
-def test_cells_are_made_of_lattices(make, wrong):
+def test_cells_are_made_of_lattices(make, wrong, unchecked):
     with pytest.raises(InputError, match=rf"a lattice is wanted.*got {type(wrong).__name__}"):
         make(wrong)
 
 
-def test_defects_are_made_in_cells():
+def test_defects_are_made_in_cells(unchecked):
     with pytest.raises(InputError, match=r"a defect is made in a cell.*got Lattice"):
         vacancy().apply(LATTICES["fcc"])

@@ -181,6 +181,10 @@ def test_different_cells_are_not_compared(other, said):
     cell = supercell(fcc("Cu", 3.6), 2)
     with pytest.raises(InputError, match=said):
         compare(State(cell, np.zeros((len(cell), 3))), State(other, np.zeros((len(other), 3))))
+
+
+def test_only_equilibria_are_compared(unchecked):
+    cell = supercell(fcc("Cu", 3.6), 2)
     with pytest.raises(InputError, match=r"as dg\.relax returns them; got Cell"):
         compare(State(cell, np.zeros((len(cell), 3))), cell)
 

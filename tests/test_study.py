@@ -145,7 +145,7 @@ def test_files_are_found_beside_the_study_and_their_content_counts(tmp_path):
         (("simulation_size = 7", "simulation_size = 1"), "use a larger cell"),
         (("cutoff = 3.6", "cut_off = 3.6"), "cases.0.basis.cut_off: there is no such key, perhaps cutoff is meant"),
         (("relaxed", "relaxd"), "training.relaxd: there is no such key"),
-        (("cutoff = 3.6", "cutoff = 12"), r"cutoff 12 A reaches past half the simulation cell .* simulation_size >= 11"),
+        (("cutoff = 3.6", "cutoff = 12"), r"cutoff 12 A reaches past half the simulation cell .* simulation_size >= 10"),
         (("cutoff = 3.6", "cutoff = 2.5"), "cutoff 2.5 A reaches no neighbour"),
         (("cutoff = 3.6", "cutoff = inf"), "cutoff: Input should be a finite number"),
         (("degree = 3", "degree = 1"), "degree 1 holds no function of order 2"),
@@ -186,7 +186,7 @@ def test_the_same_specification_gives_the_same_record():
         assert all(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays)
     other = execute(rows.function, {**rows.spec, "training": {**rows.spec["training"], "seed": 1}}, (perfect[0],))
     assert not np.array_equal(other.arrays["factor0"], labelled[0].arrays["factor0"])
-    assert labelled[0].values["atoms"] == 7 and labelled[0].values["radius"] == pytest.approx(1.5 * np.sqrt(3) / 2)
+    assert labelled[0].values["atoms"] == 7 and labelled[0].values["radius"] == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_a_run_leaves_the_files_of_the_contract(whole):
     for r in results:
         assert (r["material"], r["defect"], r["dimension"], r["simulation_atoms"]) == ("triangular", "divacancy", "2", "47")
         assert float(r["geometry_error"]) >= float(r["geometry_error_max"]) > 0 and float(r["energy_error"]) > 0
-        assert float(r["training_radius"]) == pytest.approx(int(r["training_size"]) * np.sqrt(3) / 4)  # half a rhombus' height
+        assert float(r["training_radius"]) == pytest.approx(int(r["training_size"]) / 2)  # half the distance of images
     assert [float(r["predicted"]) for r in table(run / "rates.csv")] == [-1, -2, -5, -6]
     written = tomllib.loads((run / "spec.toml").read_text())
     assert written["versions"]["numpy"] == np.__version__ and written["training"]["rattle"] == 0.03  # what was not said is there

@@ -8,7 +8,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Bool, Float, Int
 from .lattice import Lattice
-from .reduction import minimum_image
+from .reduction import minimum_image, reduced_basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +70,11 @@ class Cell:
 
     @property
     def radius(self) -> float:
-        """Radius of the largest ball that fits in the cell, in nearest-neighbour spacings."""
+        """Radius of the largest ball that does not meet its own images - half the distance of images - or of the ball of free
+        atoms, in nearest-neighbour spacings."""
         if any(self.periodic):
-            width = min(w for w, p in zip(widths(self.vectors), self.periodic, strict=True) if p)
-            return float(width / 2 / self.lattice.nearest_neighbour)
+            nearest_image = np.linalg.norm(reduced_basis(self.vectors[list(self.periodic)]), axis=1).min()
+            return float(nearest_image / 2 / self.lattice.nearest_neighbour)
         free = self.positions[self.free] if self.free.any() else self.positions
         return float(np.linalg.norm(free - self.centre, axis=1).max() / self.lattice.nearest_neighbour)
 

@@ -103,3 +103,8 @@ def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERAN
     if rate.low <= predicted <= rate.high or near:
         return "confirmed"
     return "steeper" if rate.slope < predicted else "shallower"
+
+
+def rejects(rate: Rate, exponent: float | int) -> bool:
+    """Whether the measured rate excludes an exponent: outside the interval, and farther than half a power of the size."""
+    return verdict(rate, exponent, tolerance=0.5) in ("steeper", "shallower")

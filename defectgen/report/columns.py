@@ -11,6 +11,7 @@ RESULTS = (
     "training_atoms",
     "basis_functions",
     "degree",
+    "perturbation",
     "simulation_atoms",
     "geometry_error",
     "geometry_error_max",
@@ -38,6 +39,12 @@ RATES = (
     "verdict",
     "dropped",
     "local_slopes",
+    "judged_by",
+    "shifted_slope",
+    "shifted_low",
+    "shifted_high",
+    "shift",
+    "rejects_off_by_one",
 )
 FAILURES = ("label", "reason")
 
@@ -52,6 +59,8 @@ TEXT = (
     "verdict",
     "dropped",
     "local_slopes",
+    "judged_by",
+    "rejects_off_by_one",
     "label",
     "reason",
 )

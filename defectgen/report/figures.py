@@ -19,6 +19,7 @@ _PANELS = {
 }
 _RADIUS = "training radius $L$  (nearest-neighbour spacings)"
 _FIT_ACCURACY = "fit-accuracy"
+_SURROGATES = "surrogates"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +61,27 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
             finish(panel, shown["x"].to_numpy(), np.array(heights), ticks_at_values=True)
             guides(panel, lines)
     legend(figure, look, hollow=_any_hollow(drawn), dashed=not rates.empty)
-    caption = (
+    repeats = int(rows.groupby(["observations", "training_radius"]).size().max())
+    if study == _SURROGATES:
+        caption = (
+            f"{material} {defect}: error made by a surrogate whose forces are the reference's up to the radius L and carry one "
+            f"perturbation beyond, which leaves the named observations exact; in a periodic cell of "
+            f"{_span(rows['simulation_atoms'])} atoms. The energy error is a sum of absolute contributions."
+        )
+        caption += f" Curves: geometric mean of {repeats} perturbations (faint marks)." if repeats > 1 else ""
+    else:
+        caption = _fitted_caption(material, defect, rows)
+    if not rates.empty:
+        caption += " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
+    heading = f"{material} {defect}: convergence in the {'radius of exact forces' if study == _SURROGATES else 'training radius'}"
+    return Picture(_stem(study, material, defect), heading, caption + _lost(drawn), figure, rows)
+
+
+def _fitted_caption(material: str, defect: str, rows: pd.DataFrame) -> str:
+    return (
         f"{material} {defect}: error of the relaxed defect with the fit against that with the reference, in the same cell of "
         f"{_span(rows['simulation_atoms'])} atoms, for training structures of radius {_span(rows['training_radius'])} spacings "
         f"({_span(rows['training_atoms'])} atoms) and {_span(rows['basis_functions'])} basis functions."
-    )
-    if not rates.empty:
-        caption += " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
-    return Picture(
-        _stem(study, material, defect),
-        f"{material} {defect}: convergence in the training radius",
-        caption + _lost(drawn),
-        figure,
-        rows,
     )
 
 
@@ -109,12 +118,27 @@ def _panel(axes: Axes, rows: pd.DataFrame, column: str, quantity: str, look: dic
     shown = points[np.isfinite(points["x"]) & np.isfinite(points["y"]) & (points["x"] > 0) & (points["y"] > 0)]
     shown.attrs["lost"] = len(points) - len(shown)
     axes.set_ylabel(label)
+    shown = _mean_of_repeats(axes, shown, look)
     for name, mark in look.items():
         own = shown[shown["observations"] == name]
         curve(axes, own["x"].to_numpy(), own["y"].to_numpy(), own["solid"].to_numpy(dtype=bool), mark)
     if shown.empty:
         nothing_to_show(axes)
     return shown
+
+
+def _mean_of_repeats(axes: Axes, shown: pd.DataFrame, look: dict[str, Mark]) -> pd.DataFrame:
+    """Where a size occurs more than once, its errors as faint marks and their geometric mean in their stead."""
+    if not shown.duplicated(["observations", "x"]).any():
+        return shown
+    for name, mark in look.items():
+        own = shown[shown["observations"] == name]
+        axes.plot(own["x"], own["y"], linestyle="none", marker=mark.marker, markersize=3, color=mark.colour, alpha=0.4)
+    groups = shown.assign(y=np.log(shown["y"])).groupby(["observations", "x"], as_index=False, sort=False)
+    mean = groups.agg({"y": "mean", "solid": "all"})
+    mean["y"] = np.exp(mean["y"])
+    mean.attrs.update(shown.attrs)
+    return mean
 
 
 def _guides(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> Iterator[Guide]:

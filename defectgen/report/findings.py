@@ -40,11 +40,16 @@ def comparisons(results: pd.DataFrame) -> list[Comparison]:
         for quantity, (column, unit) in _ERRORS.items():
             good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]
             good = good.assign(size=good[column].abs())
-            table = good.pivot_table(index="training_radius", columns="observations", values="size", aggfunc="min").dropna()
+            table = good.pivot_table(index="training_radius", columns="observations", values="size", aggfunc=_mean).dropna()
             if len(table) and len(table.columns) > 1:
                 errors = {name: float(table.iloc[-1][name]) for name in in_reading_order(table.columns)}
                 found.append(Comparison(f"{material} {defect}", quantity, unit, float(table.index[-1]), errors))
     return found
+
+
+def _mean(errors: pd.Series) -> float:
+    """Geometric mean: of the perturbations of one radius, or of the one value there is."""
+    return float(np.exp(np.log(errors).mean())) if (errors > 0).all() else 0.0
 
 
 def findings(run: Run) -> list[str]:

@@ -20,6 +20,7 @@ _RESULTS = {
     "material": "material",
     "defect": "defect",
     "observations": "observed",
+    "perturbation": "perturbation",
     "training_radius": "training radius",
     "training_atoms": "training atoms",
     "basis_functions": "basis functions",
@@ -47,6 +48,10 @@ _RATES = {
     "dropped": "dropped",
     "local_slopes": "local slopes (at radius)",
     "verdict": "verdict",
+    "judged_by": "judged by",
+    "shifted_slope": "slope of C(L + δ)^p",
+    "shift": "δ (spacings)",
+    "rejects_off_by_one": "rejects predicted ± 1",
 }
 
 
@@ -120,11 +125,11 @@ def _cell(column: str, value: Any) -> str:
         return str(value)
     if not np.isfinite(value):
         return NONE
-    if column in _COUNTS:
+    if column in _COUNTS or column == "perturbation":
         return f"{value:.0f}"
     if column == "predicted":
         return slope(value)
-    if column == "slope":
+    if column in ("slope", "shifted_slope", "shift"):
         return decimal(value)
     if column in ("training_radius", "seconds"):
         return f"{value:.3g}"

@@ -1,17 +1,18 @@
 """Studies: one question a file, from a specification to records, and from records to tables."""
 
-import numpy as np
+from math import ceil
 
 from .._input import InputError
 from ..campaign import Task, in_order
-from ..crystal import DEFECTS, defect_from_name, supercell
+from ..crystal import DEFECTS, defect_from_name
 from ..energy.bonds import check_species
 from ..reference import REFERENCES
 from ..training import Rattle, Strains, training_cells
-from . import cell_size, fit_accuracy
+from . import cell_size, fit_accuracy, surrogates
 from .materials import MATERIALS, build_lattice, build_reference
 from .plan import Kitchen
 from .spec import Case, RunSpec, dump, embedded, load, parse, template
+from .steps import box
 from .tables import Tables, tables
 
 __all__ = ["RunSpec", "Tables", "catalogue", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
@@ -24,33 +25,38 @@ def plan(spec: RunSpec) -> list[Task]:
         reference = build_reference(case.material)
         sizes = set(spec.cell_size.sizes if spec.cell_size is not None else ())
         sizes |= {spec.fit_accuracy.size} if spec.fit_accuracy is not None else set()
-        for size in sorted({case.simulation_size, *sizes}):
-            cell = defect.apply(supercell(lattice, size))
+        for size in (case.simulation_size, *sorted(sizes)):
+            cell = defect.apply(box(lattice, size))
             check_species(reference, cell.symbols)
-        _check_cutoff(case)
+        if spec.surrogates is not None:
+            surrogates.check(spec.surrogates, case, lattice, reference)
+        if case.basis is None:
+            continue
+        _check_cutoff(case, case.basis.cutoff)
         training = spec.training
         rattle = Rattle(training.configurations, training.rattle, training.strain)
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
     kitchen = Kitchen(spec)
-    return in_order([*cell_size.plan(spec, kitchen), *fit_accuracy.plan(spec, kitchen)])
+    return in_order([task for study in (cell_size, fit_accuracy, surrogates) for task in study.plan(spec, kitchen)])
 
 
-def _check_cutoff(case: Case) -> None:
+def _check_cutoff(case: Case, cutoff: float) -> None:
     """The model must see a neighbour, and in the cell of the comparison no atom may see itself twice."""
-    lattice, cutoff = build_lattice(case.material), case.basis.cutoff
+    lattice = build_lattice(case.material)
     nearest = lattice.nearest_neighbour
-    half = supercell(lattice, case.simulation_size).radius * nearest
+    half = box(lattice, case.simulation_size).radius * nearest
     if cutoff <= nearest:
         raise InputError(
             f"cutoff {cutoff:g} A reaches no neighbour in {case.material.name}, the nearest is {nearest:.2f} A away; "
             f"use about {2 * nearest:.1f} A"
         )
     if cutoff > half:
-        enough = int(np.ceil(case.simulation_size * cutoff / half))
+        size = case.simulation_size
+        larger = f"simulation_size >= {ceil(size * cutoff / half)}" if isinstance(size, int) else "a larger simulation_size"
         raise InputError(
             f"cutoff {cutoff:g} A reaches past half the simulation cell of {case.material.name} ({half:.1f} A): an atom would "
-            f"see its own image twice; use simulation_size >= {enough} or a smaller cutoff"
+            f"see its own image twice; use {larger} or a smaller cutoff"
         )
 
 

@@ -14,6 +14,7 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
     return [
         kitchen.trial(case, size, case.basis.degree, observations)
         for case in spec.cases
+        if case.basis is not None
         for size in sorted(set(spec.cell_size.sizes))
         for observations in spec.observations
     ]

@@ -1,9 +1,10 @@
 """From a specification to tasks: what is shared between trials (the crystal, the exact defect, the rows) is one task each."""
 
 from ..campaign import Task
-from .spec import Case, RunSpec
+from .spec import Basis, Case, RunSpec
 
 STEPS = "defectgen.study.steps"
+SURROGATE = "defectgen.study.surrogates:mixed"
 
 
 class Kitchen:
@@ -16,10 +17,10 @@ class Kitchen:
         """The perfect crystal."""
         return Task(f"{STEPS}:crystal", {"material": _plain(case.material)}, (), f"{case.material.name} crystal", 0.5)
 
-    def exact(self, case: Case, size: int, eigenvalue: bool) -> Task:
+    def exact(self, case: Case, size, eigenvalue: bool) -> Task:
         """The defect relaxed with the reference in a cell of `size`."""
         spec = {"material": _plain(case.material), "defect": case.defect, "size": size, "eigenvalue": eigenvalue}
-        label = f"{case.material.name} {case.defect} reference, size {size}"
+        label = f"{case.material.name} {case.defect} reference, size {_spelled(size)}"
         return Task(f"{STEPS}:exact", spec, (self.crystal(case),), label, 1.0)
 
     def rows(self, case: Case, size: int) -> Task:
@@ -32,11 +33,7 @@ class Kitchen:
             "basis": self._basis(case, self._largest(case)),
             "training": training.model_dump(mode="json"),
         }
-        after = (
-            (self.crystal(case), self.exact(case, size, size == case.simulation_size))
-            if training.relaxed
-            else (self.crystal(case),)
-        )
+        after = (self.crystal(case), self.exact(case, size, size == _size(case))) if training.relaxed else (self.crystal(case),)
         return Task(
             f"{STEPS}:rows", spec, after, f"{case.material.name} {case.defect} training rows, size {size}", 1.0 + size**3 / 8
         )
@@ -46,25 +43,59 @@ class Kitchen:
         spec = {
             "material": _plain(case.material),
             "defect": case.defect,
-            "size": case.simulation_size,
+            "size": _size(case),
             "training_size": size,
             "basis": self._basis(case, degree),
             "full": self._basis(case, self._largest(case)),
             "observations": observations,
             "fit": self.spec.fit.model_dump(mode="json"),
         }
-        after = (self.crystal(case), self.exact(case, case.simulation_size, True), self.rows(case, size))
+        after = (self.crystal(case), self.exact(case, _size(case), True), self.rows(case, size))
         label = f"{case.material.name} {case.defect} {observations}, size {size}, degree {degree:g}"
         return Task(f"{STEPS}:trial", spec, after, label, 1.0)
 
+    def surrogate(self, case: Case, observations: str, perturbation: int, radius: float) -> Task:
+        """Solve with the forces of a controlled surrogate beyond a radius, compare."""
+        assert self.spec.surrogates is not None
+        settings = self.spec.surrogates.model_dump(mode="json", include={"strength", "reach", "shifts"})
+        spec = {
+            "material": _plain(case.material),
+            "defect": case.defect,
+            "size": _size(case),
+            "observations": observations,
+            "perturbation": perturbation,
+            "radius": radius,
+            **settings,
+        }
+        after = (self.crystal(case), self.exact(case, _size(case), False))
+        label = f"{case.material.name} {case.defect} {observations}, perturbation {perturbation}, radius {radius:g}"
+        return Task(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in observations.split("+")))
+
     def _largest(self, case: Case) -> float:
         degrees = self.spec.fit_accuracy.degrees if self.spec.fit_accuracy is not None else ()
-        return max([case.basis.degree, *degrees])
+        return max([_fitted(case).degree, *degrees])
 
     def _basis(self, case: Case, degree: float) -> dict:
-        basis = case.basis.model_dump(mode="json")
+        basis = _fitted(case).model_dump(mode="json")
         pair = basis["pair_degree"]
         return {**basis, "degree": degree, "pair_degree": int(degree) if pair is None else min(pair, int(degree))}
+
+
+def _size(case: Case):
+    """The size of the simulation cell as plain data."""
+    return case.model_dump(mode="json", include={"simulation_size"})["simulation_size"]
+
+
+def _spelled(size) -> str:
+    """4, 4 x 4 x 6, or the rows of a matrix."""
+    if isinstance(size, int):
+        return str(size)
+    return " x ".join(map(str, size)) if isinstance(size[0], int) else " ".join(str(tuple(row)) for row in size)
+
+
+def _fitted(case: Case) -> Basis:
+    assert case.basis is not None  # the specification has seen to it
+    return case.basis
 
 
 def _plain(material) -> dict:

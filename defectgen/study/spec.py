@@ -5,7 +5,7 @@ import tomllib
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -40,14 +40,21 @@ class Basis(Strict):
         return self
 
 
+Count = Annotated[int, Field(ge=1)]
+Vector = tuple[int, int, int]
+Size = Count | tuple[Count, Count, Count] | tuple[Vector, Vector, Vector]
+
+
 class Case(Strict):
     """One defect in one crystal."""
 
     material: Material
     defect: str
-    simulation_size: int = Field(ge=1)
-    """Conventional cells along each side of the cell in which reference and model are compared."""
-    basis: Basis
+    simulation_size: Size
+    """Of the cell in which reference and model are compared: n or three numbers of conventional cells, or an integer matrix of
+    conventional vectors."""
+    basis: Basis | None = None
+    """What is fitted; a study of surrogates fits nothing."""
 
 
 class Training(Strict):
@@ -98,6 +105,21 @@ class FitAccuracy(Strict):
     degrees: tuple[float, ...] = Field(min_length=1)
 
 
+class Surrogates(Strict):
+    """Error against the radius beyond which a controlled surrogate stands for the fit (theory: bounds/surrogates)."""
+
+    radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    """Nearest-neighbour spacings."""
+    perturbations: tuple[int, ...] = Field((0,), min_length=1)
+    """Seeds; the rate is that of the geometric mean of their errors."""
+    strength: float = Field(0.2, gt=0, lt=1)
+    """Largest relative change of the energy of a wave by the perturbation."""
+    reach: float = Field(1.6, gt=1)
+    """Cutoff of the perturbation, nearest-neighbour spacings."""
+    shifts: bool = True
+    """Whether virials come with the forces on the sublattices."""
+
+
 class RunSpec(Strict):
     """Everything a run depends on."""
 
@@ -110,6 +132,7 @@ class RunSpec(Strict):
     fit: FitSettings = Field(default_factory=FitSettings)
     cell_size: CellSize | None = None
     fit_accuracy: FitAccuracy | None = None
+    surrogates: Surrogates | None = None
 
     @field_validator("name")
     @classmethod
@@ -125,15 +148,20 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self):
-        if self.cell_size is None and self.fit_accuracy is None:
-            raise ValueError("a study wants a table [cell_size] (sizes) or [fit_accuracy] (size, degrees)")
+        fits = self.cell_size is not None or self.fit_accuracy is not None
+        if not fits and self.surrogates is None:
+            raise ValueError("a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees) or [surrogates] (radii)")
+        if fits and (bare := [case for case in self.cases if case.basis is None]):
+            raise ValueError(
+                f"the case {bare[0].material.name} {bare[0].defect} wants a basis to fit; give basis = {{ cutoff = 5.5 }}"
+            )
         names = [f"{case.material.name} {case.defect}" for case in self.cases]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(
                 f"the case {twice[0]} is there twice, and its results could not be told apart; give each a study of its own"
             )
         lowest = min(self.fit_accuracy.degrees) if self.fit_accuracy is not None else math.inf
-        if lowest < (order := max(case.basis.order for case in self.cases)):
+        if lowest < (order := max((case.basis.order for case in self.cases if case.basis is not None), default=0)):
             raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}; give at least that")
         return self
 

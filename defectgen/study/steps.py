@@ -26,14 +26,15 @@ def _reference(name: str, digest: str) -> Potential:
     return build_reference(Material(name="", reference=name, digest=digest))
 
 
-def _truth(spec: dict) -> Potential:
+def truth_of(spec: dict) -> Potential:
+    """The reference. spec: material."""
     return _reference(spec["material"]["reference"], spec["material"]["digest"])
 
 
 def crystal(spec: dict) -> Record:
     """The perfect crystal at zero stress, and the proof that it is stable. spec: material."""
     given = Material(**spec["material"])
-    truth, lattice = _truth(spec), build_lattice(given)
+    truth, lattice = truth_of(spec), build_lattice(given)
     if given.equilibrate:
         lattice = equilibrate(lattice, truth)
     _, _, virial = crystal_response(lattice, truth)
@@ -47,20 +48,27 @@ def crystal(spec: dict) -> Record:
     return Record({"lowest_phonon": float(lowest)}, {"vectors": lattice.vectors, "motif": lattice.motif})
 
 
-def _lattice(spec: dict, perfect: Record) -> Lattice:
+def box(lattice: Lattice, size) -> Cell:
+    """The periodic cell of a size as a study writes it: n, three numbers, or the rows of a matrix."""
+    return supercell(lattice, size if isinstance(size, int) else np.array(size))
+
+
+def rest_lattice(spec: dict, perfect: Record) -> Lattice:
+    """The crystal at zero stress, of the record of `crystal`."""
     start = build_lattice(Material(**spec["material"]))
     return replace(start, vectors=perfect.arrays["vectors"], motif=perfect.arrays["motif"])
 
 
-def _defect_cell(spec: dict, lattice: Lattice) -> Cell:
-    return defect_from_name(spec["defect"]).apply(supercell(lattice, spec["size"]))
+def defect_cell(spec: dict, lattice: Lattice) -> Cell:
+    """The unrelaxed defect. spec: defect, size."""
+    return defect_from_name(spec["defect"]).apply(box(lattice, spec["size"]))
 
 
 def exact(spec: dict, perfect: Record) -> Record:
     """The defect relaxed with the reference. spec: material, defect, size, eigenvalue."""
-    lattice = _lattice(spec, perfect)
-    cell = _defect_cell(spec, lattice)
-    result = relax(cell, _truth(spec), eigenvalue=spec["eigenvalue"])
+    lattice = rest_lattice(spec, perfect)
+    cell = defect_cell(spec, lattice)
+    result = relax(cell, truth_of(spec), eigenvalue=spec["eigenvalue"])
     if not result.converged:
         raise InputError(f"{spec['defect']} in {spec['material']['name']} did not relax with the reference: {result.message}")
     if result.is_saddle:
@@ -78,17 +86,18 @@ def _stored(result: Equilibrium) -> Record:
     return Record(scalars, {"positions": result.positions, "forces": result.forces})
 
 
-def _restored(record: Record, cell: Cell) -> Equilibrium:
+def restored(record: Record, cell: Cell) -> Equilibrium:
+    """The equilibrium of a record of `exact`."""
     values = {**record.values, "residuals": tuple(record.values["residuals"])}
     return Equilibrium(cell=cell, seconds=record.seconds, **record.arrays, **values)
 
 
 def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
     """Labels and rows of one training set, compressed. spec: material, defect, size, basis, training."""
-    lattice, training = _lattice(spec, perfect), spec["training"]
+    lattice, training = rest_lattice(spec, perfect), spec["training"]
     displacement = None
     if resting is not None:
-        displacement = resting.arrays["positions"] - _defect_cell(spec, lattice).positions
+        displacement = resting.arrays["positions"] - defect_cell(spec, lattice).positions
     cells = training_cells(
         lattice,
         defect_from_name(spec["defect"]),
@@ -101,7 +110,7 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
     basis = _basis(spec["basis"], cells[0].cell)
     blocks = label(
         cells,
-        _truth(spec),
+        truth_of(spec),
         basis,
         force_distance_power=training["force_distance_power"],
         force_constant_range_power=training["force_constant_range_power"],
@@ -129,8 +138,8 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
 
     The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
     """
-    lattice = _lattice(spec, perfect)
-    cell = _defect_cell(spec, lattice)
+    lattice = rest_lattice(spec, perfect)
+    cell = defect_cell(spec, lattice)
     full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
     items = tuple(
         Block(**header, factor=training.arrays[f"factor{n}"], plain=training.arrays.get(f"plain{n}"))
@@ -141,7 +150,7 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = fit(blocks, spec["observations"], settings["weights"] or None, settings["prior"], settings["solver"])
-    truth = _restored(reference, cell)
+    truth = restored(reference, cell)
     model = relax(cell, fitted.model, start=truth.positions, eigenvalue=False)
     error = compare(truth, model)
     return Record(

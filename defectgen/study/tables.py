@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from .._input import InputError
 from ..campaign import Record, Task
-from ..errors import estimate_rate, predicted_rate, verdict
-from . import cell_size, fit_accuracy
+from . import cell_size, fit_accuracy, surrogates
 from .materials import build_lattice, centrosymmetric
-from .plan import STEPS
+from .plan import STEPS, SURROGATE
+from .rates import rates_of
 from .spec import RunSpec
-
-QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error"}
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,18 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
                 results.append(_row(name, task, record, records))
                 failures += [] if task.key in remarked else _remarks(task, record)  # a trial may be in both tables
                 remarked.add(task.key)
-    return Tables(results, _rates(spec, results), failures)
+    for task, record in outcome:
+        if task.function == SURROGATE and record.ok:
+            results.append(surrogates.row(task, record))
+            failures += surrogates.remarks(task, record)
+    inversion = {case.material.name: centrosymmetric(build_lattice(case.material)) for case in spec.cases}
+    return Tables(results, rates_of(results, inversion), failures)
 
 
 def _belongs(spec: RunSpec, name: str, task: Task) -> bool:
     size, degree = task.spec["training_size"], task.spec["basis"]["degree"]
     if name == cell_size.NAME:
-        own = [c.basis.degree for c in spec.cases if _is(c, task)]
+        own = [c.basis.degree for c in spec.cases if c.basis is not None and _is(c, task)]
         return spec.cell_size is not None and size in spec.cell_size.sizes and degree in own
     return spec.fit_accuracy is not None and size == spec.fit_accuracy.size and degree in spec.fit_accuracy.degrees
 
@@ -88,54 +90,3 @@ def _remarks(task: Task, record: Record) -> list[dict]:
     elif not values["same_basin"]:
         found.append({"label": task.label, "reason": f"the model rests in another basin: {values['why_not']}"})
     return found + [{"label": task.label, "reason": f"a fit with a reservation: {text}"} for text in values["warnings"]]
-
-
-def _rates(spec: RunSpec, results: list[dict]) -> list[dict]:
-    """Rates of the cell-size study, per curve and quantity."""
-    found = []
-    inversion = {case.material.name: centrosymmetric(build_lattice(case.material)) for case in spec.cases}
-    curves = dict.fromkeys(
-        (r["material"], r["defect"], r["dimension"], r["observations"]) for r in results if r["study"] == cell_size.NAME
-    )
-    for material, defect, dimension, observations in curves:
-        own = [
-            r
-            for r in results
-            if r["study"] == cell_size.NAME
-            and (r["material"], r["defect"], r["dimension"], r["observations"]) == (material, defect, dimension, observations)
-        ]
-        radii, trusted = [r["training_radius"] for r in own], [r["converged"] and r["same_basin"] for r in own]
-        for quantity, column in QUANTITIES.items():
-            predicted = _prediction(observations, dimension, quantity, inversion[material])
-            rate = estimate_rate(radii, [r[column] for r in own], converged=trusted)
-            found.append(
-                {
-                    "study": cell_size.NAME,
-                    "material": material,
-                    "defect": defect,
-                    "dimension": dimension,
-                    "observations": observations,
-                    "quantity": quantity,
-                    "slope": rate.slope,
-                    "low": rate.low,
-                    "high": rate.high,
-                    "window": _window(rate.window),
-                    "predicted": predicted,
-                    "verdict": "no prediction" if predicted is None else verdict(rate, predicted),
-                    "local_slopes": " ".join(f"{radius:.3g}:{slope:.2f}" for radius, slope in rate.local_slopes),
-                    "dropped": "; ".join(f"{size:.3g}: {reason}" for size, reason in rate.dropped),
-                }
-            )
-    return found
-
-
-def _prediction(observations: str, dimension: int, quantity: str, inversion: bool) -> float | None:
-    """The predicted slope; None for sets that the theory says nothing about, such as F alone."""
-    try:
-        return predicted_rate(observations, dimension=dimension, quantity=quantity, inversion=inversion)
-    except InputError:
-        return None
-
-
-def _window(window) -> str:
-    return "" if window is None else f"{window[0]:.3g}-{window[1]:.3g}"

@@ -19,8 +19,8 @@ def _multiplicities(rank: int) -> np.ndarray:
     return np.array([factorial(rank) // np.prod([factorial(int(n)) for n in count]) for count in counts], dtype=float)
 
 
-PAIRS = list(combinations_with_replacement(range(3), 2))
-TRIPLES = list(combinations_with_replacement(range(3), 3))
+PAIRS: list[tuple[int, ...]] = list(combinations_with_replacement(range(3), 2))
+TRIPLES: list[tuple[int, ...]] = list(combinations_with_replacement(range(3), 3))
 TIMES_2, TIMES_3 = _multiplicities(2), _multiplicities(3)
 FULL_2 = np.array([[PAIRS.index(tuple(sorted((a, b)))) for b in range(3)] for a in range(3)])
 FULL_3 = np.array([[TRIPLES.index(tuple(sorted((a, *pair)))) for pair in PAIRS] for a in range(3)])

@@ -75,6 +75,7 @@ def defect_cells(
 ) -> list[Snapshot]:
     """The defect in a periodic cell of `size`, at rest and rattled (without a defect: the perfect supercell)."""
     rattle = Rattle() if rattle is None else rattle
+    cell = supercell(lattice, size)  # type: ignore[arg-type]
     if rattle.configurations < 0 or rattle.amplitude < 0 or rattle.strain < 0:
         raise InputError(f"rattled cells want a number of copies and amplitudes that are not negative; got {rattle}")
     if rattle.amplitude > 0.35 * lattice.nearest_neighbour:
@@ -82,7 +83,6 @@ def defect_cells(
             f"a rattle of {rattle.amplitude} A would melt the crystal (neighbours are {lattice.nearest_neighbour:.2f} A apart); "
             "use a few hundredths of that"
         )
-    cell = supercell(lattice, size)  # type: ignore[arg-type]
     if defect is not None:
         cell = defect.apply(cell)
     rest = cell.positions if displacement is None else cell.positions + _fits(displacement, cell)

@@ -1,0 +1,74 @@
+"""Rates of a run: one per curve of error against training radius, with what it says about the prediction."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from .._input import InputError
+from ..errors import estimate_rate, predicted_rate, rejects, verdict
+from . import cell_size, surrogates
+
+QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error"}
+CURVE = ("study", "material", "defect", "dimension", "observations")
+BENT = 5
+"""Sizes from which the law with a shifted size is fitted too: it has three parameters."""
+
+
+def rates_of(results: list[dict], inversion: dict[str, bool]) -> list[dict]:
+    """Rates of the studies that vary the radius; `inversion` says of each material whether its sites are centres of inversion."""
+    curves = defaultdict(list)
+    for row in results:
+        if row["study"] in (cell_size.NAME, surrogates.NAME):
+            curves[tuple(row[name] for name in CURVE)].append(row)
+    return [
+        _rate(dict(zip(CURVE, curve, strict=True)), rows, quantity, inversion)
+        for curve, rows in curves.items()
+        for quantity in QUANTITIES
+    ]
+
+
+def _rate(curve: dict, rows: list[dict], quantity: str, inversion: dict[str, bool]) -> dict:
+    """One line of rates.csv."""
+    predicted = _prediction(curve["observations"], curve["dimension"], quantity, inversion[curve["material"]])
+    radii, errors, trusted = _means(rows, QUANTITIES[quantity])
+    rate = estimate_rate(radii, errors, converged=trusted)
+    bent = estimate_rate(radii, errors, converged=trusted, model="shifted") if len(set(rate.points)) >= BENT else None
+    judge = rate
+    if bent is not None and predicted is not None and not rate.low <= predicted <= rate.high:
+        judge = bent if verdict(bent, predicted) == "confirmed" else rate
+    return {
+        **curve,
+        "quantity": quantity,
+        "slope": rate.slope,
+        "low": rate.low,
+        "high": rate.high,
+        "window": "" if rate.window is None else f"{rate.window[0]:.3g}-{rate.window[1]:.3g}",
+        "predicted": predicted,
+        "verdict": "no prediction" if predicted is None else verdict(judge, predicted),
+        "judged_by": "finite-size law" if judge is bent else "power law",
+        "rejects_off_by_one": None if predicted is None else rejects(judge, predicted - 1) and rejects(judge, predicted + 1),
+        "shifted_slope": None if bent is None else bent.slope,
+        "shifted_low": None if bent is None else bent.low,
+        "shifted_high": None if bent is None else bent.high,
+        "shift": None if bent is None else bent.shift,
+        "local_slopes": " ".join(f"{radius:.3g}:{slope:.2f}" for radius, slope in rate.local_slopes),
+        "dropped": "; ".join(f"{size:.3g}: {reason}" for size, reason in rate.dropped),
+    }
+
+
+def _means(rows: list[dict], column: str) -> tuple[list[float], list[float], list[bool]]:
+    """Radii, errors and whether they can be trusted; errors of several perturbations at one radius by their geometric mean."""
+    by_radius = defaultdict(list)
+    for row in rows:
+        by_radius[row["training_radius"]].append(row)
+    errors = [float(np.exp(np.mean(np.log([row[column] for row in group])))) for group in by_radius.values()]
+    trusted = [all(row["converged"] and row["same_basin"] for row in group) for group in by_radius.values()]
+    return list(by_radius), errors, trusted
+
+
+def _prediction(observations: str, dimension: int, quantity: str, inversion: bool) -> float | None:
+    """The predicted slope; None for sets that the theory says nothing about, such as F alone."""
+    try:
+        return predicted_rate(observations, dimension=dimension, quantity=quantity, inversion=inversion)
+    except InputError:
+        return None
