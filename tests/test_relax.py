@@ -20,6 +20,7 @@ from defectgen.crystal import ball, bcc, diamond, divacancy, fcc, primitive_cell
 from defectgen.energy.blackbox import BlackBox, Evaluation
 from defectgen.energy.functional import cell_energy
 from defectgen.energy.site import SiteEnergy
+from defectgen.reference import LennardJones, equilibrate
 from defectgen.relax import greens_function, relax
 from defectgen.relax.counted import Counted
 from defectgen.relax.krylov import truncated_newton
@@ -306,6 +307,21 @@ def test_a_push_off_the_saddle_leads_downhill_to_the_vacancy():
     assert low.is_minimum and low.energy < saddle.energy - 0.05
     vacant = relax(vacancy().apply(supercell(PLANE, 7)), METAL, eigenvalue=False)
     assert low.energy == pytest.approx(vacant.energy, abs=1e-10)
+
+
+@pytest.mark.parametrize("radius", [5.0, 6.0])
+def test_a_small_ball_with_a_thick_clamp_relaxes(radius):
+    """More clamped sites than free ones: the preconditioner stays symmetric and positive, and Newton's method converges."""
+    lattice = equilibrate(fcc("Cu", 3.615), LennardJones("Cu", epsilon=0.4, sigma=2.3, cutoff=6.0))
+    truth = LennardJones("Cu", epsilon=0.4, sigma=2.3, cutoff=6.0)
+    cell = vacancy().apply(ball(lattice, radius))
+    assert cell.free.sum() < (~cell.free).sum()
+    precondition = Preconditioner(cell, greens_function(cell, truth))
+    one, two = (precondition.project(np.random.default_rng(seed).normal(size=cell.positions.shape)) for seed in (0, 1))
+    assert np.vdot(one, precondition(two)) == pytest.approx(np.vdot(two, precondition(one)), rel=1e-10)
+    assert np.vdot(one, precondition(one)) > 0
+    result = relax(cell, truth)
+    assert result.converged and result.newton_steps <= 6
 
 
 def test_ball_eigenvalue_is_that_of_its_free_block():

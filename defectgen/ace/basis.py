@@ -2,7 +2,8 @@
 
 The channels are, for every species of the central atom, one constant (the one-body energy), then the invariant functions
 of its specification; a pair function of two species is one channel, that both its ends carry (seen from one end or from the
-other it has the same sum over a structure, so two channels could not be told apart). Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
+other it has the same sum over a structure, so two channels could not be told apart).
+Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
 from collections.abc import Sequence
@@ -107,7 +108,8 @@ class ACEBasis(SiteEnergy):
             raise InputError(f"the cutoff must be a positive length in A; got {cutoff!r}")
         if not w_l > 0:
             raise InputError(f"w_l, the price of one angular momentum in degrees, must be positive; got {w_l!r}")
-        self.species, self.cutoff, self.order, self.degree, self.w_l = species, float(cutoff), int(order), float(degree), float(w_l)
+        self.species, self.cutoff = species, float(cutoff)
+        self.order, self.degree, self.w_l = int(order), float(degree), float(w_l)
         self.pair_degree = int(degree) if pair_degree is None else int(pair_degree)
         self.envelope, self.transform = int(envelope), (int(transform[0]), int(transform[1]))
         if r0 is None:

@@ -66,7 +66,7 @@ def check_potential(given: object, basis: bool = False) -> None:
             "wrap an ASE calculator in dg.ASEReference"
         )
     if not basis and is_basis(given):
-        raise InputError("a basis has an energy for each of its functions, and one is wanted: give dg.LinearACE(basis, coefficients)")
+        raise InputError("a basis has many energies per site, and one is wanted: give dg.LinearACE(basis, coefficients)")
 
 
 class SiteSum(CellEnergy):

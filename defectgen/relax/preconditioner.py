@@ -24,9 +24,10 @@ class Preconditioner:
         sublattices, self._dimension = cell.lattice.sublattices, cell.lattice.dimension
         self._grid_shape = (int(np.prod(green.divisors)), sublattices * self._dimension)
         places = green.grid_index(cell.host.translations) * sublattices + cell.host.sublattices
-        self._on = cell.sites >= 0
+        # The periodic grid of a ball holds its free sites only: clamped ones beyond would fall onto the places of free ones.
+        self._on = (cell.sites >= 0) & cell.free
         self._place = places[cell.sites[self._on]]
-        self._loose = [int(atom) for atom in np.flatnonzero(~self._on)]
+        self._loose = [int(atom) for atom in np.flatnonzero(cell.sites < 0)]
         carriers = [_nearest_sites(cell, atom) for atom in self._loose]
         self._carrier = [places[sites] for sites in carriers]
         self.movable: Bool[np.ndarray, "atoms 3"] = np.repeat(cell.free[:, None], 3, axis=1)
