@@ -17,7 +17,9 @@ import defectgen as dg
 from defectgen import study
 from defectgen.campaign import Record, Store
 from defectgen.campaign.execute import execute
+from defectgen.study import dump, parse, plan, tables
 from defectgen.study.materials import MATERIALS, build_lattice, centrosymmetric
+from defectgen.study.rates import rates_of
 
 TINY = """
 name = "tiny"
@@ -348,3 +350,87 @@ def test_a_killed_run_resumes_to_the_same_results(whole):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     for name in ("results.csv", "rates.csv"):
         assert table(whole / "killed" / name) == table(whole / "whole" / name) != []
+
+
+# -- surrogates ----------------------------------------------------------------------------------------------------------------
+
+
+def surrogate_rows(errors, seeds=(0, 1), **changes):
+    """Rows of a surrogate study whose geometry error is `errors(L)` times a factor of each perturbation."""
+    return [
+        {
+            "study": "surrogates",
+            "material": "toy",
+            "defect": "divacancy",
+            "dimension": 2,
+            "observations": "E+F+FC",
+            "training_radius": radius,
+            "geometry_error": errors(radius) * 30.0**seed,
+            "energy_error": radius**-4.0,
+            "converged": True,
+            "same_basin": True,
+            **(changes if (radius, seed) == (19.0, 1) else {}),
+        }
+        for seed in seeds
+        for radius in (8.0, 10.0, 12.0, 15.0, 19.0)
+    ]
+
+
+def test_rates_of_repeats_are_those_of_their_geometric_mean():
+    """Prefactors that differ by 30 do not blur the slope, and wrong exponents are rejected."""
+    geometry, energy = rates_of(surrogate_rows(lambda size: size**-3.0), {"toy": True})
+    assert geometry["slope"] == pytest.approx(-3.0, abs=1e-9) and energy["slope"] == pytest.approx(-4.0, abs=1e-9)
+    assert (geometry["predicted"], geometry["verdict"], geometry["rejects_off_by_one"]) == (-3.0, "confirmed", True)
+    (wrong, _) = rates_of(surrogate_rows(lambda size: size**-2.0), {"toy": True})
+    assert wrong["verdict"] == "shallower"
+    (fewer, _) = rates_of(surrogate_rows(lambda size: size**-3.0, converged=False), {"toy": True})
+    assert fewer["window"] == "8-15" and "not converged" in fewer["dropped"]
+
+
+def test_a_slow_approach_is_judged_by_the_finite_size_law():
+    (rate, _) = rates_of(surrogate_rows(lambda size: (size + 3.0) ** -3.0), {"toy": True})
+    assert rate["slope"] > -2.6 and rate["judged_by"] == "finite-size law"
+    assert rate["shifted_slope"] == pytest.approx(-3.0, abs=1e-3) and rate["shift"] == pytest.approx(3.0, abs=0.02)
+    assert rate["verdict"] == "confirmed" and rate["rejects_off_by_one"]
+
+
+SURROGATES = """
+name = "surrogates"
+observations = ["E+F", "E+F+FC+V"]
+[[cases]]
+material = "triangular"
+defect = "divacancy"
+simulation_size = [20, 22, 1]
+[surrogates]
+radii = [5, 7]
+"""
+
+
+def test_a_surrogate_study_runs_and_resolves(tmp_path):
+    spec = parse(SURROGATES, tmp_path)
+    assert parse(dump(spec), tmp_path) == spec
+    records: dict = {}
+    outcome = []
+    for task in plan(spec):
+        records[task.key] = execute(task.function, task.spec, tuple(records[after.key] for after in task.after))
+        assert records[task.key].ok, records[task.key].failed
+        outcome.append((task, records[task.key]))
+    found = tables(spec, outcome)
+    errors = {(row["observations"], row["training_radius"]): row["geometry_error"] for row in found.results}
+    assert len(errors) == 4 and not found.failures
+    assert errors["E+F", 5.0] > errors["E+F", 7.0] > errors["E+F+FC+V", 5.0] > errors["E+F+FC+V", 7.0] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("[5, 7]", "[5, 70]"), "out of the simulation cell"),
+        (("radii = [5, 7]", "radii = [0]"), "surrogates.radii"),
+        (("[20, 22, 1]", "[20, 22]"), "simulation_size"),
+        (("[surrogates]\nradii = [5, 7]", "[cell_size]\nsizes = [3]"), "wants a basis to fit"),
+    ],
+    ids=["radius", "zero", "size", "basis"],
+)
+def test_bad_surrogate_studies_are_one_sentence(change, said, tmp_path):
+    with pytest.raises(dg.InputError, match=said):
+        plan(parse(SURROGATES.replace(*change), tmp_path))

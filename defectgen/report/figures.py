@@ -57,7 +57,7 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
         panel.set_xlabel(_RADIUS)
         if not shown.empty:
             lines = list(_guides(shown, rates[rates["quantity"] == quantity], look))
-            heights = [*shown["y"], *(line.end[1] for line in lines)]
+            heights = [*shown.attrs.get("heights", shown["y"]), *(line.end[1] for line in lines)]
             finish(panel, shown["x"].to_numpy(), np.array(heights), ticks_at_values=True)
             guides(panel, lines)
     legend(figure, look, hollow=_any_hollow(drawn), dashed=not rates.empty)
@@ -137,7 +137,7 @@ def _mean_of_repeats(axes: Axes, shown: pd.DataFrame, look: dict[str, Mark]) -> 
     groups = shown.assign(y=np.log(shown["y"])).groupby(["observations", "x"], as_index=False, sort=False)
     mean = groups.agg({"y": "mean", "solid": "all"})
     mean["y"] = np.exp(mean["y"])
-    mean.attrs.update(shown.attrs)
+    mean.attrs.update(shown.attrs, heights=shown["y"].tolist())
     return mean
 
 

@@ -50,7 +50,9 @@ def crystal(spec: dict) -> Record:
 
 def box(lattice: Lattice, size) -> Cell:
     """The periodic cell of a size as a study writes it: n, three numbers, or the rows of a matrix."""
-    return supercell(lattice, size if isinstance(size, int) else np.array(size))
+    if not isinstance(size, int):
+        size = tuple(size) if isinstance(size[0], int) else np.array(size)
+    return supercell(lattice, size)
 
 
 def rest_lattice(spec: dict, perfect: Record) -> Lattice:
