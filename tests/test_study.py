@@ -426,10 +426,11 @@ def test_a_surrogate_study_runs_and_resolves(tmp_path):
     [
         (("[5, 7]", "[5, 70]"), "out of the simulation cell"),
         (("radii = [5, 7]", "radii = [0]"), "surrogates.radii"),
-        (("[20, 22, 1]", "[20, 22]"), "simulation_size"),
+        (("[20, 22, 1]", "[20, 22]"), r"simulation_size: a size is a positive number .* got \[20, 22\]"),
+        (("[20, 22, 1]", "0"), r"a size is a positive number .* got 0"),
         (("[surrogates]\nradii = [5, 7]", "[cell_size]\nsizes = [3]"), "wants a basis to fit"),
     ],
-    ids=["radius", "zero", "size", "basis"],
+    ids=["radius", "zero", "two numbers", "no cell", "basis"],
 )
 def test_bad_surrogate_studies_are_one_sentence(change, said, tmp_path):
     with pytest.raises(dg.InputError, match=said):

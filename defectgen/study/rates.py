@@ -42,7 +42,7 @@ def _rate(curve: dict, rows: list[dict], quantity: str, inversion: dict[str, boo
         "slope": rate.slope,
         "low": rate.low,
         "high": rate.high,
-        "window": "" if rate.window is None else f"{rate.window[0]:.3g}-{rate.window[1]:.3g}",
+        "window": "" if not rate.points else f"{rate.window[0]:.3g}-{rate.window[1]:.3g}",
         "predicted": predicted,
         "verdict": "no prediction" if predicted is None else verdict(judge, predicted),
         "judged_by": "finite-size law" if judge is bent else "power law",

@@ -7,8 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
 from ..fit import as_prior, as_solver, check_weights
@@ -40,9 +41,19 @@ class Basis(Strict):
         return self
 
 
-Count = Annotated[int, Field(ge=1)]
+def _is_size(value: Any) -> Any:
+    """n, three numbers, or three rows of three; the matrix is judged where a cell is made of it."""
+    rows = np.asarray(value, dtype=object)
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in rows.ravel())
+    if not whole or rows.shape not in ((), (3,), (3, 3)) or (rows.ndim < 2 and np.min(rows) < 1):
+        raise ValueError(
+            f"a size is a positive number of conventional cells, three of them, or a 3 x 3 integer matrix; got {value!r}"
+        )
+    return value
+
+
 Vector = tuple[int, int, int]
-Size = Count | tuple[Count, Count, Count] | tuple[Vector, Vector, Vector]
+Size = Annotated[int | Vector | tuple[Vector, Vector, Vector], BeforeValidator(_is_size)]
 
 
 class Case(Strict):
@@ -110,7 +121,7 @@ class Surrogates(Strict):
 
     radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     """Nearest-neighbour spacings."""
-    perturbations: tuple[int, ...] = Field((0,), min_length=1)
+    perturbations: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     """Seeds; the rate is that of the geometric mean of their errors."""
     strength: float = Field(0.2, gt=0, lt=1)
     """Largest relative change of the energy of a wave by the perturbation."""

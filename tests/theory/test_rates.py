@@ -22,7 +22,7 @@ LATTICES = {
     2: (ScalarLattice(TRIANGULAR, TRIANGULAR_OFFSETS, 192), np.array([8, 10, 12, 15, 19.0])),
     3: (ScalarLattice(CUBIC, CUBIC_OFFSETS, 48), np.array([5, 6, 7, 8, 10.0])),
 }
-# (geometry, energy) exponents, worked out in theory/rates.md
+# (geometry, energy) exponents, worked out in theory/bounds/rates.md
 TABLE = {
     ("E+F", 2): (-1.0, -2.0),
     ("E+F+V", 2): (-3.0, -4.0),
