@@ -12,6 +12,8 @@ from pathlib import Path
 _ONE_THREAD = dict.fromkeys(
     ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "PJRT_NPROC", "NPROC"], "1"
 )
+# Large arrays come and go with every evaluation; in pages of 4 kB the kernel spends as long on them as the arithmetic takes.
+_HUGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 _EIGEN = "--xla_cpu_multi_thread_eigen=false"
 
 
@@ -21,6 +23,7 @@ def worker_environment() -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(_ONE_THREAD)
     os.environ["XLA_FLAGS"] = f"{before.get('XLA_FLAGS', '')} {_EIGEN}".strip()
+    os.environ.setdefault(*_HUGE_PAGES)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several workers may share one GPU
     for name, value in _cache_settings().items():
         os.environ.setdefault(name, value)

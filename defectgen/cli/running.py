@@ -63,11 +63,13 @@ def run_study(name: str, out: Path | None, workers: int | None, scheduler: str |
 
 
 def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], store: Store) -> None:
-    """Write the three tables; show the rates and the failures."""
+    """Write the tables; show the rates and the failures."""
     tables = study.tables(spec, [(task, records[task.key]) for task in tasks])
     store.table("results.csv", tables.results, RESULTS)
     store.table("rates.csv", tables.rates, RATES)
     store.table("failures.csv", tables.failures, FAILURES)
+    for name, rows in tables.others.items():
+        store.table(f"{name}.csv", rows, ())
     if tables.rates:
         _show_rates(tables.rates)
     lost, idle = _lost(tasks, records)

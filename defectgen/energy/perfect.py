@@ -1,5 +1,6 @@
 """The perfect, infinite crystal from the jets of one primitive cell: energy, stress, force constants, elastic constants."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -65,26 +66,35 @@ def bulk_response(
 
 
 def force_constants(lattice: Lattice, energy: SiteEnergy) -> ForceConstants:
-    """Force constants of the infinite crystal from the Hessian jets of one primitive cell.
+    """Force constants of the infinite crystal from the Hessian jets of one primitive cell."""
+    x, near = crystal_bonds(lattice, energy)
+    stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
+
+    def hessian(site: int) -> np.ndarray:
+        one = type(stencil)(stencil.g[site : site + 1], stencil.centre[site : site + 1], stencil.neighbour[site : site + 1])
+        return np.asarray(site_hessians(energy, one))[0]
+
+    return assembled(lattice, near, hessian)
+
+
+def assembled(lattice: Lattice, near: Bonds, hessian: Callable[[int], np.ndarray]) -> ForceConstants:
+    """Force constants of site energies with the given Hessians (slots, 3, slots, 3, *channels) on the primitive cell's bonds.
 
     Every site l contributes V''_l(rho, sigma) to the pair (l + rho, l + sigma), minus its row sums to the pairs with l
     itself, so the acoustic sum rule holds to rounding. Pairs are sorted; the on-site pairs are included.
     """
-    x, near = crystal_bonds(lattice, energy)
-    stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
     index, shift, mask = (np.asarray(a) for a in (near.index, near.shift, near.mask))
     keys, blocks = [], []
     for site in range(lattice.sublattices):
-        one = type(stencil)(stencil.g[site : site + 1], stencil.centre[site : site + 1], stencil.neighbour[site : site + 1])
         live = np.flatnonzero(mask[site])
-        hessian = np.asarray(site_hessians(energy, one))[0][live][:, :, live]  # k a k' b *c
-        channels = hessian.shape[4:]
+        inner = hessian(site)[live][:, :, live]  # k a k' b *c
+        channels = inner.shape[4:]
         k = len(live)
         full = np.zeros((k + 1, 3, k + 1, 3, *channels))  # stencil atoms, then the site itself
-        full[:k, :, :k] = hessian
-        full[k, :, :k] = -hessian.sum(axis=0)
-        full[:k, :, k] = -hessian.sum(axis=2)
-        full[k, :, k] = hessian.sum(axis=(0, 2))
+        full[:k, :, :k] = inner
+        full[k, :, :k] = -inner.sum(axis=0)
+        full[:k, :, k] = -inner.sum(axis=2)
+        full[k, :, k] = inner.sum(axis=(0, 2))
         atom = np.append(index[site][live], site)
         image = np.vstack([shift[site][live], np.zeros((1, 3), dtype=int)])
         a, b = (m.ravel() for m in np.meshgrid(np.arange(k + 1), np.arange(k + 1), indexing="ij"))

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._typing import Array, Float
+from .._typing import Array, Bool, Float
 from .bonds import Bonds
 from .site import SiteEnergy, Stencil
 
@@ -70,8 +70,9 @@ def hessian_product(
     bonds: Bonds,
     v: Float[Array, "rows 3"],
     chunk: int = CHUNK,
+    counted: Bool[Array, " rows"] | None = None,
 ) -> Float[Array, "rows 3"]:
-    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v."""
+    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v; with `counted`, of the energy of these sites only."""
 
     def product(pair):
         stencil, dg = pair
@@ -82,7 +83,7 @@ def hessian_product(
         return jax.jvp(gradient, (stencil.g,), (dg,))[1]
 
     p = over_sites(product, (bonds.stencil(x, vectors), bonds.difference(v)), len(x), chunk)
-    return bonds.transpose(p)
+    return bonds.transpose(p if counted is None else jnp.where(counted[:, None, None], p, 0.0))
 
 
 @eqx.filter_jit

@@ -10,7 +10,7 @@ from ..crystal.cell import Cell
 from ..crystal.lattice import Lattice
 from ..energy.functional import Potential, crystal_force_constants
 from ..energy.perfect import ForceConstants
-from .smith import smith_normal_form
+from .fourier import Grid, blocks, convolve, grid
 
 FLOOR = 1e-3
 """Softest eigenvalue that is believed, relative to the stiffest one and to the long-wave factor sin^2(k/2): metals reach 1e-2."""
@@ -44,10 +44,9 @@ class GreensFunction:
     lattice: Lattice
     matrix: Int[np.ndarray, "3 3"]
     """Supercell vectors as rows, in units of the primitive ones."""
-    divisors: Int[np.ndarray, "3"]
-    """Shape d of the Fourier grid."""
-    chart: Int[np.ndarray, "3 3"]
-    """V of the Smith normal form: primitive cell t has grid index (t V) mod d."""
+    grid: Grid
+    operator: Complex[np.ndarray, "grid1 grid2 half components components"]
+    """D(k) on the half grid of a real transform, eV/A^2, as it is: negative eigenvalues included."""
     inverse: Complex[np.ndarray, "grid1 grid2 half components components"]
     """D(k)^+ on the half grid of a real transform, A^2/eV."""
     stiffness: float
@@ -57,16 +56,13 @@ class GreensFunction:
     message: str
     """Names the most unstable wave; empty if the crystal is stable."""
 
-    def grid_index(self, translations: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, " n"]:
-        """Flat grid index of primitive cells."""
-        return _flat_index(translations, self.divisors, self.chart)
-
     def apply(self, field: Float[np.ndarray, "cells components"]) -> Float[np.ndarray, "cells components"]:
         """P^+ on a force field (eV/A) given on the grid, `components` = sublattices x dimension: displacements, A."""
-        shape = tuple(int(n) for n in self.divisors)
-        wave = np.asarray(fft.rfftn(field.reshape(*shape, -1), axes=(0, 1, 2)))
-        wave = np.einsum("xyzab,xyzb->xyza", self.inverse, wave)
-        return np.asarray(fft.irfftn(wave, s=shape, axes=(0, 1, 2), overwrite_x=True)).reshape(field.shape)
+        return convolve(self.inverse, self.grid, field)
+
+    def stiffen(self, field: Float[np.ndarray, "cells components"]) -> Float[np.ndarray, "cells components"]:
+        """The force constants of the perfect crystal on a displacement field (A) given on the grid: minus the forces, eV/A."""
+        return convolve(self.operator, self.grid, field)
 
 
 def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
@@ -80,20 +76,10 @@ def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
 
 def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceConstants) -> GreensFunction:
     """Fourier blocks of the force constants on Z^3 / (Z^3 M), and their inverses."""
-    _, divisors, chart = smith_normal_form(matrix)
-    shape, dimension, components = tuple(int(n) for n in divisors), lattice.dimension, lattice.sublattices * lattice.dimension
-    kernel = np.zeros((int(np.prod(shape)), lattice.sublattices, lattice.sublattices, dimension, dimension))
-    place = (_flat_index(constants.translations, divisors, chart), constants.first, constants.second)
-    np.add.at(kernel, place, constants.phi[:, :dimension, :dimension])
-    # Finite-difference constants miss the acoustic sum rule a little; unmended, the longest waves would look unstable.
-    excess = kernel.sum(axis=(0, 2))
-    for b in range(lattice.sublattices):
-        kernel[0, b, b] -= (excess[b] + excess[b].T) / 2
-    stiffness = float(np.mean([np.trace(kernel[0, b, b]) / dimension for b in range(lattice.sublattices)]))
-    block = np.asarray(fft.rfftn(kernel.swapaxes(2, 3).reshape(*shape, components, components), axes=(0, 1, 2))).conj()
-    del kernel
-    block = (block + np.swapaxes(block, -1, -2).conj()) / 2
-
+    on, dimension, components = grid(matrix), lattice.dimension, lattice.sublattices * lattice.dimension
+    block = blocks(on, lattice, constants)
+    here = (constants.first == constants.second) & ~constants.translations.any(axis=1)
+    stiffness = float(np.mean([np.trace(phi[:dimension, :dimension]) / dimension for phi in constants.phi[here]]))
     values, vectors = np.linalg.eigh(block)
     # At k = 0 the rigid translations are eigenvectors with eigenvalue zero; shift them up to find the optical rest.
     rigid = np.tile(np.eye(dimension), (lattice.sublattices, 1)) / np.sqrt(lattice.sublattices)
@@ -103,7 +89,7 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceCons
     acoustic[0, 0, 0, components - dimension :] = True
 
     waves = np.stack(np.meshgrid(*[np.arange(n) for n in block.shape[:3]], indexing="ij"), -1)
-    reduced = (waves / divisors) @ chart.T  # k in units of the primitive reciprocal vectors, up to integers
+    reduced = (waves / on.divisors) @ on.chart.T  # k in units of the primitive reciprocal vectors, up to integers
     slowness = np.sin(np.pi * reduced) ** 2
     long_wave = slowness[..., : lattice.dimension].mean(-1)
     long_wave[0, 0, 0] = 1.0
@@ -123,22 +109,14 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceCons
     return GreensFunction(
         lattice=lattice,
         matrix=np.array(matrix),
-        divisors=divisors,
-        chart=chart,
+        grid=on,
+        operator=block,
         inverse=inverse,
         stiffness=stiffness,
         softest=_softest(np.where(acoustic, np.inf, values), waves, vectors),
         stable=not unstable.any(),
         message=message,
     )
-
-
-def _flat_index(
-    translations: Int[np.ndarray, "n 3"], divisors: Int[np.ndarray, "3"], chart: Int[np.ndarray, "3 3"]
-) -> Int[np.ndarray, " n"]:
-    """Row-major index of (t V) mod d."""
-    g = (translations @ (chart % divisors)) % divisors
-    return (g[:, 0] * divisors[1] + g[:, 1]) * divisors[2] + g[:, 2]
 
 
 def _softest(values: np.ndarray, waves: np.ndarray, vectors: np.ndarray) -> Waves:

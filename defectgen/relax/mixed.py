@@ -13,6 +13,7 @@ from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function
 from .preconditioner import Preconditioner
 from .search import dual_norm
+from .split import split_hessian
 
 MIDPOINT = 1e-3
 """A: below it the midpoint rule, in error by |w|^2 / 24 of the potential's fourth derivative, 1e-6 of w, beats a difference."""
@@ -30,7 +31,7 @@ class ForceField(Protocol):
         ...
 
     def product(self, u: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """Minus the derivative of the forces along v."""
+        """Minus the derivative of the forces along v, as nearly as is cheap: it steers the iteration, the forces end it."""
         ...
 
 
@@ -60,8 +61,10 @@ def mixed_equilibrium(
     """Newton's method for the difference w that the forces `extra` make at the equilibrium `exact` of `potential`.
 
     The Jacobian is not symmetric: each step is solved by GMRES (Saad and Schultz, SIAM J. Sci. Stat. Comput. 7, 856 (1986))
-    with the lattice Green's function as preconditioner. What `exact` left unrelaxed is subtracted, so w is accurate relative
-    to its own size however small it is; net forces are projected out. `accuracy` is the relative residual aimed at.
+    with the lattice Green's function as preconditioner. In large cells the Hessian in it is split into a strained
+    neighbourhood and a perfect crystal, so that a step costs little more than its residual, which is exact.
+    What `exact` left unrelaxed is subtracted, so w is accurate relative to its own size however small it is; net forces are
+    projected out. `accuracy` is the relative residual aimed at.
     Raises InputError for a preconditioner of another supercell.
     """
     cell, start = exact.cell, exact.displacement
@@ -70,6 +73,7 @@ def mixed_equilibrium(
     counted = Counted(cell_energy(cell, potential), precondition.project)
     shape = (len(cell), 3)
     rest = counted.energy_forces(exact.positions)[1]
+    split = split_hessian(cell, potential, precondition, exact.positions)
 
     def answer(w):
         """f(u + w) - f(u); of a small w by the midpoint rule -H(u + w/2) w, whose rounding is relative to w."""
@@ -78,7 +82,7 @@ def mixed_equilibrium(
         return counted.energy_forces(exact.positions + w)[1] - rest
 
     def force(w):
-        own = answer(w)
+        own = answer(w) if w.any() else np.zeros(shape)
         return own, own + precondition.project(extra.forces(start + w))
 
     w = np.zeros(shape)
@@ -92,7 +96,8 @@ def mixed_equilibrium(
             nonlocal products
             products += 1
             v = v.reshape(shape)
-            return (counted.product(exact.positions + at, v) + precondition.project(extra.product(start + at, v))).ravel()
+            own = counted.product(exact.positions + at, v) if split is None else split(v)
+            return (own + precondition.project(extra.product(start + at, v))).ravel()
 
         target = max(0.3 * accuracy * first / now, 1e-8)
         step, _ = gmres(

@@ -22,8 +22,8 @@ class Preconditioner:
         _check(cell, green)
         self.cell, self.green = cell, green
         sublattices, self._dimension = cell.lattice.sublattices, cell.lattice.dimension
-        self._grid_shape = (int(np.prod(green.divisors)), sublattices * self._dimension)
-        places = green.grid_index(cell.host.translations) * sublattices + cell.host.sublattices
+        self._grid_shape = (int(np.prod(green.grid.divisors)), sublattices * self._dimension)
+        places = green.grid.index(cell.host.translations) * sublattices + cell.host.sublattices
         # The periodic grid of a ball holds its free sites only: clamped ones beyond would fall onto the places of free ones.
         self._on = (cell.sites >= 0) & cell.free
         self._place = places[cell.sites[self._on]]
@@ -60,13 +60,26 @@ class Preconditioner:
             u[atom, :d] = answer[sites].mean(axis=0) + force[atom, :d] / self.green.stiffness
         return self.project(u)
 
+    def stiffen(self, v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+        """R P R^T v: the perfect crystal's force constants on a displacement (A) that leaves vacant sites at rest, eV/A.
+
+        Interstitial atoms take no part.
+        """
+        d = self._dimension
+        field = np.zeros((self._grid_shape[0] * self._grid_shape[1] // d, d))
+        field[self._place] = v[self._on, :d]
+        answer = self.green.stiffen(field.reshape(self._grid_shape)).reshape(field.shape)
+        result = np.zeros_like(v)
+        result[self._on, :d] = answer[self._place]
+        return result
+
     def waves(self, modes: Waves) -> Float[np.ndarray, "fields atoms 3"]:
         """Real and imaginary parts of plane waves on the atoms (zero on interstitials), neither normalised nor independent."""
         cell, d = self.cell, self._dimension
-        shape = tuple(int(n) for n in self.green.divisors)
+        shape = self.green.grid.shape
         index: Int[np.ndarray, " on"] = self._place // cell.lattice.sublattices
         grid = np.stack(np.unravel_index(index, shape), -1)
-        phase = np.exp(2j * np.pi * (grid @ (modes.waves / self.green.divisors).T))  # on, modes
+        phase = np.exp(2j * np.pi * (grid @ (modes.waves / self.green.grid.divisors).T))  # on, modes
         polarisation = modes.vectors.reshape(len(modes.values), cell.lattice.sublattices, d)
         wave = phase.T[:, :, None] * polarisation[:, self._place % cell.lattice.sublattices]
         fields = np.zeros((2 * len(modes.values), len(cell), 3))

@@ -22,6 +22,7 @@ class Run:
         name, title: of the study.
         specification: text of ``spec.toml``.
         results, rates, failures: the tables, with at least the columns of ``columns.py``.
+        others: further tables of the run by name; columns are numbers where all their cells are.
         command: the command line, versions: package -> version, both of the latest call.
         started: ISO time of the latest call; seconds: its wall time (s); reused: records it found from earlier calls.
         tasks: number of tasks of the plan.
@@ -34,6 +35,7 @@ class Run:
     results: pd.DataFrame
     rates: pd.DataFrame
     failures: pd.DataFrame
+    others: dict[str, pd.DataFrame]
     command: str
     versions: dict[str, str]
     started: str
@@ -70,6 +72,7 @@ def gather(directory: str | Path) -> Run:
         results=_table(folder / "results.csv", RESULTS),
         rates=_table(folder / "rates.csv", RATES),
         failures=_table(folder / "failures.csv", FAILURES),
+        others={path.stem: pd.read_csv(path, float_precision="round_trip") for path in _others(folder)},
         command=str(latest["about"].get("command", f"defectgen run {name}")),
         versions={str(key): str(value) for key, value in latest["about"].get("versions", {}).items()},
         started=latest["started"],
@@ -77,6 +80,10 @@ def gather(directory: str | Path) -> Run:
         reused=latest["reused"],
         tasks=latest["tasks"],
     )
+
+
+def _others(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.csv") if path.stem not in ("results", "rates", "failures"))
 
 
 def _latest(events: list[Event]) -> dict[str, Any]:

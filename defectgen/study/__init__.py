@@ -9,11 +9,12 @@ from ..energy.bonds import check_species
 from ..reference import REFERENCES
 from ..training import Rattle, Strains, training_cells
 from . import cell_size, fit_accuracy, surrogates
+from .harvest import tables
 from .materials import MATERIALS, build_lattice, build_reference
 from .plan import Kitchen
 from .spec import Case, RunSpec, dump, embedded, load, parse, template
 from .steps import box
-from .tables import Tables, tables
+from .tables import Tables
 
 __all__ = ["RunSpec", "Tables", "catalogue", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
 

@@ -30,15 +30,21 @@ def rates_of(results: list[dict], inversion: dict[str, bool]) -> list[dict]:
 def _rate(curve: dict, rows: list[dict], quantity: str, inversion: dict[str, bool]) -> dict:
     """One line of rates.csv."""
     predicted = _prediction(curve["observations"], curve["dimension"], quantity, inversion[curve["material"]])
-    radii, errors, trusted = _means(rows, QUANTITIES[quantity])
+    return {**curve, "quantity": quantity, **measured(*_means(rows, QUANTITIES[quantity]), predicted)}
+
+
+def measured(radii: list[float], errors: list[float], trusted: list[bool], predicted: float | None) -> dict:
+    """Slope, window, interval, verdict and what was dropped of one curve: the columns of rates.csv from "slope" on.
+
+    The verdict is the power law's, or that of the finite-size law C (L + delta)^p where only this one, which has an interval
+    of its own, is compatible with the prediction.
+    """
     rate = estimate_rate(radii, errors, converged=trusted)
     bent = estimate_rate(radii, errors, converged=trusted, model="shifted") if len(set(rate.points)) >= BENT else None
     judge = rate
     if bent is not None and predicted is not None and not rate.low <= predicted <= rate.high:
         judge = bent if verdict(bent, predicted) == "confirmed" else rate
     return {
-        **curve,
-        "quantity": quantity,
         "slope": rate.slope,
         "low": rate.low,
         "high": rate.high,

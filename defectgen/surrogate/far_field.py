@@ -1,18 +1,19 @@
 """The forces of a surrogate beyond a radius around a defect: a model is wrong where no training structure reached."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError
-from .._typing import Bool, Float, Int
+from .._typing import Bool, Complex, Float, Int
 from ..crystal.cell import Cell
 from ..energy.bonds import pad
 from ..energy.total import over_sites
-from .matched import Surrogate
+from ..relax.fourier import Grid, blocks, convolve, grid
+from .matched import Surrogate, surrogate_force_constants
 from .perfect import Sites, sites_of
 
 CHUNK = 256
@@ -36,6 +37,9 @@ class FarField:
     """Sites farther from the defect than the radius."""
     offset: Float[np.ndarray, "sites 3"]
     """Unrelaxed position of the atom minus that of its site, A."""
+    grid: Grid
+    waves: Complex[np.ndarray, "grid1 grid2 half components components"] | None
+    """Fourier blocks of the surrogate's force constants, eV/A^2; None where it has none."""
 
     def forces(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
         """Forces at displacement u (A), eV/A."""
@@ -44,16 +48,29 @@ class FarField:
         return self._on_atoms(np.asarray(found))
 
     def product(self, u: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """Minus the derivative of the forces at u along v, eV/A^2 times the unit of v; not a symmetric map."""
-        rows = self.crystal.whole.shape[0]
-        x, dx = pad(self._on_sites(u) + self.offset, rows), pad(self._on_sites(v), rows)
-        return -self._on_atoms(np.asarray(_force_product(self.surrogate, self.crystal, jnp.asarray(x), jnp.asarray(dx))))
+        """Minus the derivative of the forces along v at the perfect crystal, eV/A^2 times the unit of v; not a symmetric map.
+
+        At u it is the same but for a fraction |Du| of the perturbation's strength.
+        """
+        result = np.zeros((len(self.atom), 3))
+        if self.waves is not None:
+            d, cells = self.cell.lattice.dimension, int(np.prod(self.grid.divisors))
+            place = self._place
+            field = np.zeros((len(self.atom), d))
+            field[place] = self._on_sites(v)[:, :d]
+            result[:, :d] = convolve(self.waves, self.grid, field.reshape(cells, -1)).reshape(field.shape)[place]
+        return self._on_atoms(result)
 
     def energies(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, " sites"]:
         """Site energies of the surrogate beyond the radius, eV; zero elsewhere."""
         rows = self.crystal.whole.shape[0]
         found = _energies(self.surrogate, self.crystal, jnp.asarray(pad(self._on_sites(u) + self.offset, rows)))
         return np.where(self.beyond, np.asarray(found)[: len(self.atom)], 0.0)
+
+    @cached_property
+    def _place(self) -> Int[np.ndarray, " sites"]:
+        host = self.cell.host
+        return self.grid.index(host.translations) * self.cell.lattice.sublattices + host.sublattices
 
     def _on_sites(self, u):
         field = np.zeros((len(self.atom), 3))
@@ -90,7 +107,13 @@ def far_field(
     offset = np.zeros((len(atom), 3))
     there = atom >= 0
     offset[there] = cell.minimum_image(cell.positions[atom[there]] - cell.site_positions[there])
-    return FarField(cell, surrogate, crystal, atom, distance > radius * spacing, offset)
+    if cell.host.matrix is None:
+        raise InputError("the far field of a surrogate is made for periodic cells; give dg.supercell(lattice, size)")
+    on = grid(cell.host.matrix)
+    waves = (
+        None if surrogate.curvature is not None else blocks(on, cell.lattice, surrogate_force_constants(cell.lattice, surrogate))
+    )
+    return FarField(cell, surrogate, crystal, atom, distance > radius * spacing, offset, on, waves)
 
 
 def _slopes(surrogate, crystal, u):
@@ -103,11 +126,6 @@ def _slopes(surrogate, crystal, u):
 @eqx.filter_jit
 def _forces(surrogate: Surrogate, crystal: Sites, u):
     return -crystal.bonds.transpose(_slopes(surrogate, crystal, u))
-
-
-@eqx.filter_jit
-def _force_product(surrogate: Surrogate, crystal: Sites, u, v):
-    return jax.jvp(lambda x: _forces(surrogate, crystal, x), (u,), (v,))[1]
 
 
 @eqx.filter_jit

@@ -18,16 +18,18 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Array, Float, Int
+from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
+from ..energy.perfect import ForceConstants, assembled
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import site_hessians
 from ..errors.bulk import relative_stiffness
 from ..training.observations import parse_observations
-from .perfect import affine_projection, perfect_stencils
+from .perfect import affine_projection, perfect_stencils, sorted_bonds
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 NODES, WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
-"""Gauss's rule on [0, 1]."""
+"""Gauss's rule on [0, 1]: exact to the sixth order in v, and v is a strain of a few per cent at most."""
 
 
 @final
@@ -70,6 +72,24 @@ class Surrogate(eqx.Module):
         assert self.projection is not None
         flat = jnp.swapaxes(v, 1, 2).reshape(-1, v.shape[1])
         return jnp.swapaxes(_by_sublattice(self.projection, jnp.repeat(sublattice, 3), flat).reshape(len(v), 3, -1), 1, 2)
+
+
+def surrogate_force_constants(lattice: Lattice, made: Surrogate) -> ForceConstants:
+    """Force constants of a surrogate alone, eV/A^2: those of the perturbation, without their part on homogeneous deformations
+    if virials are exact; none if force constants are."""
+    near, _ = sorted_bonds(primitive_cell(lattice), made.perturbation)
+
+    def hessian(site: int) -> np.ndarray:
+        perfect = jax.tree.map(lambda a: a[site : site + 1], made.perfect)
+        if made.curvature is not None:
+            return np.zeros((*perfect.g.shape[1:], *perfect.g.shape[1:]))
+        found = np.asarray(site_hessians(made.perturbation, perfect))[0]
+        if made.projection is not None:
+            p = np.asarray(made.projection[site])
+            found = found - np.einsum("kp,paqb,ql->kalb", p, found, p)
+        return float(made.strength) * found
+
+    return assembled(lattice, near, hessian)
 
 
 def _by_sublattice(matrices: Float[Array, "sublattices m m"], sublattice: Int[Array, " sites"], v: Float[Array, "sites m"]):

@@ -25,7 +25,7 @@ class Sites(eqx.Module):
 
 def perfect_stencils(lattice: Lattice, energy: SiteEnergy) -> Stencil:
     """The stencils of one primitive cell (a row per sublattice), their slots sorted by separation vector."""
-    near, _ = _sorted_bonds(primitive_cell(lattice), energy)
+    near, _ = sorted_bonds(primitive_cell(lattice), energy)
     stencil = near.stencil(jnp.asarray(pad(primitive_cell(lattice).positions, len(near.index))), jnp.asarray(lattice.vectors))
     return Stencil(*(a[: lattice.sublattices] for a in (stencil.g, stencil.centre, stencil.neighbour)))
 
@@ -33,7 +33,7 @@ def perfect_stencils(lattice: Lattice, energy: SiteEnergy) -> Stencil:
 def affine_projection(lattice: Lattice, energy: SiteEnergy, shifts: bool) -> Float[np.ndarray, "sublattices slots slots"]:
     """P = B (B^T B)^+ B^T; columns of B: the slots' separations and, with `shifts`, an indicator of each other sublattice."""
     cell = primitive_cell(lattice)
-    near, _ = _sorted_bonds(cell, energy)
+    near, _ = sorted_bonds(cell, energy)
     mask, index = np.asarray(near.mask), np.asarray(near.index)
     g = np.asarray(near.stencil(jnp.asarray(pad(cell.positions, len(index))), jnp.asarray(lattice.vectors)).g)
     found = []
@@ -51,7 +51,7 @@ def affine_projection(lattice: Lattice, energy: SiteEnergy, shifts: bool) -> Flo
 def sites_of(cell: Cell, energy: SiteEnergy) -> tuple[Sites, Int[np.ndarray, " sites"]]:
     """The perfect sites under a cell, and the atom on each (-1: none, or one of another species)."""
     host = cell.perfect
-    near, mask = _sorted_bonds(host, energy)
+    near, mask = sorted_bonds(host, energy)
     rows = len(near.index)
     atom = np.full(len(host), -1)
     on = np.flatnonzero(cell.sites >= 0)
@@ -65,7 +65,7 @@ def sites_of(cell: Cell, energy: SiteEnergy) -> tuple[Sites, Int[np.ndarray, " s
     return Sites(near, jnp.asarray(pad(host.host.sublattices, rows)), jnp.asarray(whole)), atom
 
 
-def _sorted_bonds(cell: Cell, energy: SiteEnergy) -> tuple[Bonds, Bool[np.ndarray, "rows slots"]]:
+def sorted_bonds(cell: Cell, energy: SiteEnergy) -> tuple[Bonds, Bool[np.ndarray, "rows slots"]]:
     """Bonds of a perfect cell with the slots of every site sorted by separation vector, x first; padding last."""
     near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, energy)
     mask = np.asarray(near.mask)

@@ -1,0 +1,82 @@
+"""From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
+
+from ..campaign import Record, Task
+from . import cell_size, fit_accuracy, surrogates
+from .materials import build_lattice, centrosymmetric
+from .plan import STEPS, SURROGATE
+from .rates import rates_of
+from .spec import RunSpec
+from .tables import Tables
+
+
+def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
+    """All tables of a run, from its tasks and their records; tasks that failed appear among the failures, with the reason."""
+    records = {task.key: record for task, record in outcome}
+    failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
+    results, remarked = [], set()
+    for name in (cell_size.NAME, fit_accuracy.NAME):
+        for task, record in outcome:
+            if task.function == f"{STEPS}:trial" and record.ok and _belongs(spec, name, task):
+                results.append(_row(name, task, record, records))
+                failures += [] if task.key in remarked else _remarks(task, record)  # a trial may be in both tables
+                remarked.add(task.key)
+    for task, record in outcome:
+        if task.function == SURROGATE and record.ok:
+            results.append(surrogates.row(task, record))
+            failures += surrogates.remarks(task, record)
+    inversion = {case.material.name: centrosymmetric(build_lattice(case.material)) for case in spec.cases}
+    return Tables(results, rates_of(results, inversion), failures)
+
+
+def _belongs(spec: RunSpec, name: str, task: Task) -> bool:
+    size, degree = task.spec["training_size"], task.spec["basis"]["degree"]
+    if name == cell_size.NAME:
+        own = [c.basis.degree for c in spec.cases if c.basis is not None and _is(c, task)]
+        return spec.cell_size is not None and size in spec.cell_size.sizes and degree in own
+    return spec.fit_accuracy is not None and size == spec.fit_accuracy.size and degree in spec.fit_accuracy.degrees
+
+
+def _is(case, task: Task) -> bool:
+    return case.material.name == task.spec["material"]["name"] and case.defect == task.spec["defect"]
+
+
+def _row(study: str, task: Task, record: Record, records: dict[str, Record]) -> dict:
+    spec, values = task.spec, record.values
+    training = records[task.after[2].key].values
+    return {
+        "study": study,
+        "material": spec["material"]["name"],
+        "defect": spec["defect"],
+        "dimension": values["dimension"],
+        "observations": spec["observations"],
+        "training_size": spec["training_size"],
+        "training_radius": training["radius"],
+        "training_atoms": training["atoms"],
+        "basis_functions": values["basis_functions"],
+        "degree": spec["basis"]["degree"],
+        "simulation_size": spec["size"],
+        "simulation_atoms": values["simulation_atoms"],
+        "geometry_error": values["geometry_error"],
+        "geometry_error_max": values["geometry_error_max"],
+        "energy_error": values["energy_error"],
+        "rmse_energy": values["rmse_energy"],
+        "rmse_forces": values["rmse_forces"],
+        "rmse_force_constants": values["rmse_force_constants"],
+        "rmse_virial": values["rmse_virial"],
+        "rank": values["rank"],
+        "condition": values["condition"],
+        "stability_constant": values["stability_constant"],
+        "converged": values["converged"],
+        "same_basin": values["same_basin"],
+        "seconds": record.seconds,
+    }
+
+
+def _remarks(task: Task, record: Record) -> list[dict]:
+    """What a trial that ran has to confess; where the model did not reach the defect it is plotted hollow and in no rate."""
+    values, found = record.values, []
+    if not values["converged"]:
+        found.append({"label": task.label, "reason": f"the model did not relax: {values['message']}"})
+    elif not values["same_basin"]:
+        found.append({"label": task.label, "reason": f"the model rests in another basin: {values['why_not']}"})
+    return found + [{"label": task.label, "reason": f"a fit with a reservation: {text}"} for text in values["warnings"]]
