@@ -51,6 +51,7 @@ from .crystal import (  # noqa: E402
 from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
 from .energy.perfect import elastic_constants  # noqa: E402
 from .errors import (  # noqa: E402
+    bound,
     compare,
     elastic_constant_error,
     estimate_rate,
@@ -61,7 +62,16 @@ from .errors import (  # noqa: E402
 )
 from .fit import fit  # noqa: E402
 from .reference import equilibrate  # noqa: E402
-from .relax import relax  # noqa: E402
+from .relax import (  # noqa: E402
+    SlipSystem,
+    dislocation,
+    elastic_dipole,
+    image_correction,
+    migration_barrier,
+    relax,
+    relax_far_field,
+    saddle_point,
+)
 from .training import Rattle, Strains, label, training_cells  # noqa: E402
 
 __version__ = "0.1.0"
@@ -75,22 +85,26 @@ __all__ = [
     "Lattice",
     "LinearACE",
     "Rattle",
+    "SlipSystem",
     "Snapshot",
     "Strains",
     "antisite",
     "antisite_pair",
     "ball",
     "bcc",
+    "bound",
     "compare",
     "crystal_force_constants",
     "cscl",
     "defect_from_atoms",
     "defect_from_name",
     "diamond",
+    "dislocation",
     "divacancy",
     "dumbbell",
     "elastic_constant_error",
     "elastic_constants",
+    "elastic_dipole",
     "equilibrate",
     "estimate_rate",
     "evaluate",
@@ -100,17 +114,21 @@ __all__ = [
     "force_error",
     "from_ase",
     "hcp",
+    "image_correction",
     "interstitial",
     "l12",
     "label",
     "load_model",
     "microcrack",
+    "migration_barrier",
     "predicted_rate",
     "primitive_cell",
     "read_extxyz",
     "reference",
     "relax",
+    "relax_far_field",
     "rocksalt",
+    "saddle_point",
     "sc",
     "square",
     "substitution",

@@ -62,7 +62,7 @@ def by_step(spec: study.RunSpec) -> dict[str, dict[str, object]]:
     """Tasks of a plan: step -> key -> task."""
     found: dict = {"crystal": {}, "exact": {}, "rows": {}, "trial": {}}
     for task in study.plan(spec):
-        found[task.function.partition(":")[2]][task.key] = task
+        found.setdefault(task.function.partition(":")[2], {})[task.key] = task
     return found
 
 
@@ -71,7 +71,7 @@ def by_step(spec: study.RunSpec) -> dict[str, dict[str, object]]:
 
 def test_a_plan_shares_what_trials_have_in_common():
     plan = by_step(parsed(("relaxed = false", "relaxed = true")))
-    assert {step: len(tasks) for step, tasks in plan.items()} == {"crystal": 1, "exact": 3, "rows": 2, "trial": 4}
+    assert {step: len(tasks) for step, tasks in plan.items()} == {"crystal": 1, "exact": 3, "rows": 2, "trial": 4, "measured": 4}
     (crystal,) = plan["crystal"].values()
     for trial in plan["trial"].values():
         first, exact, rows = trial.after
@@ -86,8 +86,8 @@ def test_a_plan_shares_what_trials_have_in_common():
 @pytest.mark.parametrize(
     ("replacement", "kept"),
     [
-        (('name = "tiny"', 'name = "tiny"\ntitle = "A title"'), {"crystal", "exact", "rows", "trial"}),
-        (('"V+FC+E+F"', '"E+F+FC+V"'), {"crystal", "exact", "rows", "trial"}),
+        (('name = "tiny"', 'name = "tiny"\ntitle = "A title"'), {"crystal", "exact", "rows", "trial", "measured"}),
+        (('"V+FC+E+F"', '"E+F+FC+V"'), {"crystal", "exact", "rows", "trial", "measured"}),
         (("[cell_size]", "[fit]\nweights = { E = 30.0 }\n[cell_size]"), {"crystal", "exact", "rows"}),
         (("simulation_size = 7", "simulation_size = 8"), {"crystal", "rows"}),
         (("configurations = 1", "configurations = 2"), {"crystal", "exact"}),
@@ -235,7 +235,7 @@ def pretended(spec: study.RunSpec, slope: float, **values: object) -> study.Tabl
         radius = task.spec.get("training_size", task.spec.get("size"))
         error = {"geometry_error": 2.0 * (radius or 1.0) ** slope, "energy_error": (radius or 1.0) ** (2 * slope)}
         common = dict.fromkeys(("geometry_error_max", "rmse_energy", "rmse_forces", "rmse_force_constants", "rmse_virial"), 0.1)
-        flags = {"converged": True, "same_basin": True, "message": "", "why_not": "", "warnings": []}
+        flags = {"converged": True, "same_basin": True, "message": "", "why_not": "", "warnings": [], "terms": []}
         numbers = {"rank": 5, "condition": 1.0, "basis_functions": 5, "simulation_atoms": 100, "stability_constant": None}
         dimension = {"dimension": 2 if task.spec["material"]["crystal"] == "triangular" else 3, "radius": radius, "atoms": 9}
         outcome.append((task, Record({**error, **common, **flags, **numbers, **dimension, **values})))
@@ -378,17 +378,17 @@ def surrogate_rows(errors, seeds=(0, 1), **changes):
 
 def test_rates_of_repeats_are_those_of_their_geometric_mean():
     """Prefactors that differ by 30 do not blur the slope, and wrong exponents are rejected."""
-    geometry, energy = rates_of(surrogate_rows(lambda size: size**-3.0), {"toy": True})
+    geometry, energy = rates_of(surrogate_rows(lambda size: size**-3.0), {"toy": dg.triangular("Cu", 2.6)})
     assert geometry["slope"] == pytest.approx(-3.0, abs=1e-9) and energy["slope"] == pytest.approx(-4.0, abs=1e-9)
     assert (geometry["predicted"], geometry["verdict"], geometry["rejects_off_by_one"]) == (-3.0, "confirmed", True)
-    (wrong, _) = rates_of(surrogate_rows(lambda size: size**-2.0), {"toy": True})
+    (wrong, _) = rates_of(surrogate_rows(lambda size: size**-2.0), {"toy": dg.triangular("Cu", 2.6)})
     assert wrong["verdict"] == "shallower"
-    (fewer, _) = rates_of(surrogate_rows(lambda size: size**-3.0, converged=False), {"toy": True})
+    (fewer, _) = rates_of(surrogate_rows(lambda size: size**-3.0, converged=False), {"toy": dg.triangular("Cu", 2.6)})
     assert fewer["window"] == "8-15" and "not converged" in fewer["dropped"]
 
 
 def test_a_slow_approach_is_judged_by_the_finite_size_law():
-    (rate, _) = rates_of(surrogate_rows(lambda size: (size + 3.0) ** -3.0), {"toy": True})
+    (rate, _) = rates_of(surrogate_rows(lambda size: (size + 3.0) ** -3.0), {"toy": dg.triangular("Cu", 2.6)})
     assert rate["slope"] > -2.6 and rate["judged_by"] == "finite-size law"
     assert rate["shifted_slope"] == pytest.approx(-3.0, abs=1e-3) and rate["shift"] == pytest.approx(3.0, abs=0.02)
     assert rate["verdict"] == "confirmed" and rate["rejects_off_by_one"]

@@ -1,4 +1,4 @@
-"""A cell: atoms in a periodic box or a clamped ball, each knowing the lattice site it came from."""
+"""A cell: atoms in a periodic box, or in a ball or cylinder with clamped ends, each knowing the lattice site it came from."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +18,7 @@ class Sites:
     translations: Int[np.ndarray, "sites 3"]
     sublattices: Int[np.ndarray, " sites"]
     matrix: Int[np.ndarray, "3 3"] | None
-    """Supercell vectors as rows in units of the primitive ones; None for a ball."""
+    """Supercell vectors as rows in units of the primitive ones; None for a ball or a cylinder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,19 @@ class Cell:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def clamped(self) -> bool:
+        """Whether the cell ends in clamped atoms, as balls and cylinders do, and not in images of itself."""
+        return self.host.matrix is None or not any(self.periodic)
+
+    @property
+    def line(self) -> Float[np.ndarray, "3"] | None:
+        """Unit vector along which a cylinder repeats; None for boxes and balls."""
+        if not (self.clamped and any(self.periodic)):
+            return None
+        along = self.vectors[self.periodic.index(True)]
+        return along / np.linalg.norm(along)
+
     @cached_property
     def site_positions(self) -> Float[np.ndarray, "sites 3"]:
         """Positions of all perfect sites of the cell, A."""
@@ -55,7 +68,7 @@ class Cell:
         """The perfect crystal in the same box."""
         position = self.site_positions
         free = np.ones(len(position), dtype=bool)
-        if not any(self.periodic):  # a ball: clamped sites stay clamped, removed sites were free
+        if self.clamped:  # clamped sites stay clamped, removed sites were free
             on_site = self.sites >= 0
             free[self.sites[on_site]] = self.free[on_site]
         return replace(
@@ -64,27 +77,34 @@ class Cell:
             symbols=tuple(self.lattice.species[b] for b in self.host.sublattices),
             sites=np.arange(len(position)),
             free=free,
-            centre=_middle(self.vectors, position, self.periodic),
+            centre=_middle(self.vectors, position, (False, False, False) if self.clamped else self.periodic),
             defect="",
         )
 
     @property
     def radius(self) -> float:
-        """Radius of the largest ball that does not meet its own images - half the distance of images - or of the ball of free
-        atoms, in nearest-neighbour spacings."""
-        if any(self.periodic):
+        """Radius of the largest ball that does not meet its own images - half the distance of images - or of the ball or
+        cylinder of free atoms, in nearest-neighbour spacings."""
+        if not self.clamped:
             nearest_image = np.linalg.norm(reduced_basis(self.vectors[list(self.periodic)]), axis=1).min()
             return float(nearest_image / 2 / self.lattice.nearest_neighbour)
-        free = self.positions[self.free] if self.free.any() else self.positions
-        return float(np.linalg.norm(free - self.centre, axis=1).max() / self.lattice.nearest_neighbour)
+        distance = self.distance_to_defect()
+        return float((distance[self.free] if self.free.any() else distance).max() / self.lattice.nearest_neighbour)
 
     def minimum_image(self, vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
         """The shortest periodic copy of each vector, A; right for boxes of any skew."""
         return minimum_image(vectors, self.vectors, self.periodic)
 
     def distance_to_defect(self) -> Float[np.ndarray, " atoms"]:
-        """Distance of every atom from the centre, A, by minimum image."""
-        return np.linalg.norm(self.minimum_image(self.positions - self.centre), axis=1)
+        """Distance of every atom from the centre, A, by minimum image; in a cylinder from the line through the centre."""
+        return self.distance_from_centre(self.positions)
+
+    def distance_from_centre(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+        """The same for any points (A)."""
+        away = points - self.centre
+        if self.line is None:
+            return np.linalg.norm(self.minimum_image(away), axis=1)
+        return np.linalg.norm(away - np.outer(away @ self.line, self.line), axis=1)
 
 
 def widths(vectors: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
@@ -98,7 +118,7 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
 
     Raises InputError for what is no lattice, and if the matrix is not integer or has no volume.
     """
-    _check_lattice(lattice)
+    check_lattice(lattice)
     count = np.array(size)
     if not np.issubdtype(count.dtype, np.integer) or count.shape not in ((), (3,), (2,), (3, 3)):
         raise InputError(f"a supercell size is an integer, three integers or a 3 x 3 integer matrix; got {size!r}")
@@ -126,7 +146,7 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
 
 def primitive_cell(lattice: Lattice) -> Cell:
     """The primitive cell itself, periodic. Raises InputError for what is no lattice."""
-    _check_lattice(lattice)
+    check_lattice(lattice)
     return _periodic_cell(lattice, np.eye(3, dtype=int))
 
 
@@ -137,15 +157,8 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
     energy a free atom can change has its whole stencil (checked when a potential is put on the cell).
     Raises InputError for what is no lattice, a radius below one nearest-neighbour spacing, and lengths that are no numbers.
     """
-    _check_lattice(lattice)
-    clamp = 6 * lattice.nearest_neighbour if clamp is None else clamp
-    for name, length in (("radius", radius), ("clamp", clamp)):
-        if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length < np.inf:
-            raise InputError(f"the {name} of a ball is a length in Angstrom; got {length!r}")
-    if radius < lattice.nearest_neighbour:
-        raise InputError(
-            f"a ball of radius {radius} A holds no neighbour; use at least one spacing, {lattice.nearest_neighbour:.3f} A"
-        )
+    check_lattice(lattice)
+    clamp = check_lengths(lattice, radius, clamp, "ball")
     outer = radius + clamp
     reach = np.ceil(outer / widths(lattice.vectors)).astype(int) + 1
     if lattice.dimension == 2:
@@ -173,7 +186,20 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
     )
 
 
-def _check_lattice(given: object) -> None:
+def check_lengths(lattice: Lattice, radius: float, clamp: float | None, shape: str) -> float:
+    """The thickness of the clamped shell, A: six nearest-neighbour spacings if not given. Raises InputError for no lengths."""
+    clamp = 6 * lattice.nearest_neighbour if clamp is None else clamp
+    for name, length in (("radius", radius), ("clamp", clamp)):
+        if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length < np.inf:
+            raise InputError(f"the {name} of a {shape} is a length in Angstrom; got {length!r}")
+    if radius < lattice.nearest_neighbour:
+        raise InputError(
+            f"a {shape} of radius {radius} A holds no neighbour; use at least one spacing, {lattice.nearest_neighbour:.3f} A"
+        )
+    return clamp
+
+
+def check_lattice(given: object) -> None:
     """Raises InputError for anything but a lattice: the first argument that people mix up."""
     if not isinstance(given, Lattice):
         raise InputError(f'a lattice is wanted, such as dg.fcc("Cu", 3.615) or dg.from_ase(atoms); got {type(given).__name__}')

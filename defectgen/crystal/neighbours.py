@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matscipy.neighbours import neighbour_list
+from scipy.sparse import csr_array
 
 from .._input import InputError
 from .._typing import Bool, Float, Int
@@ -58,31 +59,40 @@ def neighbours(
         raise InputError(
             f"atoms {i[k]} and {j[k]} are {d[k]:.3g} A apart, which is no bond; remove one of them or check the cell vectors"
         )
-    i, j, s = i.astype(np.int64), j.astype(np.int64), s.astype(np.int64)
-    reach = int(np.abs(s).max(initial=0))
-    images = (2 * reach + 1) ** np.arange(3)[::-1]
-    forward_key = (i * len(positions) + j) * (2 * reach + 1) ** 3 + (
-        s + reach
-    ) @ images  # one number a bond sorts faster than five
-    forward = np.argsort(forward_key)
-    i, j, s, forward_key = i[forward], j[forward], s[forward], forward_key[forward]
-    backward_key = (j * len(positions) + i) * (2 * reach + 1) ** 3 + (reach - s) @ images
-    backward = np.argsort(backward_key)
-    matched = backward_key[backward] == forward_key
-    if not matched.all():  # a bond whose length equals the cutoff to the last bit may be seen from one end only
+    order, back = _pairing(i, j, s, len(positions))
+    rank = np.empty(len(i), dtype=np.int64)
+    rank[order] = np.arange(len(i))
+    i, j, s, reverse_edge = i[order], j[order], s[order], rank[back]
+    if not (np.array_equal(i[reverse_edge], j) and np.array_equal(s[reverse_edge], -s)):
+        # a bond whose length equals the cutoff to the last bit may be seen from one end only
         return neighbours(positions, vectors, periodic, cutoff * (1 - 1e-12) - 1e-12, slot_bucket)
-    reverse_edge = np.empty(len(i), dtype=np.int64)
-    reverse_edge[backward] = np.arange(len(i))
 
     atoms = len(positions)
     count = np.bincount(i, minlength=atoms)
     slots = max(slot_bucket, -(-int(count.max(initial=0)) // slot_bucket) * slot_bucket)
     start = np.concatenate([[0], np.cumsum(count)[:-1]])
     slot = np.arange(len(i)) - start[i]
-    index = np.zeros((atoms, slots), dtype=np.int64)
-    shift = np.zeros((atoms, slots, 3), dtype=np.int64)
-    mask = np.zeros((atoms, slots), dtype=bool)
-    reverse = np.arange(atoms * slots, dtype=np.int64).reshape(atoms, slots)
-    index[i, slot], shift[i, slot], mask[i, slot] = j, s, True
-    reverse[i, slot] = i[reverse_edge] * slots + slot[reverse_edge]
-    return Neighbours(index, shift, mask, reverse)
+    place = i.astype(np.int64) * slots + slot
+    index = np.zeros(atoms * slots, dtype=np.int32)
+    shift = np.zeros((atoms * slots, 3), dtype=np.int32)
+    mask = np.zeros(atoms * slots, dtype=bool)
+    reverse = np.arange(atoms * slots, dtype=np.int64)
+    index[place], shift[place], mask[place], reverse[place] = j, s, True, place[reverse_edge]
+    return Neighbours(*(a.reshape(atoms, slots, *a.shape[1:]) for a in (index, shift, mask, reverse)))
+
+
+def _pairing(
+    i: Int[np.ndarray, " bonds"], j: Int[np.ndarray, " bonds"], s: Int[np.ndarray, "bonds 3"], atoms: int
+) -> tuple[Int[np.ndarray, " bonds"], Int[np.ndarray, " bonds"]]:
+    """Bonds ordered by (i, j, image), and by (j, i, opposite image): entry by entry the second is the reverse of the first.
+
+    Without two images of one pair, the orders are those of a sparse matrix and its transpose: two counting sorts.
+    """
+    if np.all(i[1:] >= i[:-1]):
+        start = np.searchsorted(i, np.arange(atoms + 1))
+        back = csr_array((np.arange(len(i)), j, start), shape=(atoms, atoms)).tocsc()
+        order = csr_array((back.data, back.indices, back.indptr), shape=(atoms, atoms)).tocsc().data
+        first, second = i[order], j[order]
+        if not np.any((first[1:] == first[:-1]) & (second[1:] == second[:-1])):
+            return order, back.data
+    return np.lexsort((*s.T, j, i)), np.lexsort((*-s.T, i, j))

@@ -95,6 +95,6 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
 
 
 def check_no_ball(cell: Cell) -> None:
-    """Black boxes cannot leave out the surface sites of a clamped ball."""
-    if not any(cell.periodic):
+    """Black boxes cannot leave out the surface sites of a clamped ball or cylinder."""
+    if cell.clamped:
         raise InputError("a black-box calculator cannot relax a clamped ball (its surface would count); use a periodic supercell")

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial import KDTree
 
 from .._input import InputError
 from .._typing import Float
@@ -95,24 +96,34 @@ class SiteSum(CellEnergy):
         """What the counted sites of the perfect crystal would give: zero in a box, not in a ball that is not stoichiometric."""
         cell = self.cell
         inside = np.ones(len(cell.host.sublattices), dtype=bool)
-        if not any(cell.periodic):
-            inner = np.linalg.norm(cell.positions[cell.free] - cell.centre, axis=1).max()
-            inside = np.linalg.norm(cell.site_positions - cell.centre, axis=1) <= inner + self.potential.cutoff
+        if cell.clamped:
+            inside = self._near_free(cell.site_positions)
         return float(np.sum(excess[cell.host.sublattices[inside]]))
 
     def _complete_sites(self) -> np.ndarray:
-        """Sites whose stencil is complete: all of a periodic cell; in a ball those that can see a free atom."""
+        """Sites whose stencil is complete: all of a periodic cell; in a ball or cylinder those that can see a free atom."""
         cell, reach = self.cell, self.potential.cutoff
-        if any(cell.periodic):
+        if not cell.clamped:
             return np.ones(len(cell), dtype=bool)
-        outer = np.linalg.norm(cell.site_positions - cell.centre, axis=1).max()
-        inner = np.linalg.norm(cell.positions[cell.free] - cell.centre, axis=1).max()
+        outer = cell.distance_from_centre(cell.site_positions).max()
+        inner = cell.distance_to_defect()[cell.free].max()
         if outer - inner < 2 * reach - cell.lattice.nearest_neighbour:
             raise InputError(
                 f"a clamped ball needs a shell of twice the cutoff (2 x {reach:.2f} A) around its free atoms, this one has "
                 f"{outer - inner:.2f} A; use dg.ball(lattice, radius, clamp={2 * reach + 0.5:.1f})"
             )
-        return np.linalg.norm(cell.positions - cell.centre, axis=1) <= inner + reach
+        return self._near_free(cell.positions)
+
+    def _near_free(self, points: np.ndarray) -> np.ndarray:
+        """Points within the cutoff of a free or vacant site, wherever in the ball the defect has its centre.
+
+        In a cylinder distances along the line do not count: it repeats there.
+        """
+        cell = self.cell
+        across = np.eye(3) if cell.line is None else np.eye(3) - np.outer(cell.line, cell.line)
+        vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites)
+        seen = KDTree(np.vstack([cell.positions[cell.free], cell.site_positions[vacant]]) @ across)
+        return seen.query(points @ across)[0] <= self.potential.cutoff
 
     def bonds(self, x: Float[np.ndarray, "atoms 3"]) -> Bonds:
         """The neighbour list valid at x."""

@@ -1,30 +1,40 @@
 """Errors: norms, the comparison of two equilibria, measured rates and what the theory says about them."""
 
+from .bound import bound
 from .bulk import ElasticConstantError, ForceConstantError, elastic_constant_error, force_constant_error
 from .claims import CLAIMS, Claim, claim, predicted_rate, rejects, verdict
 from .compare import Comparison, compare
+from .dislocation_claims import dislocation_rate
 from .forces import ForceError, force_error
 from .norms import BondList, bonds_of, strain_max, strain_norm
 from .rates import Rate, estimate_rate
+from .stability import lowest_phonon, stability_constant
+from .terms import Bound, Term
 
 __all__ = [
     "CLAIMS",
     "BondList",
+    "Bound",
     "Claim",
     "Comparison",
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
     "Rate",
+    "Term",
     "bonds_of",
+    "bound",
     "claim",
     "compare",
+    "dislocation_rate",
     "elastic_constant_error",
     "estimate_rate",
     "force_constant_error",
     "force_error",
+    "lowest_phonon",
     "predicted_rate",
     "rejects",
+    "stability_constant",
     "strain_max",
     "strain_norm",
     "verdict",

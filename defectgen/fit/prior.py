@@ -1,5 +1,6 @@
 """Priors: what is believed of the coefficients before any row, as a diagonal penalty ||Gamma theta||^2 beside the rows."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Smoothness(Prior):
 
 
 def as_prior(prior: Any) -> Prior | None:
-    """A Prior from what users write: None, a number (ridge), "smoothness", or a Prior.
+    """A Prior from what users write: None, a number (ridge), "smoothness", "smoothness(1e-4)" with its strength, or a Prior.
 
     Raises InputError for anything else.
     """
@@ -61,9 +62,14 @@ def as_prior(prior: Any) -> Prior | None:
         return prior
     if isinstance(prior, int | float) and not isinstance(prior, bool):
         return Ridge(float(prior))
-    if prior == "smoothness":
-        return Smoothness()
-    raise InputError(f"a prior is None, a number (ridge), 'smoothness', Ridge(...) or Smoothness(...); got {prior!r}")
+    if isinstance(prior, str) and (found := re.fullmatch(r"smoothness(?:\(\s*([-+.\deE]+)\s*\))?", prior.strip())):
+        try:
+            return Smoothness(strength=float(found[1])) if found[1] else Smoothness()
+        except ValueError:
+            pass
+    raise InputError(
+        f"a prior is None, a number (ridge), 'smoothness', 'smoothness(1e-4)', Ridge(...) or Smoothness(...); got {prior!r}"
+    )
 
 
 def _check(strength: float | int) -> None:

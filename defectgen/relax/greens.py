@@ -68,7 +68,7 @@ class GreensFunction:
 def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
     """The lattice Green's function of the perfect crystal under `cell`; any defect of the same supercell can share it.
 
-    A clamped ball is embedded in a periodic supercell of primitive vectors that encloses its free atoms.
+    A clamped ball or cylinder is embedded in a periodic supercell of primitive vectors that encloses its free atoms.
     """
     matrix = cell.host.matrix if cell.host.matrix is not None else _enclosing_supercell(cell)
     return build(cell.lattice, matrix, crystal_force_constants(cell.lattice, potential))
@@ -131,9 +131,9 @@ def _softest(values: np.ndarray, waves: np.ndarray, vectors: np.ndarray) -> Wave
 
 
 def _enclosing_supercell(cell: Cell) -> Int[np.ndarray, "3 3"]:
-    """A diagonal supercell of primitive vectors that holds every free site of a ball, with a fast Fourier length."""
+    """A diagonal supercell of primitive vectors that holds every free site of a ball or cylinder, with a fast Fourier length."""
     on_site = cell.sites[cell.free & (cell.sites >= 0)]
     t = cell.host.translations[on_site]
     span = np.ptp(t, axis=0) + 1
-    in_crystal = np.arange(3) < cell.lattice.dimension
+    in_crystal = (np.arange(3) < cell.lattice.dimension) & ~np.array(cell.periodic)  # along its line a cylinder is one period
     return np.diag([fft.next_fast_len(int(n) + 4, real=True) if used else 1 for n, used in zip(span, in_crystal, strict=True)])

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from .._typing import Float
-from ..energy.functional import Potential, cell_energy
+from ..energy.functional import CellEnergy, Potential, cell_energy
 from .counted import Counted
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function
@@ -57,6 +57,7 @@ def mixed_equilibrium(
     accuracy: float = 3e-3,
     max_newton: int = 12,
     preconditioner: GreensFunction | None = None,
+    energy: CellEnergy | None = None,
 ) -> MixedEquilibrium:
     """Newton's method for the difference w that the forces `extra` make at the equilibrium `exact` of `potential`.
 
@@ -64,15 +65,16 @@ def mixed_equilibrium(
     with the lattice Green's function as preconditioner. In large cells the Hessian in it is split into a strained
     neighbourhood and a perfect crystal, so that a step costs little more than its residual, which is exact.
     What `exact` left unrelaxed is subtracted, so w is accurate relative to its own size however small it is; net forces are
-    projected out. `accuracy` is the relative residual aimed at.
+    projected out. `accuracy` is the relative residual aimed at. `preconditioner`, from `greens_function`, and `energy`, from
+    `cell_energy`, save time when one equilibrium is perturbed more than once.
     Raises InputError for a preconditioner of another supercell.
     """
     cell, start = exact.cell, exact.displacement
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
-    counted = Counted(cell_energy(cell, potential), precondition.project)
+    counted = Counted(cell_energy(cell, potential) if energy is None else energy, precondition.project)
     shape = (len(cell), 3)
-    rest = counted.energy_forces(exact.positions)[1]
+    rest = precondition.project(exact.forces)
     split = split_hessian(cell, potential, precondition, exact.positions)
 
     def answer(w):

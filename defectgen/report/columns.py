@@ -12,6 +12,7 @@ RESULTS = (
     "basis_functions",
     "degree",
     "perturbation",
+    "strength",
     "simulation_atoms",
     "geometry_error",
     "geometry_error_max",

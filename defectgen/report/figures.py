@@ -20,6 +20,7 @@ _PANELS = {
 _RADIUS = "training radius $L$  (nearest-neighbour spacings)"
 _FIT_ACCURACY = "fit-accuracy"
 _SURROGATES = "surrogates"
+_CHOICE = "choices: "
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
     if not rates.empty:
         caption += " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
     heading = f"{material} {defect}: convergence in the {'radius of exact forces' if study == _SURROGATES else 'training radius'}"
-    return Picture(_stem(study, material, defect), heading, caption + _lost(drawn), figure, rows)
+    heading += f", {study.removeprefix(_CHOICE)}" if study.startswith(_CHOICE) else ""
+    return Picture(stem(study, material, defect), heading, caption + _lost(drawn), figure, rows)
 
 
 def _fitted_caption(material: str, defect: str, rows: pd.DataFrame) -> str:
@@ -100,7 +102,7 @@ def accuracy_picture(case: tuple[str, str, str], rows: pd.DataFrame, column: str
         f"{material} {defect}: {what}, {where}; {_span(rows['basis_functions'])} basis functions, "
         f"simulation cell of {_span(rows['simulation_atoms'])} atoms."
     )
-    name = _stem(study, material, defect, column.replace("_", "-"))
+    name = stem(study, material, defect, column.replace("_", "-"))
     return Picture(name, f"{material} {defect}: {what}", caption + _lost(drawn), figure, rows)
 
 
@@ -191,6 +193,6 @@ def _lost(drawn: list[pd.DataFrame]) -> str:
     return f" {lost} {'point is' if lost == 1 else 'points are'} missing: no finite, positive error (see the table)."
 
 
-def _stem(*parts: str) -> str:
+def stem(*parts: str) -> str:
     """A file name that every system accepts."""
     return re.sub(r"[^a-z0-9.+-]+", "-", "_".join(parts).lower()).strip("-")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from defectgen.report.bound_table import floors
 from defectgen.report.gather import Run
 from defectgen.report.style import in_reading_order
 from defectgen.report.typeset import decimal, number, slope
 
 _ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
 _FIT_ACCURACY = "fit-accuracy"
+_DESIGNED = "choices: as designed"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Comparison:
 def comparisons(results: pd.DataFrame) -> list[Comparison]:
     """One for each case and quantity with at least two observation sets; only converged points in the right basin."""
     found = []
-    for (material, defect), rows in results[results["study"] != _FIT_ACCURACY].groupby(["material", "defect"], sort=False):
+    other = (results["study"] == _FIT_ACCURACY) | (results["study"].str.startswith("choices: ") & (results["study"] != _DESIGNED))
+    for (material, defect), rows in results[~other].groupby(["material", "defect"], sort=False):
         for quantity, (column, unit) in _ERRORS.items():
             good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]
             good = good.assign(size=good[column].abs())
@@ -55,7 +58,7 @@ def _mean(errors: pd.Series) -> float:
 def findings(run: Run) -> list[str]:
     """Plain sentences: the ordering of the observation sets, the rates, the effect of fit accuracy, what did not work."""
     accuracy = run.results[run.results["study"] == _FIT_ACCURACY]
-    return [*_orderings(comparisons(run.results)), *_rates(run), *_plateaus(accuracy), *_troubles(run)]
+    return [*_orderings(comparisons(run.results)), *_rates(run), *_plateaus(accuracy), *_floors(run), *_troubles(run)]
 
 
 def _orderings(compared: list[Comparison]) -> Iterator[str]:
@@ -92,7 +95,7 @@ def _rates(run: Run) -> Iterator[str]:
     yield f"Verdicts on {len(rates)} rates: {listing}."
     if open_ := counts["inconclusive"]:
         curves = run.results[run.results["study"] != _FIT_ACCURACY].groupby(["material", "defect", "observations"])
-        sizes = int(curves["training_radius"].nunique().max() or 0)
+        sizes = int(np.nan_to_num(curves["training_radius"].nunique().max()))  # not a number without results
         few = (
             f"with {sizes} training sizes that is to be expected, five or more can decide" if sizes < 5 else "see their intervals"
         )
@@ -138,6 +141,16 @@ def _gains(curves: list[pd.DataFrame], column: str) -> str:
     found = [float(curve[column].iloc[0] / curve[column].iloc[-1]) for curve in curves]
     low, high = number(min(found)), number(max(found))
     return low if low == high else f"{low} to {high}"
+
+
+def _floors(run: Run) -> Iterator[str]:
+    """The term of the bound that holds each error up, and where a fit has lost stability."""
+    yield from floors(run.others.get("bounds"))
+    if "stable" in run.results and (lost := int((run.results["stable"].astype(str) == "False").sum())):
+        yield (
+            f"Unstable: {lost} of {len(run.results)} points are fits that rest at a saddle point or whose crystal falls apart; "
+            "they are in no rate."
+        )
 
 
 def _troubles(run: Run) -> Iterator[str]:

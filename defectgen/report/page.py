@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from defectgen.report.bound_table import bound_tables
+from defectgen.report.choices_figure import choices_findings
 from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.gather import Run
+from defectgen.report.lead import lead
 from defectgen.report.style import in_reading_order, marks
 from defectgen.report.typeset import NONE, decimal, duration, local_slopes, number, slope
 
@@ -70,14 +73,21 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         style=files("defectgen.report").joinpath("page.css").read_text(encoding="utf-8"),
         started=_date(run.started),
         duration=duration(run.seconds),
-        findings=findings(run),
+        lead=lead(run),
+        findings=[*findings(run), *choices_findings(run.others.get("choices"))],
         largest=_largest(comparisons(run.results)),
-        figures=[_figure(picture, svg) for picture, svg in images],
+        figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
+        bounds=bound_tables(run.others.get("bounds")),
+        bound_figures=[_figure(picture, svg) for picture, svg in images if _of_bound(picture)],
         rates=_table(run.rates.assign(interval=_intervals(run.rates)), _RATES),
         results=_table(run.results, _RESULTS),
         failures=run.failures.to_dict("records"),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
+
+
+def _of_bound(picture: Picture) -> bool:
+    return picture.name.startswith("bound-")
 
 
 def _figure(picture: Picture, svg: bytes) -> dict[str, str]:

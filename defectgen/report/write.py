@@ -7,6 +7,9 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from defectgen.campaign.files import write_whole
+from defectgen.report.bound_figure import bound_pictures
+from defectgen.report.boundary_figure import boundary_pictures
+from defectgen.report.choices_figure import choices_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
 from defectgen.report.page import render
@@ -28,7 +31,10 @@ def write(directory: str | Path) -> Path:
     """
     run = gather(directory)
     with rc_context(RC):
-        images = [(picture, _draw(picture, run.directory / "figures")) for picture in pictures(run.results, run.rates)]
+        drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
+        drawn += choices_pictures(run.others.get("choices"))
+        drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
+        images = [(picture, _draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
     write_whole(page, render(run, images).encode())
     return page

@@ -8,7 +8,7 @@ from ..crystal import DEFECTS, defect_from_name
 from ..energy.bonds import check_species
 from ..reference import REFERENCES
 from ..training import Rattle, Strains, training_cells
-from . import cell_size, fit_accuracy, surrogates
+from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, surrogates
 from .harvest import tables
 from .materials import MATERIALS, build_lattice, build_reference
 from .plan import Kitchen
@@ -21,11 +21,12 @@ __all__ = ["RunSpec", "Tables", "catalogue", "dump", "embedded", "load", "parse"
 
 def plan(spec: RunSpec) -> list[Task]:
     """All tasks of a run, needed ones first. Raises InputError at once for defects, cells and files that cannot be used."""
-    for case in spec.cases:
+    for case in spec.cases if spec.dislocations is None else ():
         lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
         reference = build_reference(case.material)
         sizes = set(spec.cell_size.sizes if spec.cell_size is not None else ())
         sizes |= {spec.fit_accuracy.size} if spec.fit_accuracy is not None else set()
+        sizes |= set(spec.choices.sizes if spec.choices is not None else ())
         for size in (case.simulation_size, *sorted(sizes)):
             cell = defect.apply(box(lattice, size))
             check_species(reference, cell.symbols)
@@ -39,7 +40,8 @@ def plan(spec: RunSpec) -> list[Task]:
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
     kitchen = Kitchen(spec)
-    return in_order([task for study in (cell_size, fit_accuracy, surrogates) for task in study.plan(spec, kitchen)])
+    studies = (cell_size, fit_accuracy, choices, bounds, surrogates, boundary, dislocations, barriers)
+    return in_order([task for study in studies for task in study.plan(spec, kitchen)])
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:

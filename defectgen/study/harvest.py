@@ -1,8 +1,8 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import cell_size, fit_accuracy, surrogates
-from .materials import build_lattice, centrosymmetric
+from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, surrogates
+from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
 from .spec import RunSpec
@@ -13,19 +13,35 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     """All tables of a run, from its tasks and their records; tasks that failed appear among the failures, with the reason."""
     records = {task.key: record for task, record in outcome}
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
-    results, remarked = [], set()
+    results, remarked, terms = [], set(), []
+    bound_of = {task.after[-1].key: (task, record) for task, record in outcome if task.function == bounds.TASK and record.ok}
     for name in (cell_size.NAME, fit_accuracy.NAME):
         for task, record in outcome:
             if task.function == f"{STEPS}:trial" and record.ok and _belongs(spec, name, task):
                 results.append(_row(name, task, record, records))
                 failures += [] if task.key in remarked else _remarks(task, record)  # a trial may be in both tables
                 remarked.add(task.key)
+                terms += bounds.rows(*bound_of[task.key], results[-1]) if task.key in bound_of else []
+    named = choices.variants_of(spec)
+    for task, record in outcome:
+        for variant in named.get(task.key, []) if record.ok else []:
+            results.append(_row(choices.label(variant), task, record, records))
+            failures += [] if task.key in remarked else _remarks(task, record)
+            remarked.add(task.key)
+            terms += bounds.rows(*bound_of[task.key], results[-1]) if task.key in bound_of else []
     for task, record in outcome:
         if task.function == SURROGATE and record.ok:
             results.append(surrogates.row(task, record))
             failures += surrogates.remarks(task, record)
-    inversion = {case.material.name: centrosymmetric(build_lattice(case.material)) for case in spec.cases}
-    return Tables(results, rates_of(results, inversion), failures)
+    lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
+    tables = Tables(results, rates_of(results, lattices), failures, {bounds.NAME: terms} if terms else {})
+    return (
+        tables
+        + choices.worth(results)
+        + boundary.harvest(spec, outcome)
+        + dislocations.harvest(spec, outcome)
+        + barriers.harvest(spec, outcome)
+    )
 
 
 def _belongs(spec: RunSpec, name: str, task: Task) -> bool:
@@ -69,6 +85,8 @@ def _row(study: str, task: Task, record: Record, records: dict[str, Record]) -> 
         "converged": values["converged"],
         "same_basin": values["same_basin"],
         "seconds": record.seconds,
+        "stable": values.get("stable"),
+        "lowest_phonon": values.get("lowest_phonon"),
     }
 
 
@@ -77,6 +95,21 @@ def _remarks(task: Task, record: Record) -> list[dict]:
     values, found = record.values, []
     if not values["converged"]:
         found.append({"label": task.label, "reason": f"the model did not relax: {values['message']}"})
-    elif not values["same_basin"]:
+    elif not values["same_basin"] and values.get("stable") is not False:
         found.append({"label": task.label, "reason": f"the model rests in another basin: {values['why_not']}"})
+    if values.get("stable") is False:
+        found.append({"label": task.label, "reason": _unstable(values)})
     return found + [{"label": task.label, "reason": f"a fit with a reservation: {text}"} for text in values["warnings"]]
+
+
+def _unstable(values: dict) -> str:
+    """What a fit without stability has lost."""
+    if values["lowest_phonon"] <= 0:
+        return (
+            f"the fit does not hold the crystal together: its softest wave has the eigenvalue {values['lowest_phonon']:.2g} "
+            "eV/A^2; it is in no rate (observe force constants, or fit fewer functions)"
+        )
+    return (
+        f"the model is not stable at the defect: its stability constant is {values['stability_constant']:.2g}, and no bound "
+        "holds; it is in no rate (train on rattled defect cells, or fit fewer functions)"
+    )

@@ -10,8 +10,9 @@ SURROGATE = "defectgen.study.surrogates:mixed"
 class Kitchen:
     """Makes the tasks of a run; equal tasks have equal keys, so asking twice costs nothing."""
 
-    def __init__(self, spec: RunSpec):
+    def __init__(self, spec: RunSpec, variant: str = ""):
         self.spec = spec
+        self._variant = f", {variant}" if variant else ""
 
     def crystal(self, case: Case) -> Task:
         """The perfect crystal."""
@@ -35,7 +36,11 @@ class Kitchen:
         }
         after = (self.crystal(case), self.exact(case, size, size == _size(case))) if training.relaxed else (self.crystal(case),)
         return Task(
-            f"{STEPS}:rows", spec, after, f"{case.material.name} {case.defect} training rows, size {size}", 1.0 + size**3 / 8
+            f"{STEPS}:rows",
+            spec,
+            after,
+            f"{case.material.name} {case.defect} training rows, size {size}{self._variant}",
+            1.0 + size**3 / 8,
         )
 
     def trial(self, case: Case, size: int, degree: float, observations: str) -> Task:
@@ -51,24 +56,26 @@ class Kitchen:
             "fit": self.spec.fit.model_dump(mode="json"),
         }
         after = (self.crystal(case), self.exact(case, _size(case), True), self.rows(case, size))
-        label = f"{case.material.name} {case.defect} {observations}, size {size}, degree {degree:g}"
-        return Task(f"{STEPS}:trial", spec, after, label, 1.0)
+        label = f"{case.material.name} {case.defect} {observations}, size {size}, degree {degree:g}{self._variant}"
+        return Task(f"{STEPS}:trial", spec, after, label, 1.0, version="2")
 
-    def surrogate(self, case: Case, observations: str, perturbation: int, radius: float) -> Task:
+    def surrogate(self, case: Case, observations: str, perturbation: int, strength: float, radius: float) -> Task:
         """Solve with the forces of a controlled surrogate beyond a radius, compare."""
         assert self.spec.surrogates is not None
-        settings = self.spec.surrogates.model_dump(mode="json", include={"strength", "reach", "shifts"})
+        settings = self.spec.surrogates.model_dump(mode="json", include={"reach", "shifts"})
         spec = {
             "material": _plain(case.material),
             "defect": case.defect,
             "size": _size(case),
             "observations": observations,
             "perturbation": perturbation,
+            "strength": strength,
             "radius": radius,
             **settings,
         }
         after = (self.crystal(case), self.exact(case, _size(case), False))
-        label = f"{case.material.name} {case.defect} {observations}, perturbation {perturbation}, radius {radius:g}"
+        phi = f"perturbation {perturbation} of {strength:g}"
+        label = f"{case.material.name} {case.defect} {observations}, {phi}, radius {radius:g}"
         return Task(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in observations.split("+")))
 
     def _largest(self, case: Case) -> float:

@@ -5,8 +5,11 @@ from collections import defaultdict
 import numpy as np
 
 from .._input import InputError
+from ..crystal.lattice import Lattice
 from ..errors import estimate_rate, predicted_rate, rejects, verdict
-from . import cell_size, surrogates
+from ..training.observations import parse_observations
+from . import cell_size, choices, surrogates
+from .materials import centrosymmetric
 
 QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error"}
 CURVE = ("study", "material", "defect", "dimension", "observations")
@@ -14,27 +17,36 @@ BENT = 5
 """Sizes from which the law with a shifted size is fitted too: it has three parameters."""
 
 
-def rates_of(results: list[dict], inversion: dict[str, bool]) -> list[dict]:
-    """Rates of the studies that vary the radius; `inversion` says of each material whether its sites are centres of inversion."""
+def rates_of(results: list[dict], lattices: dict[str, Lattice]) -> list[dict]:
+    """Rates of the studies that vary the radius, with what the theory predicts for the lattice of each material."""
     curves = defaultdict(list)
     for row in results:
-        if row["study"] in (cell_size.NAME, surrogates.NAME):
+        if row["study"] in (cell_size.NAME, surrogates.NAME) or row["study"].startswith(choices.NAME):
             curves[tuple(row[name] for name in CURVE)].append(row)
     return [
-        _rate(dict(zip(CURVE, curve, strict=True)), rows, quantity, inversion)
+        _rate(dict(zip(CURVE, curve, strict=True)), rows, quantity, lattices)
         for curve, rows in curves.items()
         for quantity in QUANTITIES
     ]
 
 
-def _rate(curve: dict, rows: list[dict], quantity: str, inversion: dict[str, bool]) -> dict:
+def _rate(curve: dict, rows: list[dict], quantity: str, lattices: dict[str, Lattice]) -> dict:
     """One line of rates.csv."""
-    predicted = _prediction(curve["observations"], curve["dimension"], quantity, inversion[curve["material"]])
-    return {**curve, "quantity": quantity, **measured(*_means(rows, QUANTITIES[quantity]), predicted)}
+    predicted = _prediction(curve, quantity, lattices[curve["material"]], all(row.get("shifts", True) for row in rows))
+    lost = {row["training_radius"]: "the fit is unstable" for row in rows if row.get("stable") is False}
+    return {**curve, "quantity": quantity, **measured(*_means(rows, QUANTITIES[quantity]), predicted, lost)}
 
 
-def measured(radii: list[float], errors: list[float], trusted: list[bool], predicted: float | None) -> dict:
+def measured(
+    radii: list[float],
+    errors: list[float],
+    trusted: list[bool],
+    predicted: float | None,
+    reasons: dict[float, str] | None = None,
+) -> dict:
     """Slope, window, interval, verdict and what was dropped of one curve: the columns of rates.csv from "slope" on.
+
+    `reasons` say of a radius why it is not trusted, where that is not a lack of convergence.
 
     The verdict is the power law's, or that of the finite-size law C (L + delta)^p where only this one, which has an interval
     of its own, is compatible with the prediction.
@@ -58,7 +70,7 @@ def measured(radii: list[float], errors: list[float], trusted: list[bool], predi
         "shifted_high": None if bent is None else bent.high,
         "shift": None if bent is None else bent.shift,
         "local_slopes": " ".join(f"{radius:.3g}:{slope:.2f}" for radius, slope in rate.local_slopes),
-        "dropped": "; ".join(f"{size:.3g}: {reason}" for size, reason in rate.dropped),
+        "dropped": "; ".join(f"{size:.3g}: {(reasons or {}).get(size, reason)}" for size, reason in rate.dropped),
     }
 
 
@@ -68,13 +80,24 @@ def _means(rows: list[dict], column: str) -> tuple[list[float], list[float], lis
     for row in rows:
         by_radius[row["training_radius"]].append(row)
     errors = [float(np.exp(np.mean(np.log([row[column] for row in group])))) for group in by_radius.values()]
-    trusted = [all(row["converged"] and row["same_basin"] for row in group) for group in by_radius.values()]
+    trusted = [all(_trusted(row) for row in group) for group in by_radius.values()]
     return list(by_radius), errors, trusted
 
 
-def _prediction(observations: str, dimension: int, quantity: str, inversion: bool) -> float | None:
-    """The predicted slope; None for sets that the theory says nothing about, such as F alone."""
+def _trusted(row: dict) -> bool:
+    """Whether the model reached the same state, and is stable there (theory: setting/stability)."""
+    return row["converged"] and row["same_basin"] and row.get("stable") is not False
+
+
+def _prediction(curve: dict, quantity: str, lattice: Lattice, shifts: bool) -> float | None:
+    """The predicted slope; None for sets that the theory says nothing about, such as F alone.
+
+    Virials of a multilattice that do not come with its shifts are none (theory: bounds/multilattice).
+    """
+    kinds = parse_observations(curve["observations"])
+    if not shifts and lattice.sublattices > 1:
+        kinds = tuple(kind for kind in kinds if kind != "V")
     try:
-        return predicted_rate(observations, dimension=dimension, quantity=quantity, inversion=inversion)
+        return predicted_rate(kinds, dimension=curve["dimension"], quantity=quantity, inversion=centrosymmetric(lattice))
     except InputError:
         return None

@@ -5,7 +5,7 @@ import tomllib
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tomli_w
@@ -116,19 +116,70 @@ class FitAccuracy(Strict):
     degrees: tuple[float, ...] = Field(min_length=1)
 
 
+class Variant(Strict):
+    """What one variant does otherwise: keys of [training], [fit] and of the basis, with their other values."""
+
+    training: dict[str, Any] = {}
+    fit: dict[str, Any] = {}
+    basis: dict[str, Any] = {}
+
+
+class Choices(Strict):
+    """What each choice of a design is worth: the study as it is, and variants that change one choice each."""
+
+    sizes: tuple[int, ...] = Field(min_length=1)
+    """Conventional cells along each side of the training cell."""
+    variants: dict[str, Variant] = Field(min_length=1)
+
+
 class Surrogates(Strict):
     """Error against the radius beyond which a controlled surrogate stands for the fit (theory: bounds/surrogates)."""
 
     radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     """Nearest-neighbour spacings."""
     perturbations: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
-    """Seeds; the rate is that of the geometric mean of their errors."""
-    strength: float = Field(0.2, gt=0, lt=1)
+    """Seeds; the rate is that of the geometric mean of the errors of all perturbations and strengths."""
+    strengths: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.2,), min_length=1)
     """Largest relative change of the energy of a wave by the perturbation."""
     reach: float = Field(1.6, gt=1)
     """Cutoff of the perturbation, nearest-neighbour spacings."""
     shifts: bool = True
     """Whether virials come with the forces on the sublattices."""
+
+
+class Dislocations(Strict):
+    """Error of a straight dislocation against the radius around its line (theory: bounds/dislocations).
+
+    The defects of the cases are "edge" or "screw", their simulation_size the radius of the free cylinder in nearest-neighbour
+    spacings.
+    """
+
+    radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    """Nearest-neighbour spacings."""
+    perturbations: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    strengths: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.2,), min_length=1)
+    reach: float = Field(1.6, gt=1)
+    """Cutoff of the perturbation, nearest-neighbour spacings."""
+
+
+class Boundary(Strict):
+    """Error against the radius of the simulation cell, for several boundary conditions (theory: setting/boundary-conditions)."""
+
+    fractions: tuple[Annotated[float, Field(gt=0, le=0.75)], ...] = Field(min_length=1)
+    """Radii, in units of the radius of the cell of `simulation_size`, which is that of the truth's ball."""
+    conditions: tuple[Literal["periodic", "corrected", "clamped", "dipole", "quadrupole"], ...] = Field(
+        ("periodic", "corrected", "clamped", "dipole", "quadrupole"), min_length=1
+    )
+    """`corrected` is the energy of the periodic cell without its images."""
+
+
+class Bounds(Strict):
+    """For which fits every term of the bound is measured (theory: bounds/term-by-term)."""
+
+    cell_size: bool = True
+    choices: bool = True
+    fit_accuracy: bool = False
+    """Each degree wants compilations of its own, about as long as its fits take."""
 
 
 class RunSpec(Strict):
@@ -144,6 +195,25 @@ class RunSpec(Strict):
     cell_size: CellSize | None = None
     fit_accuracy: FitAccuracy | None = None
     surrogates: Surrogates | None = None
+    choices: Choices | None = None
+    boundary: Boundary | None = None
+    dislocations: Dislocations | None = None
+    barriers: Surrogates | None = None
+    """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
+    bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
+
+    def varied(self, change: Variant) -> "RunSpec":
+        """The same study with the keys of a variant changed. Raises InputError for a key or value that makes no sense."""
+        content = self.model_dump(mode="json")
+        for table in ("training", "fit"):
+            content[table] |= getattr(change, table)
+        for case in content["cases"]:
+            if case["basis"] is not None:
+                case["basis"] |= change.basis
+        try:
+            return RunSpec(**content)
+        except ValidationError as error:
+            raise InputError(f"choices.variants: {_sentence(error)}") from None
 
     @field_validator("name")
     @classmethod
@@ -159,9 +229,15 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self):
-        fits = self.cell_size is not None or self.fit_accuracy is not None
-        if not fits and self.surrogates is None:
-            raise ValueError("a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees) or [surrogates] (radii)")
+        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices))
+        others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
+        if not fits and all(asked is None for asked in others):
+            raise ValueError(
+                "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
+                "[surrogates] (radii), [boundary] (fractions), [dislocations] (radii) or [barriers] (radii)"
+            )
+        if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
+            raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")
         if fits and (bare := [case for case in self.cases if case.basis is None]):
             raise ValueError(
                 f"the case {bare[0].material.name} {bare[0].defect} wants a basis to fit; give basis = {{ cutoff = 5.5 }}"

@@ -7,14 +7,15 @@ from functools import lru_cache
 import numpy as np
 
 from .._input import InputError
-from ..ace import ACEBasis
+from ..ace import ACEBasis, LinearACE
 from ..campaign import Record
 from ..crystal import Cell, Lattice, defect_from_name, supercell
 from ..energy.functional import Potential, crystal_response
 from ..errors import compare
+from ..errors.stability import lowest_phonon, stability_constant
 from ..fit import FitWarning, fit
 from ..reference import check_stable, equilibrate
-from ..relax import Equilibrium, relax
+from ..relax import Equilibrium, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
 from ..training.blocks import Block
 from .materials import Material, build_lattice, build_reference, pressure_free
@@ -133,6 +134,21 @@ def _basis(spec: dict, cell: Cell) -> ACEBasis:
     return ACEBasis(tuple(dict.fromkeys((*cell.lattice.species, *cell.symbols))), **spec)
 
 
+def model_of(spec: dict, cell: Cell, trial: Record) -> LinearACE:
+    """The fitted model of a record of `trial`. spec: basis."""
+    return LinearACE(_basis(spec["basis"], cell), trial.arrays["coefficients"])
+
+
+def _stability(truth: Potential, model: Potential, exact: Equilibrium, found: Equilibrium) -> tuple[float, float]:
+    """Stability constant of the model, against the reference's crystal, and its lowest phonon (eV/A^2).
+
+    Taken where the model rests, or at the exact defect if it strayed from there. theory: setting/stability.
+    """
+    cell, green = exact.cell, greens_function(exact.cell, truth)
+    there = found if compare(exact, found).same_basin else exact
+    return stability_constant(cell, model, there.positions, green), lowest_phonon(cell, model)
+
+
 def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
     """Fit one observation set with one basis, relax the defect with the model, compare.
 
@@ -155,6 +171,8 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     truth = restored(reference, cell)
     model = relax(cell, fitted.model, start=truth.positions, eigenvalue=False)
     error = compare(truth, model)
+    stability, phonon = _stability(truth_of(spec), fitted.model, truth, model)
+    stable = stability > 0 and phonon > 0
     return Record(
         {
             "geometry_error": error.geometry,
@@ -171,10 +189,12 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
             "simulation_atoms": len(cell),
             "dimension": lattice.dimension,
             "converged": model.converged,
-            "same_basin": error.same_basin,
+            "same_basin": error.same_basin and stable,  # a saddle point is no state of the defect
             "why_not": error.why_not,
             "message": model.message,
-            "stability_constant": model.stability_constant,
+            "stability_constant": stability,
+            "lowest_phonon": phonon,
+            "stable": stable,
             "warnings": [str(w.message) for w in caught if issubclass(w.category, FitWarning)],
         },
         {"coefficients": fitted.coefficients, "positions": model.positions},

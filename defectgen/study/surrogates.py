@@ -1,17 +1,18 @@
 """Question: how fast does the error fall with the radius L when a model is exact up to L and leaves one thing wrong beyond?"""
 
 import json
+from functools import lru_cache
 
 import numpy as np
 
 from .._input import InputError
 from ..campaign import Record, Task
 from ..crystal.lattice import Lattice
-from ..energy.functional import Potential
+from ..energy.functional import Potential, cell_energy
 from ..energy.site import SiteEnergy
 from ..errors.norms import bonds_of, strain_max, strain_norm
 from ..relax import greens_function, mixed_equilibrium
-from ..surrogate import MomentPerturbation, far_field, sites_of, surrogate
+from ..surrogate import MomentPerturbation, Surrogate, far_field, sites_of, surrogate
 from .plan import Kitchen
 from .spec import Case, RunSpec, Surrogates
 from .steps import box, defect_cell, rest_lattice, restored, truth_of
@@ -23,19 +24,20 @@ SMALL = 0.1
 
 
 def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
-    """One solve per case, observation set, perturbation and radius."""
+    """One solve per case, observation set, perturbation, strength and radius."""
     if spec.surrogates is None:
         return []
     return [
-        kitchen.surrogate(case, observations, perturbation, radius)
+        kitchen.surrogate(case, observations, perturbation, strength, radius)
         for case in spec.cases
         for observations in spec.observations
         for perturbation in spec.surrogates.perturbations
+        for strength in spec.surrogates.strengths
         for radius in sorted(set(spec.surrogates.radii))
     ]
 
 
-def check(settings: Surrogates, case: Case, lattice: Lattice, reference: Potential) -> None:
+def check(settings: Surrogates, case: Case, lattice: Lattice, reference: Potential, table: str = NAME) -> None:
     """Raises InputError for a reference without jets, or radii that leave the simulation cell."""
     if not isinstance(reference, SiteEnergy):
         raise InputError(
@@ -44,7 +46,7 @@ def check(settings: Surrogates, case: Case, lattice: Lattice, reference: Potenti
     cell, largest = box(lattice, case.simulation_size), max(settings.radii)
     if largest >= cell.radius:
         raise InputError(
-            f"surrogates.radii has {largest:g} spacings, out of the simulation cell of {case.material.name}, whose radius is "
+            f"{table}.radii has {largest:g} spacings, out of the simulation cell of {case.material.name}, whose radius is "
             f"{cell.radius:.1f}; use smaller radii or a larger simulation_size (four times the radius shows the rates best)"
         )
 
@@ -58,9 +60,15 @@ class _Scene:
         self.cell = defect_cell(spec, self.lattice)
         self.exact = restored(reference, self.cell)
         self.green = greens_function(self.cell, self.truth)
+        self.energy = cell_energy(self.cell, self.truth)
         self.bonds = bonds_of(self.cell)
         self.sites = sites_of(self.cell, self.perturbation(spec["reach"], 0))
         self.distance = self.cell.distance_to_defect() / self.lattice.nearest_neighbour
+
+    @lru_cache(maxsize=4)  # noqa: B019  a scene lives as long as its process needs it
+    def surrogate(self, reach: float, seed: int, observations: str, strength: float, shifts: bool) -> Surrogate:
+        assert isinstance(self.truth, SiteEnergy)  # the plan has seen to it
+        return surrogate(self.lattice, self.truth, self.perturbation(reach, seed), observations, strength, shifts)
 
     def perturbation(self, reach: float, seed: int) -> MomentPerturbation:
         return MomentPerturbation(self.lattice.species, reach * self.lattice.nearest_neighbour, seed)
@@ -86,11 +94,9 @@ def mixed(spec: dict, perfect: Record, reference: Record) -> Record:
     cancel at random, and in a periodic cell the strain of the images hides steep rates in them (theory: bounds/energy).
     """
     scene = _scene(spec, perfect, reference)
-    assert isinstance(scene.truth, SiteEnergy)  # the plan has seen to it
-    perturbation = scene.perturbation(spec["reach"], spec["perturbation"])
-    made = surrogate(scene.lattice, scene.truth, perturbation, spec["observations"], spec["strength"], spec["shifts"])
+    made = scene.surrogate(*(spec[name] for name in ("reach", "perturbation", "observations", "strength", "shifts")))
     far = far_field(scene.cell, made, spec["radius"], scene.sites)
-    found = mixed_equilibrium(scene.exact, scene.truth, far, preconditioner=scene.green)
+    found = mixed_equilibrium(scene.exact, scene.truth, far, preconditioner=scene.green, energy=scene.energy)
     w = found.difference
     energies = far.energies(scene.exact.displacement + w)
     moved = float(np.linalg.norm(w, axis=1).max())
@@ -127,6 +133,8 @@ def row(task: Task, record: Record) -> dict:
         "training_atoms": values["training_atoms"],
         **{name: values[name] for name in (*shared, "simulation_radius", "converged", "same_basin")},
         "perturbation": spec["perturbation"],
+        "strength": spec["strength"],
+        "shifts": spec["shifts"],
         "seconds": record.seconds,
     }
 

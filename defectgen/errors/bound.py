@@ -1,0 +1,124 @@
+"""The bound, term by term: what a model gets wrong for one defect, each term as a number in A and eV beside the true error."""
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..energy.functional import Potential, check_potential
+from ..energy.site import SiteEnergy
+from ..relax import Equilibrium, GreensFunction, greens_function
+from ..relax.preconditioner import Preconditioner
+from .dispersion import Dispersion, dispersion
+from .homogeneous import Affine, StrainResponse, affine_of, strain_response
+from .host import host_of
+from .norms import bonds_of, strain_norm
+from .parts import Parts, parts_of, site_displacement
+from .stability import stability_constant
+from .terms import KINDS, Bound, Term
+
+
+def bound(
+    exact: Equilibrium,
+    truth: Potential,
+    model: Potential,
+    radius: float,
+    *,
+    stability: float | None = None,
+    preconditioner: GreensFunction | None = None,
+) -> Bound:
+    """Every term of the bounds of geometry and energy error, measured at the exact equilibrium in the cell of the comparison.
+
+    geometry <= sum over parts p of ||df_p||_* / (c sqrt(s)), ||df||_* = <df, P^+ df>^(1/2), P the reference's crystal with
+    <P v, v> >= s ||Dv||^2 and c its `stability` (computed by some ten Hessian products of the model if not given);
+    energy <= sum |parts| + ||df||_*^2 / (2c). Sums are over vectors that add up to the force error, so nothing is left out but
+    terms of higher order in the geometry error. `radius` is that of the training structure, nearest-neighbour spacings;
+    `preconditioner`, from greens_function(cell, truth), saves time. theory: bounds/term-by-term.
+
+    Raises InputError for a potential without jets, a clamped ball, a radius that is not positive, and an exact equilibrium that
+    did not converge.
+    """
+    for potential in (truth, model):
+        check_potential(potential)
+        if not isinstance(potential, SiteEnergy):
+            raise InputError(
+                f"the bound needs jets of site energies, and {type(potential).__name__} has none; compare force_error and "
+                "force_constant_error for a black box"
+            )
+    assert isinstance(truth, SiteEnergy) and isinstance(model, SiteEnergy)
+    if not radius > 0:
+        raise InputError(f"the radius of a training structure is positive, in nearest-neighbour spacings; got {radius}")
+    if not exact.converged:
+        raise InputError(f"the bound is taken at the exact equilibrium, and this one is not there: {exact.message}")
+    cell = exact.cell
+    host = host_of(cell, max(truth, model, key=lambda potential: potential.cutoff))
+    green = greens_function(cell, truth) if preconditioner is None else preconditioner
+    precondition = Preconditioner(cell, green)
+    c = stability_constant(cell, model, exact.positions, green) if stability is None else stability
+    affine = affine_of(host)
+    stiff = host.hessians(truth)
+    change = host.hessians(model) - stiff
+    waves = dispersion(affine, stiff, change)
+    parts = parts_of(affine, exact, truth, model, change, radius)
+    coefficients = _coefficients(parts, strain_response(host, truth, model), waves, cell.distance_to_defect(), cell)
+    tails = _tails(affine, site_displacement(cell, exact.positions), radius)
+    bonds = bonds_of(cell)
+    safe = c * np.sqrt(waves.softness) if c > 0 and waves.softness > 0 else 0.0
+
+    def dual(force: Float[np.ndarray, "atoms 3"]) -> tuple[float, float]:
+        """||df||_* (sqrt(eV)) and ||D P^+ df|| (A)."""
+        answer = precondition(force)
+        return float(np.sqrt(max(np.vdot(precondition.project(force), answer), 0.0))), strain_norm(cell, answer, bonds)
+
+    size, estimate = dual(parts.whole)
+    d = cell.lattice.dimension
+    bonded = waves.strain / safe**2 * c if safe else np.inf  # strain / (c s)
+    terms = []
+    for kind in KINDS:
+        force, response = dual(parts.force[kind.name]) if kind.name in parts.force else (0.0, 0.0)
+        value, tail = coefficients.get(kind.name, np.nan), tails.get(kind.name, np.nan)
+        energy = size**2 / (2 * c) if kind.name == "R" and c > 0 else np.inf if kind.name == "R" else 0.0
+        terms.append(
+            Term(
+                kind.name,
+                kind.symbol,
+                kind.what,
+                value,
+                kind.unit,
+                None if kind.geometry is None else kind.geometry[0] * d + kind.geometry[1],
+                None if kind.energy is None else kind.energy[0] * d + kind.energy[1],
+                tail,
+                0.0 if force == 0.0 else force / safe if safe else np.inf,
+                response,
+                value * tail * bonded,
+                float(abs(parts.energy[kind.name])) if kind.name in parts.energy else float(energy),
+            )
+        )
+    signed = sum(parts.energy.values()) - size**2 / 2
+    return Bound(tuple(terms), float(radius), float(c), waves.softness, size, estimate, float(signed), waves.long_wave)
+
+
+def _coefficients(parts: Parts, response: StrainResponse, waves: Dispersion, distance, cell) -> dict[str, float]:
+    """The epsilon of every term that has one."""
+    weight = 1 + distance / cell.lattice.nearest_neighbour
+    weighted = {name: float(np.linalg.norm(weight[:, None] * parts.force[name])) for name in ("F", "K")}
+    bulk = {"C2": response.second, "G2": waves.gradient, "C3": response.third, "C4": response.fourth}
+    return {"E": abs(parts.energy["E"]), **weighted, **bulk}
+
+
+def _tails(affine: Affine, u: Float[np.ndarray, "sites 3"], radius: float) -> dict[str, float]:
+    """Norms of the displacement over the sites beyond the radius."""
+    cell = affine.host.cell
+    beyond = (
+        np.linalg.norm(cell.minimum_image(cell.site_positions - cell.centre), axis=1) > radius * cell.lattice.nearest_neighbour
+    )
+    strain = affine.size(affine.host.difference(u))[beyond]
+    second = affine.derivative(affine.derivative(u))
+    third = affine.derivative(second).reshape(len(u), -1)[beyond]
+    curved, wavy = np.linalg.norm(second.reshape(len(u), -1)[beyond], axis=1), np.linalg.norm(third, axis=1)
+    return {
+        "C2": float(np.linalg.norm(strain)),
+        "G2": float(np.linalg.norm(wavy)),
+        "C3": float(np.linalg.norm(strain**2)),
+        "G3": float(np.linalg.norm(strain * wavy + curved**2)),
+        "C4": float(np.linalg.norm(strain**3)),
+    }

@@ -1,0 +1,138 @@
+"""The force and the energy that two potentials differ by at one displacement, split into parts that sum to the whole."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Bool, Float
+from ..crystal.cell import Cell
+from ..energy.bonds import bonds, pad
+from ..energy.functional import SKIN
+from ..energy.perfect import bulk_site_energies
+from ..energy.site import SiteEnergy
+from ..energy.total import energy_forces_virial
+from ..relax import Equilibrium
+from .homogeneous import Affine, per_site
+
+FAR = ("C2", "G2", "C3", "G3", "C4")
+"""Parts of the far field: homogeneous of second, third, fourth order, and the rest of the linear and of the nonlinear part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Model minus truth at the displacement of the exact defect, bulk-referenced; `far` atoms are farther than the radius."""
+
+    far: Bool[np.ndarray, " atoms"]
+    force: dict[str, Float[np.ndarray, "atoms 3"]]
+    """eV/A: "F" on the atoms within the radius; on those beyond it "K", what the defect's missing or extra atoms change, and the
+    parts of the perfect crystal's force, FAR. They sum to the whole."""
+    energy: dict[str, float]
+    """eV: FAR of the sites beyond the radius, "E" everything else. They sum to the whole. How a model shares the energy of the
+    defect among the sites that see it is not observable, so what sites beyond the radius know of the defect counts with E."""
+
+    @property
+    def whole(self) -> Float[np.ndarray, "atoms 3"]:
+        """f_model - f_truth, eV/A."""
+        return np.sum(list(self.force.values()), axis=0)
+
+
+def site_displacement(cell: Cell, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "sites 3"]:
+    """Displacement (A) of the atom on each perfect site from that site; vacant sites stay where they are."""
+    on = np.flatnonzero(cell.sites >= 0)
+    u = np.zeros_like(cell.site_positions)
+    u[cell.sites[on]] = cell.minimum_image(cell.positions[on] - cell.site_positions[cell.sites[on]]) + (
+        positions[on] - cell.positions[on]
+    )
+    return u
+
+
+def parts_of(
+    affine: Affine,
+    exact: Equilibrium,
+    truth: SiteEnergy,
+    model: SiteEnergy,
+    hessian: Float[np.ndarray, "sublattices slots 3 slots 3"],
+    radius: float,
+) -> Parts:
+    """Parts of the residual of the exact equilibrium in the model; `hessian` is that of the site energies, model minus truth.
+
+    With v = Du on the perfect sites, P the projection on homogeneous differences and dV' = dV'(rho + .) - dV'(rho),
+        C2  P dV'' P v          G2  dV'' v - C2          C3, C4  P dV'(P v), its even part in v, and its odd one less C2,
+        G3  dV'(v) - dV'' v - C3 - C4,
+    and the force of each is -D^T of it on the atoms beyond `radius` (nearest-neighbour spacings). Energies alike, of the sites
+    beyond it. theory: bounds/term-by-term.
+    """
+    host, cell = affine.host, affine.host.cell
+    found, forces_there = _bulk_referenced(cell, exact.positions, model)
+    energy, force = found - exact.energy, forces_there - exact.forces
+    far = cell.distance_to_defect() > radius * cell.lattice.nearest_neighbour
+    away = np.linalg.norm(cell.minimum_image(cell.site_positions - cell.centre), axis=1)
+    beyond = away > radius * cell.lattice.nearest_neighbour
+
+    slopes, energies = _split(affine, site_displacement(cell, exact.positions), truth, model, hessian)
+    forces, whole_far = {"F": np.where(far[:, None], 0.0, force)}, np.zeros_like(force)
+    on = np.flatnonzero((cell.sites >= 0) & far)
+    for name in FAR:
+        part = np.zeros_like(force)
+        part[on] = -host.transpose(slopes[name])[cell.sites[on]]
+        part[:, cell.lattice.dimension :] = 0.0
+        forces[name] = part
+        whole_far += part
+    forces["K"] = np.where(far[:, None], force - whole_far, 0.0)
+    outer = {name: float(energies[name][beyond].sum()) for name in FAR}
+    return Parts(far, forces, {"E": float(energy) - sum(outer.values()), **outer})
+
+
+def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: SiteEnergy):
+    """Energy relative to the perfect crystal (eV) and forces (eV/A)."""
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential, SKIN)  # as in a relaxation: nothing is compiled anew
+    rows, n = len(near.index), len(cell)
+    values, forces, _ = energy_forces_virial(potential, jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors), near)
+    bulk = bulk_site_energies(cell.lattice, potential)
+    sublattice = cell.host.sublattices[np.maximum(cell.sites, 0)]
+    native = (cell.sites >= 0) & (np.array(cell.lattice.species)[sublattice] == np.array(cell.symbols))
+    own = np.where(native, bulk[sublattice], bulk.mean())
+    movable = np.array([1.0, 1.0, 1.0 if cell.lattice.dimension == 3 else 0.0])
+    return np.sum(np.asarray(values)[:n] - own) + np.sum(own - bulk.mean()), np.asarray(forces)[:n] * movable
+
+
+def _split(affine: Affine, u, truth: SiteEnergy, model: SiteEnergy, hessian):
+    """Slopes (sites, slots, 3) and energies (sites) of the far parts; energies that are linear in v are left out."""
+    host = affine.host
+    v = host.difference(u)
+    p = affine(v)
+    count, slots = host.mask.shape
+    rest = np.zeros((count, slots, 3))
+    asked = np.concatenate([v, p, -p, rest])
+    sublattice = np.concatenate([np.tile(host.sublattice, 3), np.arange(count)])
+    value, slope = (
+        a - b for a, b in zip(host.gradient(model, asked, sublattice), host.gradient(truth, asked, sublattice), strict=True)
+    )
+    n = len(v)
+    value0, slope0 = value[3 * n :][host.sublattice], slope[3 * n :][host.sublattice]
+    full, plus, minus = (slope[k * n : (k + 1) * n] - slope0 for k in range(3))
+    energy, up, down = (value[k * n : (k + 1) * n] - value0 for k in range(3))
+    flat = hessian.reshape(count, slots * 3, slots * 3)
+
+    def bend(w):
+        """dV'' w."""
+        return per_site(flat, host, w.reshape(n, slots * 3, 1)).reshape(w.shape)
+
+    linear, inner = bend(v), bend(p)
+    slopes = {"C2": affine(inner)}
+    slopes["G2"] = linear - slopes["C2"]
+    slopes["C3"] = affine(plus + minus) / 2
+    slopes["C4"] = affine(plus - minus) / 2 - slopes["C2"]
+    slopes["G3"] = full + slope0 - linear - slopes["C3"] - slopes["C4"]
+
+    def half(a, b):
+        return np.sum(a * b, axis=(1, 2)) / 2
+
+    first, tilted = 2 * half(slope0, v), 2 * half(slope0, p)
+    energies = {"C2": half(p, inner)}
+    energies["G2"] = half(v, linear) - energies["C2"]
+    energies["C3"] = (up - down) / 2 - tilted
+    energies["C4"] = (up + down) / 2 - energies["C2"]
+    energies["G3"] = energy - first - half(v, linear) - energies["C3"] - energies["C4"]
+    return slopes, energies

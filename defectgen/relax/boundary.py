@@ -1,0 +1,182 @@
+"""A clamped ball whose outer atoms stand where the multipoles of the defect inside put them, fitted until both agree."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell
+from ..energy.functional import Potential, crystal_force_constants
+from ..energy.site import SiteEnergy
+from .equilibrium import Equilibrium
+from .far_energy import energy_of_infinite_crystal
+from .greens import greens_function
+from .infinite import InfiniteGreensFunction, infinite_greens_function
+from .kanzaki import PerfectCrystal
+from .multipole_field import PointForces, point_forces
+from .multipoles import Multipoles, multipoles
+from .newton import relax
+
+ORDERS = {"clamped": 0, "dipole": 1, "quadrupole": 2}
+"""Boundary conditions by name: how many moments of the defect's forces move the clamped atoms."""
+
+BEYOND = 1.5
+"""The energy counts sites one by one up to this multiple of the radius from which they see atoms of the far field only."""
+
+HASTE = 1e-3
+"""eV/A: forces that a round may leave, times the relative change of the far field in the round before."""
+
+NOTHING = 1e-6
+"""eV/A: sources below this are no far field (a defect that does not relax), and need not agree."""
+
+
+@dataclass(frozen=True, eq=False)
+class FarFieldEquilibrium:
+    """A defect in equilibrium with the far field of its own multipoles, in the infinite crystal."""
+
+    cell: Cell
+    """The ball as it was given: displacements are measured from its positions."""
+    positions: Float[np.ndarray, "atoms 3"]
+    """Relaxed positions of the free atoms, predicted ones of the clamped, A."""
+    energy: float
+    """E - N E_bulk of the infinite crystal with this displacement, eV."""
+    order: int
+    """0 clamped, 1 dipole, 2 dipole and quadrupole."""
+    moments: Multipoles
+    """Of the relaxed interior."""
+    sources: PointForces
+    """What makes the far field: forces with these moments (zero for order 0)."""
+    green: InfiniteGreensFunction
+    rounds: int
+    """Relaxations until interior and far field agreed."""
+    change: float
+    """Largest change of the sources in the last round, relative to the largest of them."""
+    inner: Equilibrium
+    """The last relaxation of the interior: residual, eigenvalue, counts; `elastic_dipole` of it has the relaxation volume."""
+    converged: bool
+    message: str
+
+    @property
+    def displacement(self) -> Float[np.ndarray, "atoms 3"]:
+        """Displacement from the unrelaxed positions, A."""
+        return self.positions - self.cell.positions
+
+    @property
+    def lowest_eigenvalue(self) -> float | None:
+        """Of the Hessian on the free atoms, eV/A^2; None if it was not asked for."""
+        return self.inner.lowest_eigenvalue
+
+
+def relax_far_field(
+    cell: Cell,
+    potential: Potential,
+    order: int = 1,
+    tolerance: float = 1e-10,
+    agreement: float = 1e-6,
+    max_rounds: int = 30,
+    eigenvalue: bool = True,
+    green: InfiniteGreensFunction | None = None,
+    start: Float[np.ndarray, "atoms 3"] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> FarFieldEquilibrium:
+    """The equilibrium of a ball whose clamped atoms follow the defect's far field. theory: setting/boundary-conditions.
+
+    u_far = G * F, G the lattice Green's function of the infinite crystal, F forces near the centre with the moments of the
+    interior's Kanzaki forces: none (order 0), the dipole (1), the quadrupole too (2). Relaxing the interior and fitting its
+    moments alternate until F changes by less than `agreement` (relative); each round is a Newton iteration from the one before.
+    The idea of far fields predicted by fitted multipoles is that of J. Braun, C. Ortner, Y. Wang, L. Zhang, arXiv:2210.05573.
+
+    `tolerance` (eV/A) is that of `relax`; `green` comes from `infinite_greens` and saves time where several balls of one crystal
+    are relaxed; `progress(round, change)` is called after every round.
+    Raises InputError for a periodic cell, a black box, an order that is not there, and a multilattice with order 2.
+    """
+    _check(cell, potential, order)
+    assert isinstance(potential, SiteEnergy)
+    constants = crystal_force_constants(cell.lattice, potential)
+    if green is None:
+        green = infinite_greens(cell, potential)
+    preconditioner = greens_function(cell, potential)
+    crystal = PerfectCrystal(cell, constants)
+    sources = PointForces(np.zeros((1, 3), dtype=int), np.zeros((1, 3)))
+    x = cell.positions if start is None else start
+    change, rounds = np.inf, 0
+    while True:
+        rounds += 1
+        # Moments need forces no smaller than the change of the far field that they are about to make.
+        enough = tolerance if order == 0 else max(tolerance, HASTE * min(change, 1.0))
+        inner = relax(_moved(cell, sources, green), potential, x, enough, preconditioner=preconditioner, eigenvalue=False)
+        x = inner.positions
+        moments = multipoles(cell, crystal, constants, x, inner.forces)
+        if order == 0:
+            change = 0.0
+            break
+        fitted = point_forces(cell.lattice, cell.centre, moments, order)
+        before = sources.forces if len(sources.forces) == len(fitted.forces) else np.zeros_like(fitted.forces)
+        change = float(np.abs(fitted.forces - before).max() / max(np.abs(fitted.forces).max(), NOTHING))
+        if progress is not None:
+            progress(rounds, change)
+        if not inner.converged or rounds >= max_rounds or (change <= agreement and inner.residual <= tolerance):
+            break
+        sources = fitted
+    if eigenvalue:
+        inner = relax(inner.cell, potential, inner, tolerance, preconditioner=preconditioner)
+    agreed = change <= agreement
+    notes = [] if inner.converged else [inner.message]
+    if not agreed:
+        notes.append(f"interior and far field differ by {change:.1e} after {rounds} rounds; use a larger ball")
+    return FarFieldEquilibrium(
+        cell=cell,
+        positions=x,
+        energy=energy_of_infinite_crystal(cell, potential, x, sources, green, constants, BEYOND) if order else inner.energy,
+        order=order,
+        moments=moments,
+        sources=sources,
+        green=green,
+        rounds=rounds,
+        change=change,
+        inner=inner,
+        converged=inner.converged and agreed,
+        message="; ".join(notes) or "converged",
+    )
+
+
+def infinite_greens(cell: Cell, potential: SiteEnergy) -> InfiniteGreensFunction:
+    """The Green's function of the infinite crystal with the reach that a ball, and every smaller one, needs."""
+    constants = crystal_force_constants(cell.lattice, potential)
+    edge = float(np.linalg.norm(cell.site_positions - cell.centre, axis=1).max())
+    needed = max(BEYOND * (_free_radius(cell) + potential.cutoff) + potential.cutoff, edge)
+    return infinite_greens_function(cell.lattice, constants, needed + 4 * cell.lattice.nearest_neighbour)
+
+
+def _moved(cell: Cell, sources: PointForces, green: InfiniteGreensFunction) -> Cell:
+    """The ball with its clamped atoms where the far field puts them."""
+    clamped = np.flatnonzero(~cell.free)
+    site = cell.sites[clamped]
+    u = sources.displacement(green, cell.host.translations[site], cell.host.sublattices[site])
+    positions = cell.positions.copy()
+    positions[clamped] = cell.site_positions[site] + u
+    return replace(cell, positions=positions)
+
+
+def _free_radius(cell: Cell) -> float:
+    """Distance of the farthest free atom from the centre, A."""
+    return float(np.linalg.norm(cell.positions[cell.free] - cell.centre, axis=1).max())
+
+
+def _check(cell: Cell, potential: Potential, order: int) -> None:
+    if not isinstance(cell, Cell) or any(cell.periodic):
+        raise InputError("a far field surrounds a clamped ball; make the cell with defect.apply(dg.ball(lattice, radius))")
+    if not isinstance(potential, SiteEnergy):
+        raise InputError(
+            "the boundary of a ball wants site energies, which a black box does not tell; "
+            "use a periodic cell and dg.image_correction"
+        )
+    if order not in ORDERS.values():
+        raise InputError(f"the order of a far field is 0 (clamped), 1 (dipole) or 2 (dipole and quadrupole); got {order!r}")
+    if order > 1 and cell.lattice.sublattices > 1:
+        raise InputError(
+            f"{cell.lattice.name} has {cell.lattice.sublattices} sublattices, whose shifts a quadrupole does not describe; "
+            "use order=1"
+        )

@@ -1,0 +1,133 @@
+"""A straight dislocation: a clamped cylinder whose atoms sit where anisotropic elasticity puts them."""
+
+from dataclasses import dataclass, replace
+from math import gcd
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float, Int
+from ..crystal.cell import Cell
+from ..crystal.cylinder import cylinder
+from ..crystal.lattice import Lattice
+from ..energy.functional import Potential
+from ..energy.perfect import elastic_constants
+from ..energy.site import SiteEnergy
+from .line_field import LineField, line_field
+
+VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+"""Place of the strain (a, b) in the order xx yy zz yz xz xy."""
+
+ROUNDS = 60
+"""Iterations of x = X + u(x): a contraction outside the core by |Du| < 1/2; inside, any start will do."""
+
+
+@dataclass(frozen=True)
+class SlipSystem:
+    """Burgers vector, line and slip plane of a straight dislocation, in units of the conventional vectors of its crystal."""
+
+    burgers: tuple[float, float, float]
+    line: tuple[float, float, float]
+    across: tuple[float, float, float]
+    """A direction out of the slip plane; its part normal to line and slip direction counts."""
+    core: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """A point of the line, relative to a site."""
+
+
+SYSTEMS: dict[tuple[str, str], SlipSystem] = {
+    ("triangular", "edge"): SlipSystem((1, 0, 0), (0, 0, 1), (0, 1, 0), (0.5, 0.5, 0)),
+    ("fcc", "edge"): SlipSystem((0.5, -0.5, 0), (0.5, 0.5, -1), (1, 1, 1), (1 / 6, 1 / 6, 1 / 6)),
+    ("fcc", "screw"): SlipSystem((0.5, -0.5, 0), (0.5, -0.5, 0), (1, 1, 1), (1 / 6, 1 / 6, 1 / 6)),
+    ("bcc", "edge"): SlipSystem((0.5, 0.5, 0.5), (1, 1, -2), (1, -1, 0), (1 / 4, -1 / 4, 0)),
+    ("bcc", "screw"): SlipSystem((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), (1, -1, 0), (-1 / 3, 1 / 3, 0)),
+}
+"""Slip systems by crystal and character: 1/2<110>{111} of fcc, 1/2<111>{110} of bcc, and the close-packed row of the triangular
+lattice. J. P. Hirth and J. Lothe, Theory of Dislocations (1982), chapters 9 to 11. Cores lie half way between slip planes; the
+screw of bcc in the middle of three rows of atoms."""
+
+
+def slip_system(lattice: Lattice, kind: str | SlipSystem) -> SlipSystem:
+    """The slip system of a name. Raises InputError where the crystal has none of this name."""
+    if isinstance(kind, SlipSystem):
+        return kind
+    structure = lattice.name.split(" ")[0]
+    if (structure, kind) not in SYSTEMS:
+        known = ", ".join(f"{character} in {name}" for name, character in SYSTEMS)
+        raise InputError(f"no {kind!r} dislocation is known in {lattice.name}; known are {known}: or give a SlipSystem")
+    return SYSTEMS[structure, kind]
+
+
+def dislocation(
+    lattice: Lattice, kind: str | SlipSystem, radius: float, potential: Potential, clamp: float | None = None
+) -> Cell:
+    """A dislocation in a cylinder of free atoms of `radius` (A), inside clamped ones; `relax` finds its core.
+
+    `kind` is "edge" or "screw" (the slip systems of `SYSTEMS`) or a SlipSystem. An atom of the lattice site X is put at the x
+    with x - u(x) = X, where u is the anisotropic elastic field for the elastic constants of `potential`: across the cut u
+    jumps by a lattice vector, so that the crystal closes without a seam there. `clamp` (A) is by default twice the cutoff and
+    two spacings. theory: bounds/dislocations.
+    Raises InputError for an unknown slip system, a black-box potential, and lines and lengths that `cylinder` refuses.
+    """
+    if not isinstance(potential, SiteEnergy):
+        raise InputError("a dislocation's far field wants elastic constants of a site energy; a black box has none here")
+    system = slip_system(lattice, kind)
+    clamp = 2 * potential.cutoff + 2 * lattice.nearest_neighbour if clamp is None else clamp
+    cell = cylinder(lattice, _whole(lattice, system.line), radius, clamp)
+    rows = slip_frame(lattice, system)
+    field = elastic_field(lattice, potential, rows, system)
+    centre = cell.centre + np.array(system.core) @ (lattice.conventional @ lattice.vectors)
+    placed = (cell.positions - centre) @ rows.T
+    inside = np.linalg.norm(placed[:, :2], axis=1) <= radius + 1e-9
+    axes = len(field.burgers)
+    x = placed.copy()
+    for _ in range(ROUNDS):
+        x[:, :axes] = (placed[:, :axes] + _displacement(field, x, placed[:, 1] > 0) + x[:, :axes]) / 2
+    name = kind if isinstance(kind, str) else "dislocation"
+    return replace(cell, positions=centre + x @ rows, free=inside, centre=centre, defect=name)
+
+
+def slip_frame(lattice: Lattice, system: SlipSystem) -> Float[np.ndarray, "3 3"]:
+    """Orthonormal rows: in the slip plane across the line, out of the plane, along the line."""
+    real = lattice.conventional @ lattice.vectors
+    line = np.array(system.line) @ real
+    line = line / np.linalg.norm(line)
+    out = np.array(system.across) @ real
+    burgers = np.array(system.burgers) @ real
+    edge = burgers - (burgers @ line) * line
+    out = out - (out @ line) * line
+    if np.linalg.norm(edge) > 1e-6 * np.linalg.norm(burgers):
+        out = out - (out @ edge) * edge / (edge @ edge)
+    if not np.linalg.norm(out) > 1e-6:
+        raise InputError(f"the direction {system.across} lies in the slip plane; give one that points out of it")
+    out = out / np.linalg.norm(out)
+    return np.array([np.cross(out, line), out, line])
+
+
+def elastic_field(lattice: Lattice, potential: SiteEnergy, rows: Float[np.ndarray, "3 3"], system: SlipSystem) -> LineField:
+    """The elastic field of the slip system in the frame `rows`, for the elastic constants of the potential."""
+    constants = elastic_constants(lattice, potential)[VOIGT[:, :, None, None], VOIGT]
+    turned = np.einsum("ai,bj,ck,dl,ijkl->abcd", rows, rows, rows, rows, constants, optimize=True)
+    burgers = rows @ (np.array(system.burgers) @ lattice.conventional @ lattice.vectors)
+    axes = lattice.dimension
+    return line_field(turned[:axes, :2, :axes, :2], burgers[:axes])
+
+
+def _displacement(field: LineField, x: Float[np.ndarray, "atoms 3"], above: np.ndarray) -> Float[np.ndarray, "atoms axes"]:
+    """u at points (A) given in the frame of the line, the radius counted in Burgers vectors.
+
+    Atoms that belong above the slip plane have angles in (-pi/2, 3 pi/2), those below in (-3 pi/2, pi/2): however far the field
+    carries them across the plane, they stay on their side of the cut.
+    """
+    radius = np.maximum(np.linalg.norm(x[:, :2], axis=1) / np.linalg.norm(field.burgers), 1e-3)
+    quarter = np.where(above, np.pi / 2, -np.pi / 2)
+    z = (x[:, 0] + 1j * x[:, 1]) * np.exp(-1j * quarter)
+    return field(radius, np.angle(z) + quarter)
+
+
+def _whole(lattice: Lattice, line: tuple[float, float, float]) -> Int[np.ndarray, "3"]:
+    """The primitive lattice vector along a direction given in conventional vectors, in primitive ones."""
+    steps = 12 * np.array(line) @ lattice.conventional
+    whole = np.rint(steps).astype(int)
+    if np.abs(steps - whole).max() > 1e-6 or not whole.any():
+        raise InputError(f"the line {line} is no direction of the lattice; give small fractions of the conventional vectors")
+    return whole // gcd(*(int(n) for n in whole))

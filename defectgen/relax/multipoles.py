@@ -1,0 +1,142 @@
+"""The elastic dipole of a defect and its next moment, from Kanzaki forces or from the stress of a periodic cell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell
+from ..energy.functional import Potential, crystal_force_constants, evaluate
+from ..energy.perfect import ForceConstants, elastic_constants
+from ..energy.site import SiteEnergy
+from .equilibrium import Equilibrium
+from .kanzaki import PerfectCrystal, relaxed_shifts, site_displacement
+
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Multipoles:
+    """Moments of forces about a point; sublattices condensed, so that they are those of the acoustic far field."""
+
+    dipole: Float[np.ndarray, "3 3"]
+    """P_ij = sum f_i r_j, its symmetric part, eV."""
+    quadrupole: Float[np.ndarray, "3 3 3"] | None
+    """M_ijk = sum f_i r_j r_k, eV A; None in a multilattice, where it is not defined without the dispersion of the shifts."""
+    torque: float
+    """Largest antisymmetric entry of sum f_i r_j, eV: zero up to what the boundary of the cell makes of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticDipole:
+    """How a defect pushes on the crystal around it. theory: setting/dipole."""
+
+    dipole: Float[np.ndarray, "3 3"]
+    """P = sum f (x) r of the Kanzaki forces, symmetric, eV; a positive trace pushes outwards."""
+    quadrupole: Float[np.ndarray, "3 3 3"] | None
+    """Third-rank moment sum f_i r_j r_k about the defect's centre, eV A; None in a multilattice."""
+    from_stress: Float[np.ndarray, "3 3"] | None
+    """The same as the virial (minus volume times stress) of the periodic cell, eV; None for a ball and without a stress."""
+    relaxation_volume_tensor: Float[np.ndarray, "3 3"]
+    """S : P, A^3 (A^2 in two dimensions): strain of a stress-free cell times its volume."""
+    torque: float
+    """Largest antisymmetric entry of sum f (x) r, eV; not zero because the cell is finite."""
+
+    @property
+    def relaxation_volume(self) -> float:
+        """Trace of the relaxation volume tensor, A^3 (A^2); tr P / (3 B) in a cubic crystal."""
+        return float(np.trace(self.relaxation_volume_tensor))
+
+
+def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDipole:
+    """The elastic dipole of a relaxed defect, in a periodic cell or a clamped ball. theory: setting/dipole.
+
+    P_ij = sum_l f_i(l) r_j(l), f = H u with the force constants H of the perfect crystal (H. Kanzaki, J. Phys. Chem. Solids 2,
+    24 (1957)), and independently the virial of the cell, which has the shape of the perfect crystal. Both miss the P of the
+    infinite crystal by O(R^-d).
+    Raises InputError for what is no equilibrium, and for elastic constants that a black box does not tell.
+    """
+    if not isinstance(equilibrium, Equilibrium):
+        raise InputError(f"an elastic dipole is that of an equilibrium, as dg.relax returns it; got {type(equilibrium).__name__}")
+    cell = equilibrium.cell
+    constants = crystal_force_constants(cell.lattice, potential)
+    crystal = PerfectCrystal(cell, constants)
+    found = multipoles(cell, crystal, constants, equilibrium.positions, equilibrium.forces)
+    stress = None
+    if any(cell.periodic):
+        virial = evaluate(potential, cell, equilibrium.positions).virial
+        stress = None if virial is None else _planar((virial + virial.T) / 2, cell.lattice.dimension)
+    stiffness = stiffness_of(cell, potential, constants)
+    return ElasticDipole(found.dipole, found.quadrupole, stress, relaxation_volume_tensor(found.dipole, stiffness), found.torque)
+
+
+def multipoles(
+    cell: Cell,
+    crystal: PerfectCrystal,
+    constants: ForceConstants,
+    positions: Float[np.ndarray, "atoms 3"],
+    residual: Float[np.ndarray, "atoms 3"],
+) -> Multipoles:
+    """Moments of the Kanzaki forces H u about the cell's centre, at relaxed positions (A).
+
+    In a ball the clamped sites are left out: only on free ones is H u minus the non-linear part of the force, which is what
+    pushes; the forces that clamp are none of the defect's. The forces that the relaxation left, `residual` (eV/A), are added:
+    far from the defect they are those of a wrong u, and cancel what it does to H u.
+    """
+    force = crystal.forces(site_displacement(cell, positions))
+    on = np.flatnonzero(cell.sites >= 0)
+    force[cell.sites[on]] += residual[on]
+    force = np.where(_free_sites(cell)[:, None], force, 0.0)
+    r = cell.minimum_image(cell.site_positions - cell.centre)
+    tensor = force.T @ r
+    b = cell.lattice.sublattices
+    if b > 1:
+        resultant = np.array([force[cell.host.sublattices == k].sum(axis=0) for k in range(b)])
+        tensor = tensor + np.einsum("ba,baij->ij", resultant, relaxed_shifts(b, cell.lattice.dimension, constants))
+    quadrupole = np.einsum("li,lj,lk->ijk", force, r, r) if b == 1 else None
+    return Multipoles((tensor + tensor.T) / 2, quadrupole, float(np.abs(tensor - tensor.T).max() / 2))
+
+
+def relaxation_volume_tensor(dipole: Float[np.ndarray, "3 3"], stiffness: Float[np.ndarray, "6 6"]) -> Float[np.ndarray, "3 3"]:
+    """S : P, A^3, from a dipole (eV) and elastic constants (eV/A^3, Voigt); components that are not stiff at all stay zero."""
+    stress = np.array([dipole[i, j] for i, j in VOIGT])
+    strain = np.linalg.pinv(stiffness, rcond=1e-9) @ stress
+    tensor = np.zeros((3, 3))
+    for (i, j), e in zip(VOIGT, strain, strict=True):
+        tensor[i, j] = tensor[j, i] = e if i == j else e / 2
+    return tensor
+
+
+def stiffness_of(cell: Cell, potential: Potential, constants: ForceConstants) -> Float[np.ndarray, "6 6"]:
+    """Elastic constants of the perfect crystal, eV/A^3 (eV/A^2), Voigt.
+
+    Of a black box by the formula of theory: crystal/elastic-constants. Raises InputError for a multilattice of a black box.
+    """
+    lattice = cell.lattice
+    if isinstance(potential, SiteEnergy):
+        return elastic_constants(lattice, potential)
+    if lattice.sublattices > 1:
+        raise InputError(
+            "the relaxation volume of a multilattice wants elastic constants, which come from the jets of a site energy; "
+            "fit a model to the black box first"
+        )
+    rho = constants.separations
+    s = -np.einsum("pab,pc,pd->abcd", constants.phi, rho, rho) / (2 * lattice.volume)
+    c = np.einsum("acbd->abcd", s) + np.einsum("bcad->abcd", s) - s
+    return np.array([[c[i, j, k, m] for k, m in VOIGT] for i, j in VOIGT])
+
+
+def _free_sites(cell: Cell) -> np.ndarray:
+    """Perfect sites that are free or vacant."""
+    free = np.ones(len(cell.host.sublattices), dtype=bool)
+    on = cell.sites >= 0
+    free[cell.sites[on]] = cell.free[on]
+    return free
+
+
+def _planar(tensor: np.ndarray, dimension: int) -> np.ndarray:
+    """Only what lies in the plane of a two-dimensional crystal."""
+    kept = np.zeros((3, 3))
+    kept[:dimension, :dimension] = tensor[:dimension, :dimension]
+    return kept

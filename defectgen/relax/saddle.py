@@ -1,0 +1,198 @@
+"""A saddle point near a guess, and the barrier of a hop into a vacancy: uphill in one direction, downhill in all others."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..crystal.cell import Cell
+from ..energy.functional import Potential, cell_energy
+from .counted import Counted
+from .equilibrium import Equilibrium
+from .greens import GreensFunction, greens_function
+from .krylov import truncated_newton
+from .newton import relax
+from .preconditioner import Preconditioner
+from .search import Field, dual_norm
+from .stability import generalised_lowest, lowest_eigenvalue
+
+MAX_MOVE = 0.15
+"""A: no atom moves farther in one step; a twentieth of a bond, so that the path stays near the pass."""
+
+SURROUNDINGS = 0.05
+"""sqrt(eV), dual norm of the force: so far the surroundings follow the guess before the climb starts."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Mode:
+    """A direction v of displacement and its dual p = P v, <p, v> = 1, in the metric P of the perfect crystal."""
+
+    v: Field
+    p: Field
+
+    def off(self, w: Field) -> Field:
+        """The displacement w without its part along v."""
+        return w - np.vdot(self.p, w) * self.v
+
+    def off_force(self, f: Field) -> Field:
+        """The force f without what acts along v."""
+        return f - np.vdot(self.v, f) * self.p
+
+
+def saddle_point(
+    cell: Cell,
+    potential: Potential,
+    start: Float[np.ndarray, "atoms 3"],
+    direction: Float[np.ndarray, "atoms 3"],
+    tolerance: float = 1e-8,
+    max_newton: int = 40,
+    preconditioner: GreensFunction | None = None,
+) -> Equilibrium:
+    """The first-order saddle point of a cell near the positions `start` (A), on a path that leads along `direction` (any unit).
+
+    While the force is large, the surroundings relax at a fixed progress along `direction`. Then every step climbs along the
+    softest mode, s = -|lambda|^-1 <F, v> v, and is Newton's in all others, by preconditioned conjugate gradients (C. J. Cerjan
+    and W. H. Miller, J. Chem. Phys. 75, 2800 (1981)). Softest is meant in the metric P of the perfect crystal, H v = lambda P v,
+    so that long waves of a large cell are not mistaken for it.
+
+    `converged` says that the force is below `tolerance` (eV/A) and that exactly one eigenvalue is negative; `message` why not.
+    Raises InputError for fields of the wrong shape, a direction without length, and what `relax` refuses.
+    """
+    clock = perf_counter()
+    x, direction = (np.asarray(field, dtype=float) for field in (start, direction))
+    for name, field in (("start", x), ("direction", direction)):
+        if field.shape != cell.positions.shape:
+            raise InputError(
+                f"the {name} of a saddle point has one row per atom, {cell.positions.shape}; got shape {field.shape}"
+            )
+    green = greens_function(cell, potential) if preconditioner is None else preconditioner
+    precondition = Preconditioner(cell, green)
+    counted = Counted(cell_energy(cell, potential), precondition.project)
+    path = precondition.project(direction)
+    if not np.linalg.norm(path) > 0:
+        raise InputError("the direction of a saddle point has no length on the free atoms; give the way of the atom that hops")
+    answer = precondition(path)
+    mode = _Mode(answer / np.vdot(path, answer), path)
+
+    energy, force = counted.energy_forces(x)
+    residuals, climbing = [float(np.abs(force).max(initial=0.0))], False
+    while residuals[-1] > tolerance and len(residuals) <= max_newton:
+        climbing = climbing or dual_norm(precondition, mode.off_force(force)) < SURROUNDINGS
+        climb = 0.0
+        if climbing:
+            curvature, mode = _softest(counted, precondition, x)
+            climb = -float(np.vdot(force, mode.v)) / max(abs(curvature), 1e-3)
+        step = _downhill(counted, precondition, x, force, mode) + climb * mode.v
+        step *= min(1.0, MAX_MOVE / max(float(np.linalg.norm(step, axis=1).max()), 1e-300))
+        x = x + step
+        energy, force = counted.energy_forces(x)
+        residuals.append(float(np.abs(force).max()))
+    products = counted.products
+    lowest, second, eigenvalue = _two_lowest(counted, precondition, x)
+    notes = []
+    if not residuals[-1] <= tolerance:
+        notes.append(f"not there yet: {residuals[-1]:.1e} eV/A after {len(residuals) - 1} Newton steps")
+    if not lowest < 0.0 < second:
+        which = "a minimum" if lowest > 0.0 else "a place with two or more ways down"
+        notes.append(f"this is {which}, no first-order saddle point; start nearer to the middle of the path")
+    return Equilibrium(
+        cell=cell,
+        positions=x,
+        forces=force,
+        energy=energy,
+        residual=residuals[-1],
+        residuals=tuple(residuals),
+        converged=not notes,
+        lowest_eigenvalue=eigenvalue,
+        stability_constant=lowest,
+        bulk_stable=green.stable,
+        newton_steps=len(residuals) - 1,
+        energy_evaluations=counted.evaluations,
+        hessian_products=products,
+        eigenvalue_products=counted.products - products,
+        seconds=perf_counter() - clock,
+        message="; ".join(notes) or "converged",
+    )
+
+
+def _downhill(counted: Counted, precondition: Preconditioner, x: Field, force: Field, mode: _Mode) -> Field:
+    """Newton's step in all directions but the mode; where even they have negative curvature, down along it."""
+
+    def product(w):
+        return mode.off_force(counted.product(x, mode.off(w)))
+
+    def inverse(f):
+        return mode.off(precondition(mode.off_force(f)))
+
+    rest = mode.off_force(force)
+    forcing = float(np.clip(dual_norm(precondition, rest), 1e-4, 0.1))
+    return mode.off(truncated_newton(product, inverse, rest, forcing, np.inf, MAX_MOVE).vector)
+
+
+def _softest(counted: Counted, precondition: Preconditioner, x: Field) -> tuple[float, _Mode]:
+    """The lowest eigenvalue of H v = lambda P v and its mode; P v is H v / lambda, as P itself is not at hand."""
+    curvature, v = generalised_lowest(lambda w: counted.product(x, w), precondition, 1e-6)
+    p = counted.product(x, v) / curvature
+    size = np.sqrt(abs(float(np.vdot(p, v))))
+    return curvature, _Mode(v / size, p / size)
+
+
+def _two_lowest(counted: Counted, precondition: Preconditioner, x: Field) -> tuple[float, float, float]:
+    """The two lowest eigenvalues of H v = lambda P v, and the lowest of H (eV/A^2).
+
+    The second is the lowest once the first is moved to 1, by H + (1 - lambda) P v (P v)^T.
+    """
+
+    def product(w):
+        return counted.product(x, w)
+
+    lowest, mode = _softest(counted, precondition, x)
+    second, _ = generalised_lowest(lambda w: product(w) + (1.0 - lowest) * np.vdot(mode.p, w) * mode.p, precondition)
+    return lowest, second, lowest_eigenvalue(product, precondition, mode.v)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Barrier:
+    """What it takes an atom to hop into the vacancy next to it."""
+
+    minimum: Equilibrium
+    saddle: Equilibrium
+    atom: int
+    """The atom that hops."""
+
+    @property
+    def energy(self) -> float:
+        """E(saddle) - E(minimum), eV."""
+        return self.saddle.energy - self.minimum.energy
+
+    @property
+    def converged(self) -> bool:
+        """Whether the one is a minimum and the other a first-order saddle point, both to the tolerance."""
+        return self.minimum.converged and self.minimum.is_minimum is not False and self.saddle.converged
+
+
+def migration_barrier(
+    cell: Cell, potential: Potential, atom: int | None = None, preconditioner: GreensFunction | None = None
+) -> Barrier:
+    """The barrier of a hop of `atom` (default: the nearest one, of several that with largest x, then y, then z) into the vacancy.
+
+    The saddle point is looked for from half way between the atom's site and the vacant one. theory: bounds/barriers.
+    Raises InputError for a cell without exactly one vacant site, an atom that is not there, and what `relax` refuses.
+    """
+    vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites)
+    if len(vacant) != 1:
+        raise InputError(f"a hop wants one vacant site, such as dg.vacancy().apply(cell) has; this cell has {len(vacant)}")
+    away = cell.minimum_image(cell.positions - cell.site_positions[vacant[0]])
+    if atom is None:
+        keys = np.round(np.column_stack([-away[:, ::-1], np.linalg.norm(away, axis=1)]), 6)
+        atom = int(np.lexsort(keys.T)[0])
+    if not 0 <= atom < len(cell) or not cell.free[atom]:
+        raise InputError(f"the atom that hops is a free one, 0 to {len(cell) - 1}; got {atom}")
+    green = greens_function(cell, potential) if preconditioner is None else preconditioner
+    minimum = relax(cell, potential, preconditioner=green)
+    start, direction = minimum.positions.copy(), np.zeros_like(cell.positions)
+    start[atom] = cell.positions[atom] - away[atom] / 2
+    direction[atom] = -away[atom]
+    return Barrier(minimum, saddle_point(cell, potential, start, direction, preconditioner=green), atom)

@@ -1,0 +1,107 @@
+"""What the boundary of the simulation cell costs: errors against its radius, and the decay of the strain around the defect."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from defectgen.report import typeset
+from defectgen.report.axes import Guide, curve, finish, guides, legend, panels
+from defectgen.report.figures import Picture, stem
+from defectgen.report.style import Mark, marks
+
+_STUDY = "boundary"
+_CONDITIONS = ("periodic", "corrected", "clamped", "dipole", "quadrupole")
+_ERRORS = {
+    "geometry": ("geometry_error", "geometry error  $\\Vert D(u_R-u)\\Vert_{\\ell^2}$  (Å)"),
+    "energy": ("energy_error", "energy error  $|E_R-E|$  (eV)"),
+}
+_STRAINS = {
+    "strain": ("strain", "strain  $|Du|$  (Å)"),
+    "strain gradient": ("strain_gradient", "strain gradient  $|D^2u|$  (Å)"),
+}
+_DASHED = " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
+
+
+def boundary_pictures(errors: pd.DataFrame | None, decay: pd.DataFrame | None, rates: pd.DataFrame) -> Iterator[Picture]:
+    """Two figures a case: errors of the boundary conditions, and the decay of the strain; none if the run has no such study."""
+    if errors is None or decay is None or errors.empty:
+        return
+    for (material, defect), rows in errors.groupby(["material", "defect"], sort=False):
+        ours = rates[(rates["study"] == _STUDY) & (rates["material"] == material) & (rates["defect"] == defect)]
+        yield _convergence(str(material), str(defect), rows, ours)
+        own = decay[(decay["material"] == material) & (decay["defect"] == defect)]
+        if len(own) > 1:
+            yield _decay(str(material), str(defect), own, ours)
+
+
+def _look(conditions: pd.Series) -> dict[str, Mark]:
+    """Marks in the order of the conditions; the same as those of the page, where the reference has one too."""
+    all_marks = marks([*conditions, "reference"])
+    return {name: all_marks[name] for name in _CONDITIONS if name in set(conditions)}
+
+
+def _convergence(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
+    """Geometry and energy error against the radius of the cell, one curve a condition."""
+    look = _look(rows["condition"])
+    figure, axes = panels(2)
+    hollow = False
+    for panel, (quantity, (column, label)) in zip(axes, _ERRORS.items(), strict=True):
+        shown = rows[np.isfinite(rows[column]) & (rows[column] > 0)]
+        lines = []
+        for name, mark in look.items():
+            own = shown[shown["condition"] == name].sort_values("radius", kind="stable")
+            x, y = own["radius"].to_numpy(dtype=float), own[column].to_numpy(dtype=float)
+            curve(panel, x, y, own["converged"].to_numpy(dtype=bool), mark)
+            slope = rates[(rates["observations"] == name) & (rates["quantity"] == quantity)]["predicted"]
+            if len(own) > 1 and len(slope):
+                lines.append(_guide(x, y, float(slope.iloc[0]), mark))
+            hollow |= not own["converged"].all()
+        heights = np.array([*shown[column], *(line.end[1] for line in lines)], dtype=float)
+        finish(panel, shown["radius"].to_numpy(dtype=float), heights, ticks_at_values=False)
+        panel.set_xlabel("radius of the cell $R$  (nearest-neighbour spacings)")
+        panel.set_ylabel(label)
+        guides(panel, lines)
+    legend(figure, look, hollow=bool(hollow), dashed=True)
+    caption = (
+        f"{material} {defect}: error made by the boundary of the simulation cell, {rows['atoms'].min():.0f} to "
+        f"{rows['atoms'].max():.0f} atoms, against the far field of highest order in a ball of radius "
+        f"{rows['truth_radius'].iloc[0]:.3g} spacings. Periodic: radius of the largest ball that does not meet its images; "
+        "corrected: its energy without the elastic interaction of the images. Clamped: outer atoms on lattice sites; dipole, "
+        "quadrupole: where the multipoles of the relaxed interior put them. With inversion symmetry the quadrupole vanishes and "
+        "the last two curves coincide."
+    )
+    name = f"{material} {defect}: the boundary of the cell"
+    return Picture(stem(_STUDY, material, defect), name, caption + _DASHED, figure, rows)
+
+
+def _decay(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
+    """Strain and strain gradient against the distance from the defect, averaged over shells."""
+    colours = {"strain": Mark("#0072B2", "o"), "strain gradient": Mark("#D55E00", "s")}
+    figure, (panel,) = panels(1)
+    lines, heights = [], []
+    for quantity, (column, _) in _STRAINS.items():
+        x, y = rows["radius"].to_numpy(dtype=float), rows[column].to_numpy(dtype=float)
+        curve(panel, x, y, np.ones(len(x), dtype=bool), colours[quantity])
+        slope = rates[(rates["observations"] == "reference") & (rates["quantity"] == quantity)]["predicted"]
+        if len(slope):
+            lines.append(_guide(x, y, float(slope.iloc[0]), colours[quantity]))
+        heights += [*y, *(line.end[1] for line in lines[-1:])]
+    finish(panel, rows["radius"].to_numpy(dtype=float), np.array(heights), ticks_at_values=False)
+    panel.set_xlabel("distance $r$  (nearest-neighbour spacings)")
+    panel.set_ylabel("root mean square over shells  (Å)")
+    guides(panel, lines)
+    legend(figure, {label: colours[q] for q, (_, label) in _STRAINS.items()}, hollow=False, dashed=False)
+    caption = (
+        f"{material} {defect}: differences of the relaxed displacement along the primitive vectors, first and second, averaged "
+        "over shells around the defect." + _DASHED
+    )
+    return Picture(stem(_STUDY, "decay", material, defect), f"{material} {defect}: decay of the strain", caption, figure, rows)
+
+
+def _guide(x: np.ndarray, y: np.ndarray, slope: float, mark: Mark) -> Guide:
+    """The predicted slope from a little below the last point backwards to the first."""
+    last = int(np.argmax(x))
+    end = (float(x[last]), float(y[last]) / 1.5)
+    first = float(x.min())
+    return Guide((first, end[1] * (first / end[0]) ** slope), end, typeset.slope(slope), mark.colour)

@@ -1,0 +1,35 @@
+"""What the page is about, in the sentences above its findings: they depend on the questions that were asked."""
+
+from collections.abc import Iterator
+
+from defectgen.report.gather import Run
+
+_MEASURES = (
+    "The geometry error sums the differences of all bonds (root of the sum of squares, Å); the energy error is that of the "
+    "formation energy (eV)."
+)
+
+
+def lead(run: Run) -> list[str]:
+    """One sentence or two per kind of question."""
+    return [*_questions(run), _MEASURES]
+
+
+def _questions(run: Run) -> Iterator[str]:
+    asked = set(run.results["study"])
+    if asked & {"surrogates", "dislocations", "barriers"}:
+        yield (
+            "The forces are the reference's up to the radius L around the defect, and beyond it carry one controlled error, "
+            "which leaves the named observations exact; the difference from the reference's equilibrium is the error shown here."
+        )
+    if not asked.issubset({"surrogates", "dislocations", "barriers"}):
+        yield (
+            "A potential is fitted to chosen observations on finite crystal cells; the defect is relaxed with the reference and "
+            "with the fit; the difference is the error shown here. The training radius is that of the largest ball in the "
+            "training cell, in nearest-neighbour spacings."
+        )
+    if "boundary" in run.others:
+        yield (
+            "The defect is relaxed with the reference in growing cells under several boundary conditions; the difference from "
+            "the largest cell with the best far field is the error shown here."
+        )

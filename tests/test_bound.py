@@ -1,0 +1,339 @@
+"""The bound, term by term: an injected error is in its own terms only, parts sum to the whole, sums bound the true error."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toy_energy import Elsewhere
+
+import defectgen as dg
+from defectgen._input import InputError
+from defectgen.energy.functional import cell_energy
+from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.errors import force_constant_error, lowest_phonon, stability_constant, strain_norm
+from defectgen.errors.dispersion import dispersion
+from defectgen.errors.homogeneous import affine_of, strain_response
+from defectgen.errors.host import host_of
+from defectgen.errors.parts import FAR, parts_of
+from defectgen.reference.modes import all_modes
+from defectgen.relax import greens_function
+from defectgen.relax.preconditioner import Preconditioner
+from defectgen.surrogate import MomentPerturbation
+
+FAR_TERMS = {"C2", "G2", "C3", "G3", "C4"}
+
+
+KINDS = ("elastic", "third", "dispersion", "anharmonic dispersion", "core")
+
+
+class Injected(SiteEnergy):
+    """V + weights . (n^2, n^3, |m|^2, |m|^4, max(|n| - 0.3, 0)^4): one model for all errors, so that it is compiled once.
+
+    With w = (1 - g^2 / cutoff^2)^5 the count n = sum w is measured from the perfect crystal's; the moment m = sum w g is 0 under
+    every homogeneous strain of a Bravais lattice. n^3 has no force constants, |m|^2 no virials, |m|^4 neither.
+    """
+
+    truth: SiteEnergy
+    weights: jax.Array
+    perfect: jax.Array
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __call__(self, stencil: Stencil):
+        count, moment = self.invariants(stencil)
+        n, m = count - self.perfect, jnp.sum(moment**2, axis=1)
+        phi = jnp.stack([n**2, n**3, m, m**2, jnp.maximum(jnp.abs(n) - 0.3, 0.0) ** 4])
+        return self.truth(stencil) + self.weights @ phi
+
+    def invariants(self, stencil):
+        square = jnp.sum(stencil.g**2, axis=-1) / self.cutoff**2
+        weight = jnp.where(square < 1, 1 - square, 0.0) ** 5
+        return 3 * jnp.sum(weight, axis=1), jnp.sum(weight[..., None] * stencil.g, axis=1)
+
+
+def injected(lattice, truth, kind, strength):
+    """The model with one error."""
+    weights = jnp.asarray([strength * (kind == name) for name in KINDS])
+    host = host_of(dg.supercell(lattice, 1), truth)
+    stencil = Stencil(jnp.asarray(host.separations), jnp.zeros(1, dtype=int), jnp.zeros(host.second.shape, dtype=int))
+    bare = Injected(truth, weights, jnp.zeros(()), truth.cutoff, truth.species)
+    return eqx.tree_at(lambda model: model.perfect, bare, bare.invariants(stencil)[0][0])
+
+
+class Plus(SiteEnergy):
+    """A site energy and a multiple of another."""
+
+    one: SiteEnergy
+    other: SiteEnergy
+    strength: float
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __call__(self, stencil: Stencil):
+        return self.one(stencil) + self.strength * self.other(stencil)
+
+
+def silicon():
+    """Stillinger-Weber silicon and a generic smooth error."""
+    truth = dg.reference.StillingerWeber("Si")
+    return truth, Plus(truth, MomentPerturbation("Si", 5.0, 0), 0.003, 5.0, truth.species)
+
+
+@cache
+def scene(dimension=2):
+    """A divacancy in a crystal of smooth many-body atoms, at rest."""
+    if dimension == 2:
+        truth = dg.reference.Morse("Cu", cutoff=5.5)
+        lattice = dg.equilibrate(dg.triangular("Cu", 2.8), truth)
+        cell = dg.divacancy().apply(dg.supercell(lattice, 18))
+    else:
+        truth = dg.reference.StillingerWeber("Si")
+        lattice = dg.equilibrate(dg.diamond("Si", 5.431), truth)
+        cell = dg.interstitial("tetrahedral").apply(dg.supercell(lattice, 3))
+    return lattice, truth, dg.relax(cell, truth)
+
+
+@cache
+def measured(kind, size, radius=6.0):
+    lattice, truth, exact = scene()
+    return dg.bound(exact, truth, injected(lattice, truth, kind, size), radius, stability=0.5)
+
+
+def sizes(bound, what="geometry"):
+    return {term.name: getattr(term, what) for term in bound.terms}
+
+
+# laws ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_exact_model_has_no_term():
+    _, truth, exact = scene()
+    found = dg.bound(exact, truth, truth, 6.0, stability=1.0)
+    # 1e-12: rounding, where the two kernels sum in another order
+    assert found.geometry < 1e-12 and found.energy < 1e-12 and found.estimate < 1e-12
+    assert all(term.value < 1e-12 for term in found.terms if not np.isnan(term.value))
+
+
+LEFT = {
+    "elastic": {"C2", "G2", "C3", "G3", "C4"},
+    "third": {"C3", "G3", "C4"},
+    "dispersion": {"G2", "G3"},
+    "anharmonic dispersion": {"G3"},
+    "core": set(),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT)
+def test_one_injected_error_is_in_its_own_terms_only(kind):
+    """FC-matched errors leave C2 = G2 = 0, V-matched ones C2 = C3 = C4 = 0, an error of the core nothing far away."""
+    found = measured(kind, 0.05)
+    scale = measured("elastic", 0.05)["C2"].geometry
+    far = {name: value for name, value in sizes(found).items() if name in FAR_TERMS}
+    for name, value in far.items():
+        if name in LEFT[kind]:
+            assert value > 1e-9 * scale, name  # it is there
+        else:
+            assert value < 1e-10 * scale, name  # rounding: forces of 1 eV/A cancel to 1e-15, sums over a thousand sites
+    assert found["F"].geometry > 0
+
+
+def test_a_wrong_term_is_detected():
+    """The same crystal, the same sizes: what is exactly zero for the matched error is not for the others."""
+    assert measured("elastic", 0.05)["C2"].value > 1e-2
+    # 1e-6: what a difference quotient of step h leaves of terms four orders higher, a5 h^4 with a5 of thousands of eV
+    assert measured("third", 0.05)["C2"].value < 1e-6 < 1e-2 < measured("third", 0.05)["C3"].value
+    assert measured("dispersion", 0.05)["C3"].value < 1e-6 < 1e-2 < measured("dispersion", 0.05)["G2"].value
+
+
+def test_terms_are_linear_in_the_error():
+    one, two = (sizes(measured("elastic", size)) for size in (0.05, 0.1))
+    assert {name: two[name] / one[name] for name in ("F", *FAR_TERMS)} == pytest.approx(
+        dict.fromkeys(("F", *FAR_TERMS), 2.0), rel=1e-6
+    )  # relative rounding of C4, the smallest
+
+
+@pytest.mark.parametrize("dimension", [2, 3], ids=["divacancy in a triangle lattice", "interstitial in diamond"])
+def test_parts_sum_to_the_whole(dimension):
+    """Vectors sum to the force error and numbers to the energy error, as the energy functionals give them."""
+    lattice, truth, exact = scene(dimension)
+    model = silicon()[1] if dimension == 3 else injected(lattice, truth, "elastic", 0.2)
+    host = host_of(exact.cell, max(truth, model, key=lambda v: v.cutoff))
+    change = host.hessians(model) - host.hessians(truth)
+    parts = parts_of(affine_of(host), exact, truth, model, change, 3.0)
+    energy, force = cell_energy(exact.cell, model).energy_forces(exact.positions)
+    energy0, force0 = cell_energy(exact.cell, truth).energy_forces(exact.positions)
+    assert np.abs(parts.whole - (force - force0)).max() < 1e-12  # rounding of forces of 1 eV/A
+    assert sum(parts.energy.values()) == pytest.approx(energy - energy0, abs=1e-9)  # rounding of a sum over the sites
+    assert all(np.abs(parts.force[name]).max() > 1e-9 for name in ("F", "C2", "G2", "C3"))
+
+
+def test_within_a_radius_that_holds_everything_there_is_no_far_field():
+    lattice, truth, exact = scene()
+    found = dg.bound(exact, truth, injected(lattice, truth, "elastic", 0.05), 1e3, stability=0.5)
+    assert all(value == 0.0 for name, value in sizes(found).items() if name not in ("F",))
+    assert found["F"].response == pytest.approx(found.estimate, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["elastic", "dispersion", "third", "core"])
+def test_the_sum_bounds_the_true_error_and_the_estimate_is_sharp(kind):
+    """An error small enough for the linear regime: relax with the model and compare."""
+    lattice, truth, exact = scene()
+    model = injected(lattice, truth, kind, 0.002)
+    found = dg.bound(exact, truth, model, 6.0)
+    error = dg.compare(exact, dg.relax(exact.cell, model, start=exact, eigenvalue=False))
+    assert 1e-6 < error.geometry < found.geometry
+    assert error.energy < found.energy
+    # The perfect crystal answers for the defective one: the two stiffnesses differ by the stability constant at most.
+    assert found.stability * error.geometry < found.estimate < 2 * error.geometry
+    # The price of a guarantee: the softest direction of the defect and the softest wave of the crystal together, 1 / (c sqrt(s)).
+    assert found.geometry < 200 * error.geometry
+
+
+# coefficients by second routes -----------------------------------------------------------------------------------------
+
+
+def test_strain_coefficients_are_taylor_coefficients_whatever_the_step():
+    """Exact derivatives by JAX along the same directions; the step shows a V, from truncation to rounding."""
+    lattice, truth, exact = scene()
+    model = injected(lattice, truth, "elastic", 0.5)
+    host = host_of(exact.cell, truth)
+    modes = all_modes(lattice)
+    pairs = [(a + s * b) / np.sqrt(2) for i, a in enumerate(modes) for b in modes[:i] for s in (1.0, -1.0)]
+    g = jnp.asarray(np.where(host.mask[..., None], host.separations, 0.0))
+    far = jnp.asarray(np.where(host.mask[..., None], 0.0, host.separations))
+    kinds = (jnp.zeros(1, dtype=int), jnp.zeros(host.second.shape, dtype=int))
+
+    def change(t, e):
+        stencil = Stencil(g + t * g @ e.T + far, *kinds)
+        return (model(stencil) - truth(stencil))[0]
+
+    @jax.jit
+    @jax.vmap
+    def coefficients(e):
+        found, derivative = [], change
+        for order in range(1, 5):
+            derivative = jax.jacfwd(derivative)
+            found.append(derivative(0.0, e) / math.factorial(order - 1))
+        return jnp.abs(jnp.array(found))
+
+    directions = jnp.asarray([e[:9].reshape(3, 3) for e in (*modes, *pairs)])
+    wanted = np.asarray(coefficients(directions)).max(axis=0)
+    assert wanted[1:].min() > 1e-2
+    default = strain_response(host, truth, model)
+    assert [default.second, default.third, default.fourth] == pytest.approx(wanted[1:], rel=1e-2)
+    assert default.stress < 1e-12
+    miss = [abs(strain_response(host, truth, model, h).fourth / wanted[3] - 1) for h in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 5e-2)]
+    assert min(miss) < 1e-3 * max(miss) and np.argmin(miss) not in (0, len(miss) - 1)
+
+
+def test_long_waves_agree_with_the_sum_over_pairs():
+    """The symbol of site Hessians against the Fourier sum of force constants, of a multilattice."""
+    lattice, truth, exact = scene(3)
+    model = silicon()[1]
+    host = host_of(exact.cell, model)
+    stiff = host.hessians(truth)
+    found = dispersion(affine_of(host), stiff, host.hessians(model) - stiff)
+    wanted = force_constant_error(lattice, truth, model, grid=6).long_wave
+    assert found.long_wave == pytest.approx(wanted, rel=1e-8)  # rounding of |dPhi(k)| at the longest waves
+    assert wanted > 1e-2
+
+
+def test_softness_is_below_every_quotient_and_strain_above():
+    """<P v, v> >= s ||Dv||^2 and ||grad v|| <= kappa ||Dv||, over random waves of the perfect cell; the worst comes near."""
+    _, truth, exact = scene()
+    perfect = exact.cell.perfect
+    host = host_of(perfect, truth)
+    affine, stiff = affine_of(host), host.hessians(truth)
+    found = dispersion(affine, stiff, stiff)
+    precondition = Preconditioner(perfect, greens_function(perfect, truth))
+    stiffness, strain = [], []
+    rng = np.random.default_rng(0)
+    for wave in np.linalg.inv(perfect.vectors).T[:2] * 2 * np.pi * np.arange(1, 13)[:, None, None].reshape(-1, 1, 1):
+        for k in np.atleast_2d(wave):
+            v = np.cos(perfect.positions @ k)[:, None] * rng.normal(size=3) * [1, 1, 0]
+            size = strain_norm(perfect, v) ** 2
+            stiffness.append(np.vdot(precondition.stiffen(v), v) / size)
+            strain.append(np.sum(affine.derivative(v) ** 2) / size)
+    assert 0 < found.softness <= min(stiffness) < 3 * found.softness
+    assert max(strain) <= found.strain**2 * (1 + 1e-9) and max(strain) > 0.3 * found.strain**2
+
+
+def test_the_difference_operator_and_its_transpose_are_adjoint():
+    _, truth, exact = scene(3)
+    host = host_of(exact.cell, truth)
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(len(host.near), 3))
+    p = np.where(host.mask[host.sublattice][..., None], rng.normal(size=(*host.near.shape, 3)), 0.0)
+    assert np.vdot(host.difference(u), p) == pytest.approx(np.vdot(u, host.transpose(p)), rel=1e-10)
+
+
+def test_homogeneous_differences_are_their_own_projection():
+    """Strain and relative shift of the sublattices of diamond; a bent field is not."""
+    _, _, exact = scene(3)
+    host = host_of(exact.cell, silicon()[1])
+    affine = affine_of(host)
+    strain, shift = np.random.default_rng(0).normal(size=(3, 3)), np.array([0.1, -0.2, 0.3])
+    live = np.where(host.mask[..., None], host.separations, 0.0)[host.sublattice]
+    v = live @ strain.T + ((host.second == 1).astype(float)[host.sublattice] - host.sublattice[:, None])[..., None] * shift
+    v = np.where(host.mask[host.sublattice][..., None], v, 0.0)
+    assert np.abs(affine(v) - v).max() < 1e-12
+    assert np.abs(affine(v**2) - v**2).max() > 1e-2
+    assert affine.coordinates(v)[0, :3] == pytest.approx(strain.T, abs=1e-12)
+
+
+# stability -------------------------------------------------------------------------------------------------------------
+
+
+def test_stability_of_the_reference_is_what_relaxation_finds():
+    _, truth, exact = scene()
+    green = greens_function(exact.cell, truth)
+    found = stability_constant(exact.cell, truth, exact.positions, green)
+    assert found == pytest.approx(exact.stability_constant, rel=0.03)  # the accuracy asked for
+    assert lowest_phonon(exact.cell, truth) > 0
+
+
+def test_a_model_that_loses_stability_is_found_and_has_no_finite_bound():
+    """-n^2 softens compression: first the defect, then the crystal gives way."""
+    lattice, truth, exact = scene()
+    green = greens_function(exact.cell, truth)
+    constants = [
+        stability_constant(exact.cell, injected(lattice, truth, "elastic", size), exact.positions, green)
+        for size in (0.0, -0.5, -20.0)
+    ]
+    assert constants[0] > constants[1] and constants[2] < 0
+    broken = injected(lattice, truth, "elastic", -20.0)
+    assert lowest_phonon(exact.cell, broken) < 0
+    assert np.isinf(dg.bound(exact, truth, broken, 6.0, stability=constants[2]).geometry)
+
+
+# the door --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda e, t: dg.bound(e, t, Elsewhere(t), 4.0), "jets"),
+        (lambda e, t: dg.bound(e, t, t, 0.0), "positive"),
+        (lambda e, t: dg.bound(replace(e, converged=False), t, t, 4.0), "not there"),
+    ],
+    ids=["black box", "no radius", "not at rest"],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(change, said):
+    _, truth, exact = scene()
+    with pytest.raises(InputError, match=said):
+        change(exact, truth)
+
+
+def test_the_table_names_every_term_and_the_floor_is_the_largest():
+    found = measured("dispersion", 0.05)
+    text = found.table()
+    assert all(term.symbol in text for term in found.terms) and len(text.splitlines()) == len(found.terms) + 2
+    assert found.floor == max(sizes(found, "response").items(), key=lambda item: item[1])[0]
+    assert set(FAR) == FAR_TERMS
+    with pytest.raises(InputError, match="C2"):
+        found["C5"]

@@ -1,0 +1,114 @@
+"""Bounds and stability in a study: one table of terms, and a fit that has lost stability is named and in no rate."""
+
+import csv
+
+import pytest
+from test_study import parsed
+
+from defectgen import study
+from defectgen.campaign import Record
+from defectgen.campaign.execute import execute
+from defectgen.report import write
+from defectgen.report.columns import RATES, RESULTS
+from defectgen.report.gather import gather
+from defectgen.study import bounds
+from defectgen.study.rates import measured
+
+COLUMNS = (
+    "study,material,defect,observations,training_size,training_radius,degree,term,symbol,value,unit,power,tail,"
+    "geometry_contribution,energy_contribution,geometry_bound,geometry_error,energy_bound,energy_error,dominates"
+).split(",")
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    """All tasks of a tiny study with their records."""
+    spec = parsed(
+        ("simulation_size = 7", "simulation_size = 9"),
+        ("order = 2, degree = 3", "order = 2, degree = 7"),
+        ("relaxed = false", "relaxed = true"),
+        ("configurations = 1", "configurations = 2"),
+        ("sizes = [3, 4]", "sizes = [4, 5]"),
+    )
+    done: dict[str, Record] = {}
+    for task in study.plan(spec):
+        done[task.key] = execute(task.function, task.spec, tuple(done[needed.key] for needed in task.after))
+    return spec, [(task, done[task.key]) for task in study.plan(spec)]
+
+
+def test_every_trial_of_the_cell_sizes_has_its_terms(outcome):
+    spec, done = outcome
+    found = study.tables(spec, done)
+    rows = found.others["bounds"]
+    assert list(rows[0])[: len(COLUMNS)] == COLUMNS
+    fits = {(row["observations"], row["training_size"]) for row in rows}
+    assert fits == {(row["observations"], row["training_size"]) for row in found.results} and len(fits) == 4
+    for fit in fits:
+        own = [row for row in rows if (row["observations"], row["training_size"]) == fit]
+        assert sum(row["dominates"] for row in own) == 1 and {row["term"] for row in own} >= {"E", "F", "C2", "G2", "C3", "R"}
+        total = sum(row["geometry_contribution"] for row in own)
+        assert own[0]["geometry_bound"] == pytest.approx(total, rel=1e-12)
+        assert 0.1 * own[0]["geometry_error"] < own[0]["geometry_estimate"] <= total and own[0]["geometry_error"] < total
+
+
+def test_stability_of_every_fit_is_known(outcome):
+    spec, done = outcome
+    for row in study.tables(spec, done).results:
+        assert row["stable"] is True and row["stability_constant"] > 0 and row["lowest_phonon"] > 0
+
+
+def test_an_unstable_fit_is_named_and_leaves_the_rates_with_that_reason(outcome):
+    spec, done = outcome
+    spoilt = []
+    for task, record in done:
+        if task.function.endswith(":trial") and task.spec["training_size"] == 5:
+            values = {**record.values, "stable": False, "same_basin": False, "stability_constant": -0.2}
+            record = Record(values, record.arrays)
+        spoilt.append((task, record))
+    found = study.tables(spec, spoilt)
+    assert [f["reason"].split(":")[0] for f in found.failures].count("the model is not stable at the defect") == 2
+    assert all("the fit is unstable" in rate["dropped"] for rate in found.rates)
+    assert not any("not converged" in rate["dropped"] for rate in found.rates)
+    assert not any(row["trusted"] for row in found.others["bounds"] if row["training_size"] == 5)
+
+
+def test_a_crystal_that_falls_apart_is_told_from_a_saddle_point(outcome):
+    spec, done = outcome
+    change = {"stable": False, "same_basin": False, "stability_constant": -2.0, "lowest_phonon": -0.3}
+    spoilt = [(t, Record(r.values | change, r.arrays) if t.function.endswith(":trial") else r) for t, r in done]
+    failures = study.tables(spec, spoilt).failures
+    assert any("does not hold the crystal together" in failure["reason"] for failure in failures)
+
+
+def test_reasons_replace_a_lack_of_convergence_only_where_they_are_known():
+    row = measured([2.0, 3.0, 4.0, 5.0], [1.0, 0.5, 0.3, 0.2], [True, False, False, True], None, {3.0: "the fit is unstable"})
+    assert row["dropped"] == "3: the fit is unstable; 4: not converged"
+
+
+def test_bounds_can_be_left_out_and_asked_for():
+    count = [
+        sum(task.function == bounds.TASK for task in study.plan(parsed(*change)))
+        for change in ((), [("sizes = [3, 4]", "sizes = [3, 4]\n[bounds]\ncell_size = false")])
+    ]
+    assert count == [4, 0]
+    wanted = [("sizes = [3, 4]", "sizes = [3, 4]\n[fit_accuracy]\nsize = 3\ndegrees = [2, 3]\n[bounds]\nfit_accuracy = true")]
+    assert sum(task.function == bounds.TASK for task in study.plan(parsed(*wanted))) == 6  # two are in both
+
+
+def test_the_report_shows_the_terms_and_names_the_floor(outcome, tmp_path):
+    spec, done = outcome
+    found = study.tables(spec, done)
+    (tmp_path / "spec.toml").write_text(study.dump(spec))
+    for name, rows, columns in (
+        ("results", found.results, RESULTS),
+        ("rates", found.rates, RATES),
+        ("bounds", found.others["bounds"], ()),
+    ):
+        with open(tmp_path / f"{name}.csv", "w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(dict.fromkeys([*columns, *rows[0]])))
+            writer.writeheader()
+            writer.writerows(rows)
+    page = write(tmp_path).read_text()
+    assert "The bound, term by term" in page and "the floor under the geometry error is" in page and "★" in page
+    assert list((tmp_path / "figures").glob("bound-*.svg"))
+    assert len(gather(tmp_path).others["bounds"]) == len(found.others["bounds"])
