@@ -1,6 +1,7 @@
 # make run    set up .venv and run the quickstart study      make test   the tests
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
 # make bench  time and accuracy beside peers                 make docs   refresh the index of theory/
+# make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
 # make clean  remove what these targets made (runs are kept)
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -22,7 +23,9 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: run test slow check bench docs clean
+STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials theory-degenerate boundary choices dislocations barrier
+
+.PHONY: run test slow check bench theory docs clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.package
@@ -43,6 +46,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for case in benchmarks/bench_*.py; do echo "== $$case"; $(BIN)/python "$$case" || exit 1; done
+
+theory: $(VENV)/.package
+	@for study in $(STUDIES); do $(BIN)/defectgen run $$study --out runs/$$study || exit 1; done
 
 docs: $(VENV)/.package
 	$(BIN)/python theory/ledger.py

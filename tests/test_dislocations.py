@@ -6,11 +6,12 @@ from scipy.spatial import KDTree
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.campaign import execute
+from defectgen.campaign.execute import execute
 from defectgen.crystal.cylinder import cylinder, rebased
+from defectgen.energy.functional import cell_energy
 from defectgen.errors import dislocation_rate, estimate_rate, rejects
 from defectgen.errors.norms import strain_norm
-from defectgen.relax import mixed_equilibrium
+from defectgen.relax import greens_function, mixed_equilibrium
 from defectgen.relax.dislocation import SYSTEMS, elastic_field, slip_frame, slip_system
 from defectgen.relax.line_field import line_field
 from defectgen.study import plan, tables
@@ -29,8 +30,8 @@ PHI = MomentPerturbation("Ta", 1.6 * SPACING)
 
 @pytest.fixture(scope="module")
 def edge():
-    """An edge dislocation in a disc of 30 spacings, relaxed."""
-    return dg.relax(dg.dislocation(LAYER, "edge", 30 * SPACING, TANTALUM), TANTALUM, tolerance=1e-11)
+    """An edge dislocation in a disc of 26 spacings, relaxed."""
+    return dg.relax(dg.dislocation(LAYER, "edge", 26 * SPACING, TANTALUM), TANTALUM, tolerance=1e-11)
 
 
 # -- the elastic field ---------------------------------------------------------------------------------------------------------
@@ -73,9 +74,9 @@ def test_anisotropic_field_is_stroh_s():
     ti = np.linalg.inv(t_)
     values, vectors = np.linalg.eig(np.block([[-ti @ r_.T, ti], [r_ @ ti @ r_.T - q, -r_ @ ti]]))
     keep = values.imag > 0
-    p, a, l = values[keep], vectors[:3, keep], vectors[3:, keep]
+    p, a, stress = values[keep], vectors[:3, keep], vectors[3:, keep]
     # u = Im sum A_k d_k log z_k / pi: closure b = 2 Re(A d), no force 0 = Re(L d)
-    d = np.linalg.solve(np.block([[2 * a.real, -2 * a.imag], [l.real, -l.imag]]), np.concatenate([b, np.zeros(3)]))
+    d = np.linalg.solve(np.block([[2 * a.real, -2 * a.imag], [stress.real, -stress.imag]]), np.concatenate([b, np.zeros(3)]))
     d = d[:3] + 1j * d[3:]
     radius, angle = places()
     z = radius[:, None] * (np.cos(angle)[:, None] + p * np.sin(angle)[:, None])
@@ -102,34 +103,32 @@ def test_a_cylinder_is_the_crystal(line):
 
 
 def test_forces_in_a_cylinder_are_those_of_the_crystal():
-    """A perturbed cylinder of one period against the same atoms repeated three times in a block with open sides."""
+    """A perturbed cylinder of one period against the same atoms repeated eleven times in a block with open sides."""
     cell = cylinder(CRYSTAL, np.array([1, 0, 0]), 9.0)
     u = 0.05 * np.random.default_rng(0).normal(size=cell.positions.shape)
     one = dg.evaluate(TUNGSTEN, cell, cell.positions + u).forces
-    images = np.arange(-3, 4)[:, None, None] * cell.vectors[2]
+    images = np.arange(-5, 6)[:, None, None] * cell.vectors[2]
     many = (cell.positions + u + images).reshape(-1, 3)
-    near = KDTree(many).query_pairs(TUNGSTEN.cutoff)
-    assert len(near)
     block = dg.Cell(
         cell.lattice,
         np.eye(3) * 99,
         (False,) * 3,
         many,
-        cell.symbols * 7,
-        np.tile(cell.sites, 7),
-        np.tile(cell.free, 7),
+        cell.symbols * 11,
+        np.tile(cell.sites, 11),
+        np.tile(cell.free, 11),
         cell.host,
         cell.centre,
     )
-    forces = dg.evaluate(TUNGSTEN, block).forces.reshape(7, -1, 3)[3]
-    assert np.abs(forces - one).max() < 1e-12 * np.abs(one).max() * len(cell)
+    forces = dg.evaluate(TUNGSTEN, block).forces.reshape(11, -1, 3)[5]
+    assert np.abs(one).max() > 1.0 and np.abs(forces - one).max() < 1e-10  # rounding of positions of 30 A times 10 eV/A^2
 
 
 # -- the dislocation -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_crystal_closes_without_a_seam():
-    """Where elasticity puts the atoms their forces are those of the higher orders that it leaves out, r^-3, on the cut as well."""
+    """Where elasticity puts the atoms forces are of the orders that it leaves out, r^-3, and on the cut no larger."""
     cell = dg.dislocation(LAYER, "edge", 60 * SPACING, TANTALUM)
     crystal, strain = sites_read_off(cell, PHI)
     r = cell.distance_to_defect() / SPACING
@@ -137,9 +136,8 @@ def test_the_crystal_closes_without_a_seam():
     assert whole[(r > 3) & cell.free].all() and not whole.all()
     force = np.linalg.norm(dg.evaluate(TANTALUM, cell).forces, axis=1)
     shells = [(r > a) & (r < 1.15 * a) for a in (8, 12, 18, 27, 40)]
-    forces, strains = (
-        [field[shell].max() for shell in shells] for field in (force, np.abs(np.asarray(strain)[: len(cell)]).max((1, 2)))
-    )
+    fields = (force, np.abs(np.asarray(strain)[: len(cell)]).max((1, 2)))
+    forces, strains = ([field[shell].max() for shell in shells] for field in fields)
     assert np.polyfit(np.log([8, 12, 18, 27, 40]), np.log(forces), 1)[0] == pytest.approx(-3, abs=0.35)
     assert np.polyfit(np.log([8, 12, 18, 27, 40]), np.log(strains), 1)[0] == pytest.approx(-1, abs=0.1)
 
@@ -154,7 +152,7 @@ def test_the_burgers_circuit_fails_to_close(edge):
     def circuit(centre):
         angles = np.linspace(0, 2 * np.pi, 400)
         path = [
-            int(np.argmin(np.linalg.norm(cell.positions - centre - 12 * SPACING * np.array([np.cos(a), np.sin(a), 0]), axis=1)))
+            int(np.argmin(np.linalg.norm(cell.positions - centre - 10 * SPACING * np.array([np.cos(a), np.sin(a), 0]), axis=1)))
             for a in angles
         ]
         total, here = np.zeros(3), path[0]
@@ -165,16 +163,17 @@ def test_the_burgers_circuit_fails_to_close(edge):
         return total
 
     assert np.abs(circuit(cell.centre)) == pytest.approx([SPACING, 0, 0], abs=1e-6)
-    assert np.abs(circuit(cell.centre + np.array([0, 16 * SPACING, 0]))).max() < 1e-6  # a loop beside it closes
+    assert np.abs(circuit(cell.centre + np.array([0, 13 * SPACING, 0]))).max() < 1e-6  # a loop beside it closes
 
 
 def test_energy_grows_with_the_logarithm_of_the_radius(edge):
-    """E(30) - E(15) = K log 2, K from elasticity alone; the corrections fall like (b/R)^2 log R."""
-    small = dg.relax(dg.dislocation(LAYER, "edge", 15 * SPACING, TANTALUM), TANTALUM)
+    """E = K log R, K from elasticity alone; the sites that count reach beyond the free atoms, by less than the cutoff."""
+    small = dg.relax(dg.dislocation(LAYER, "edge", 13 * SPACING, TANTALUM), TANTALUM)
     system = slip_system(LAYER, "edge")
     factor = elastic_field(LAYER, TANTALUM, slip_frame(LAYER, system), system).energy_factor
     assert edge.is_minimum and small.is_minimum and factor > 0.5
-    assert edge.energy - small.energy == pytest.approx(factor * np.log(2), rel=0.03)
+    beyond = TANTALUM.cutoff / SPACING
+    assert factor * np.log((26 + beyond) / (13 + beyond)) < edge.energy - small.energy < factor * np.log(26 / 13)
 
 
 def test_a_screw_in_bcc_relaxes_to_a_compact_core():
@@ -187,7 +186,9 @@ def test_a_screw_in_bcc_relaxes_to_a_compact_core():
         energies[radius] = found.energy
     system = slip_system(CRYSTAL, "screw")
     factor = elastic_field(CRYSTAL, TUNGSTEN, slip_frame(CRYSTAL, system), system).energy_factor
-    assert energies[16] - energies[8] == pytest.approx(factor * np.linalg.norm(cell.vectors[2]) * np.log(2), rel=0.03)
+    per_period = factor * np.linalg.norm(cell.vectors[2])
+    beyond = TUNGSTEN.cutoff / CRYSTAL.nearest_neighbour
+    assert per_period * np.log((16 + beyond) / (8 + beyond)) < energies[16] - energies[8] < per_period * np.log(2)
 
 
 @pytest.mark.parametrize(("structure", "kind"), list(SYSTEMS), ids=" ".join)
@@ -209,13 +210,13 @@ def test_slip_systems_are_such(structure, kind):
 def test_in_the_perfect_crystal_it_is_the_far_field_of_a_point_defect():
     """Read off the atoms of a disc, and known from the lattice in a periodic cell: the same forces in the middle."""
     disc = dg.ball(LAYER, 20 * SPACING, 8 * SPACING)
-    box = dg.supercell(LAYER, 60)
+    box = dg.supercell(LAYER, 40)
     made = surrogate(LAYER, TANTALUM, PHI, "E+F+V")
 
     def wave(x):
         return 0.05 * np.column_stack([np.sin(x[:, 0] / 5), np.cos(x[:, 1] / 7), 0 * x[:, 0]])
 
-    found, known = (field(cell, made, 4.0) for field, cell in ((dislocated_far_field, disc), (far_field, box)))
+    found, known = (field(cell, made, 4.2) for field, cell in ((dislocated_far_field, disc), (far_field, box)))
     ours, theirs = (field.forces(wave(field.cell.positions - field.cell.centre)) for field in (found, known))
     order, place = KDTree(box.positions - box.centre).query(disc.positions - disc.centre)
     kept = disc.distance_to_defect() < 14 * SPACING
@@ -236,18 +237,19 @@ def test_product_is_the_derivative_of_the_forces(edge):
 
 
 SETS = ("E+F", "E+F+FC", "E+F+V", "E+F+FC+V")
-RADII = (5.0, 6.2, 7.7, 9.5, 12.0)
+RADII = (5.0, 6.5, 8.5, 11.0)
 
 
 @pytest.fixture(scope="module")
 def errors(edge):
     """Geometry and absolute energy errors by set and radius."""
     sites, found = sites_read_off(edge.cell, PHI), {}
+    kept = {"preconditioner": greens_function(edge.cell, TANTALUM), "energy": cell_energy(edge.cell, TANTALUM)}
     for observations in SETS:
         made = surrogate(LAYER, TANTALUM, PHI, observations)
         for radius in RADII:
             far = dislocated_far_field(edge.cell, made, radius, sites)
-            solved = mixed_equilibrium(edge, TANTALUM, far)
+            solved = mixed_equilibrium(edge, TANTALUM, far, **kept)
             assert solved.converged
             energies = far.energies(edge.displacement + solved.difference)
             found[observations, radius] = (strain_norm(edge.cell, solved.difference), abs(solved.work) + np.abs(energies).sum())
@@ -266,14 +268,14 @@ def test_mixed_equilibrium_has_no_force_left(edge):
 @pytest.mark.parametrize("quantity", ["geometry", "energy"])
 @pytest.mark.parametrize("observations", SETS)
 def test_errors_fall_as_predicted(errors, observations, quantity):
-    """Slopes over L = 5 to 12 in a disc of 30, against those of the sums over the annulus; 0.45 is what cores of two spacings and
+    """Slopes over L = 5 to 11 in a disc of 26, against those of the sums over the annulus; 0.45 is what cores of two spacings and
     higher orders, one power of L weaker, make of them at these radii. Predictions one power off are rejected."""
     found = [errors[observations, radius][("geometry", "energy").index(quantity)] for radius in RADII]
     slope = np.polyfit(np.log(RADII), np.log(found), 1)[0]
-    predicted = dislocation_rate(observations, quantity, RADII, 25.0)
+    predicted = dislocation_rate(observations, quantity, RADII, 21.0)
     assert slope == pytest.approx(predicted, abs=0.45)
     if observations != "E+F":
-        rate = estimate_rate(RADII, found, window=(5, 12))
+        rate = estimate_rate(RADII, found, window=(5, 11))
         assert rejects(rate, predicted - 1.2) and rejects(rate, predicted + 1.2)
 
 
@@ -338,7 +340,7 @@ def test_bad_input_is_one_sentence(edge, tmp_path):
         (lambda: cylinder(CRYSTAL, np.array([2, 0, 0]), 20.0), "without divisor"),
         (lambda: cylinder(CRYSTAL, np.array([1, 0, 0]), 0.1), "holds no neighbour"),
         (lambda: dislocated_far_field(edge.cell, made, 1.0), "inside the dislocation's core"),
-        (lambda: dislocated_far_field(edge.cell, made, 29.0), "use a smaller one"),
+        (lambda: dislocated_far_field(edge.cell, made, 25.0), "use a smaller one"),
         (lambda: dislocation_rate("F"), "rates of geometry and energy"),
         (lambda: plan(parse(STUDY.replace("[5, 7]", "[5, 15]"), tmp_path)), "too near to the clamped atoms"),
         (lambda: plan(parse(STUDY.replace('"edge"', '"screw"'), tmp_path)), "no 'screw' dislocation"),

@@ -20,6 +20,7 @@ from defectgen.fit import (
     Smoothness,
     Tikhonov,
     TruncatedSVD,
+    as_prior,
     fit,
     resolve_weights,
 )
@@ -272,6 +273,7 @@ def test_impossible_weights_are_refused(weights):
         ({"solver": "tsvd", "cut": 1}, "options rtol"),
         ({"solver": Bayes(), "noise": 1.0}, "put them into it"),
         ({"prior": "flat"}, "smoothness"),
+        ({"prior": "smoothness(e)"}, "smoothness"),
         ({"prior": -1.0}, "positive number"),
         ({"prior": "smoothness"}, "Ridge"),
         ({"solver": "ridge", "strength": "loud"}, "gcv"),
@@ -290,6 +292,10 @@ def test_bad_requests_are_answered_in_one_sentence(arguments, said):
 def test_only_blocks_can_be_fitted(given, unchecked):
     with pytest.raises(InputError, match=r"wants blocks, as dg\.label"):
         fit(given)
+
+
+def test_a_prior_is_spelled_with_its_strength():
+    assert as_prior("smoothness(1e-4)") == Smoothness(strength=1e-4) != as_prior("smoothness")
 
 
 def test_missing_observations_are_never_dropped_in_silence():

@@ -20,12 +20,13 @@ from defectgen.crystal import ball, bcc, diamond, divacancy, fcc, primitive_cell
 from defectgen.energy.blackbox import BlackBox, Evaluation
 from defectgen.energy.functional import cell_energy
 from defectgen.energy.site import SiteEnergy
-from defectgen.reference import LennardJones, equilibrate
+from defectgen.reference import CleriRosato, LennardJones, equilibrate
 from defectgen.relax import greens_function, relax
 from defectgen.relax.counted import Counted
 from defectgen.relax.krylov import truncated_newton
 from defectgen.relax.preconditioner import Preconditioner
 from defectgen.relax.smith import smith_normal_form
+from defectgen.relax.split import split_hessian
 
 
 class Toy(SiteEnergy):
@@ -181,6 +182,44 @@ def test_interstitial_is_a_spring_on_its_neighbours_inverted_exactly():
     operator += green.stiffness * np.einsum("i,j,ab->iajb", stretch, stretch, np.diag([1.0, 1.0, 0.0]))
     expected = np.linalg.pinv(operator.reshape(51, 51), rcond=1e-10)
     assert np.allclose(dense_inverse(Preconditioner(cell, green)), expected, atol=1e-12)
+
+
+def hollow(cell):
+    """An atom in the middle of a triangle."""
+    return with_atom(cell, cell.centre + cell.lattice.vectors[:2].sum(axis=0) / 3)
+
+
+STRAINED_CELLS = {
+    "divacancy": lambda lattice: divacancy().apply(supercell(lattice, 44)),
+    "interstitial": lambda lattice: hollow(supercell(lattice, 72)),
+}
+
+
+@pytest.mark.parametrize("defect", STRAINED_CELLS)
+def test_split_hessian_is_the_hessian_to_a_few_parts_in_a_thousand(defect):
+    """Exact where the crystal is strained, the perfect crystal's elsewhere: on the smooth fields that Newton steps are."""
+    potential = CleriRosato("Cu")
+    cell = STRAINED_CELLS[defect](equilibrate(triangular("Cu", 2.5), potential))
+    x = relax(cell, potential, eigenvalue=False).positions
+    precondition = Preconditioner(cell, greens_function(cell, potential))
+    split = split_hessian(cell, potential, precondition, x)
+    assert split is not None
+    rng = np.random.default_rng(5)
+    v, w = (precondition(precondition.project(rng.normal(size=x.shape))) for _ in range(2))
+    exact = precondition.project(cell_energy(cell, potential).hessian_product(x, v))
+    perfect = precondition.stiffen(v)
+    miss = np.linalg.norm(split(v) - exact) / np.linalg.norm(exact)
+    assert miss < 5e-3 < 3 * np.linalg.norm(perfect - exact) / np.linalg.norm(exact)  # the strained part matters
+    assert np.vdot(w, split(v)) == pytest.approx(np.vdot(v, split(w)), rel=1e-9)  # symmetric to rounding
+
+
+def test_split_hessian_is_not_made_where_it_saves_nothing():
+    lattice = equilibrate(triangular("Cu", 2.5), CleriRosato("Cu"))
+    small = divacancy().apply(supercell(lattice, 8))
+    disc = divacancy().apply(ball(lattice, 40.0))
+    for cell in (small, disc):
+        precondition = Preconditioner(cell, greens_function(cell, CleriRosato("Cu")))
+        assert split_hessian(cell, CleriRosato("Cu"), precondition, cell.positions) is None
 
 
 def test_an_unstable_crystal_is_reported_not_fatal():

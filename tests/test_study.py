@@ -435,3 +435,60 @@ def test_a_surrogate_study_runs_and_resolves(tmp_path):
 def test_bad_surrogate_studies_are_one_sentence(change, said, tmp_path):
     with pytest.raises(dg.InputError, match=said):
         plan(parse(SURROGATES.replace(*change), tmp_path))
+
+
+# -- choices -------------------------------------------------------------------------------------------------------------------
+
+CHOICES = """
+name = "choices"
+observations = ["E+F+FC"]
+bounds = { choices = false }
+[[cases]]
+material = "triangular"
+defect = "vacancy"
+simulation_size = 12
+basis = { cutoff = 5.0, order = 2, degree = 4 }
+[training]
+configurations = 1
+[choices]
+sizes = [4]
+[choices.variants.rattled]
+training = { rattle = 0.1 }
+[choices.variants."fewer functions"]
+basis = { degree = 3 }
+"""
+
+
+def test_every_choice_is_compared_with_the_design(tmp_path):
+    spec = parse(CHOICES, tmp_path)
+    assert parse(dump(spec), tmp_path) == spec
+    records: dict = {}
+    outcome = []
+    for task in plan(spec):
+        records[task.key] = execute(task.function, task.spec, tuple(records[after.key] for after in task.after))
+        assert records[task.key].ok, records[task.key].failed
+        outcome.append((task, records[task.key]))
+    rows = {row["choice"]: row for row in tables(spec, outcome).others["choices"]}
+    assert list(rows) == ["as designed", "rattled", "fewer functions"]
+    assert rows["as designed"]["geometry_ratio"] == rows["as designed"]["energy_ratio"] == 1.0
+    assert rows["fewer functions"]["basis_functions"] < rows["as designed"]["basis_functions"]
+    for name in ("rattled", "fewer functions"):
+        ratio = rows[name]["geometry_error"] / rows["as designed"]["geometry_error"]
+        assert rows[name]["geometry_ratio"] == pytest.approx(ratio) and abs(ratio - 1) > 1e-3
+    labels = [task.label for task, _ in outcome]
+    assert len(set(labels)) == len(labels)  # a failure names its variant
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("rattle = 0.1", "ratle = 0.1"), "ratle"),
+        (("rattle = 0.1", "rattle = -1"), "rattle"),
+        (("training = { rattle", "trainin = { rattle"), "trainin"),
+        (("degree = 3 }", "degree = 1 }"), "degree"),
+    ],
+    ids=["key", "value", "table", "basis"],
+)
+def test_bad_variants_are_one_sentence(change, said, tmp_path):
+    with pytest.raises(dg.InputError, match=said):
+        plan(parse(CHOICES.replace(*change), tmp_path))

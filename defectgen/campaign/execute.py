@@ -1,5 +1,6 @@
 """Call one task's function and turn whatever happens into a Record; this is all that a worker process does."""
 
+import gc
 import importlib
 import time
 import traceback
@@ -29,6 +30,7 @@ def execute(function: str, spec: dict[str, Any], needed: tuple[Record, ...] = ()
             raise TypeError(f"{function} gave a {type(record).__name__}, not a Record")
     except Exception as error:
         record = Record({"traceback": traceback.format_exc()}, failed=sentence(error))
+    gc.collect()  # iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell
     return replace(record, seconds=time.perf_counter() - start)
 
 

@@ -39,11 +39,11 @@ SYSTEMS: dict[tuple[str, str], SlipSystem] = {
     ("fcc", "edge"): SlipSystem((0.5, -0.5, 0), (0.5, 0.5, -1), (1, 1, 1), (1 / 6, 1 / 6, 1 / 6)),
     ("fcc", "screw"): SlipSystem((0.5, -0.5, 0), (0.5, -0.5, 0), (1, 1, 1), (1 / 6, 1 / 6, 1 / 6)),
     ("bcc", "edge"): SlipSystem((0.5, 0.5, 0.5), (1, 1, -2), (1, -1, 0), (1 / 4, -1 / 4, 0)),
-    ("bcc", "screw"): SlipSystem((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), (1, -1, 0), (-1 / 3, 1 / 3, 0)),
+    ("bcc", "screw"): SlipSystem((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), (1, -1, 0), (0.36, -0.3, -0.06)),
 }
 """Slip systems by crystal and character: 1/2<110>{111} of fcc, 1/2<111>{110} of bcc, and the close-packed row of the triangular
 lattice. J. P. Hirth and J. Lothe, Theory of Dislocations (1982), chapters 9 to 11. Cores lie half way between slip planes; the
-screw of bcc in the middle of three rows of atoms."""
+screw of bcc nearly in the middle of three rows of atoms, off the symmetry that may be a saddle point."""
 
 
 def slip_system(lattice: Lattice, kind: str | SlipSystem) -> SlipSystem:

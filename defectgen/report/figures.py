@@ -19,7 +19,11 @@ _PANELS = {
 }
 _RADIUS = "training radius $L$  (nearest-neighbour spacings)"
 _FIT_ACCURACY = "fit-accuracy"
-_SURROGATES = "surrogates"
+_SURROGATES = {  # the box and the energy that a study of surrogates is about
+    "surrogates": ("a periodic cell", "The energy error"),
+    "dislocations": ("a clamped cylinder", "The energy error, per period of the line,"),
+    "barriers": ("a periodic cell", "Geometry of the saddle point; the error of the barrier"),
+}
 _CHOICE = "choices: "
 
 
@@ -63,18 +67,19 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
             guides(panel, lines)
     legend(figure, look, hollow=_any_hollow(drawn), dashed=not rates.empty)
     repeats = int(rows.groupby(["observations", "training_radius"]).size().max())
-    if study == _SURROGATES:
+    if study in _SURROGATES:
+        box, energy = _SURROGATES[study]
         caption = (
             f"{material} {defect}: error made by a surrogate whose forces are the reference's up to the radius L and carry one "
-            f"perturbation beyond, which leaves the named observations exact; in a periodic cell of "
-            f"{_span(rows['simulation_atoms'])} atoms. The energy error is a sum of absolute contributions."
+            f"perturbation beyond, which leaves the named observations exact; in {box} of "
+            f"{_span(rows['simulation_atoms'])} atoms. {energy} is a sum of absolute contributions."
         )
         caption += f" Curves: geometric mean of {repeats} perturbations (faint marks)." if repeats > 1 else ""
     else:
         caption = _fitted_caption(material, defect, rows)
     if not rates.empty:
         caption += " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
-    heading = f"{material} {defect}: convergence in the {'radius of exact forces' if study == _SURROGATES else 'training radius'}"
+    heading = f"{material} {defect}: convergence in the {'radius of exact forces' if study in _SURROGATES else 'training radius'}"
     heading += f", {study.removeprefix(_CHOICE)}" if study.startswith(_CHOICE) else ""
     return Picture(stem(study, material, defect), heading, caption + _lost(drawn), figure, rows)
 
