@@ -14,7 +14,7 @@ from .materials import MATERIALS, build_lattice, build_reference
 from .plan import Kitchen
 from .spec import Case, RunSpec, dump, embedded, load, parse, template
 from .steps import box
-from .tables import Tables
+from .tabulation import Tables
 
 __all__ = ["RunSpec", "Tables", "catalogue", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
 

@@ -22,7 +22,7 @@ from .repeats import rates
 from .spec import RunSpec
 from .steps import box, defect_cell, rest_lattice, truth_of
 from .surrogates import SMALL, check, remarks
-from .tables import Tables
+from .tabulation import Tables
 
 NAME = "barriers"
 TASK = "defectgen.study.barriers"

@@ -14,7 +14,7 @@ from .plan import Kitchen
 from .rates import measured
 from .spec import Case, RunSpec
 from .steps import box
-from .tables import Tables
+from .tabulation import Tables
 
 NAME = "boundary"
 DECAY = "boundary_decay"

@@ -3,7 +3,7 @@
 from ..campaign import Task
 from .plan import Kitchen
 from .spec import RunSpec
-from .tables import Tables
+from .tabulation import Tables
 
 NAME = "choices"
 DESIGNED = "as designed"

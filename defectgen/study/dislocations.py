@@ -22,7 +22,7 @@ from .repeats import rates
 from .spec import Case, Dislocations, RunSpec
 from .steps import rest_lattice, restored, truth_of
 from .surrogates import SMALL, remarks
-from .tables import Tables
+from .tabulation import Tables
 
 NAME = "dislocations"
 TASK = "defectgen.study.dislocations"

@@ -6,7 +6,7 @@ from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
 from .spec import RunSpec
-from .tables import Tables
+from .tabulation import Tables
 
 
 def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:

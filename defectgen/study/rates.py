@@ -6,7 +6,7 @@ import numpy as np
 
 from .._input import InputError
 from ..crystal.lattice import Lattice
-from ..errors import estimate_rate, predicted_rate, rejects, verdict
+from ..errors import Rate, estimate_rate, predicted_rate, rejects, verdict
 from ..training.observations import parse_observations
 from . import cell_size, choices, surrogates
 from .materials import centrosymmetric
@@ -48,13 +48,12 @@ def measured(
 
     `reasons` say of a radius why it is not trusted, where that is not a lack of convergence.
 
-    The verdict is the power law's, or that of the finite-size law C (L + delta)^p where only this one, which has an interval
-    of its own, is compatible with the prediction.
+    The verdict is the power law's, or that of the finite-size law C (L + delta)^p where only this one confirms the prediction.
     """
     rate = estimate_rate(radii, errors, converged=trusted)
     bent = estimate_rate(radii, errors, converged=trusted, model="shifted") if len(set(rate.points)) >= BENT else None
     judge = rate
-    if bent is not None and predicted is not None and not rate.low <= predicted <= rate.high:
+    if bent is not None and predicted is not None and verdict(rate, predicted) != "confirmed":
         judge = bent if verdict(bent, predicted) == "confirmed" else rate
     return {
         "slope": rate.slope,
@@ -63,7 +62,7 @@ def measured(
         "window": "" if not rate.points else f"{rate.window[0]:.3g}-{rate.window[1]:.3g}",
         "predicted": predicted,
         "verdict": "no prediction" if predicted is None else verdict(judge, predicted),
-        "judged_by": "finite-size law" if judge is bent else "power law",
+        "judged_by": "finite-size law" if judge is bent else _power_law(rate, predicted),
         "rejects_off_by_one": None if predicted is None else rejects(judge, predicted - 1) and rejects(judge, predicted + 1),
         "shifted_slope": None if bent is None else bent.slope,
         "shifted_low": None if bent is None else bent.low,
@@ -72,6 +71,13 @@ def measured(
         "local_slopes": " ".join(f"{radius:.3g}:{slope:.2f}" for radius, slope in rate.local_slopes),
         "dropped": "; ".join(f"{size:.3g}: {(reasons or {}).get(size, reason)}" for size, reason in rate.dropped),
     }
+
+
+def _power_law(rate: Rate, predicted: float | None) -> str:
+    """Says so where a prediction lies outside the interval, even if near enough to be confirmed."""
+    if predicted is None or not np.isfinite(rate.slope) or rate.low <= predicted <= rate.high:
+        return "power law"
+    return f"power law ({abs(rate.slope - predicted):.2f} {'shallower' if rate.slope > predicted else 'steeper'})"
 
 
 def _means(rows: list[dict], column: str) -> tuple[list[float], list[float], list[bool]]:
