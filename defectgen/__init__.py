@@ -48,6 +48,13 @@ from .crystal import (  # noqa: E402
     vacancy,
     zincblende,
 )
+from .elastic import (  # noqa: E402
+    SlipSystem,
+    dislocation,
+    elastic_dipole,
+    image_correction,
+    relax_far_field,
+)
 from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
 from .energy.perfect import elastic_constants  # noqa: E402
 from .errors import (  # noqa: E402
@@ -62,16 +69,7 @@ from .errors import (  # noqa: E402
 )
 from .fit import fit  # noqa: E402
 from .reference import equilibrate  # noqa: E402
-from .relax import (  # noqa: E402
-    SlipSystem,
-    dislocation,
-    elastic_dipole,
-    image_correction,
-    migration_barrier,
-    relax,
-    relax_far_field,
-    saddle_point,
-)
+from .relax import migration_barrier, relax, saddle_point  # noqa: E402
 from .training import Rattle, Strains, label, training_cells  # noqa: E402
 
 __version__ = "0.1.0"

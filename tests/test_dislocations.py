@@ -8,12 +8,12 @@ import defectgen as dg
 from defectgen._input import InputError
 from defectgen.campaign.execute import execute
 from defectgen.crystal.cylinder import cylinder, rebased
+from defectgen.elastic.dislocation import SYSTEMS, elastic_field, slip_frame, slip_system
+from defectgen.elastic.line_field import line_field
 from defectgen.energy.functional import cell_energy
 from defectgen.errors import dislocation_rate, estimate_rate, rejects
 from defectgen.errors.norms import strain_norm
 from defectgen.relax import greens_function, mixed_equilibrium
-from defectgen.relax.dislocation import SYSTEMS, elastic_field, slip_frame, slip_system
-from defectgen.relax.line_field import line_field
 from defectgen.study import plan, tables
 from defectgen.study.spec import dump, parse
 from defectgen.surrogate import MomentPerturbation, dislocated_far_field, far_field, sites_read_off, surrogate

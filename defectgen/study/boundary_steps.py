@@ -9,12 +9,13 @@ from .._input import InputError
 from .._typing import Float, Int
 from ..campaign import Record
 from ..crystal import Cell, ball, defect_from_name
+from ..elastic import FarFieldEquilibrium, elastic_dipole, image_correction, infinite_greens, relax_far_field
+from ..elastic.boundary import ORDERS
+from ..elastic.multipoles import Multipoles, relaxation_volume_tensor
 from ..energy.perfect import elastic_constants
 from ..energy.site import SiteEnergy
 from ..errors.norms import bonds_of
-from ..relax import FarFieldEquilibrium, elastic_dipole, image_correction, infinite_greens, relax, relax_far_field
-from ..relax.boundary import ORDERS
-from ..relax.multipoles import Multipoles, relaxation_volume_tensor
+from ..relax import relax
 from .steps import box, rest_lattice, truth_of
 
 SHELL = 2.0 ** (1 / 3)

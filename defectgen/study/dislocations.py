@@ -8,12 +8,13 @@ import numpy as np
 from .._input import InputError
 from ..campaign import Record, Task
 from ..crystal import Cell, Lattice
+from ..elastic import dislocation
+from ..elastic.dislocation import elastic_field, slip_frame, slip_system
 from ..energy.functional import cell_energy
 from ..energy.site import SiteEnergy
 from ..errors.dislocation_claims import dislocation_rate
 from ..errors.norms import bonds_of, strain_max, strain_norm
-from ..relax import dislocation, greens_function, mixed_equilibrium, relax
-from ..relax.dislocation import elastic_field, slip_frame, slip_system
+from ..relax import greens_function, mixed_equilibrium, relax
 from ..surrogate import MomentPerturbation, dislocated_far_field, sites_read_off, surrogate
 from ..surrogate.dislocated import RIM
 from .materials import build_lattice, build_reference

@@ -10,14 +10,14 @@ from .._typing import Float
 from ..crystal.cell import Cell
 from ..energy.functional import Potential, crystal_force_constants
 from ..energy.site import SiteEnergy
-from .equilibrium import Equilibrium
+from ..relax.equilibrium import Equilibrium
+from ..relax.greens import greens_function
+from ..relax.newton import relax
 from .far_energy import energy_of_infinite_crystal
-from .greens import greens_function
 from .infinite import InfiniteGreensFunction, infinite_greens_function
 from .kanzaki import PerfectCrystal
 from .multipole_field import PointForces, point_forces
 from .multipoles import Multipoles, multipoles
-from .newton import relax
 
 ORDERS = {"clamped": 0, "dipole": 1, "quadrupole": 2}
 """Boundary conditions by name: how many moments of the defect's forces move the clamped atoms."""

@@ -10,15 +10,15 @@ import pytest
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.campaign import Record
+from defectgen.elastic import infinite_greens, relax_far_field
+from defectgen.elastic.far_energy import energy_of_infinite_crystal
+from defectgen.elastic.infinite import infinite_greens_function
+from defectgen.elastic.kanzaki import PerfectCrystal
+from defectgen.elastic.multipole_field import PointForces, point_forces
+from defectgen.elastic.multipoles import Multipoles, multipoles
 from defectgen.energy.functional import crystal_force_constants
 from defectgen.energy.perfect import elastic_constants
-from defectgen.relax import infinite_greens, relax_far_field
-from defectgen.relax.far_energy import energy_of_infinite_crystal
 from defectgen.relax.greens import greens_function
-from defectgen.relax.infinite import infinite_greens_function
-from defectgen.relax.kanzaki import PerfectCrystal
-from defectgen.relax.multipole_field import PointForces, point_forces
-from defectgen.relax.multipoles import Multipoles, multipoles
 from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.study import parse, plan, tables
 from defectgen.study.boundary import predicted

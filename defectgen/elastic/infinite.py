@@ -11,7 +11,7 @@ from ..crystal.cell import widths
 from ..crystal.lattice import Lattice
 from ..crystal.reduction import reduced_basis
 from ..energy.perfect import ForceConstants
-from .fourier import blocks, grid
+from ..relax.fourier import blocks, grid
 
 SPACING = 2.5
 """Distance of images in the smallest cell, in units of the reach."""

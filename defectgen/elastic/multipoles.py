@@ -10,7 +10,7 @@ from ..crystal.cell import Cell
 from ..energy.functional import Potential, crystal_force_constants, evaluate
 from ..energy.perfect import ForceConstants, elastic_constants
 from ..energy.site import SiteEnergy
-from .equilibrium import Equilibrium
+from ..relax.equilibrium import Equilibrium
 from .kanzaki import PerfectCrystal, relaxed_shifts, site_displacement
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))

@@ -5,7 +5,7 @@ import numpy as np
 from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..energy.perfect import ForceConstants
-from .fourier import blocks, convolve, grid
+from ..relax.fourier import blocks, convolve, grid
 
 
 class PerfectCrystal:

@@ -4,8 +4,8 @@ import numpy as np
 
 from .._input import InputError
 from ..energy.functional import Potential, crystal_force_constants
-from .equilibrium import Equilibrium
-from .greens import GreensFunction, greens_function
+from ..relax.equilibrium import Equilibrium
+from ..relax.greens import GreensFunction, greens_function
 from .infinite import InfiniteGreensFunction, infinite_greens_function
 from .kanzaki import PerfectCrystal
 from .multipole_field import PointForces, point_forces
