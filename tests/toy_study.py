@@ -71,7 +71,7 @@ def tables(spec: ToySpec, outcome: list[tuple[Task, Record]]) -> SimpleNamespace
         "verdict": "agrees",
     }
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
-    return SimpleNamespace(results=results, rates=[common | rate], failures=failures)
+    return SimpleNamespace(results=results, rates=[common | rate], failures=failures, others={"sizes": [{"n": n} for n in done]})
 
 
 def template(name: str) -> str:

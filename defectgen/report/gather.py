@@ -72,7 +72,7 @@ def gather(directory: str | Path) -> Run:
         results=_table(folder / "results.csv", RESULTS),
         rates=_table(folder / "rates.csv", RATES),
         failures=_table(folder / "failures.csv", FAILURES),
-        others={path.stem: pd.read_csv(path, float_precision="round_trip") for path in _others(folder)},
+        others={path.stem: pd.read_csv(path) for path in _others(folder)},
         command=str(latest["about"].get("command", f"defectgen run {name}")),
         versions={str(key): str(value) for key, value in latest["about"].get("versions", {}).items()},
         started=latest["started"],
