@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
+from small_study import carried_out
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.campaign.execute import execute
 from defectgen.crystal.cylinder import cylinder, rebased
 from defectgen.elastic.dislocation import SYSTEMS, elastic_field, slip_frame, slip_system
 from defectgen.elastic.line_field import line_field
@@ -14,8 +14,8 @@ from defectgen.energy.functional import cell_energy
 from defectgen.errors import dislocation_rate, estimate_rate, rejects
 from defectgen.errors.norms import strain_norm
 from defectgen.relax import greens_function, mixed_equilibrium
-from defectgen.study import plan, tables
-from defectgen.study.spec import dump, parse
+from defectgen.study import plan
+from defectgen.study.spec import parse
 from defectgen.surrogate import MomentPerturbation, dislocated_far_field, far_field, sites_read_off, surrogate
 
 TANTALUM = dg.reference.FinnisSinclair(
@@ -306,13 +306,7 @@ radii = [5, 7]
 
 
 def test_a_study_runs_and_resolves(tmp_path):
-    spec = parse(STUDY, tmp_path)
-    assert parse(dump(spec), tmp_path) == spec
-    records: dict = {}
-    for task in plan(spec):
-        records[task.key] = execute(task.function, task.spec, tuple(records[after.key] for after in task.after))
-        assert records[task.key].ok, records[task.key].failed
-    found = tables(spec, [(task, records[task.key]) for task in plan(spec)])
+    found, _ = carried_out(STUDY, tmp_path)
     sizes = {(row["observations"], row["training_radius"]): row["geometry_error"] for row in found.results}
     assert len(sizes) == 4 and not found.failures
     assert sizes["E+F+FC", 5.0] > sizes["E+F+FC", 7.0] > sizes["E+F+V", 7.0] > 0

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from ase.mep import NEB
 from ase.optimize import FIRE
+from small_study import carried_out
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.campaign.execute import execute
 from defectgen.energy.functional import hessian
 from defectgen.relax import mixed_equilibrium
-from defectgen.study import plan, tables
-from defectgen.study.spec import dump, parse
+from defectgen.study import plan
+from defectgen.study.spec import parse
 from defectgen.surrogate import MomentPerturbation, far_field, surrogate
 
 COPPER = dg.reference.CleriRosato("Cu")
@@ -130,13 +130,7 @@ radii = [5, 7]
 
 
 def test_a_study_runs_and_resolves(tmp_path):
-    spec = parse(STUDY, tmp_path)
-    assert parse(dump(spec), tmp_path) == spec
-    records: dict = {}
-    for task in plan(spec):
-        records[task.key] = execute(task.function, task.spec, tuple(records[after.key] for after in task.after))
-        assert records[task.key].ok, records[task.key].failed
-    found = tables(spec, [(task, records[task.key]) for task in plan(spec)])
+    found, _ = carried_out(STUDY, tmp_path)
     errors = {(row["observations"], row["training_radius"]): row["energy_error"] for row in found.results}
     assert len(errors) == 4 and not found.failures
     assert errors["E+F", 5.0] > errors["E+F", 7.0] > errors["E+F+FC+V", 5.0] > errors["E+F+FC+V", 7.0] > 0

@@ -1,7 +1,5 @@
 """The tasks of the boundary study: the best far field there is as the truth, and every boundary condition against it."""
 
-import json
-
 import numpy as np
 from scipy.spatial import KDTree
 
@@ -16,7 +14,7 @@ from ..energy.perfect import elastic_constants
 from ..energy.site import SiteEnergy
 from ..errors.norms import bonds_of
 from ..relax import relax
-from .steps import box, rest_lattice, truth_of
+from .steps import box, kept, rest_lattice, truth_of
 
 SHELL = 2.0 ** (1 / 3)
 """Ratio of the radii of neighbouring shells in which strains are averaged."""
@@ -51,15 +49,8 @@ class _Scene:
         """Radius (A) within which all bonds are in the list."""
 
 
-_latest: list[tuple[str, _Scene]] = []
-
-
 def _scene(spec: dict, perfect: Record) -> _Scene:
-    """The scene of a task, kept for the next one: tasks of one defect follow each other."""
-    key = json.dumps([spec[name] for name in ("material", "defect", "truth")])
-    if not _latest or _latest[0][0] != key:
-        _latest[:] = [(key, _Scene(spec, perfect))]
-    return _latest[0][1]
+    return kept(("boundary", *(spec[name] for name in ("material", "defect", "truth"))), lambda: _Scene(spec, perfect))
 
 
 def truth(spec: dict, perfect: Record) -> Record:

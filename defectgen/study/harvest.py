@@ -1,7 +1,7 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, surrogates
+from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, mixing, surrogates
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
@@ -31,8 +31,8 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
             terms += bounds.rows(*bound_of[task.key], results[-1]) if task.key in bound_of else []
     for task, record in outcome:
         if task.function == SURROGATE and record.ok:
-            results.append(surrogates.row(task, record))
-            failures += surrogates.remarks(task, record)
+            results.append(mixing.row(surrogates.NAME, task, record))
+            failures += mixing.remarks(task, record)
     lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
     tables = Tables(results, rates_of(results, lattices), failures, {bounds.NAME: terms} if terms else {})
     return (

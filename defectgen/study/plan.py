@@ -59,24 +59,12 @@ class Kitchen:
         label = f"{case.material.name} {case.defect} {observations}, size {size}, degree {degree:g}{self._variant}"
         return Task(f"{STEPS}:trial", spec, after, label, 1.0, version="2")
 
-    def surrogate(self, case: Case, observations: str, perturbation: int, strength: float, radius: float) -> Task:
+    def surrogate(self, case: Case, what: dict, name: str) -> Task:
         """Solve with the forces of a controlled surrogate beyond a radius, compare."""
-        assert self.spec.surrogates is not None
-        settings = self.spec.surrogates.model_dump(mode="json", include={"reach", "shifts"})
-        spec = {
-            "material": _plain(case.material),
-            "defect": case.defect,
-            "size": _size(case),
-            "observations": observations,
-            "perturbation": perturbation,
-            "strength": strength,
-            "radius": radius,
-            **settings,
-        }
+        spec = {"material": _plain(case.material), "defect": case.defect, "size": _size(case), **what}
         after = (self.crystal(case), self.exact(case, _size(case), False))
-        phi = f"perturbation {perturbation} of {strength:g}"
-        label = f"{case.material.name} {case.defect} {observations}, {phi}, radius {radius:g}"
-        return Task(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in observations.split("+")))
+        label = f"{case.material.name} {case.defect} {name}"
+        return Task(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in what["observations"].split("+")))
 
     def _largest(self, case: Case) -> float:
         degrees = self.spec.fit_accuracy.degrees if self.spec.fit_accuracy is not None else ()

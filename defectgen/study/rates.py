@@ -1,6 +1,7 @@
 """Rates of a run: one per curve of error against training radius, with what it says about the prediction."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -19,22 +20,28 @@ BENT = 5
 
 def rates_of(results: list[dict], lattices: dict[str, Lattice]) -> list[dict]:
     """Rates of the studies that vary the radius, with what the theory predicts for the lattice of each material."""
+    ours = [row for row in results if row["study"] in (cell_size.NAME, surrogates.NAME) or row["study"].startswith(choices.NAME)]
+
+    def predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
+        return _prediction(row, quantity, lattices[row["material"]])
+
+    return rates(ours, predicted)
+
+
+def rates(results: list[dict], predicted: Callable[[dict, str, list[float]], float | None]) -> list[dict]:
+    """Lines of rates.csv; `predicted(row, quantity, radii)` is the slope that the theory gives for the curve of a row."""
     curves = defaultdict(list)
     for row in results:
-        if row["study"] in (cell_size.NAME, surrogates.NAME) or row["study"].startswith(choices.NAME):
-            curves[tuple(row[name] for name in CURVE)].append(row)
-    return [
-        _rate(dict(zip(CURVE, curve, strict=True)), rows, quantity, lattices)
-        for curve, rows in curves.items()
-        for quantity in QUANTITIES
-    ]
-
-
-def _rate(curve: dict, rows: list[dict], quantity: str, lattices: dict[str, Lattice]) -> dict:
-    """One line of rates.csv."""
-    predicted = _prediction(curve, quantity, lattices[curve["material"]], all(row.get("shifts", True) for row in rows))
-    lost = {row["training_radius"]: "the fit is unstable" for row in rows if row.get("stable") is False}
-    return {**curve, "quantity": quantity, **measured(*_means(rows, QUANTITIES[quantity]), predicted, lost)}
+        curves[tuple(row[name] for name in CURVE)].append(row)
+    found = []
+    for curve, rows in curves.items():
+        lost = {row["training_radius"]: "the fit is unstable" for row in rows if row.get("stable") is False}
+        for quantity, column in QUANTITIES.items():
+            radii, errors, trusted = _means(rows, column)
+            slope = predicted(rows[0], quantity, radii)
+            about = {**dict(zip(CURVE, curve, strict=True)), "quantity": quantity}
+            found.append({**about, **measured(radii, errors, trusted, slope, lost)})
+    return found
 
 
 def measured(
@@ -95,15 +102,20 @@ def _trusted(row: dict) -> bool:
     return row["converged"] and row["same_basin"] and row.get("stable") is not False
 
 
-def _prediction(curve: dict, quantity: str, lattice: Lattice, shifts: bool) -> float | None:
+def _prediction(row: dict, quantity: str, lattice: Lattice) -> float | None:
     """The predicted slope; None for sets that the theory says nothing about, such as F alone.
 
     Virials of a multilattice that do not come with its shifts are none (theory: bounds/multilattice).
     """
-    kinds = parse_observations(curve["observations"])
-    if not shifts and lattice.sublattices > 1:
+    kinds = parse_observations(row["observations"])
+    if not row.get("shifts", True) and lattice.sublattices > 1:
         kinds = tuple(kind for kind in kinds if kind != "V")
+    return prediction(kinds, quantity, lattice)
+
+
+def prediction(observations: str | Iterable[str], quantity: str, lattice: Lattice) -> float | None:
+    """The slope predicted for point defects of a lattice; None for sets without a prediction."""
     try:
-        return predicted_rate(kinds, dimension=curve["dimension"], quantity=quantity, inversion=centrosymmetric(lattice))
+        return predicted_rate(observations, lattice.dimension, quantity, centrosymmetric(lattice))
     except InputError:
         return None

@@ -132,8 +132,8 @@ class Choices(Strict):
     variants: dict[str, Variant] = Field(min_length=1)
 
 
-class Surrogates(Strict):
-    """Error against the radius beyond which a controlled surrogate stands for the fit (theory: bounds/surrogates)."""
+class Beyond(Strict):
+    """Which controlled surrogates stand for the fit beyond which radii (theory: bounds/surrogates)."""
 
     radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     """Nearest-neighbour spacings."""
@@ -143,23 +143,21 @@ class Surrogates(Strict):
     """Largest relative change of the energy of a wave by the perturbation."""
     reach: float = Field(1.6, gt=1)
     """Cutoff of the perturbation, nearest-neighbour spacings."""
+
+
+class Surrogates(Beyond):
+    """Error of a point defect, or of the barrier of a hop, against the radius around it."""
+
     shifts: bool = True
     """Whether virials come with the forces on the sublattices."""
 
 
-class Dislocations(Strict):
+class Dislocations(Beyond):
     """Error of a straight dislocation against the radius around its line (theory: bounds/dislocations).
 
     The defects of the cases are "edge" or "screw", their simulation_size the radius of the free cylinder in nearest-neighbour
     spacings.
     """
-
-    radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
-    """Nearest-neighbour spacings."""
-    perturbations: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
-    strengths: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.2,), min_length=1)
-    reach: float = Field(1.6, gt=1)
-    """Cutoff of the perturbation, nearest-neighbour spacings."""
 
 
 class Boundary(Strict):

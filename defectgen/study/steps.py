@@ -1,8 +1,11 @@
 """The four steps of every study, pure functions of plain data: the crystal, the exact defect, the training rows, a trial."""
 
+import json
 import warnings
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from ..relax import Equilibrium, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
 from ..training.blocks import Block
 from .materials import Material, build_lattice, build_reference, pressure_free
+
+Scene = TypeVar("Scene")
 
 
 @lru_cache(maxsize=8)
@@ -79,10 +84,11 @@ def exact(spec: dict, perfect: Record) -> Record:
             f"{spec['defect']} in {spec['material']['name']} rests at a saddle point of the reference (stability constant "
             f"{result.stability_constant:.3g}); choose another defect or direction"
         )
-    return _stored(result)
+    return stored(result)
 
 
-def _stored(result: Equilibrium) -> Record:
+def stored(result: Equilibrium) -> Record:
+    """An equilibrium as a record; `restored` gives it back."""
     scalars = {
         f.name: getattr(result, f.name) for f in fields(result) if f.name not in ("cell", "positions", "forces", "seconds")
     }
@@ -93,6 +99,18 @@ def restored(record: Record, cell: Cell) -> Equilibrium:
     """The equilibrium of a record of `exact`."""
     values = {**record.values, "residuals": tuple(record.values["residuals"])}
     return Equilibrium(cell=cell, seconds=record.seconds, **record.arrays, **values)
+
+
+_latest: list[tuple[str, Any]] = []
+
+
+def kept(key: tuple, make: Callable[[], Scene]) -> Scene:
+    """What `make` gives, kept by the process for the next task with this key: tasks of one defect follow each other."""
+    spelled = json.dumps(key)
+    if not _latest or _latest[0][0] != spelled:
+        _latest.clear()
+        _latest.append((spelled, make()))
+    return _latest[0][1]
 
 
 def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:

@@ -1,0 +1,139 @@
+"""Studies of surrogates and of choices: rates of repeats, whole studies in this process, refusals."""
+
+import pytest
+from small_study import carried_out
+
+import defectgen as dg
+from defectgen.study import parse, plan
+from defectgen.study.rates import rates_of
+
+# -- surrogates ----------------------------------------------------------------------------------------------------------------
+
+
+def surrogate_rows(errors, seeds=(0, 1), **changes):
+    """Rows of a surrogate study whose geometry error is `errors(L)` times a factor of each perturbation."""
+    return [
+        {
+            "study": "surrogates",
+            "material": "toy",
+            "defect": "divacancy",
+            "dimension": 2,
+            "observations": "E+F+FC",
+            "training_radius": radius,
+            "geometry_error": errors(radius) * 30.0**seed,
+            "energy_error": radius**-4.0,
+            "converged": True,
+            "same_basin": True,
+            **(changes if (radius, seed) == (19.0, 1) else {}),
+        }
+        for seed in seeds
+        for radius in (8.0, 10.0, 12.0, 15.0, 19.0)
+    ]
+
+
+def test_rates_of_repeats_are_those_of_their_geometric_mean():
+    """Prefactors that differ by 30 do not blur the slope, and wrong exponents are rejected."""
+    geometry, energy = rates_of(surrogate_rows(lambda size: size**-3.0), {"toy": dg.triangular("Cu", 2.6)})
+    assert geometry["slope"] == pytest.approx(-3.0, abs=1e-9) and energy["slope"] == pytest.approx(-4.0, abs=1e-9)
+    assert (geometry["predicted"], geometry["verdict"], geometry["rejects_off_by_one"]) == (-3.0, "confirmed", True)
+    (wrong, _) = rates_of(surrogate_rows(lambda size: size**-2.0), {"toy": dg.triangular("Cu", 2.6)})
+    assert wrong["verdict"] == "shallower"
+    (fewer, _) = rates_of(surrogate_rows(lambda size: size**-3.0, converged=False), {"toy": dg.triangular("Cu", 2.6)})
+    assert fewer["window"] == "8-15" and "not converged" in fewer["dropped"]
+
+
+def test_a_slow_approach_is_judged_by_the_finite_size_law():
+    def slow(shift):
+        return rates_of(surrogate_rows(lambda size: (size + shift) ** -3.0), {"toy": dg.triangular("Cu", 2.6)})[0]
+
+    rate = slow(6.0)
+    assert rate["slope"] > -2.4 and rate["judged_by"] == "finite-size law"
+    assert rate["shifted_slope"] == pytest.approx(-3.0, abs=1e-3) and rate["shift"] == pytest.approx(6.0, abs=0.04)
+    assert rate["verdict"] == "confirmed" and rate["rejects_off_by_one"]
+    near = slow(2.0)
+    assert near["judged_by"] == f"power law ({near['slope'] + 3:.2f} shallower)" and near["verdict"] == "confirmed"
+
+
+SURROGATES = """
+name = "surrogates"
+observations = ["E+F", "E+F+FC+V"]
+[[cases]]
+material = "triangular"
+defect = "divacancy"
+simulation_size = [20, 22, 1]
+[surrogates]
+radii = [5, 7]
+"""
+
+
+def test_a_surrogate_study_runs_and_resolves(tmp_path):
+    found, _ = carried_out(SURROGATES, tmp_path)
+    errors = {(row["observations"], row["training_radius"]): row["geometry_error"] for row in found.results}
+    assert len(errors) == 4 and not found.failures
+    assert errors["E+F", 5.0] > errors["E+F", 7.0] > errors["E+F+FC+V", 5.0] > errors["E+F+FC+V", 7.0] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("[5, 7]", "[5, 70]"), "out of the simulation cell"),
+        (("radii = [5, 7]", "radii = [0]"), "surrogates.radii"),
+        (("[20, 22, 1]", "[20, 22]"), r"simulation_size: a size is a positive number .* got \[20, 22\]"),
+        (("[20, 22, 1]", "0"), r"a size is a positive number .* got 0"),
+        (("[surrogates]\nradii = [5, 7]", "[cell_size]\nsizes = [3]"), "wants a basis to fit"),
+    ],
+    ids=["radius", "zero", "two numbers", "no cell", "basis"],
+)
+def test_bad_surrogate_studies_are_one_sentence(change, said, tmp_path):
+    with pytest.raises(dg.InputError, match=said):
+        plan(parse(SURROGATES.replace(*change), tmp_path))
+
+
+# -- choices -------------------------------------------------------------------------------------------------------------------
+
+CHOICES = """
+name = "choices"
+observations = ["E+F+FC"]
+bounds = { choices = false }
+[[cases]]
+material = "triangular"
+defect = "vacancy"
+simulation_size = 12
+basis = { cutoff = 5.0, order = 2, degree = 4 }
+[training]
+configurations = 1
+[choices]
+sizes = [4]
+[choices.variants.rattled]
+training = { rattle = 0.1 }
+[choices.variants."fewer functions"]
+basis = { degree = 3 }
+"""
+
+
+def test_every_choice_is_compared_with_the_design(tmp_path):
+    found, outcome = carried_out(CHOICES, tmp_path)
+    rows = {row["choice"]: row for row in found.others["choices"]}
+    assert list(rows) == ["as designed", "rattled", "fewer functions"]
+    assert rows["as designed"]["geometry_ratio"] == rows["as designed"]["energy_ratio"] == 1.0
+    assert rows["fewer functions"]["basis_functions"] < rows["as designed"]["basis_functions"]
+    for name in ("rattled", "fewer functions"):
+        ratio = rows[name]["geometry_error"] / rows["as designed"]["geometry_error"]
+        assert rows[name]["geometry_ratio"] == pytest.approx(ratio) and abs(ratio - 1) > 1e-3
+    labels = [task.label for task, _ in outcome]
+    assert len(set(labels)) == len(labels)  # a failure names its variant
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("rattle = 0.1", "ratle = 0.1"), "ratle"),
+        (("rattle = 0.1", "rattle = -1"), "rattle"),
+        (("training = { rattle", "trainin = { rattle"), "trainin"),
+        (("degree = 3 }", "degree = 1 }"), "degree"),
+    ],
+    ids=["key", "value", "table", "basis"],
+)
+def test_bad_variants_are_one_sentence(change, said, tmp_path):
+    with pytest.raises(dg.InputError, match=said):
+        plan(parse(CHOICES.replace(*change), tmp_path))
