@@ -1,6 +1,6 @@
 # make run    set up .venv and run the quickstart study      make test   the tests
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
-# make bench  time and accuracy beside peers                 make docs   refresh the index of theory/
+# make bench  time and accuracy beside peers                 make docs   theory/ as a book: build/theory/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
 # make clean  remove what these targets made (runs are kept)
 
@@ -50,8 +50,10 @@ bench: $(VENV)/.dev
 theory: $(VENV)/.package
 	@for study in $(STUDIES); do $(BIN)/defectgen run $$study --out runs/$$study || exit 1; done
 
-docs: $(VENV)/.package
+docs: $(VENV)/.dev
 	$(BIN)/python theory/ledger.py
+	@rm -rf build/theory
+	@$(BIN)/python theory/book.py build/theory
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
