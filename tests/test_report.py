@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.patches import Polygon
+from matplotlib.path import Path as Outline
 
 from defectgen._input import InputError
 from defectgen.campaign import Event, Store
 from defectgen.report import typeset, write
-from defectgen.report.axes import _apart
+from defectgen.report.axes import _apart, curve, finish, panels, slope_triangles
 from defectgen.report.columns import FAILURES, RATES, RESULTS
 from defectgen.report.findings import findings
 from defectgen.report.gather import gather
-from defectgen.report.style import in_reading_order, marks
+from defectgen.report.style import RC, in_reading_order, marks
+from defectgen.report.triangles import Drawn, Panel, Slope, arrange, label_box
 
 SETS = {"E+F": -1.5, "E+F+V": -3.5, "E+F+FC": -4.5, "E+F+FC+V": -6.5}
 CASES = [("Cu", "vacancy"), ("Si", "dumbbell<110> & more")]
@@ -190,6 +194,96 @@ def test_labels_are_pushed_apart():
     assert sorted(places, key=lambda p: p) == [places[2], places[0], places[3], places[1]]  # the order is kept
     assert min(np.diff(sorted(places))) > 0.06 - 1e-6  # the iteration stops within 1e-9 of an overlap a pair
     assert places[2] == 0.2
+
+
+PANEL = Panel((4.5, 9.0), (1e-9, 1e-2), width=190.0, height=180.0)
+LENGTHS = np.array([5.0, 5.9, 6.9, 8.0])
+
+
+def power_law(slope: float, height: float) -> Slope:
+    return Slope(LENGTHS, height * (LENGTHS / 8) ** slope, slope, typeset.slope(slope), "#0072B2")
+
+
+def drawn(slopes: list[Slope]) -> list[Drawn]:
+    return [Drawn(slope.x, slope.y, radius=3.0, joined=True) for slope in slopes]
+
+
+@pytest.mark.parametrize("slope", [-13 / 2, -8.0, -1.0, -0.28, 0.0, 2.0], ids=lambda slope: f"slope {slope:g}")
+def test_the_hypotenuse_has_the_predicted_slope(slope):
+    wanted = [power_law(slope, 1e-5)]
+    _, (found,) = arrange(PANEL, wanted, drawn(wanted))
+    (start, end, right) = np.log(found.corners)
+    # the corners went through exp and log once, and a triangle is at least 1/25 wide in log x: rounding is below 1e-13
+    assert abs((end[1] - start[1]) / (end[0] - start[0]) - slope) < 1e-11
+    assert min(abs(right[0] - start[0]), abs(right[0] - end[0])) < 1e-13
+    assert min(abs(right[1] - start[1]), abs(right[1] - end[1])) < 1e-13
+    assert LENGTHS[0] * (1 - 1e-12) <= found.corners[:, 0].min() and found.corners[:, 0].max() <= LENGTHS[-1] * (1 + 1e-12)
+
+
+def overlap(panel: Panel, wanted: list[Slope], found) -> bool:
+    """Whether an outline of a triangle or a label meets a curve or another one: matplotlib's test of intersection."""
+    outlines = []
+    for slope, triangle in zip(wanted, found, strict=True):
+        corners = panel.points(*triangle.corners.T)
+        width, height = label_box(slope.label)
+        left = corners[2, 0] + (-2.5 - width if triangle.label_left else 2.5)
+        low = corners[:2, 1].mean() - height / 2
+        box = [(left, low), (left + width, low), (left + width, low + height), (left, low + height)]
+        outlines += [Outline([*corners, corners[0]], closed=True), Outline([*box, box[0]], closed=True)]
+    curves = [Outline(panel.points(slope.x, slope.y)) for slope in wanted]
+    return any(
+        any(one.intersects_path(other, filled=False) or one.contains_points(other.vertices).any() for other in curves)
+        or any(one.intersects_path(other, filled=True) for other in outlines[:i])
+        for i, one in enumerate(outlines)
+    )
+
+
+@pytest.mark.parametrize(
+    "slopes",
+    [
+        [(-1.5, 1e-3), (-3.5, 1e-5), (-4.5, 4e-6), (-6.5, 1e-7)],
+        [(-3.0, 1e-5), (-3.0, 1.2e-5), (-3.0, 0.8e-5)],
+        [(0.0, 1e-4), (-13 / 2, 1e-5), (1.5, 1e-5), (-8.0, 4e-6)],
+    ],
+    ids=["apart", "one on the other", "crossing"],
+)
+def test_triangles_and_labels_stay_clear_of_everything(slopes):
+    wanted = [power_law(*one) for one in slopes]
+    panel, found = arrange(PANEL, wanted, drawn(wanted))
+    assert None not in found and not overlap(panel, wanted, found)
+    ends = np.concatenate([panel.points(*triangle.corners.T) for triangle in found])
+    assert (ends > 0).all() and (ends < [panel.width, panel.height]).all()
+
+
+def test_triangles_placed_without_regard_to_others_overlap():
+    """The test above can fail."""
+    wanted = [power_law(-3.0, height) for height in (1e-5, 1.2e-5, 0.8e-5)]
+    assert overlap(PANEL, wanted, [arrange(PANEL, [slope], drawn([slope]))[1][0] for slope in wanted])
+
+
+def test_a_panel_without_room_gets_dashed_guides():
+    """Marks all over a panel leave no place for a triangle; one that covers half of it does."""
+    with rc_context(RC):
+        outcomes = []
+        for top in (1.0, 1e-6):
+            figure, (axes,) = panels(1)
+            slope = power_law(-2.0, 1e-3)
+            curve(axes, slope.x, slope.y, np.ones(4, dtype=bool), marks(["E+F"])["E+F"])
+            x, y = (grid.ravel() for grid in np.meshgrid(np.geomspace(4.5, 9, 25), np.geomspace(1e-12, top, 60)))
+            axes.plot(x, y, ls="none", marker="o")
+            finish(axes, np.array([4.5, 9.0]), np.array([1e-8, 1.0]), ticks_at_values=False)
+            before = len(axes.lines)
+            dashed = slope_triangles(figure, [(axes, [slope])])
+            triangles = [patch for patch in axes.patches if isinstance(patch, Polygon)]
+            outcomes.append((dashed, len(axes.lines) - before, len(triangles), [text.get_text() for text in axes.texts]))
+    label = typeset.slope(-2.0)
+    assert outcomes == [(True, 1, 0, [label]), (False, 0, 1, [label])]
+
+
+def test_captions_and_pictures_show_the_triangles(written):
+    page = (written / "report.html").read_text()
+    assert page.count("Triangles: slopes predicted by the theory") == len(CASES)
+    assert "Dashed" not in page  # these curves leave room
 
 
 @pytest.mark.parametrize(

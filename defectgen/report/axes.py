@@ -6,12 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
 
 from defectgen.report.style import Mark
+from defectgen.report.triangles import LABEL_GAP, LABEL_SIZE, Drawn, Panel, Slope, Triangle, arrange
+
+_CORNERS = [(-1.0, 0.7), (1.0, -0.7), (-1.0, -0.7), (-1.0, 0.7)]  # of the triangle in a legend
+_RIGHT_LABEL = 36.0  # room that the label of a guide takes at the right of a panel, points
 
 
 def panels(count: int, height: float = 3.3) -> tuple[Figure, list[Axes]]:
@@ -59,6 +65,80 @@ class Guide:
     colour: str
 
 
+def slope_triangles(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]]]) -> bool:
+    """A triangle for every predicted slope, once all else is drawn; a dashed guide where no free place is left.
+
+    Returns:
+        Whether a guide was drawn: legend and caption have to explain it.
+    """
+    figure.draw_without_rendering()  # lays the panels out: from here on their sizes are known
+    dashed = False
+    for axes, slopes in wanted:
+        lines: list[Guide] = []
+        while True:
+            panel, found = arrange(_measured(axes, lines), slopes, _drawn(axes, lines))
+            pairs = list(zip(slopes, found, strict=True))
+            if None not in found:
+                break
+            lines += [_guide(slope, floor=panel.y[0]) for slope, triangle in pairs if triangle is None]
+            slopes = [slope for slope, triangle in pairs if triangle is not None]
+        axes.set_ylim(*panel.y)
+        _ticks(axes.yaxis)
+        for slope, triangle in pairs:
+            if triangle is not None:
+                _triangle(axes, slope, triangle)
+        guides(axes, lines)
+        dashed |= bool(lines)
+    return dashed
+
+
+def _triangle(axes: Axes, slope: Slope, triangle: Triangle) -> None:
+    """Outline, light fill, and the slope beside the vertical side."""
+    tint = tuple(1 - 0.16 * (1 - part) for part in to_rgb(slope.colour))
+    style = {"facecolor": tint, "edgecolor": slope.colour, "linewidth": 0.9, "joinstyle": "round", "zorder": 2.5}
+    axes.add_patch(Polygon(triangle.corners, closed=True, **style))
+    (_, start), (_, end), (x, _) = triangle.corners
+    side, align = (-1, "right") if triangle.label_left else (1, "left")
+    axes.annotate(
+        slope.label,
+        (x, float(np.sqrt(start * end))),
+        (side * LABEL_GAP, 0),
+        textcoords="offset points",
+        color=slope.colour,
+        fontsize=LABEL_SIZE,
+        ha=align,
+        va="center",
+    )
+
+
+def _measured(axes: Axes, lines: Sequence[Guide]) -> Panel:
+    """The panel as it will be with these guides: limits that hold them, room at the right for their labels."""
+    area = axes.get_window_extent()
+    inches = area.transformed(axes.figure.dpi_scale_trans.inverted())
+    low, high = axes.get_ylim()
+    y = min([low, *(line.end[1] / 1.2 for line in lines)]), max([high, *(line.end[1] * 1.2 for line in lines)])
+    return Panel(axes.get_xlim(), y, 72 * inches.width - (_RIGHT_LABEL if lines else 0), 72 * inches.height)
+
+
+def _drawn(axes: Axes, lines: Sequence[Guide]) -> list[Drawn]:
+    """All lines and marks of the panel, and the guides it will have."""
+    found = [Drawn(*np.transpose([line.start, line.end]), radius=0.5, joined=True) for line in lines]
+    for line in axes.lines:
+        x, y = (np.asarray(data, dtype=float) for data in line.get_data())
+        marked = line.get_marker() not in ("", "None", None)
+        radius = (line.get_markersize() + line.get_markeredgewidth()) / 2 if marked else 0.0
+        found.append(Drawn(x, y, radius, joined=line.get_linestyle() != "None"))
+    return found
+
+
+def _guide(slope: Slope, floor: float) -> Guide:
+    """From a little below the first point to the end of the window, or down to half the ``floor`` of the panel."""
+    x, y, last = float(slope.x[0]), float(slope.y[0]) / 1.6, float(slope.x[-1])
+    if slope.value < 0 and floor / 2 < y:
+        last = min(last, x * (floor / 2 / y) ** (1 / slope.value))
+    return Guide((x, y), (last, y * (last / x) ** slope.value), slope.label, slope.colour)
+
+
 def guides(axes: Axes, lines: Sequence[Guide]) -> None:
     """Dashed guide lines, each labelled at the right edge of the panel; labels are pushed apart where they would overlap."""
     low, high = np.log(axes.get_ylim())
@@ -69,8 +149,10 @@ def guides(axes: Axes, lines: Sequence[Guide]) -> None:
         axes.annotate(guide.label, (1.02, place), xycoords="axes fraction", **style)
 
 
-def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool) -> None:
-    """One legend for all panels, above them."""
+def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool, triangles: bool = False) -> None:
+    """One legend for all panels, above them, in the stead of an earlier one."""
+    for earlier in list(figure.legends):
+        earlier.remove()
     handles = [
         Line2D([], [], color=mark.colour, marker=mark.marker, markeredgecolor="white", markeredgewidth=0.6, label=name)
         for name, mark in marks.items()
@@ -79,16 +161,22 @@ def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool
         handles.append(
             Line2D([], [], color="#555555", marker="o", mfc="white", mew=1.2, ls="none", label="unconverged / other basin")
         )
-    if dashed:
-        handles.append(Line2D([], [], color="#555555", ls=(0, (4, 2)), lw=0.9, label="predicted slope"))
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=min(len(handles), 6),
-        handlelength=1.8,
-        handletextpad=0.5,
-        columnspacing=1.2,
-    )
+    if dashed or triangles:
+        style = {"marker": _CORNERS, "markersize": 9, "mfc": "#E8E8E8", "mew": 0.9} if triangles else {}
+        style |= {"color": "#555555", "ls": (0, (4, 2)) if dashed else "none", "lw": 0.9}
+        handles.append(Line2D([], [], label="predicted slope", **style))
+    for columns in range(min(len(handles), 6), 0, -1):
+        placed = figure.legend(
+            handles=handles,
+            loc="outside upper center",
+            ncols=columns,
+            handlelength=1.8,
+            handletextpad=0.5,
+            columnspacing=1.2,
+        )
+        if placed.get_window_extent().width <= figure.bbox.width or columns == 1:
+            break
+        placed.remove()
 
 
 def _margins(values: np.ndarray, share: float, least: float) -> tuple[float, float]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from defectgen.report import typeset
-from defectgen.report.axes import Guide, curve, finish, guides, legend, panels
-from defectgen.report.figures import Picture, stem
+from defectgen.report.axes import curve, finish, panels
+from defectgen.report.figures import Picture, predicted, slope_in_window, stem
 from defectgen.report.style import Mark, marks
+from defectgen.report.triangles import Slope
 
 _STUDY = "boundary"
 _CONDITIONS = ("periodic", "corrected", "clamped", "dipole", "quadrupole")
@@ -20,7 +20,6 @@ _STRAINS = {
     "strain": ("strain", "strain  $|Du|$  (Å)"),
     "strain gradient": ("strain_gradient", "strain gradient  $|D^2u|$  (Å)"),
 }
-_DASHED = " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
 
 
 def boundary_pictures(errors: pd.DataFrame | None, decay: pd.DataFrame | None, rates: pd.DataFrame) -> Iterator[Picture]:
@@ -45,24 +44,22 @@ def _convergence(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataF
     """Geometry and energy error against the radius of the cell, one curve a condition."""
     look = _look(rows["condition"])
     figure, axes = panels(2)
-    hollow = False
+    hollow, wanted = False, []
     for panel, (quantity, (column, label)) in zip(axes, _ERRORS.items(), strict=True):
         shown = rows[np.isfinite(rows[column]) & (rows[column] > 0)]
-        lines = []
+        slopes = []
         for name, mark in look.items():
-            own = shown[shown["condition"] == name].sort_values("radius", kind="stable")
+            own = shown[shown["condition"] == name]
             x, y = own["radius"].to_numpy(dtype=float), own[column].to_numpy(dtype=float)
-            curve(panel, x, y, own["converged"].to_numpy(dtype=bool), mark)
-            slope = rates[(rates["observations"] == name) & (rates["quantity"] == quantity)]["predicted"]
-            if len(own) > 1 and len(slope):
-                lines.append(_guide(x, y, float(slope.iloc[0]), mark))
+            solid = own["converged"].to_numpy(dtype=bool)
+            curve(panel, x, y, solid, mark)
+            slopes += _slope(x[solid], y[solid], rates, name, quantity, mark)
             hollow |= not own["converged"].all()
-        heights = np.array([*shown[column], *(line.end[1] for line in lines)], dtype=float)
-        finish(panel, shown["radius"].to_numpy(dtype=float), heights, ticks_at_values=False)
+        finish(panel, shown["radius"].to_numpy(dtype=float), shown[column].to_numpy(dtype=float), ticks_at_values=False)
         panel.set_xlabel("radius of the cell $R$  (nearest-neighbour spacings)")
         panel.set_ylabel(label)
-        guides(panel, lines)
-    legend(figure, look, hollow=bool(hollow), dashed=True)
+        wanted.append((panel, slopes))
+    explained = predicted(figure, wanted, look, hollow=bool(hollow))
     caption = (
         f"{material} {defect}: error made by the boundary of the simulation cell, {rows['atoms'].min():.0f} to "
         f"{rows['atoms'].max():.0f} atoms, against the far field of highest order in a ball of radius "
@@ -72,36 +69,33 @@ def _convergence(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataF
         "the last two curves coincide."
     )
     name = f"{material} {defect}: the boundary of the cell"
-    return Picture(stem(_STUDY, material, defect), name, caption + _DASHED, figure, rows)
+    return Picture(stem(_STUDY, material, defect), name, caption + explained, figure, rows)
 
 
 def _decay(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
     """Strain and strain gradient against the distance from the defect, averaged over shells."""
     colours = {"strain": Mark("#0072B2", "o"), "strain gradient": Mark("#D55E00", "s")}
     figure, (panel,) = panels(1)
-    lines, heights = [], []
+    slopes = []
     for quantity, (column, _) in _STRAINS.items():
         x, y = rows["radius"].to_numpy(dtype=float), rows[column].to_numpy(dtype=float)
         curve(panel, x, y, np.ones(len(x), dtype=bool), colours[quantity])
-        slope = rates[(rates["observations"] == "reference") & (rates["quantity"] == quantity)]["predicted"]
-        if len(slope):
-            lines.append(_guide(x, y, float(slope.iloc[0]), colours[quantity]))
-        heights += [*y, *(line.end[1] for line in lines[-1:])]
-    finish(panel, rows["radius"].to_numpy(dtype=float), np.array(heights), ticks_at_values=False)
+        slopes += _slope(x, y, rates, "reference", quantity, colours[quantity])
+    heights = rows[[column for column, _ in _STRAINS.values()]].to_numpy(dtype=float)
+    finish(panel, rows["radius"].to_numpy(dtype=float), heights, ticks_at_values=False)
     panel.set_xlabel("distance $r$  (nearest-neighbour spacings)")
     panel.set_ylabel("root mean square over shells  (Å)")
-    guides(panel, lines)
-    legend(figure, {label: colours[q] for q, (_, label) in _STRAINS.items()}, hollow=False, dashed=False)
+    look = {label: colours[quantity] for quantity, (_, label) in _STRAINS.items()}
+    explained = predicted(figure, [(panel, slopes)], look, hollow=False)
     caption = (
         f"{material} {defect}: differences of the relaxed displacement along the primitive vectors, first and second, averaged "
-        "over shells around the defect." + _DASHED
+        "over shells around the defect." + explained
     )
     return Picture(stem(_STUDY, "decay", material, defect), f"{material} {defect}: decay of the strain", caption, figure, rows)
 
 
-def _guide(x: np.ndarray, y: np.ndarray, slope: float, mark: Mark) -> Guide:
-    """The predicted slope from a little below the last point backwards to the first."""
-    last = int(np.argmax(x))
-    end = (float(x[last]), float(y[last]) / 1.5)
-    first = float(x.min())
-    return Guide((first, end[1] * (first / end[0]) ** slope), end, typeset.slope(slope), mark.colour)
+def _slope(x: np.ndarray, y: np.ndarray, rates: pd.DataFrame, name: str, quantity: str, mark: Mark) -> list[Slope]:
+    """The predicted slope of one curve, if it has one."""
+    own = rates[(rates["observations"] == name) & (rates["quantity"] == quantity)].to_dict("records")
+    slope = slope_in_window(x, y, own[0], mark.colour) if own else None
+    return [] if slope is None else [slope]

@@ -1,8 +1,9 @@
 """The figures of a run: each a picture, the data it shows, and a caption that says what was run."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from defectgen.report import typeset
-from defectgen.report.axes import Guide, curve, finish, guides, legend, nothing_to_show, panels
+from defectgen.report.axes import curve, finish, legend, nothing_to_show, panels, slope_triangles
 from defectgen.report.style import Mark, marks
+from defectgen.report.triangles import Slope
 
 _PANELS = {
     "geometry": ("geometry_error", "geometry error  $\\Vert Du_{\\mathrm{fit}}-Du\\Vert_{\\ell^2}$  (Å)"),
@@ -25,6 +27,8 @@ _SURROGATES = {  # the box and the energy that a study of surrogates is about
     "barriers": ("a periodic cell", "Geometry of the saddle point; the error of the barrier"),
 }
 _CHOICE = "choices: "
+_TRIANGLES = " Triangles: slopes predicted by the theory; they are no fits."
+_DASHED = " Dashed, its value at the right: such a slope where no triangle finds room."
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +57,19 @@ def pictures(results: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Picture]:
 
 
 def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
-    """Geometry and energy error against the training radius, with lines of the predicted slopes."""
+    """Geometry and energy error against the training radius, with triangles of the predicted slopes."""
     study, material, defect = case
     look = marks(rows["observations"])
     figure, axes = panels(2)
     drawn = [_panel(panel, rows, "training_radius", quantity, look) for panel, quantity in zip(axes, _PANELS, strict=True)]
+    wanted = []
     for panel, quantity, shown in zip(axes, _PANELS, drawn, strict=True):
         panel.set_xlabel(_RADIUS)
         if not shown.empty:
-            lines = list(_guides(shown, rates[rates["quantity"] == quantity], look))
-            heights = [*shown.attrs.get("heights", shown["y"]), *(line.end[1] for line in lines)]
-            finish(panel, shown["x"].to_numpy(), np.array(heights), ticks_at_values=True)
-            guides(panel, lines)
-    legend(figure, look, hollow=_any_hollow(drawn), dashed=not rates.empty)
+            heights = np.array(shown.attrs.get("heights", shown["y"]))
+            finish(panel, shown["x"].to_numpy(), heights, ticks_at_values=True)
+            wanted.append((panel, list(_slopes(shown, rates[rates["quantity"] == quantity], look))))
+    explained = predicted(figure, wanted, look, hollow=_any_hollow(drawn))
     repeats = int(rows.groupby(["observations", "training_radius"]).size().max())
     if study in _SURROGATES:
         box, energy = _SURROGATES[study]
@@ -77,8 +81,7 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
         caption += f" Curves: geometric mean of {repeats} perturbations (faint marks)." if repeats > 1 else ""
     else:
         caption = _fitted_caption(material, defect, rows)
-    if not rates.empty:
-        caption += " Dashed: slope predicted by the theory, its value at the right; it is shifted down and is no fit."
+    caption += explained
     heading = f"{material} {defect}: convergence in the {'radius of exact forces' if study in _SURROGATES else 'training radius'}"
     heading += f", {study.removeprefix(_CHOICE)}" if study.startswith(_CHOICE) else ""
     return Picture(stem(study, material, defect), heading, caption + _lost(drawn), figure, rows)
@@ -148,21 +151,40 @@ def _mean_of_repeats(axes: Axes, shown: pd.DataFrame, look: dict[str, Mark]) -> 
     return mean
 
 
-def _guides(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> Iterator[Guide]:
-    """For each set, the predicted slope from a little below the first point in the window of its rate."""
-    for rate in rates.to_dict("records"):
-        name, slope = rate["observations"], float(rate["predicted"])
-        own = shown[(shown["observations"] == name) & shown["solid"]]
-        window = [float(number) for number in re.findall(r"[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?", rate["window"])]
-        if len(window) >= 2:
-            own = own[(own["x"] >= window[0] * (1 - 1e-3)) & (own["x"] <= window[1] * (1 + 1e-3))]  # windows are rounded in print
-        if len(own) < 2 or not np.isfinite(slope):
-            continue
-        first = own.loc[own["x"].idxmin()]
-        x, y = float(first["x"]), float(first["y"]) / 1.6
-        floor = float(shown["y"].min()) / 4  # where the errors do not fall as predicted, a whole line would dwarf them
-        reach = min(float(own["x"].max()), x * (floor / y) ** (1 / slope)) if slope < 0 < floor < y else float(own["x"].max())
-        yield Guide((x, y), (reach, y * (reach / x) ** slope), typeset.slope(slope), look[name].colour)
+def predicted(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]]], look: dict[str, Mark], *, hollow: bool) -> str:
+    """Legend and slope triangles of a figure; the sentences that explain them in its caption, beginning with a space."""
+    some = any(slopes for _, slopes in wanted)
+    legend(figure, look, hollow=hollow, dashed=False, triangles=some)
+    if not some:
+        return ""
+    if not slope_triangles(figure, wanted):
+        return _TRIANGLES
+    legend(figure, look, hollow=hollow, dashed=True, triangles=some)
+    return _TRIANGLES + _DASHED
+
+
+def slope_in_window(x: np.ndarray, y: np.ndarray, rate: dict[str, Any], colour: str) -> Slope | None:
+    """The predicted slope of a row of rates.csv, with the trusted points (x, y) in its window.
+
+    Where the window holds fewer than two points, all are taken; None with fewer than two points, or without a prediction.
+    """
+    order = np.argsort(x, kind="stable")
+    x, y = np.asarray(x, dtype=float)[order], np.asarray(y, dtype=float)[order]
+    ends = [float(number) for number in re.findall(r"[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?", str(rate["window"]))]
+    if len(ends) >= 2:
+        inside = (x >= ends[0] * (1 - 5e-3)) & (x <= ends[1] * (1 + 5e-3))  # windows are rounded to three digits in print
+        x, y = (x[inside], y[inside]) if inside.sum() > 1 else (x, y)
+    value = float(rate["predicted"])
+    return Slope(x, y, value, typeset.slope(value), colour) if len(x) > 1 and x[0] < x[-1] and np.isfinite(value) else None
+
+
+def _slopes(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> Iterator[Slope]:
+    """The predicted slope of each set that has one, with the points in the window of its rate."""
+    for rate in rates[rates["observations"].isin(list(look))].to_dict("records"):
+        own = shown[(shown["observations"] == rate["observations"]) & shown["solid"]]
+        slope = slope_in_window(own["x"].to_numpy(), own["y"].to_numpy(), rate, look[rate["observations"]].colour)
+        if slope is not None:
+            yield slope
 
 
 def _cases(results: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
