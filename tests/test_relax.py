@@ -214,12 +214,29 @@ def test_split_hessian_is_the_hessian_to_a_few_parts_in_a_thousand(defect):
 
 
 def test_split_hessian_is_not_made_where_it_saves_nothing():
-    lattice = equilibrate(triangular("Cu", 2.5), CleriRosato("Cu"))
+    potential = CleriRosato("Cu")
+    lattice = equilibrate(triangular("Cu", 2.5), potential)
     small = divacancy().apply(supercell(lattice, 8))
     disc = divacancy().apply(ball(lattice, 40.0))
     for cell in (small, disc):
-        precondition = Preconditioner(cell, greens_function(cell, CleriRosato("Cu")))
-        assert split_hessian(cell, CleriRosato("Cu"), precondition, cell.positions) is None
+        precondition = Preconditioner(cell, greens_function(cell, potential))
+        assert split_hessian(cell, potential, precondition, cell.positions) is None
+
+
+def test_relaxation_ends_in_one_place_whichever_hessian_steers_it():
+    """Another object's Green's function may be of another potential, so nothing is split with it: the exact Hessian's route."""
+    potential, twin = CleriRosato("Cu"), CleriRosato("Cu")
+    cell = divacancy().apply(supercell(equilibrate(triangular("Cu", 2.5), potential), 40))
+    own, other = greens_function(cell, potential), greens_function(cell, twin)
+    assert split_hessian(cell, potential, Preconditioner(cell, own), cell.positions) is not None
+    assert split_hessian(cell, potential, Preconditioner(cell, other), cell.positions) is None
+    split, whole = relax(cell, potential, preconditioner=own), relax(cell, potential, preconditioner=other)
+    assert split.converged and whole.converged and split.newton_steps <= whole.newton_steps + 1
+    # both rest to 1e-10 eV/A; the softest wave of the cell, 0.04 eV/A^2, turns that into a distance of some 1e-9 A
+    assert np.abs(split.positions - whole.positions).max() < 1e-8
+    assert split.energy == pytest.approx(whole.energy, abs=1e-11)
+    assert split.stability_constant == pytest.approx(whole.stability_constant, rel=3e-3)  # the accuracy of the split
+    assert split.lowest_eigenvalue == pytest.approx(whole.lowest_eigenvalue, rel=3e-3)
 
 
 def test_an_unstable_crystal_is_reported_not_fatal():
@@ -297,7 +314,7 @@ def test_without_the_green_function_the_cost_does_grow():
         functional, precondition = cell_energy(cell, METAL), Preconditioner(cell, greens_function(cell, METAL))
         force = precondition.project(functional.energy_forces(cell.positions)[1])
         for name, apply in (("green", precondition), ("identity", precondition.project)):
-            counted = Counted(functional, precondition.project)
+            counted = Counted(functional, METAL, precondition)
             truncated_newton(partial(counted.product, cell.positions), apply, force, 1e-8, np.inf, 0.3)
             products[name, size] = counted.products
     assert products["green", 24] <= products["green", 6] + 3

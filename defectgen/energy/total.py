@@ -70,9 +70,12 @@ def hessian_product(
     bonds: Bonds,
     v: Float[Array, "rows 3"],
     chunk: int = CHUNK,
-    counted: Bool[Array, " rows"] | None = None,
+    counted: Bool[Array, " first"] | None = None,
 ) -> Float[Array, "rows 3"]:
-    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v; with `counted`, of the energy of these sites only."""
+    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v.
+
+    With `counted`, of the energy of those sites only that it marks: it covers the first rows, and the others are not evaluated.
+    """
 
     def product(pair):
         stencil, dg = pair
@@ -82,8 +85,12 @@ def hessian_product(
 
         return jax.jvp(gradient, (stencil.g,), (dg,))[1]
 
-    p = over_sites(product, (bonds.stencil(x, vectors), bonds.difference(v)), len(x), chunk)
-    return bonds.transpose(p if counted is None else jnp.where(counted[:, None, None], p, 0.0))
+    whole = bonds.stencil(x, vectors), bonds.difference(v)
+    if counted is None:
+        return bonds.transpose(over_sites(product, whole, len(x), chunk))
+    first = len(counted)
+    p = over_sites(product, jax.tree.map(lambda a: a[:first], whole), first, chunk)
+    return bonds.transpose(jnp.zeros_like(whole[1]).at[:first].set(jnp.where(counted[:, None, None], p, 0.0)))
 
 
 @eqx.filter_jit

@@ -8,6 +8,7 @@ from ..energy.blackbox import BlackBox
 from ..energy.functional import Potential, cell_energy
 from ..relax import GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
+from ..relax.split import split_hessian
 from ..relax.stability import Field, generalised_lowest
 
 ACCURACY = 3e-2
@@ -18,35 +19,44 @@ STEP = 1e-5
 
 
 def stability_constant(
-    cell: Cell, potential: Potential, positions: Float[np.ndarray, "atoms 3"], green: GreensFunction, accuracy: float = ACCURACY
+    cell: Cell,
+    potential: Potential,
+    positions: Float[np.ndarray, "atoms 3"],
+    green: GreensFunction,
+    own: GreensFunction | None = None,
+    accuracy: float = ACCURACY,
 ) -> float:
     """c = min <E''(x) v, v> / <P v, v>, dimensionless: E'' of `potential` at `positions` (A), P the crystal that `green` inverts.
 
     With P of the reference, <E'' v, v> >= c <P v, v> is the stability that the bounds divide by; c <= 0 is a saddle point, or a
-    crystal that the potential does not hold together. By Lanczos, in some ten Hessian products, each a difference
-    of forces. theory: setting/stability.
-    Raises InputError if `green` belongs to another supercell.
+    crystal that the potential does not hold together. By Lanczos, in some ten Hessian products: in large cells the Hessian is
+    split, which wants the `own` Green's function of the potential (made if not given), in small ones it is a difference of
+    forces. theory: setting/stability.
+    Raises InputError if `green` or `own` belongs to another supercell.
     """
-    functional = cell_energy(cell, potential)
     precondition = Preconditioner(cell, green)
+    own = greens_function(cell, potential) if own is None else own
+    split = split_hessian(cell, potential, Preconditioner(cell, own), positions)
+    if split is not None:
+        return generalised_lowest(split, precondition, accuracy)[0]
+    functional = cell_energy(cell, potential)
+    if isinstance(potential, BlackBox):  # whose own step knows its noise
+        return generalised_lowest(lambda v: functional.hessian_product(positions, v), precondition, accuracy)[0]
     rest = functional.energy_forces(positions)[1]
 
     def product(v: Field) -> Field:
         h = STEP / np.abs(v).max()
         return (rest - functional.energy_forces(positions + h * v)[1]) / h
 
-    if isinstance(potential, BlackBox):  # whose own step knows its noise
-        return generalised_lowest(lambda v: functional.hessian_product(positions, v), precondition, accuracy)[0]
     return generalised_lowest(product, precondition, accuracy)[0]
 
 
-def lowest_phonon(cell: Cell, potential: Potential) -> float:
-    """Lowest eigenvalue (eV/A^2) of the force constants of the perfect crystal on the waves of the cell, translations left out.
+def lowest_phonon(green: GreensFunction) -> float:
+    """Lowest eigenvalue (eV/A^2) of the force constants of the perfect crystal on the waves of a cell, translations left out.
 
     Negative where the potential lets a wave of the crystal run away; it falls with the square of the longest wavelength.
     """
-    green = greens_function(cell, potential)
     values = np.linalg.eigvalsh(green.operator)
-    at_rest = np.argsort(np.abs(values[0, 0, 0]))[cell.lattice.dimension :]  # the wave vector 0 without its translations
+    at_rest = np.argsort(np.abs(values[0, 0, 0]))[green.lattice.dimension :]  # the wave vector 0 without its translations
     others = values.reshape(-1, values.shape[-1])[1:]
     return float(min(values[0, 0, 0][at_rest].min(initial=np.inf), others.min(initial=np.inf)))

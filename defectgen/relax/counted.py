@@ -6,16 +6,19 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float
-from ..energy.functional import CellEnergy
+from ..energy.functional import CellEnergy, Potential
+from .preconditioner import Preconditioner
+from .split import split_hessian
 
 Field = Float[np.ndarray, "atoms 3"]
+Product = Callable[[Field], Field]
 
 
 class Counted:
     """Energy, forces and Hessian products of one cell; where atoms overlap or numbers break down the energy is infinite."""
 
-    def __init__(self, functional: CellEnergy, project: Callable[[Field], Field]):
-        self._functional, self._project = functional, project
+    def __init__(self, functional: CellEnergy, potential: Potential, precondition: Preconditioner):
+        self._functional, self._potential, self.precondition = functional, potential, precondition
         self.evaluations = self.products = 0
 
     def energy_forces(self, x: Field) -> tuple[float, Field]:
@@ -24,7 +27,7 @@ class Counted:
         energy, forces = self._functional.energy_forces(x)
         if not (np.isfinite(energy) and np.all(np.isfinite(forces))):
             raise InputError("the potential has no finite energy and forces at these positions; start from a less crowded place")
-        return energy, self._project(forces)
+        return energy, self.precondition.project(forces)
 
     def trial(self, x: Field) -> tuple[float, Field]:
         """The same at a place that may be no place for atoms: infinite energy instead of an error."""
@@ -36,4 +39,16 @@ class Counted:
     def product(self, x: Field, v: Field) -> Field:
         """Hessian at x (eV/A^2) times v."""
         self.products += 1
-        return self._project(self._functional.hessian_product(x, v))
+        return self.precondition.project(self._functional.hessian_product(x, v))
+
+    def hessian(self, x: Field) -> Product:
+        """v -> H v at x to a few parts in a thousand: split into a strained neighbourhood and a crystal where that pays."""
+        split = split_hessian(self._functional.cell, self._potential, self.precondition, x)
+        if split is None:
+            return lambda v: self.product(x, v)
+
+        def product(v: Field) -> Field:
+            self.products += 1
+            return split(v)
+
+        return product

@@ -9,7 +9,6 @@ from .._typing import Complex, Float, Int
 from ..crystal.cell import Cell
 from ..crystal.lattice import Lattice
 from ..energy.functional import Potential, crystal_force_constants
-from ..energy.perfect import ForceConstants
 from .fourier import Grid, blocks, convolve, grid
 
 FLOOR = 1e-3
@@ -41,6 +40,8 @@ class GreensFunction:
     enter with their modulus, so that P stays positive definite; `stable` says whether there were any.
     """
 
+    potential: Potential
+    """Whose crystal it is."""
     lattice: Lattice
     matrix: Int[np.ndarray, "3 3"]
     """Supercell vectors as rows, in units of the primitive ones."""
@@ -71,11 +72,12 @@ def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
     A clamped ball or cylinder is embedded in a periodic supercell of primitive vectors that encloses its free atoms.
     """
     matrix = cell.host.matrix if cell.host.matrix is not None else _enclosing_supercell(cell)
-    return build(cell.lattice, matrix, crystal_force_constants(cell.lattice, potential))
+    return build(cell.lattice, matrix, potential)
 
 
-def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceConstants) -> GreensFunction:
+def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], potential: Potential) -> GreensFunction:
     """Fourier blocks of the force constants on Z^3 / (Z^3 M), and their inverses."""
+    constants = crystal_force_constants(lattice, potential)
     on, dimension, components = grid(matrix), lattice.dimension, lattice.sublattices * lattice.dimension
     block = blocks(on, lattice, constants)
     here = (constants.first == constants.second) & ~constants.translations.any(axis=1)
@@ -107,6 +109,7 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], constants: ForceCons
     inverse_value = np.where(acoustic, 0.0, 1.0 / np.maximum(np.abs(values), np.maximum(floor, 1e-300)))
     inverse = (vectors * inverse_value[..., None, :]) @ np.swapaxes(vectors, -1, -2).conj()
     return GreensFunction(
+        potential=potential,
         lattice=lattice,
         matrix=np.array(matrix),
         grid=on,

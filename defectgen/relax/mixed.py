@@ -72,7 +72,7 @@ def mixed_equilibrium(
     cell, start = exact.cell, exact.displacement
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
-    counted = Counted(cell_energy(cell, potential) if energy is None else energy, precondition.project)
+    counted = Counted(cell_energy(cell, potential) if energy is None else energy, potential, precondition)
     shape = (len(cell), 3)
     rest = precondition.project(exact.forces)
     split = split_hessian(cell, potential, precondition, exact.positions)

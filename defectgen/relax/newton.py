@@ -34,6 +34,8 @@ def relax(
 
     Each step solves H s = F by preconditioned conjugate gradients to the Eisenstat-Walker accuracy
     0.9 (|F_k| / |F_k-1|)^2 in the dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking.
+    In large periodic cells H is the Hessian where the crystal is strained and that of the perfect crystal elsewhere, so that a
+    step costs little more than its forces, which are exact.
 
     `tolerance` (eV/A) bounds the largest force component; where rounding or the potential's noise stops the iteration
     earlier, or a model lets atoms fall into each other, `converged` is False and `message` says how far it came.
@@ -49,13 +51,13 @@ def relax(
     functional = cell_energy(cell, potential)
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
-    counted = Counted(functional, precondition.project)
+    counted = Counted(functional, potential, precondition)
 
-    now = first(counted, precondition, _starting_positions(precondition, start))
+    now = first(counted, _starting_positions(precondition, start))
     residuals = [now.residual]
     while now.residual > tolerance and not now.stopped and len(residuals) <= max_newton:
         try:
-            now = advance(now, counted, precondition, tolerance)
+            now = advance(now, counted, tolerance)
         except InputError as error:  # a fit with a hole in it: the atoms have met, which no longer is the caller's input
             now = replace(now, stopped=f"{COLLAPSED} after {len(residuals) - 1} Newton steps: {error}")
             break
@@ -65,7 +67,7 @@ def relax(
     products = counted.products
     converged = now.residual <= tolerance
     examine = eigenvalue and not now.stopped.startswith(COLLAPSED)  # where atoms have met there is no Hessian
-    checked = stability(lambda v: counted.product(now.x, v), precondition) if examine else None
+    checked = stability(counted.hessian(now.x), precondition) if examine else None
 
     notes = [] if converged else [now.stopped or f"not there yet: {now.residual:.1e} eV/A after {max_newton} Newton steps"]
     if checked is not None and checked.constant <= 0:

@@ -9,7 +9,7 @@ from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..energy.functional import Potential, cell_energy
-from .counted import Counted
+from .counted import Counted, Product
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function
 from .krylov import truncated_newton
@@ -69,7 +69,7 @@ def saddle_point(
             )
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
-    counted = Counted(cell_energy(cell, potential), precondition.project)
+    counted = Counted(cell_energy(cell, potential), potential, precondition)
     path = precondition.project(direction)
     if not np.linalg.norm(path) > 0:
         raise InputError("the direction of a saddle point has no length on the free atoms; give the way of the atom that hops")
@@ -80,17 +80,17 @@ def saddle_point(
     residuals, climbing = [float(np.abs(force).max(initial=0.0))], False
     while residuals[-1] > tolerance and len(residuals) <= max_newton:
         climbing = climbing or dual_norm(precondition, mode.off_force(force)) < SURROUNDINGS
-        climb = 0.0
+        climb, hessian = 0.0, counted.hessian(x)
         if climbing:
-            curvature, mode = _softest(counted, precondition, x)
+            curvature, mode = _softest(hessian, precondition)
             climb = -float(np.vdot(force, mode.v)) / max(abs(curvature), 1e-3)
-        step = _downhill(counted, precondition, x, force, mode) + climb * mode.v
+        step = _downhill(hessian, precondition, force, mode) + climb * mode.v
         step *= min(1.0, MAX_MOVE / max(float(np.linalg.norm(step, axis=1).max()), 1e-300))
         x = x + step
         energy, force = counted.energy_forces(x)
         residuals.append(float(np.abs(force).max()))
     products = counted.products
-    lowest, second, eigenvalue = _two_lowest(counted, precondition, x)
+    lowest, second, eigenvalue = _two_lowest(counted.hessian(x), precondition)
     notes = []
     if not residuals[-1] <= tolerance:
         notes.append(f"not there yet: {residuals[-1]:.1e} eV/A after {len(residuals) - 1} Newton steps")
@@ -117,11 +117,11 @@ def saddle_point(
     )
 
 
-def _downhill(counted: Counted, precondition: Preconditioner, x: Field, force: Field, mode: _Mode) -> Field:
+def _downhill(hessian: Product, precondition: Preconditioner, force: Field, mode: _Mode) -> Field:
     """Newton's step in all directions but the mode; where even they have negative curvature, down along it."""
 
     def product(w):
-        return mode.off_force(counted.product(x, mode.off(w)))
+        return mode.off_force(hessian(mode.off(w)))
 
     def inverse(f):
         return mode.off(precondition(mode.off_force(f)))
@@ -131,26 +131,23 @@ def _downhill(counted: Counted, precondition: Preconditioner, x: Field, force: F
     return mode.off(truncated_newton(product, inverse, rest, forcing, np.inf, MAX_MOVE).vector)
 
 
-def _softest(counted: Counted, precondition: Preconditioner, x: Field) -> tuple[float, _Mode]:
+def _softest(hessian: Product, precondition: Preconditioner) -> tuple[float, _Mode]:
     """The lowest eigenvalue of H v = lambda P v and its mode; P v is H v / lambda, as P itself is not at hand."""
-    curvature, v = generalised_lowest(lambda w: counted.product(x, w), precondition, 1e-6)
-    p = counted.product(x, v) / curvature
+    curvature, v = generalised_lowest(hessian, precondition, 1e-6)
+    p = hessian(v) / curvature
     size = np.sqrt(abs(float(np.vdot(p, v))))
     return curvature, _Mode(v / size, p / size)
 
 
-def _two_lowest(counted: Counted, precondition: Preconditioner, x: Field) -> tuple[float, float, float]:
+def _two_lowest(hessian: Product, precondition: Preconditioner) -> tuple[float, float, float]:
     """The two lowest eigenvalues of H v = lambda P v, and the lowest of H (eV/A^2).
 
     The second is the lowest once the first is moved to 1, by H + (1 - lambda) P v (P v)^T.
     """
 
-    def product(w):
-        return counted.product(x, w)
-
-    lowest, mode = _softest(counted, precondition, x)
-    second, _ = generalised_lowest(lambda w: product(w) + (1.0 - lowest) * np.vdot(mode.p, w) * mode.p, precondition)
-    return lowest, second, lowest_eigenvalue(product, precondition, mode.v)[0]
+    lowest, mode = _softest(hessian, precondition)
+    second, _ = generalised_lowest(lambda w: hessian(w) + (1.0 - lowest) * np.vdot(mode.p, w) * mode.p, precondition)
+    return lowest, second, lowest_eigenvalue(hessian, precondition, mode.v)[0]
 
 
 @dataclass(frozen=True, eq=False)

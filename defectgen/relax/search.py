@@ -48,10 +48,10 @@ class Iterate:
         return float(np.abs(self.force).max(initial=0.0))
 
 
-def first(counted: Counted, precondition: Preconditioner, x: Field) -> Iterate:
+def first(counted: Counted, x: Field) -> Iterate:
     """The iteration's starting point. Raises InputError if the potential cannot be evaluated there."""
     energy, force = counted.energy_forces(x)
-    return Iterate(x, energy, force, dual_norm(precondition, force))
+    return Iterate(x, energy, force, dual_norm(counted.precondition, force))
 
 
 def dual_norm(precondition: Preconditioner, force: Field) -> float:
@@ -59,9 +59,10 @@ def dual_norm(precondition: Preconditioner, force: Field) -> float:
     return float(np.sqrt(max(np.vdot(force, precondition(force)), 0.0)))
 
 
-def advance(now: Iterate, counted: Counted, precondition: Preconditioner, tolerance: float) -> Iterate:
+def advance(now: Iterate, counted: Counted, tolerance: float) -> Iterate:
     """The iterate after one Newton step, or the same one with `stopped` saying why there is none."""
-    step = truncated_newton(lambda v: counted.product(now.x, v), precondition, now.force, now.forcing, now.radius, MAX_MOVE)
+    precondition = counted.precondition
+    step = truncated_newton(counted.hessian(now.x), precondition, now.force, now.forcing, now.radius, MAX_MOVE)
     longest = _move(step)
     if longest > MAX_MOVE:
         step = step.scaled(MAX_MOVE / longest, now.force)

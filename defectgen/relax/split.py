@@ -5,9 +5,9 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Bool, Float, Int
+from .._typing import Float, Int
 from ..crystal.cell import Cell
-from ..energy.bonds import Bonds, bonds, pad
+from ..energy.bonds import Bonds, bonds, pad, padded_rows
 from ..energy.functional import Potential
 from ..energy.site import SiteEnergy
 from ..energy.total import hessian_product
@@ -55,14 +55,15 @@ class _Near:
         distance = np.linalg.norm(cell.minimum_image(cell.positions - centre), axis=1)
         self.atoms = len(cell)
         self._potential = potential
-        self._atom: Int[np.ndarray, " near"] = np.flatnonzero(distance <= radius + potential.cutoff + MARGIN)
+        order = np.argsort(distance, kind="stable")  # the sites that count come first, and only they are evaluated
+        self._atom: Int[np.ndarray, " near"] = order[: int((distance <= radius + potential.cutoff + MARGIN).sum())]
         place = cell.minimum_image(cell.positions[self._atom] - centre) + (x - cell.positions)[self._atom]
         symbols = tuple(cell.symbols[a] for a in self._atom)
         self._bonds: Bonds = bonds(place, np.eye(3), (False, False, False), symbols, potential)
         rows = len(self._bonds.index)
         self._x, self._box = jnp.asarray(pad(place, rows)), jnp.eye(3)
-        counted: Bool[np.ndarray, " near"] = distance[self._atom] <= radius
-        self._counted = jnp.asarray(pad(counted, rows))
+        counted = int((distance <= radius).sum())
+        self._counted = jnp.asarray(np.arange(min(padded_rows(counted), rows)) < counted)
 
     def __call__(self, v: Field) -> Field:
         rows = len(self._x)
@@ -74,9 +75,11 @@ class _Near:
 
 
 def split_hessian(cell: Cell, potential: Potential, precondition: Preconditioner, x: Field) -> Callable[[Field], Field] | None:
-    """The split Hessian at positions x (A) of a periodic cell; None where it would save nothing: a ball, a black box, or a cell
-    that is strained almost everywhere."""
+    """The split Hessian at positions x (A) of a periodic cell; None where it cannot be had or would save nothing: a ball, a black
+    box, a preconditioner of another potential, or a cell that is strained almost everywhere."""
     if not isinstance(potential, SiteEnergy) or not all(cell.periodic[: cell.lattice.dimension]):
+        return None
+    if precondition.green.potential is not potential:
         return None
     radius = _strained(cell, potential, x)
     if radius + potential.cutoff + MARGIN >= cell.radius * cell.lattice.nearest_neighbour:

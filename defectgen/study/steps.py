@@ -18,7 +18,7 @@ from ..errors import compare
 from ..errors.stability import lowest_phonon, stability_constant
 from ..fit import FitWarning, fit
 from ..reference import check_stable, equilibrate
-from ..relax import Equilibrium, greens_function, relax
+from ..relax import Equilibrium, GreensFunction, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
 from ..training.blocks import Block
 from .materials import Material, build_lattice, build_reference, pressure_free
@@ -157,14 +157,16 @@ def model_of(spec: dict, cell: Cell, trial: Record) -> LinearACE:
     return LinearACE(_basis(spec["basis"], cell), trial.arrays["coefficients"])
 
 
-def _stability(truth: Potential, model: Potential, exact: Equilibrium, found: Equilibrium) -> tuple[float, float]:
+def _stability(
+    truth: Potential, model: Potential, own: GreensFunction, exact: Equilibrium, found: Equilibrium
+) -> tuple[float, float]:
     """Stability constant of the model, against the reference's crystal, and its lowest phonon (eV/A^2).
 
     Taken where the model rests, or at the exact defect if it strayed from there. theory: setting/stability.
     """
-    cell, green = exact.cell, greens_function(exact.cell, truth)
     there = found if compare(exact, found).same_basin else exact
-    return stability_constant(cell, model, there.positions, green), lowest_phonon(cell, model)
+    constant = stability_constant(exact.cell, model, there.positions, greens_function(exact.cell, truth), own)
+    return constant, lowest_phonon(own)
 
 
 def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
@@ -187,9 +189,10 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
         warnings.simplefilter("always")
         fitted = fit(blocks, spec["observations"], settings["weights"] or None, settings["prior"], settings["solver"])
     truth = restored(reference, cell)
-    model = relax(cell, fitted.model, start=truth.positions, eigenvalue=False)
+    green = greens_function(cell, fitted.model)
+    model = relax(cell, fitted.model, start=truth.positions, preconditioner=green, eigenvalue=False)
     error = compare(truth, model)
-    stability, phonon = _stability(truth_of(spec), fitted.model, truth, model)
+    stability, phonon = _stability(truth_of(spec), fitted.model, green, truth, model)
     stable = stability > 0 and phonon > 0
     return Record(
         {
