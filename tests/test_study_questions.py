@@ -5,6 +5,7 @@ from small_study import carried_out
 
 import defectgen as dg
 from defectgen.study import parse, plan
+from defectgen.study.choices import variants_of
 from defectgen.study.rates import rates_of
 
 # -- surrogates ----------------------------------------------------------------------------------------------------------------
@@ -124,15 +125,26 @@ def test_every_choice_is_compared_with_the_design(tmp_path):
     assert len(set(labels)) == len(labels)  # a failure names its variant
 
 
+def test_variants_can_be_kept_to_some_of_the_sizes(tmp_path):
+    spec = parse(CHOICES.replace("sizes = [4]", "sizes = [3, 4, 5]\nvaried_at = [4]"), tmp_path)
+    sizes = {name: [] for name in ("as designed", "rattled", "fewer functions")}
+    named = variants_of(spec)
+    for task in plan(spec):
+        for name in named.get(task.key, []):
+            sizes[name].append(task.spec["training_size"])
+    assert sizes == {"as designed": [3, 4, 5], "rattled": [4], "fewer functions": [4]}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (("sizes = [4]", "sizes = [4]\nvaried_at = [5]"), r"some of the sizes \[4\].*got \[5\]"),
         (("rattle = 0.1", "ratle = 0.1"), "ratle"),
         (("rattle = 0.1", "rattle = -1"), "rattle"),
         (("training = { rattle", "trainin = { rattle"), "trainin"),
         (("degree = 3 }", "degree = 1 }"), "degree"),
     ],
-    ids=["key", "value", "table", "basis"],
+    ids=["size", "key", "value", "table", "basis"],
 )
 def test_bad_variants_are_one_sentence(change, said, tmp_path):
     with pytest.raises(dg.InputError, match=said):

@@ -77,6 +77,15 @@ def test_rattles_are_normal_with_the_asked_amplitude_around_the_given_rest(latti
     assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / n) < 0.5
 
 
+def test_a_rattle_with_a_radius_leaves_the_far_atoms_at_rest():
+    cells = defect_cells(LATTICES["fcc"], dg.vacancy(), 3, rattle=Rattle(2, 0.05, radius=1.5))
+    near = cells[0].cell.distance_to_defect() <= 1.5 * cells[0].cell.lattice.nearest_neighbour
+    assert near.sum() == 12 + 6  # two shells of the vacancy
+    for copy in cells[1:]:
+        moved = np.linalg.norm(copy.positions - cells[0].positions, axis=1)
+        assert np.all(moved[near] > 0) and not moved[~near].any()
+
+
 def strains_of(cells):
     """Strain components (xx yy zz yz xz xy) of snapshots, from their boxes alone, and sublattice shifts."""
     found, shifts = [], []
@@ -136,7 +145,8 @@ def test_the_bulk_cell_is_one_primitive_cell_at_rest():
         ({"defect": "vacancy"}, r"dg\.vacancy\(\)"),
         ({"rattle": {"amplitude": 2.0}}, "melt the crystal"),
         ({"rattle": {"amplitude": -0.1}}, "not negative"),
-        ({"rattle": {"size": 1}}, "rattle takes configurations, amplitude, strain; got size"),
+        ({"rattle": {"radius": 0.0}}, "positive, in nearest-neighbour spacings"),
+        ({"rattle": {"size": 1}}, "rattle takes configurations, amplitude, strain, radius; got size"),
         ({"strains": {"amplitudes": []}}, "at least one"),
         ({"strains": {"amplitudes": [0.5]}}, "between 0 and 0.3"),
         ({"displacement": np.zeros((3, 3))}, r"must be \(31, 3\).*got \(3, 3\)"),

@@ -24,11 +24,12 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
 def _trials(varied: RunSpec, name: str) -> list[Task]:
     assert varied.choices is not None
     kitchen = Kitchen(varied, "" if name == DESIGNED else name)
+    sizes = varied.choices.sizes if name == DESIGNED else varied.choices.varied_at or varied.choices.sizes
     return [
         kitchen.trial(case, size, case.basis.degree, observations)
         for case in varied.cases
         if case.basis is not None
-        for size in sorted(set(varied.choices.sizes))
+        for size in sorted(set(sizes))
         for observations in varied.observations
     ]
 
@@ -48,16 +49,17 @@ def label(name: str) -> str:
 
 
 def worth(results: list[dict]) -> Tables:
-    """Errors of every variant over those of the design, at the largest training size: the table `choices`."""
+    """Errors of every variant over those of the design, at the largest training size both have: the table `choices`."""
     base = {_key(row): row for row in results if row["study"] == label(DESIGNED)}
     largest: dict[tuple, int] = {}
-    for row in base.values():
-        place = _key(row)[:3]
-        largest[place] = max(largest.get(place, 0), row["training_size"])
+    for row in results:
+        if row["study"].startswith(f"{NAME}: ") and row["study"] != label(DESIGNED):
+            place = _key(row)[:3]
+            largest[place] = max(largest.get(place, 0), row["training_size"])
     rows = []
     for row in results:
         own = base.get(_key(row))
-        if not row["study"].startswith(f"{NAME}: ") or own is None or row["training_size"] != largest[_key(row)[:3]]:
+        if not row["study"].startswith(f"{NAME}: ") or own is None or row["training_size"] != largest.get(_key(row)[:3]):
             continue
         names = ("material", "defect", "dimension", "observations", "training_size", "training_radius", "training_atoms")
         errors = ("geometry_error", "energy_error", "rmse_forces", "converged", "same_basin")

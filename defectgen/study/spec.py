@@ -76,6 +76,8 @@ class Training(Strict):
     configurations: int = Field(6, ge=0)
     rattle: float = Field(0.03, ge=0)
     """A."""
+    rattle_radius: float | None = Field(None, gt=0)
+    """Nearest-neighbour spacings around the defect that are rattled; all atoms if there is none."""
     strain: float = Field(0.0, ge=0)
     virial_strains: tuple[float, ...] = (0.005, 0.015)
     virial_pairs: bool = True
@@ -130,6 +132,16 @@ class Choices(Strict):
     sizes: tuple[int, ...] = Field(min_length=1)
     """Conventional cells along each side of the training cell."""
     variants: dict[str, Variant] = Field(min_length=1)
+    varied_at: tuple[int, ...] | None = None
+    """Those of the sizes at which the variants are carried out; all of them if not given."""
+
+    @model_validator(mode="after")
+    def _varies_what_is_there(self):
+        if self.varied_at is not None and (not self.varied_at or set(self.varied_at) - set(self.sizes)):
+            raise ValueError(
+                f"varied_at wants some of the sizes {list(self.sizes)} of the design; got {list(self.varied_at)}"
+            )
+        return self
 
 
 class Beyond(Strict):

@@ -125,7 +125,7 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         spec["size"],
         training["seed"],
         displacement=displacement,
-        rattle=Rattle(training["configurations"], training["rattle"], training["strain"]),
+        rattle=Rattle(training["configurations"], training["rattle"], training["strain"], training["rattle_radius"]),
         strains=Strains(tuple(training["virial_strains"]), training["virial_pairs"], training["shift"]),
     )
     basis = _basis(spec["basis"], cells[0].cell)

@@ -26,6 +26,9 @@ class Rattle:
     """Standard deviation of each displacement component, A; copy k of n has k/n of it, so small and large ones both occur."""
     strain: float = 0.0
     """Standard deviation of a random homogeneous strain of each rattled copy (0: the box of the crystal is kept)."""
+    radius: float | None = None
+    """Nearest-neighbour spacings: only atoms this near to the defect are displaced. Then the copies teach how the core answers
+    and little of the crystal's force constants (theory: bounds/core). None: all atoms."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def defect_cells(
     cell = supercell(lattice, size)  # type: ignore[arg-type]
     if rattle.configurations < 0 or rattle.amplitude < 0 or rattle.strain < 0:
         raise InputError(f"rattled cells want a number of copies and amplitudes that are not negative; got {rattle}")
+    if rattle.radius is not None and not rattle.radius > 0:
+        raise InputError(f"the radius of a rattle is positive, in nearest-neighbour spacings; got {rattle.radius}")
     if rattle.amplitude > 0.35 * lattice.nearest_neighbour:
         raise InputError(
             f"a rattle of {rattle.amplitude} A would melt the crystal (neighbours are {lattice.nearest_neighbour:.2f} A apart); "
@@ -88,10 +93,13 @@ def defect_cells(
     rest = cell.positions if displacement is None else cell.positions + _fits(displacement, cell)
     rng = np.random.default_rng([seed, len(cell)])
     inside = np.array([1.0, 1.0, 1.0 if lattice.dimension == 3 else 0.0])
+    near = np.ones((len(cell), 1))
+    if rattle.radius is not None:
+        near = (cell.distance_to_defect() <= rattle.radius * lattice.nearest_neighbour)[:, None].astype(float)
     found = [Snapshot(cell, rest, cell.vectors, DEFECT, source="at rest")]
     for k in range(1, rattle.configurations + 1):
         amplitude = rattle.amplitude * k / rattle.configurations
-        positions = rest + amplitude * rng.normal(size=rest.shape) * inside
+        positions = rest + amplitude * rng.normal(size=rest.shape) * inside * near
         deformation = np.eye(3)
         if rattle.strain:
             random = rng.normal(size=(3, 3)) * np.outer(inside, inside)
