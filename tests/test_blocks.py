@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis
+from defectgen.training import gram as gram_module
 from defectgen.training.blocks import Block, Blocks
 from defectgen.training.compress import Compressor, join, residual_sum, triangle
+from defectgen.training.gram import Gram
 from defectgen.training.observations import KINDS, parse_observations, spell_observations
+from defectgen.training.route import Route
 
 EPS = np.finfo(float).eps
 
@@ -232,3 +235,129 @@ def test_joining_factors_is_factoring_the_stack():
     parts = [compressed(a[i : i + 20], y[i : i + 20]).factor() for i in (40, 0, 20)]
     theta = np.ones(4)
     assert residual_sum(join(parts, 4), theta) == pytest.approx(np.sum((a @ theta - y) ** 2), rel=1e-13)
+
+
+# the ways of a stream ----------------------------------------------------------------------------------------------
+
+
+COLUMNS = 16
+
+
+def stream(name, seed=0, count=9000, condition=1e9):
+    """Rows [A | y] of one kind of difficulty, with noisy labels unless it is the label that is difficult."""
+    rng = np.random.default_rng(seed)
+    turn = np.linalg.qr(rng.normal(size=(COLUMNS, COLUMNS)))[0]
+    graded = np.geomspace(1, 1 / condition, COLUMNS)[:, None] * turn
+    a = rng.normal(size=(count, COLUMNS))
+    if name not in ("well conditioned", "columns after one another", "exact label", "twins and zeros"):
+        a = a @ graded
+    if name == "scaled columns":
+        a *= np.geomspace(1e-10, 1e10, COLUMNS)
+    if name == "growing rows":
+        a *= np.geomspace(1e-6, 1e6, count)[:, None]
+    if name == "directions that come late":
+        a[: count // 2] = rng.normal(size=(count // 2, 4)) @ graded[:4]
+    if name == "columns after one another":
+        a[np.arange(count)[:, None] < 400 * np.arange(COLUMNS)] = 0.0
+    if name == "outliers":
+        a[::3001] *= 1e8
+    if name == "twins and zeros":
+        a[:, 3], a[:, 5] = a[:, 4], 0.0
+    noise = 0.0 if "exact label" in name else 1e-2
+    return np.column_stack([a, a @ rng.normal(size=COLUMNS) + noise * rng.normal(size=count)])
+
+
+def compressed_stream(rows, chunk=700):
+    compressor = Compressor(rows.shape[1] - 1)
+    for start in range(0, len(rows), chunk):
+        compressor.add(rows[start : start + chunk, :-1], rows[start : start + chunk, -1])
+    return compressor
+
+
+def backward(factor, rows):
+    """Difference of the Gram matrices in extended precision, columns of unit length: what was done to the rows."""
+    norms = np.linalg.norm(rows, axis=0)
+    x, r = ((m / np.where(norms > 0, norms, 1.0)).astype(np.longdouble) for m in (rows, factor))
+    return float(np.abs(x.T @ x - r.T @ r).max())
+
+
+def distortion(factor, rows):
+    """|Q'Q - 1| of Q = A R^-1 in extended precision: the relative error of the squared norm of some A theta."""
+    a, r = rows[:, :-1].astype(np.longdouble), factor[:, :-1].astype(np.longdouble)
+    for j in range(a.shape[1]):
+        a[:, j] /= r[j, j]
+        a[:, j + 1 :] -= np.outer(a[:, j], r[j, j + 1 :])
+    return float(np.abs(a.T @ a - np.eye(a.shape[1])).max())
+
+
+ROUTES = {  # what each stream must use besides the first rows, which are always reduced by Householder's QR
+    "well conditioned": "plain",
+    "exact label": "plain",
+    "ill conditioned": "solved",
+    "ill conditioned, exact label": "solved",
+    "scaled columns": "solved",
+    "growing rows": "solved",
+    "directions that come late": "solved",
+    "outliers": "solved",
+    "columns after one another": "plain",
+    "twins and zeros": "solved",
+}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_stream_gives_the_factor_of_the_whole_as_exactly_as_householder(name):
+    rows = stream(name)
+    compressor = compressed_stream(rows)
+    factor, route, oracle = compressor.factor(), compressor.route(), np.linalg.qr(rows, mode="r")
+    assert getattr(route, ROUTES[name]) >= 1000, route
+    assert route.householder + route.solved + route.plain == len(rows)
+    assert np.array_equal(factor, np.triu(factor)) and factor.shape == oracle.shape
+    assert backward(factor, rows) < 20 * COLUMNS * EPS  # rounding in each column; measured: 2 to 10 eps on either side
+    if name != "twins and zeros":
+        # both are rounding times the condition, in a random direction: ten is their scatter
+        assert distortion(factor, rows) < 10 * distortion(oracle, rows) + 100 * EPS
+        true = np.linalg.cond(rows[:, :-1] / np.linalg.norm(rows[:, :-1], axis=0))
+        assert route.condition == pytest.approx(true, rel=0.2)  # twelve steps of a power iteration
+    else:
+        assert route.condition == np.inf
+        assert not factor[:, 5].any()  # a function that no row sees keeps its column of zeros
+
+
+def test_rows_unlike_all_before_are_refused_by_the_gram_matrix():
+    rows = stream("directions that come late")
+    known = triangle(rows[:3000])
+    gram = Gram(known)
+    assert gram.add(rows[3000:4000].copy())
+    before = gram.factor()
+    assert not gram.add(rows[5000:6000].copy())
+    assert np.array_equal(gram.factor(), before)  # refused rows leave no trace
+    assert compressed_stream(rows).route().householder > compressed_stream(rows[:4000]).route().householder
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [("ill conditioned", {"START": 1e40, "LIMIT": 1e40}), ("directions that come late", {"LIMIT": 1e40})],
+    ids=["no solving", "no refusing"],
+)
+def test_without_its_limits_the_gram_matrix_loses_what_the_stream_keeps(monkeypatch, name, limits):
+    rows = stream(name, condition=3e6)  # rounding times the square of the condition is 2e-3: the factor exists, and is wrong
+    kept = distortion(compressed_stream(rows).factor(), rows)
+    for limit, value in limits.items():
+        monkeypatch.setattr(gram_module, limit, value)
+    assert distortion(compressed_stream(rows).factor(), rows) > 1e3 * kept
+
+
+def test_zeros_after_zeros_are_zeros():
+    assert not compressed_stream(np.zeros((5000, 4))).factor().any()
+
+
+def test_the_route_travels_with_its_block(tmp_path):
+    rows = stream("ill conditioned", count=4000)
+    compressor = compressed_stream(rows)
+    route = compressor.route()
+    item = Block("F", "bulk", 4, 1.0, len(rows), compressor.factor(), route=route)
+    blocks = Blocks(None, (item,)) + Blocks(None, (item,))
+    assert blocks.items[0].route == Route(2 * route.householder, 2 * route.solved, 0, route.condition)
+    blocks.save(tmp_path / "b.h5")
+    assert Blocks.load(tmp_path / "b.h5").items[0].route == blocks.items[0].route
+    assert np.isnan((Route() + Route()).condition)

@@ -2,6 +2,7 @@
 
 import csv
 
+import pandas as pd
 import pytest
 from test_study import parsed
 
@@ -9,6 +10,7 @@ from defectgen import study
 from defectgen.campaign import Record
 from defectgen.campaign.execute import execute
 from defectgen.report import write
+from defectgen.report.bound_rates import fall_table, falls
 from defectgen.report.columns import RATES, RESULTS
 from defectgen.report.gather import gather
 from defectgen.study import bounds
@@ -93,6 +95,43 @@ def test_bounds_can_be_left_out_and_asked_for():
     assert count == [4, 0]
     wanted = [("sizes = [3, 4]", "sizes = [3, 4]\n[fit_accuracy]\nsize = 3\ndegrees = [2, 3]\n[bounds]\nfit_accuracy = true")]
     assert sum(task.function == bounds.TASK for task in study.plan(parsed(*wanted))) == 6  # two are in both
+
+
+def lines(radii, slopes, **about):
+    """Rows of bounds.csv of one term whose values are powers of the radius."""
+    common = {"study": "cell-size", "material": "toy", "defect": "vacancy", "observations": "E+F", "degree": 4.0, "term": "C2"}
+    values = {name: [3.0 * r**power for r in radii] for name, power in slopes.items()}
+    return [
+        {**common, "training_radius": r, "power": -1.5, "energy_power": -3.0, "trusted": True, **about}
+        | {name: series[k] for name, series in values.items()}
+        for k, r in enumerate(radii)
+    ]
+
+
+FALLS = {"value": -0.2, "tail": -1.5, "geometry_response": -2.6, "energy_contribution": -3.1}
+
+
+def test_terms_fall_with_the_powers_of_their_factors():
+    (found,) = bounds.rates(lines([3.0, 4.0, 5.0, 7.0], FALLS))
+    for what, column in (("coefficient", "value"), ("tail", "tail"), ("geometry", "geometry_response")):
+        assert found[f"{what}_slope"] == pytest.approx(FALLS[column], abs=1e-12)
+    assert (found["geometry_predicted"], found["energy_predicted"], found["window"]) == (-1.5, -3.0, "3-7")
+    assert not bounds.rates(lines([3.0, 4.0], FALLS))  # two points have a slope, but no one should believe it
+    assert not bounds.rates(lines([3.0, 4.0, 5.0], FALLS, trusted=False))
+    assert not bounds.rates(lines([3.0, 4.0, 5.0], FALLS, power=None))  # a term without a predicted power
+    (lost,) = bounds.rates([{**row, "value": None} for row in lines([3.0, 4.0, 5.0], FALLS)])
+    assert lost["coefficient_slope"] is None and lost["tail_slope"] is not None
+
+
+@pytest.mark.parametrize(("steep", "hidden"), [(-2.6, True), (-1.8, False)], ids=["hidden", "seen"])
+def test_the_report_says_what_makes_a_term_fall(steep, hidden):
+    rows = lines([3.0, 4.0, 5.0], {**FALLS, "geometry_response": steep})
+    rates = pd.DataFrame(bounds.rates(rows))
+    (sentence,) = falls(rates, pd.DataFrame(rows))
+    assert "elastic constants (C2)" in sentence and "−1.50 (predicted −3/2)" in sentence
+    assert ("does not see" in sentence) == hidden
+    table = fall_table(rates, "toy vacancy")
+    assert table is not None and len(table["rows"]) == 1 and fall_table(rates, "another case") is None
 
 
 def test_the_report_shows_the_terms_and_names_the_floor(outcome, tmp_path):

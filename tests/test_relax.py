@@ -202,7 +202,7 @@ def test_split_hessian_is_the_hessian_to_a_few_parts_in_a_thousand(defect):
     cell = STRAINED_CELLS[defect](equilibrate(triangular("Cu", 2.5), potential))
     x = relax(cell, potential, eigenvalue=False).positions
     precondition = Preconditioner(cell, greens_function(cell, potential))
-    split = split_hessian(cell, potential, precondition, x)
+    split = split_hessian(potential, precondition, x)
     assert split is not None
     rng = np.random.default_rng(5)
     v, w = (precondition(precondition.project(rng.normal(size=x.shape))) for _ in range(2))
@@ -220,7 +220,7 @@ def test_split_hessian_is_not_made_where_it_saves_nothing():
     disc = divacancy().apply(ball(lattice, 40.0))
     for cell in (small, disc):
         precondition = Preconditioner(cell, greens_function(cell, potential))
-        assert split_hessian(cell, potential, precondition, cell.positions) is None
+        assert split_hessian(potential, precondition, cell.positions) is None
 
 
 def test_relaxation_ends_in_one_place_whichever_hessian_steers_it():
@@ -228,8 +228,8 @@ def test_relaxation_ends_in_one_place_whichever_hessian_steers_it():
     potential, twin = CleriRosato("Cu"), CleriRosato("Cu")
     cell = divacancy().apply(supercell(equilibrate(triangular("Cu", 2.5), potential), 40))
     own, other = greens_function(cell, potential), greens_function(cell, twin)
-    assert split_hessian(cell, potential, Preconditioner(cell, own), cell.positions) is not None
-    assert split_hessian(cell, potential, Preconditioner(cell, other), cell.positions) is None
+    assert split_hessian(potential, Preconditioner(cell, own), cell.positions) is not None
+    assert split_hessian(potential, Preconditioner(cell, other), cell.positions) is None
     split, whole = relax(cell, potential, preconditioner=own), relax(cell, potential, preconditioner=other)
     assert split.converged and whole.converged and split.newton_steps <= whole.newton_steps + 1
     # both rest to 1e-10 eV/A; the softest wave of the cell, 0.04 eV/A^2, turns that into a distance of some 1e-9 A

@@ -16,10 +16,11 @@ from matplotlib.path import Path as Outline
 from defectgen._input import InputError
 from defectgen.campaign import Event, Store
 from defectgen.report import typeset, write
-from defectgen.report.axes import _apart, curve, finish, panels, slope_triangles
+from defectgen.report.axes import curve, finish, panels
 from defectgen.report.columns import FAILURES, RATES, RESULTS
 from defectgen.report.findings import findings
 from defectgen.report.gather import gather
+from defectgen.report.slopes import _apart, slope_triangles
 from defectgen.report.style import RC, in_reading_order, marks
 from defectgen.report.triangles import Drawn, Panel, Slope, arrange, label_box
 

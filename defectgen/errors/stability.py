@@ -36,7 +36,7 @@ def stability_constant(
     """
     precondition = Preconditioner(cell, green)
     own = greens_function(cell, potential) if own is None else own
-    split = split_hessian(cell, potential, Preconditioner(cell, own), positions)
+    split = split_hessian(potential, Preconditioner(cell, own), positions)
     if split is not None:
         return generalised_lowest(split, precondition, accuracy)[0]
     functional = cell_energy(cell, potential)

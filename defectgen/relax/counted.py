@@ -8,7 +8,7 @@ from .._input import InputError
 from .._typing import Float
 from ..energy.functional import CellEnergy, Potential
 from .preconditioner import Preconditioner
-from .split import split_hessian
+from .split import splitter
 
 Field = Float[np.ndarray, "atoms 3"]
 Product = Callable[[Field], Field]
@@ -18,7 +18,8 @@ class Counted:
     """Energy, forces and Hessian products of one cell; where atoms overlap or numbers break down the energy is infinite."""
 
     def __init__(self, functional: CellEnergy, potential: Potential, precondition: Preconditioner):
-        self._functional, self._potential, self.precondition = functional, potential, precondition
+        self._functional, self.precondition = functional, precondition
+        self._split = splitter(potential, precondition)
         self.evaluations = self.products = 0
 
     def energy_forces(self, x: Field) -> tuple[float, Field]:
@@ -43,7 +44,7 @@ class Counted:
 
     def hessian(self, x: Field) -> Product:
         """v -> H v at x to a few parts in a thousand: split into a strained neighbourhood and a crystal where that pays."""
-        split = split_hessian(self._functional.cell, self._potential, self.precondition, x)
+        split = None if self._split is None else self._split(x)
         if split is None:
             return lambda v: self.product(x, v)
 

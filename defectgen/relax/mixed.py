@@ -75,7 +75,7 @@ def mixed_equilibrium(
     counted = Counted(cell_energy(cell, potential) if energy is None else energy, potential, precondition)
     shape = (len(cell), 3)
     rest = precondition.project(exact.forces)
-    split = split_hessian(cell, potential, precondition, exact.positions)
+    split = split_hessian(potential, precondition, exact.positions)
 
     def answer(w):
         """f(u + w) - f(u); of a small w by the midpoint rule -H(u + w/2) w, whose rounding is relative to w."""

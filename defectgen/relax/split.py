@@ -30,13 +30,10 @@ class SplitHessian:
     plenty for an iteration whose residual is evaluated exactly.
     """
 
-    def __init__(self, cell: Cell, potential: SiteEnergy, precondition: Preconditioner, x: Field, radius: float):
-        self._precondition = precondition
-        self._sites = cell.sites
-        host = cell.perfect
-        self._own = _Near(cell, potential, x, radius)
-        self._perfect = _Near(host, potential, host.positions, radius, cell.centre)
-        self._place = np.flatnonzero(cell.sites >= 0)
+    def __init__(self, precondition: Preconditioner, own: "_Near", perfect: "_Near"):
+        self._precondition, self._own, self._perfect = precondition, own, perfect
+        self._sites = precondition.cell.sites
+        self._place = np.flatnonzero(self._sites >= 0)
 
     def __call__(self, v: Field) -> Field:
         """J v, eV/A^2 times the unit of v."""
@@ -50,19 +47,18 @@ class SplitHessian:
 class _Near:
     """Hessian products of the energy of the sites within a radius (A) of the defect."""
 
-    def __init__(self, cell: Cell, potential: SiteEnergy, x: Field, radius: float, centre: np.ndarray | None = None):
-        centre = cell.centre if centre is None else centre
-        distance = np.linalg.norm(cell.minimum_image(cell.positions - centre), axis=1)
+    def __init__(self, cell: Cell, potential: SiteEnergy, x: Field, away: Field, distance: np.ndarray, radius: float):
         self.atoms = len(cell)
         self._potential = potential
-        order = np.argsort(distance, kind="stable")  # the sites that count come first, and only they are evaluated
-        self._atom: Int[np.ndarray, " near"] = order[: int((distance <= radius + potential.cutoff + MARGIN).sum())]
-        place = cell.minimum_image(cell.positions[self._atom] - centre) + (x - cell.positions)[self._atom]
+        near = np.flatnonzero(distance <= radius + potential.cutoff + MARGIN)
+        # the sites that count come first, and only they are evaluated
+        self._atom: Int[np.ndarray, " near"] = near[np.argsort(distance[near], kind="stable")]
+        place = away[self._atom] + (x - cell.positions)[self._atom]
         symbols = tuple(cell.symbols[a] for a in self._atom)
         self._bonds: Bonds = bonds(place, np.eye(3), (False, False, False), symbols, potential)
         rows = len(self._bonds.index)
         self._x, self._box = jnp.asarray(pad(place, rows)), jnp.eye(3)
-        counted = int((distance <= radius).sum())
+        counted = int((distance[near] <= radius).sum())
         self._counted = jnp.asarray(np.arange(min(padded_rows(counted), rows)) < counted)
 
     def __call__(self, v: Field) -> Field:
@@ -74,32 +70,70 @@ class _Near:
         return result
 
 
-def split_hessian(cell: Cell, potential: Potential, precondition: Preconditioner, x: Field) -> Callable[[Field], Field] | None:
-    """The split Hessian at positions x (A) of a periodic cell; None where it cannot be had or would save nothing: a ball, a black
-    box, a preconditioner of another potential, or a cell that is strained almost everywhere."""
+class _Splitter:
+    """What the split Hessians of one cell have in common: distances, the sites that no strain tells of, the perfect part."""
+
+    def __init__(self, potential: SiteEnergy, precondition: Preconditioner):
+        cell = self._cell = precondition.cell
+        self._potential, self._precondition = potential, precondition
+        self._away = cell.minimum_image(cell.positions - cell.centre)
+        self._distance = np.linalg.norm(self._away, axis=1)
+        self._on = np.flatnonzero(cell.sites >= 0)
+        self._core = _core(cell) + potential.cutoff + MARGIN
+        self._perfect: tuple[float, _Near] | None = None
+
+    def __call__(self, x: Field) -> SplitHessian | None:
+        """The split Hessian at positions x (A); None if the cell is strained almost everywhere."""
+        radius = self._strained(x)
+        if radius + self._potential.cutoff + MARGIN >= self._cell.radius * self._cell.lattice.nearest_neighbour:
+            return None
+        own = _Near(self._cell, self._potential, x, self._away, self._distance, radius)
+        return SplitHessian(self._precondition, own, self._perfect_part(radius))
+
+    def _strained(self, x: Field) -> float:
+        """Distance (A) from the defect beyond which every stencil is whole and strained by less than STRAINED, in half spacings.
+
+        Where u ~ r^(1-d), the strain is (d - 1) |u| / r.
+        """
+        u = x - self._cell.positions
+        size = np.linalg.norm(u - u[self._on].mean(axis=0), axis=1) * (self._cell.lattice.dimension - 1)
+        radius = max(self._distance[size > STRAINED * self._distance].max(initial=0.0), self._core)
+        step = self._cell.lattice.nearest_neighbour / 2
+        return float(np.ceil(radius / step) * step)
+
+    def _perfect_part(self, radius: float) -> _Near:
+        """The sites of the perfect crystal within the radius, made anew only for another one."""
+        if self._perfect is None or self._perfect[0] != radius:
+            host, centre = self._cell.perfect, self._cell.centre
+            away = host.minimum_image(host.positions - centre)
+            part = _Near(host, self._potential, host.positions, away, np.linalg.norm(away, axis=1), radius)
+            self._perfect = radius, part
+        return self._perfect[1]
+
+
+def splitter(potential: Potential, precondition: Preconditioner) -> Callable[[Field], SplitHessian | None] | None:
+    """x -> the split Hessian at positions x (A), or None where it would save nothing.
+
+    There is no such function, None, for a ball, a black box, or a preconditioner of another potential.
+    """
+    cell = precondition.cell
     if not isinstance(potential, SiteEnergy) or not all(cell.periodic[: cell.lattice.dimension]):
         return None
-    if precondition.green.potential is not potential:
-        return None
-    radius = _strained(cell, potential, x)
-    if radius + potential.cutoff + MARGIN >= cell.radius * cell.lattice.nearest_neighbour:
-        return None
-    return SplitHessian(cell, potential, precondition, x, radius)
+    return _Splitter(potential, precondition) if precondition.green.potential is potential else None
 
 
-def _strained(cell: Cell, potential: SiteEnergy, x: Field) -> float:
-    """Distance (A) from the defect beyond which every stencil is whole and strained by less than STRAINED.
+def split_hessian(potential: Potential, precondition: Preconditioner, x: Field) -> SplitHessian | None:
+    """The split Hessian at positions x (A) alone; None where it cannot be had or would save nothing."""
+    split = splitter(potential, precondition)
+    return None if split is None else split(x)
 
-    Where u ~ r^(1-d), the strain is (d - 1) |u| / r.
-    """
-    u = x - cell.positions
-    on = cell.sites >= 0
-    distance = cell.distance_to_defect()
-    strain = (cell.lattice.dimension - 1) * np.linalg.norm(u - u[on].mean(axis=0), axis=1) / np.maximum(distance, 1e-9)
-    vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites[on])
-    changed = np.array(
-        [cell.symbols[a] != cell.lattice.species[cell.host.sublattices[cell.sites[a]]] for a in np.flatnonzero(on)]
-    )
-    odd = [cell.site_positions[vacant], cell.positions[~on], cell.positions[on][changed]]
-    core = np.linalg.norm(cell.minimum_image(np.concatenate(odd) - cell.centre), axis=1).max(initial=0.0)
-    return max(distance[strain > STRAINED].max(initial=0.0), core + potential.cutoff + MARGIN)
+
+def _core(cell: Cell) -> float:
+    """Distance (A) from the defect of the farthest site that is vacant or of another species, or atom that is on no site."""
+    on = np.flatnonzero(cell.sites >= 0)
+    symbols, species = np.array(cell.symbols), np.array(cell.lattice.species)
+    vacant = np.ones(len(cell.site_positions), dtype=bool)
+    vacant[cell.sites[on]] = False
+    changed = on[symbols[on] != species[cell.host.sublattices[cell.sites[on]]]]
+    odd = [cell.site_positions[vacant], cell.positions[cell.sites < 0], cell.positions[changed]]
+    return float(np.linalg.norm(cell.minimum_image(np.concatenate(odd) - cell.centre), axis=1).max(initial=0.0))

@@ -28,9 +28,9 @@ Table = dict[str, Any]
 
 
 def bound_cases(bounds: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(material defect, its rows) of the bounds; a fit that is in two studies once, variants of a design not at all."""
+    """(material defect, its rows) of the bounds or their slopes; what is in two studies once, variants of a design not at all."""
     bounds = bounds[~bounds["study"].str.contains(":") | bounds["study"].str.endswith("as designed")]
-    keys = ["material", "defect", "observations", "training_radius", "degree", "term"]
+    keys = bounds.columns.intersection(["material", "defect", "observations", "training_radius", "degree", "term"]).tolist()
     for (material, defect), rows in bounds.drop_duplicates(keys).groupby(["material", "defect"], sort=False):
         yield f"{material} {defect}", rows
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from defectgen.report.axes import curve, finish, panels
-from defectgen.report.figures import Picture, predicted, slope_in_window, stem
+from defectgen.report.figures import Picture, stem
+from defectgen.report.slopes import predicted, slope_in_window
 from defectgen.report.style import Mark, marks
 from defectgen.report.triangles import Slope
 

@@ -1,17 +1,16 @@
 """The figures of a run: each a picture, the data it shows, and a caption that says what was run."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from defectgen.report import typeset
-from defectgen.report.axes import curve, finish, legend, nothing_to_show, panels, slope_triangles
+from defectgen.report.axes import curve, finish, legend, nothing_to_show, panels
+from defectgen.report.slopes import predicted, slope_in_window
 from defectgen.report.style import Mark, marks
 from defectgen.report.triangles import Slope
 
@@ -27,8 +26,6 @@ _SURROGATES = {  # the box and the energy that a study of surrogates is about
     "barriers": ("a periodic cell", "Geometry of the saddle point; the error of the barrier"),
 }
 _CHOICE = "choices: "
-_TRIANGLES = " Triangles: slopes predicted by the theory; they are no fits."
-_DASHED = " Dashed, its value at the right: such a slope where no triangle finds room."
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,33 +146,6 @@ def _mean_of_repeats(axes: Axes, shown: pd.DataFrame, look: dict[str, Mark]) -> 
     mean["y"] = np.exp(mean["y"])
     mean.attrs.update(shown.attrs, heights=shown["y"].tolist())
     return mean
-
-
-def predicted(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]]], look: dict[str, Mark], *, hollow: bool) -> str:
-    """Legend and slope triangles of a figure; the sentences that explain them in its caption, beginning with a space."""
-    some = any(slopes for _, slopes in wanted)
-    legend(figure, look, hollow=hollow, dashed=False, triangles=some)
-    if not some:
-        return ""
-    if not slope_triangles(figure, wanted):
-        return _TRIANGLES
-    legend(figure, look, hollow=hollow, dashed=True, triangles=some)
-    return _TRIANGLES + _DASHED
-
-
-def slope_in_window(x: np.ndarray, y: np.ndarray, rate: dict[str, Any], colour: str) -> Slope | None:
-    """The predicted slope of a row of rates.csv, with the trusted points (x, y) in its window.
-
-    Where the window holds fewer than two points, all are taken; None with fewer than two points, or without a prediction.
-    """
-    order = np.argsort(x, kind="stable")
-    x, y = np.asarray(x, dtype=float)[order], np.asarray(y, dtype=float)[order]
-    ends = [float(number) for number in re.findall(r"[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?", str(rate["window"]))]
-    if len(ends) >= 2:
-        inside = (x >= ends[0] * (1 - 5e-3)) & (x <= ends[1] * (1 + 5e-3))  # windows are rounded to three digits in print
-        x, y = (x[inside], y[inside]) if inside.sum() > 1 else (x, y)
-    value = float(rate["predicted"])
-    return Slope(x, y, value, typeset.slope(value), colour) if len(x) > 1 and x[0] < x[-1] and np.isfinite(value) else None
 
 
 def _slopes(shown: pd.DataFrame, rates: pd.DataFrame, look: dict[str, Mark]) -> Iterator[Slope]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from defectgen.report.bound_rates import falls
 from defectgen.report.bound_table import floors
 from defectgen.report.gather import Run
 from defectgen.report.style import in_reading_order
@@ -146,6 +147,7 @@ def _gains(curves: list[pd.DataFrame], column: str) -> str:
 def _floors(run: Run) -> Iterator[str]:
     """The term of the bound that holds each error up, and where a fit has lost stability."""
     yield from floors(run.others.get("bounds"))
+    yield from falls(run.others.get("bound_rates"), run.others.get("bounds"))
     if "stable" in run.results and (lost := int((run.results["stable"].astype(str) == "False").sum())):
         yield (
             f"Unstable: {lost} of {len(run.results)} points are fits that rest at a saddle point or whose crystal falls apart; "

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from defectgen.report.bound_rates import fall_table
 from defectgen.report.bound_table import bound_tables
 from defectgen.report.choices_figure import choices_findings
 from defectgen.report.figures import Picture
@@ -77,7 +78,10 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         findings=[*findings(run), *choices_findings(run.others.get("choices"))],
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
-        bounds=bound_tables(run.others.get("bounds")),
+        bounds=[
+            {**each, "falls": fall_table(run.others.get("bound_rates"), each["case"])}
+            for each in bound_tables(run.others.get("bounds"))
+        ],
         bound_figures=[_figure(picture, svg) for picture, svg in images if _of_bound(picture)],
         rates=_table(run.rates.assign(interval=_intervals(run.rates)), _RATES),
         results=_table(run.results, _RESULTS),

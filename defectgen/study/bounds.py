@@ -1,6 +1,9 @@
 """Question: which term of the bound is the floor under the error of a fit? Measured after every trial."""
 
+from collections import defaultdict
 from math import isfinite
+
+import numpy as np
 
 from ..campaign import Record, Task
 from ..energy.site import SiteEnergy
@@ -14,6 +17,10 @@ from .steps import defect_cell, model_of, rest_lattice, restored, truth_of
 NAME = "bounds"
 
 TASK = "defectgen.study.bounds:measured"
+
+RATES = "bound_rates"
+LEAST = 3
+"""Training radii from which a term has a slope."""
 
 TERM = ("term", "symbol", "value", "unit", "power", "tail", "geometry_contribution", "energy_contribution")
 """Columns of one term; results of the whole bound stand after them."""
@@ -73,6 +80,50 @@ def measured(spec: dict, perfect: Record, reference: Record, training: Record, t
             "energy_floor": found.energy_floor,
         }
     )
+
+
+def rates(rows: list[dict]) -> list[dict]:
+    """Lines of bound_rates.csv: how every far term of the bound falls with L, and its coefficient and tail apart.
+
+    The theory predicts the tails. A fit's coefficient falls too where larger training cells teach it, and then the error is
+    steeper than its rate. theory: bounds/visibility.
+    """
+    curves = defaultdict(list)
+    for row in rows:
+        if row["trusted"] and row["power"] is not None:
+            curves[tuple(row[name] for name in ("study", "material", "defect", "observations", "degree", "term"))].append(row)
+    found = []
+    for curve, own in curves.items():
+        if len({row["training_radius"] for row in own}) < LEAST:
+            continue
+        slopes = {
+            f"{what}_slope": _slope(own, column)
+            for what, column in (
+                ("coefficient", "value"),
+                ("tail", "tail"),
+                ("geometry", "geometry_response"),
+                ("energy", "energy_contribution"),
+            )
+        }
+        radii = sorted(row["training_radius"] for row in own)
+        found.append(
+            {
+                **dict(zip(("study", "material", "defect", "observations", "degree", "term"), curve, strict=True)),
+                "window": f"{radii[0]:.3g}-{radii[-1]:.3g}",
+                **slopes,
+                "geometry_predicted": own[0]["power"],
+                "energy_predicted": own[0]["energy_power"],
+            }
+        )
+    return found
+
+
+def _slope(rows: list[dict], column: str) -> float | None:
+    """Slope of log value against log training radius; None where the values have no logarithm."""
+    values = np.array([np.nan if row[column] is None else row[column] for row in rows], dtype=float)
+    if not np.all(values > 0):
+        return None
+    return float(np.polyfit(np.log([row["training_radius"] for row in rows]), np.log(values), 1)[0])
 
 
 def _plain(value: float) -> float | None:

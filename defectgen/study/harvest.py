@@ -34,7 +34,8 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
             results.append(mixing.row(surrogates.NAME, task, record))
             failures += mixing.remarks(task, record)
     lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
-    tables = Tables(results, rates_of(results, lattices), failures, {bounds.NAME: terms} if terms else {})
+    measured = {bounds.NAME: terms, bounds.RATES: bounds.rates(terms)}
+    tables = Tables(results, rates_of(results, lattices), failures, {name: lines for name, lines in measured.items() if lines})
     return (
         tables
         + choices.worth(results)

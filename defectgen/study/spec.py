@@ -138,9 +138,7 @@ class Choices(Strict):
     @model_validator(mode="after")
     def _varies_what_is_there(self):
         if self.varied_at is not None and (not self.varied_at or set(self.varied_at) - set(self.sizes)):
-            raise ValueError(
-                f"varied_at wants some of the sizes {list(self.sizes)} of the design; got {list(self.varied_at)}"
-            )
+            raise ValueError(f"varied_at wants some of the sizes {list(self.sizes)} of the design; got {list(self.varied_at)}")
         return self
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from .._typing import Float
 from ..ace import ACEBasis
 from .compress import join, residual_sum, triangle
 from .observations import PARTS, parse_observations, parts_of
+from .route import Route
 
 FORMAT = "defectgen blocks 1"
 
@@ -37,6 +38,8 @@ class Block:
     """The same without distance or range weights: what errors in field units are computed from. None if there are none."""
     source: str = ""
     """Where the labels came from."""
+    route: Route = field(default_factory=Route)
+    """How `factor` was reduced from the rows, and their condition; zero rows if that was not recorded."""
 
     def __post_init__(self):
         if self.kind not in PARTS:
@@ -149,6 +152,7 @@ class Blocks:
                     group = file.create_group(f"{number:06d}")
                     for name in ("kind", "group", "atoms", "scale", "rows", "source"):
                         group.attrs[name] = getattr(block, name)
+                    group.attrs["route"] = astuple(block.route)
                     group["factor"] = block.factor
                     if block.plain is not None:
                         group["plain"] = block.plain
@@ -187,8 +191,10 @@ def _read(group: Any) -> Block:
     """One block of a file."""
     a = group.attrs
     plain = group["plain"][()] if "plain" in group else None
+    route = Route(*map(int, a["route"][:3]), condition=float(a["route"][3])) if "route" in a else Route()
     counts = {"atoms": int(a["atoms"]), "rows": int(a["rows"]), "scale": float(a["scale"])}
-    return Block(kind=a["kind"], group=a["group"], source=a["source"], factor=group["factor"][()], plain=plain, **counts)
+    words = {"kind": a["kind"], "group": a["group"], "source": a["source"]}
+    return Block(**words, factor=group["factor"][()], plain=plain, route=route, **counts)
 
 
 def _merge(items: Iterable[Block]) -> tuple[Block, ...]:
@@ -215,6 +221,7 @@ def _joined(blocks: list[Block]) -> Block:
         factor=join((b.factor for b in blocks), columns, name),
         plain=join(plains, columns, name) if plains else None,
         source="; ".join(dict.fromkeys(b.source for b in blocks if b.source)),
+        route=sum((b.route for b in blocks), Route()),
     )
 
 

@@ -3,6 +3,9 @@
 With [A | y] = Q R and Q'Q = 1, ||A theta - y|| = ||R [theta; -1]|| for every theta, so rows may be forgotten. The factor of a
 stack is the factor of its stacked factors (Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012)), hence memory
 never grows with the number of rows and neither their order nor their grouping matters.
+
+The first rows are reduced by Householder's QR; their factor makes the Gram matrix of later rows harmless (`gram`), which takes
+less time. Rows unlike all before are refused there and reduced by Householder's QR. `Compressor.route` says what was done.
 """
 
 from collections.abc import Iterable
@@ -13,13 +16,17 @@ from scipy.linalg.lapack import dtpqrt  # pyright: ignore[reportAttributeAccessI
 
 from .._input import InputError
 from .._typing import Float
+from .gram import Gram, condition
+from .route import Route
 
+CHUNK = 1024
+"""Rows that are multiplied at once when a factor is there: fewer are slower, more only take memory (timed at 1000 columns)."""
 PANEL = 64
 """Columns per panel of the triangular-pentagonal QR (timed at 400 and 1000 columns: 16 and 32 are slower)."""
 
 
 class Compressor:
-    """Streaming QR of rows [A | y]: give rows with `add`, ask for `factor` at any time; holds one factor and one buffer."""
+    """Streaming QR of rows [A | y]: give rows with `add`, ask for `factor` at any time; holds two triangles and one buffer."""
 
     def __init__(self, columns: int, name: str = "rows"):
         """`columns` of A; `name` says in errors where the rows came from."""
@@ -28,7 +35,10 @@ class Compressor:
         self.rows = 0
         self._buffer = np.empty((max(2 * (columns + 1), 2048), columns + 1))
         self._filled = 0
+        self._room = len(self._buffer)
         self._factor = np.zeros((0, columns + 1))
+        self._gram: Gram | None = None
+        self._counts = {"householder": 0, "solved": 0, "plain": 0}
 
     def add(self, rows: Float[np.ndarray, "m columns"], labels: Float[np.ndarray, " m"]) -> None:
         """Take in m rows and their labels.
@@ -37,10 +47,32 @@ class Compressor:
         """
         if rows.shape[1] != self.columns:
             raise InputError(f"{self.name} must have {self.columns} columns, one per basis function; got {rows.shape[1]}")
-        self.add_factor(np.column_stack([rows, labels]), rows=len(rows))
+        self._check(rows, labels)
+        self._take(rows, labels)
+        self.rows += len(rows)
 
     def add_factor(self, stacked: Float[np.ndarray, "m columns_plus_one"], rows: int) -> None:
         """Take in rows already stacked as [A | y], or a factor that stands for `rows` of them."""
+        self._check(stacked[:, :-1], stacked[:, -1])
+        self._take(stacked[:, :-1], stacked[:, -1])
+        self.rows += rows
+
+    def factor(self) -> Float[np.ndarray, "k columns_plus_one"]:
+        """Upper-triangular R of everything added so far, k = min(rows, columns + 1)."""
+        self._fold()
+        self._close()
+        return self._factor.copy()
+
+    def route(self) -> Route:
+        """How the rows that `factor` stands for were reduced; factors that were added count their own rows."""
+        return Route(**self._counts, condition=condition(self.factor()))
+
+    def _check(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        """Raise InputError for what is not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(rows.sum() + labels.sum()):  # one pass without a mask; an overflow only costs the second look
+                return
+        stacked = np.column_stack([rows, labels])
         finite = np.isfinite(stacked)
         if not finite.all():
             row, column = np.argwhere(~finite)[0]
@@ -49,32 +81,53 @@ class Compressor:
                 f"{self.name} must be finite numbers; the {what} of row {row} is {stacked[row, column]}: check the reference "
                 "on that configuration or leave it out"
             )
-        self.rows += rows
+
+    def _take(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        """Through the buffer into the factor."""
         start = 0
-        while start < len(stacked):
-            take = min(len(stacked) - start, len(self._buffer) - self._filled)
-            self._buffer[self._filled : self._filled + take] = stacked[start : start + take]
+        while start < len(rows):
+            take = min(len(rows) - start, self._room - self._filled)
+            part = self._buffer[self._filled : self._filled + take]
+            part[:, :-1] = rows[start : start + take]
+            part[:, -1] = labels[start : start + take]
             self._filled += take
             start += take
-            if self._filled == len(self._buffer):
+            if self._filled == self._room:
                 self._fold()
 
-    def factor(self) -> Float[np.ndarray, "k columns_plus_one"]:
-        """Upper-triangular R of everything added so far, k = min(rows, columns + 1)."""
-        self._fold()
-        return self._factor.copy()
-
     def _fold(self) -> None:
-        """Empty the buffer into the factor."""
+        """Empty the buffer into the Gram matrix if its factor knows such rows, else into the factor."""
         if self._filled == 0:
             return
         fresh, width = self._buffer[: self._filled], self._buffer.shape[1]
-        if len(self._factor) == width:  # a full triangle on top: half the work of a QR that cannot see its zeros
-            joined = dtpqrt(0, min(PANEL, width), np.asfortranarray(self._factor), np.asfortranarray(fresh))[0]
-            self._factor = np.ascontiguousarray(np.triu(joined))
-        else:
-            self._factor = triangle(np.concatenate([self._factor, fresh]))
         self._filled = 0
+        if len(self._factor) < width:
+            self._factor = triangle(np.concatenate([self._factor, fresh]))
+            self._room = CHUNK if len(self._factor) == width else self._room
+            self._counts["householder"] += len(fresh)
+            return
+        if self._gram is not None and self._enter(self._gram, fresh):
+            return
+        self._close()  # full of such rows, perhaps: what it has learned makes a better start
+        self._gram = Gram(self._factor)
+        if self._enter(self._gram, fresh):
+            return
+        self._gram = None
+        # a full triangle on top: half the work of a QR that cannot see its zeros
+        joined = dtpqrt(0, min(PANEL, width), np.asfortranarray(self._factor), np.asfortranarray(fresh))[0]
+        self._factor = np.ascontiguousarray(np.triu(joined))
+        self._counts["householder"] += len(fresh)
+
+    def _enter(self, gram: Gram, fresh: np.ndarray) -> bool:
+        """Whether the Gram matrix took the rows; if so they are counted."""
+        taken = gram.add(fresh)
+        self._counts["solved" if gram.solved else "plain"] += taken * len(fresh)
+        return taken
+
+    def _close(self) -> None:
+        """The Gram matrix becomes the factor."""
+        if self._gram is not None:
+            self._factor, self._gram = self._gram.factor(), None
 
 
 def triangle(stacked: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "k n"]:

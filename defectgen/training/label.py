@@ -220,6 +220,7 @@ class _Gathered:
                 factor=compressor.factor(),
                 plain=self._plain[kind, group, atoms].factor() if (kind, group, atoms) in self._plain else None,
                 source=self.source,
+                route=compressor.route(),
             )
             for (kind, group, atoms), compressor in self._weighted.items()
         )
