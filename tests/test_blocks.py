@@ -308,7 +308,7 @@ ROUTES = {  # what each stream must use besides the first rows, which are always
 def test_every_stream_gives_the_factor_of_the_whole_as_exactly_as_householder(name):
     rows = stream(name)
     compressor = compressed_stream(rows)
-    factor, route, oracle = compressor.factor(), compressor.route(), np.linalg.qr(rows, mode="r")
+    route, factor, oracle = compressor.route(), compressor.factor(), np.linalg.qr(rows, mode="r")
     assert getattr(route, ROUTES[name]) >= 1000, route
     assert route.householder + route.solved + route.plain == len(rows)
     assert np.array_equal(factor, np.triu(factor)) and factor.shape == oracle.shape

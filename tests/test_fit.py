@@ -2,15 +2,20 @@
 
 import itertools
 import warnings
+from dataclasses import replace
+from functools import cache
 from importlib import import_module
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import solve_triangular
 
+from defectgen import fcc, supercell, vacancy
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis, LinearACE
+from defectgen.crystal.snapshot import Snapshot
 from defectgen.fit import (
     DEFAULT_WEIGHTS,
     LSMR,
@@ -24,6 +29,7 @@ from defectgen.fit import (
     fit,
     resolve_weights,
 )
+from defectgen.observe import Forces
 from defectgen.training.blocks import Block, Blocks
 from defectgen.training.compress import Compressor
 from defectgen.training.observations import PARTS, parts_of
@@ -463,3 +469,52 @@ def test_a_model_comes_with_its_provenance():
     assert isinstance(result.model, LinearACE)
     assert np.asarray(result.model.coefficients) == pytest.approx(result.coefficients)
     assert result.model.provenance["observations"] == "E+F" and result.model.provenance["truth"] == "made up"
+
+
+# accuracy of compressed rows ---------------------------------------------------------------------------------------
+
+
+@cache
+def real_rows(cells=14):
+    """Force rows of an ACE basis on displaced copper cells with a vacancy, without the functions that no force sees."""
+    basis = ACEBasis(["Cu"], cutoff=5.5, order=3, degree=12)
+    cell = vacancy().apply(supercell(fcc("Cu", 3.615), 3))
+    rng = np.random.default_rng(0)
+    moved = [replace(cell, positions=cell.positions + 0.05 * rng.normal(size=cell.positions.shape)) for _ in range(cells)]
+    found = np.concatenate([Forces(s)(basis) for s in (Snapshot(c, c.positions, c.vectors, "vacancy") for c in moved)])
+    return found[:, np.linalg.norm(found, axis=0) > 0]
+
+
+def by_normal_equations(a, y):
+    """Least squares from the Gram matrix of equilibrated columns: what the stream must not become."""
+    d = np.linalg.norm(a, axis=0)
+    return np.linalg.solve((a / d).T @ (a / d), (a / d).T @ y) / d
+
+
+def by_householder(a, y):
+    """LAPACK's QR of all rows at once."""
+    r = np.linalg.qr(np.column_stack([a, y]), mode="r")
+    return solve_triangular(r[:-1, :-1], r[:-1, -1])
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3], ids=["exact labels", "noisy labels"])
+def test_rows_of_a_real_basis_are_fitted_as_by_householder_where_normal_equations_fail(noise):
+    a = real_rows()
+    count, columns = a.shape
+    d, rng = np.linalg.norm(a, axis=0), np.random.default_rng(1)
+    theta = rng.normal(size=columns) / d * np.sqrt(count)
+    y = (a.astype(np.longdouble) @ theta.astype(np.longdouble)).astype(float) + noise * rng.normal(size=count)
+    compressor = Compressor(columns)
+    for start in range(0, count, 321):  # cell by cell, as labelling does
+        compressor.add(a[start : start + 321], y[start : start + 321])
+    assert compressor.route().solved > count / 2
+    found = fit(Blocks(None, (Block("F", "vacancy", 107, 1.0, count, compressor.factor()),)), "F", solver="qr")
+    exact = theta if noise == 0 else longdouble_lstsq(a, y)  # extended precision: 2000 times fewer rounding errors
+
+    def error(x):
+        return np.linalg.norm((x - exact) * d) / np.linalg.norm(exact * d)
+
+    assert found.condition > 5e8
+    # both are rounding times the condition in a random direction: ten is their scatter
+    assert error(found.coefficients) < 10 * error(by_householder(a, y))
+    assert error(by_normal_equations(a, y)) > 1e3 * error(found.coefficients)

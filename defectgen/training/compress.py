@@ -65,7 +65,8 @@ class Compressor:
 
     def route(self) -> Route:
         """How the rows that `factor` stands for were reduced; factors that were added count their own rows."""
-        return Route(**self._counts, condition=condition(self.factor()))
+        found = condition(self.factor())  # which also empties the buffer, so that all rows are counted
+        return Route(**self._counts, condition=found)
 
     def _check(self, rows: np.ndarray, labels: np.ndarray) -> None:
         """Raise InputError for what is not finite."""
