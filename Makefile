@@ -23,7 +23,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials theory-degenerate boundary choices dislocations barrier
+STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials theory-degenerate boundary choices choices-3d dislocations barrier
 
 .PHONY: run test slow check bench theory docs clean
 .DEFAULT_GOAL := run

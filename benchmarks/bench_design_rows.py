@@ -11,36 +11,50 @@ of functions that differs by a few, so the ratio is also given per function; nei
 error is each side's own: force rows against central differences of its energy rows along one random displacement.
 """
 
-from timing import in_turns, installed, machine  # isort: skip  (first: it pins the threads)
+from timing import in_turns, installed, machine, seconds  # isort: skip  (first: it pins the threads)
 
 from dataclasses import replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import defectgen as dg
 from defectgen.energy.bonds import bonds, pad
-from defectgen.energy.site import autodiff_gradient
+from defectgen.energy.site import SiteEnergy
 from defectgen.energy.total import channel_rows
 
 CUTOFF = 5.5
 CHUNK = 8
 """Sites at once on all sides (the default of our rows): the work arrays then stay in cache."""
+GROWTH = (10, 12, 15)
+"""Total degrees: about 110, 210 and 510 functions."""
 STEPS = (3e-3, 1e-3, 3e-4)
 """A: truncation falls with the square of the step, rounding grows with its inverse; the best lies in between."""
 
 
-class ByAutodiff(dg.ACEBasis):
-    """The same basis with its derivative left to reverse differentiation."""
+class ByAutodiff(SiteEnergy):
+    """The same basis, shown by its values only, so that derivatives are left to reverse differentiation."""
 
-    def gradient(self, stencil):
-        return autodiff_gradient(self, stencil)
+    basis: dg.ACEBasis
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, basis):
+        self.basis, self.cutoff, self.species = basis, basis.cutoff, basis.species
+
+    def __call__(self, stencil):
+        return self.basis(stencil)
+
+
+def near_of(basis, cell):
+    return bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, basis, skin=0.0)
 
 
 def our_rows(basis, cell):
     """A function of positions, the neighbour list made beforehand."""
-    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, basis, skin=0.0)
+    near = near_of(basis, cell)
     box = jnp.asarray(cell.vectors)
 
     def rows(x):
@@ -97,7 +111,10 @@ def error(rows, x, rng):
 
 def cell_of(size):
     lattice = dg.fcc("Cu", 3.615)
-    cell = dg.vacancy().apply(dg.supercell(lattice, size))
+    return rattled(dg.vacancy().apply(dg.supercell(lattice, size)))
+
+
+def rattled(cell):
     rng = np.random.default_rng(0)
     return replace(cell, positions=cell.positions + 0.05 * rng.normal(size=cell.positions.shape))
 
@@ -133,8 +150,37 @@ def main():
                     theirs, count = their_rows(degree, cell, chunk)
                     row(label, cell, ours, theirs, (basis.size, count), turns=7)
         if degree == 10:  # one sweep a function: at 400 functions it would take minutes
-            autodiff = our_rows(ByAutodiff(["Cu"], cutoff=CUTOFF, order=3, degree=degree), cell)
+            autodiff = our_rows(ByAutodiff(basis), cell)
             row("autodiff", cell, ours, autodiff, (basis.size, basis.size), turns=3)
+    growth()
+
+
+def growth():
+    """Ours alone, on silicon: time against the number of functions, beside the operations that cannot be saved.
+
+    Counted: two operations for each entry of dB/dA that is not zero and each of the 3 slots + 12 columns, at the rate of a
+    matrix product of this machine. The rest is moving 8 bytes a function and column through the caches, twice.
+    """
+    cell = rattled(dg.supercell(dg.diamond("Si", 5.431), 2))
+    rng, counts, times = np.random.default_rng(0), [], []
+    a = rng.normal(size=(1000, 1000))
+    rate = 2e9 / min(seconds(lambda: a @ a) for _ in range(5))
+    print(f"rows of rattled silicon, {len(cell)} atoms; counted at {rate / 1e9:.0f} GFLOP/s, the rate of a matrix product")
+    print(f"{'functions':>9}{'compiled (s)':>14}{'us / atom':>11}{'ns / function':>15}{'counted (us)':>14}{'error':>9}")
+    for degree in GROWTH:
+        basis = dg.ACEBasis(["Si"], cutoff=CUTOFF, order=3, degree=degree)
+        rows = our_rows(basis, cell)
+        first = seconds(lambda: rows(cell.positions))  # noqa: B023 (called in this turn)
+        time = min(seconds(lambda: rows(cell.positions)) for _ in range(7)) / len(cell)  # noqa: B023
+        slots = int(np.asarray(near_of(basis, cell).mask).sum(axis=1).max())
+        counted = 2 * len(basis.slopes.target.array) * (3 * slots + 12) / rate
+        wrong = error(rows, cell.positions, rng)
+        print(
+            f"{basis.size:>9}{first:>14.1f}{time * 1e6:>11.1f}{time / basis.size * 1e9:>15.0f}{counted * 1e6:>14.1f}{wrong:>9.1e}"
+        )
+        counts.append(basis.size)
+        times.append(time)
+    print(f"time grows like functions^{np.polyfit(np.log(counts), np.log(times), 1)[0]:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Energy and forces of reference potentials, beside the codes that are known for them: LAMMPS, matscipy, ASE.
+"""Energy and forces of reference potentials, beside LAMMPS, matscipy and ASE; and of fitted models, beside python-ace.
 
 Why this case: references label every cell and are relaxed like every model, so they may not be much slower than compiled code;
 and the force difference says that it is the same potential. Silicon is Stillinger-Weber, copper is Mishin's EAM table (it
@@ -10,7 +10,7 @@ energies and the virial, LAMMPS the virial. One evaluation of ours includes the 
 EAM table is interpolated as each code does it; ours is asked for LAMMPS's cubic, so ASE and matscipy differ by their splines.
 """
 
-from timing import in_turns, installed, machine  # isort: skip  (first: it pins the threads)
+from timing import in_turns, installed, machine, seconds  # isort: skip  (first: it pins the threads)
 
 import ctypes
 import sys
@@ -20,6 +20,8 @@ from itertools import cycle
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ase.calculators.eam import EAM as AseEAM
 from matscipy.calculators.eam import EAM as MatscipyEAM
@@ -28,6 +30,8 @@ from matscipy.calculators.manybody.explicit_forms import StillingerWeber as Mats
 from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si as PUBLISHED
 
 import defectgen as dg
+from defectgen.energy.bonds import bonds
+from defectgen.energy.total import energy_forces_virial, hessian_product
 
 REPEATS = 20
 TURNS = 5
@@ -118,8 +122,78 @@ def copper_from(path):
     yield "LAMMPS", lambda: ByLammps(cell, ["pair_style eam/alloy", f"pair_coeff * * {path} Cu"]), REPEATS
 
 
+def expansions():
+    """Fitted models: E + F and Hessian products of a linear ACE, beside python-ace (C++, recursive) with as many functions.
+
+    The two bases differ in their radial functions and truncation, so energies cannot be compared; the error of ours is that of
+    its forces against central differences of its energy along one direction, relative.
+    """
+    cell = rattled(dg.diamond("Si", 5.431), 2)
+    x, counts, times = cell.positions, [], []
+    print("linear ACE, order 3, cutoff 5.5 A, rattled silicon, 64 atoms; us an atom; batch: 8 vectors at once, for each vector")
+    print(f"{'functions':>9}{'E+F':>8}{'Hv':>8}{'batch':>8}{'Hv / E+F':>10}{'python-ace':>12}   {'peer / ours':<30}{'error':>9}")
+    for degree in (10, 12, 15):
+        basis = dg.ACEBasis(["Si"], cutoff=5.5, order=3, degree=degree)
+        model = dg.LinearACE(basis, np.random.default_rng(1).normal(size=basis.size) / (1 + basis.smoothness(2)))
+        near = bonds(x, cell.vectors, cell.periodic, cell.symbols, model)
+        at = jnp.asarray(x), jnp.asarray(cell.vectors), near
+        vs = jnp.asarray(np.random.default_rng(2).normal(size=(8, *x.shape)))
+        ours = ready(lambda: energy_forces_virial(model, *at))  # noqa: B023 (called in this turn)
+        single = ready(lambda: hessian_product(model, *at, vs[0]))  # noqa: B023
+        batch = ready(lambda: jax.vmap(lambda v: hessian_product(model, *at, v))(vs))  # noqa: B023
+        peer = python_ace(basis.size, cell) if installed("python-ace") else ours
+        ours(), single(), batch(), peer()  # compilation
+        scale = 1e6 / len(cell)
+        pair = in_turns(ours, peer, 9)
+        hv, both = (min(seconds(call) for _ in range(7)) * scale for call in (single, batch))
+        theirs = f"{pair.theirs * scale:>12.1f}   {pair!s:<30}" if installed("python-ace") else f"{'missing':>12}{'':33}"
+        ratio = hv / pair.ours / scale
+        print(f"{basis.size:>9}{pair.ours * scale:>8.1f}{hv:>8.1f}{both / 8:>8.1f}{ratio:>10.2f}{theirs}{wrong(model, at):>9.1e}")
+        counts.append(basis.size)
+        times.append(pair.ours)
+    print(f"E + F grows like functions^{np.polyfit(np.log(counts), np.log(times), 1)[0]:.2f}")
+
+
+def ready(call):
+    return lambda: jax.block_until_ready(call())
+
+
+def wrong(model, at):
+    """Forces against central differences of the energy, at the best of three steps."""
+    x, *rest = at
+    direction = jnp.asarray(np.random.default_rng(3).normal(size=x.shape))
+    slope = -float(jnp.sum(direction * energy_forces_virial(model, x, *rest)[1]))
+
+    def energy(h):
+        return float(energy_forces_virial(model, x + h * direction, *rest)[0].sum())
+
+    return min(abs((energy(h) - energy(-h)) / (2 * h) - slope) / abs(slope) for h in (1e-3, 1e-4, 1e-5))
+
+
+def python_ace(functions, cell):
+    """Energy and forces by python-ace's recursive evaluator, its neighbour list kept."""
+    from pyace import ACEBBasisSet, ACECalculator, create_multispecies_basis_config
+    from pyace.atomicenvironment import aseatoms_to_atomicenvironment
+    from pyace.evaluator import ACERecursiveEvaluator
+
+    every = {"nradmax_by_orders": [15, 7, 4], "lmax_by_orders": [0, 4, 4]}
+    scheme = {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1], "ndensity": 1}
+    bond = {"radbase": "SBessel", "radparameters": [5.25], "rcut": 5.5, "dcut": 0.01}
+    basis = ACEBBasisSet(create_multispecies_basis_config({
+        "deltaSplineBins": 0.001, "elements": ["Si"], "embeddings": {"ALL": scheme}, "bonds": {"ALL": bond},
+        "functions": {"number_of_functions_per_element": functions, "ALL": every},
+    }))  # fmt: skip
+    evaluator = ACERecursiveEvaluator()
+    evaluator.set_recursive(True)
+    products = basis.to_ACECTildeBasisSet()
+    evaluator.set_basis(products)
+    kept = ACECalculator(evaluator), evaluator, products, basis  # the code itself keeps none of them alive
+    around = aseatoms_to_atomicenvironment(dg.to_ase(cell), cutoff=5.5)
+    return lambda: kept[0].compute(around)
+
+
 def main():
-    print(machine("lammps", "matscipy", "ase"))
+    print(machine("lammps", "matscipy", "ase", "python-ace"))
     print("us an atom and evaluation; difference: largest component of a force, eV/A")
     print(f"{'potential':<22}{'atoms':>6}  {'peer':<10}{'ours':>8}{'peer':>9}   {'peer / ours':<30}{'diff.':>9}")
     for case in (silicon, copper):
@@ -138,6 +212,7 @@ def main():
             scale = 1e6 / len(cell) / repeats
             times = f"{pair.ours * scale:>8.2f}{pair.theirs * scale:>9.2f}"
             print(f"{name:<22}{len(cell):>6}  {peer:<10}{times}   {pair!s:<30}{difference:>9.1e}")
+    expansions()
 
 
 if __name__ == "__main__":

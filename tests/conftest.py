@@ -24,6 +24,15 @@ settings.register_profile(
 settings.load_profile("defectgen")
 
 
+@pytest.fixture(autouse=True)
+def kernels():
+    """After every test, as after every task: a long test process must not run out of memory mappings."""
+    yield
+    from defectgen.campaign.kernels import release_kernels  # not above: what is imported there has no shapes checked
+
+    release_kernels()
+
+
 @pytest.fixture
 def unchecked():
     """Calls without the run-time type checker, as users make them: wrong types must meet a sentence of the package's own."""

@@ -15,9 +15,12 @@ import defectgen as dg
 from defectgen.ace.coupling import couplings
 from defectgen.ace.harmonics import real_from_complex, real_harmonics
 from defectgen.ace.radial import Radial
+from defectgen.ace.sparse import Layout, SparseSum
 from defectgen.ace.specification import tables
+from defectgen.energy.bonds import bonds, pad
 from defectgen.energy.functional import cell_energy, evaluate
-from defectgen.energy.site import Stencil, autodiff_gradient, autodiff_hessian
+from defectgen.energy.site import SiteEnergy, Stencil, autodiff_gradient, autodiff_hessian
+from defectgen.energy.total import channel_rows
 from defectgen.observe import respond
 
 CUTOFF = 5.0
@@ -254,6 +257,60 @@ def test_folded_model_is_the_basis_times_coefficients(basis):
     model = dg.LinearACE(basis, theta)
     values = np.asarray(values_of(basis, stencil))
     np.testing.assert_allclose(values_of(model, stencil), values @ theta, atol=1e-12 * np.abs(values * theta).sum(1).max())
+
+
+def test_forces_of_the_folded_model_are_those_of_automatic_differentiation(basis):
+    """The value and the gradient come from dV/dA; the oracle differentiates the polynomial itself."""
+    stencil = random_stencil(len(basis.species), seed=4)
+    model = dg.LinearACE(basis, np.random.default_rng(1).normal(size=basis.size))
+    (values, forces), (plain, slow) = gradient_of(model, stencil), slow_gradient(model, stencil)
+    assert np.abs(slow).max() > 1e-1
+    np.testing.assert_allclose(values, plain, atol=1e-12 * np.abs(plain).max())
+    np.testing.assert_allclose(forces, slow, atol=1e-12 * np.abs(slow).max())  # rounding of sums of a few thousand terms
+
+
+@pytest.mark.parametrize(("targets", "entries"), [(30, 12), (3, 2000), (40, 300)], ids=["few", "long", "many"])
+def test_sparse_sums_are_matrix_products(targets, entries):
+    """Targets without entries, entries that repeat, and targets so long that they are summed in two or three steps."""
+    rng = np.random.default_rng(entries)
+    target, source, weight = rng.integers(0, targets, entries), rng.integers(0, 9, entries), rng.normal(size=entries)
+    matrix, x = np.zeros((targets, 9)), rng.normal(size=(9, 4))
+    np.add.at(matrix, (target, source), weight)
+    layout = Layout(target, targets)
+    product = SparseSum(layout, layout.spread_indices(source), weight)(jnp.asarray(x))
+    np.testing.assert_allclose(product, matrix @ x, atol=1e-13 * max(entries, 1))
+
+
+class Unpacked(SiteEnergy):
+    """A basis that shows only its jets, so that rows are accumulated in the general way."""
+
+    basis: dg.ACEBasis
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, basis):
+        self.basis, self.cutoff, self.species = basis, basis.cutoff, basis.species
+
+    def __call__(self, stencil):
+        return self.basis(stencil)
+
+    def gradient(self, stencil):
+        return self.basis.gradient(stencil)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 64])
+def test_packed_rows_are_those_of_the_jets(chunk):
+    """Two species, padded atoms, and chunks that do not divide them."""
+    basis = dg.ACEBasis(["Ni", "Al"], cutoff=4.0, order=3, degree=5)
+    cell = dg.vacancy().apply(dg.supercell(dg.l12("Al", "Ni", 3.6), (1, 1, 5)))
+    x = cell.positions + 0.1 * np.random.default_rng(0).normal(size=cell.positions.shape)
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, basis)
+    rows = len(near.index)
+    assert rows > len(cell)  # some rows are padding
+    at = jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors), near
+    for packed, general in zip(channel_rows(basis, *at, chunk), channel_rows(Unpacked(basis), *at, 5), strict=True):
+        assert np.abs(general).max() > 1.0
+        np.testing.assert_allclose(packed, general, atol=1e-12 * np.abs(general).max())
 
 
 def test_model_survives_a_file(basis, tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from defectgen._input import InputError
-from defectgen.campaign import Event, Interrupted, Record, StorageError, Store, Task, in_order, run
+from defectgen.campaign import Event, Interrupted, Record, StorageError, Store, Task, in_order, kernels, run
 from defectgen.campaign.events import read
 from defectgen.campaign.store import Damaged
 
@@ -365,3 +365,27 @@ def test_bad_calls_are_refused(tmp_path):
         run([], Store(tmp_path), workers=-1)
     with pytest.raises(InputError, match="no dask scheduler"):
         run([Task("toy_tasks:draw", {"n": 1})], Store(tmp_path), scheduler="not an address")
+
+
+# ------------------------------------------------------------------------------------------------ compiled kernels
+def test_kernels_are_let_go_before_the_mappings_run_out(tmp_path, monkeypatch):
+    """A process has one line of its maps for every mapping; here the limit is lowered until the process stands at it."""
+    import jax
+
+    @jax.jit
+    def double(x):
+        return 2 * x
+
+    double(1.0)
+    assert not kernels.release_kernels() and double._cache_size() == 1  # far from the limit of this machine, or none there
+    limit = tmp_path / "limit"
+    limit.write_text("10")
+    (tmp_path / "maps").write_text("one mapping\n" * 7)
+    monkeypatch.setattr(kernels, "LIMIT", limit)
+    monkeypatch.setattr(kernels, "OWN", tmp_path / "maps")
+    assert kernels.release_kernels() and double._cache_size() == 0
+    assert double(3.0) == 6.0  # compiled again, or read from the cache on disk
+    limit.write_text("12")
+    assert not kernels.release_kernels()
+    monkeypatch.setattr(kernels, "LIMIT", tmp_path / "absent")
+    assert not kernels.release_kernels()

@@ -121,6 +121,7 @@ def test_every_choice_is_compared_with_the_design(tmp_path):
     for name in ("rattled", "fewer functions"):
         ratio = rows[name]["geometry_error"] / rows["as designed"]["geometry_error"]
         assert rows[name]["geometry_ratio"] == pytest.approx(ratio) and abs(ratio - 1) > 1e-3
+    assert {rate["study"] for rate in found.rates} == {"choices: as designed"}  # one size makes no curve of a variant
     labels = [task.label for task, _ in outcome]
     assert len(set(labels)) == len(labels)  # a failure names its variant
 

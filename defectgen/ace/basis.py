@@ -17,40 +17,16 @@ import numpy as np
 from .._input import InputError
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
-from ..energy.site import SiteEnergy, Stencil
-from .harmonics import real_harmonics
+from ..energy.packed import PackedBasis
+from ..energy.site import Stencil
+from .one_particle import OneParticle
 from .radial import Radial
+from .slopes import Polynomial, Slopes, products
+from .sparse import Layout, SparseSum, Table
 from .specification import Function, Tables, tables
 
 
-class OneParticle(eqx.Module):
-    """phi_v(g) for every one-particle function v: products of radial functions and harmonics, pair functions last."""
-
-    radial: Radial
-    degree_l: int = eqx.field(static=True)
-    species: Int[Array, " one"]
-    row_n: Int[Array, " one"]
-    row_lm: Int[Array, " one"]
-
-    def __init__(self, radial: Radial, labels: Int[np.ndarray, "one 4"]):
-        self.radial = radial
-        self.degree_l = int(labels[:, 2].max(initial=0))
-        self.species = jnp.asarray(labels[:, 0])
-        self.row_n = jnp.asarray(labels[:, 1] - 1)
-        l, m = labels[:, 2], labels[:, 3]  # noqa: E741
-        self.row_lm = jnp.asarray(l * l + l + m)
-
-    def __call__(self, g: Float[Array, "3 slots sites"], stencil: Stencil) -> Float[Array, "one slots sites"]:
-        """Value for every neighbour; a pair function is R_n itself (its harmonic Y_00 is a constant that is divided out)."""
-        r = jnp.sqrt(jnp.sum(g * g, axis=0))
-        neighbour = stencil.neighbour.T
-        radial = self.radial(r, jnp.broadcast_to(stencil.centre[None, :], r.shape), neighbour)
-        harmonics = real_harmonics(g / r, self.degree_l) * np.sqrt(4 * np.pi)
-        values = radial[self.row_n] * harmonics[self.row_lm]
-        return jnp.where(neighbour[None] == self.species[:, None, None], values, 0.0)
-
-
-class ACEBasis(SiteEnergy):
+class ACEBasis(PackedBasis):
     """Linear ACE basis functions as a site energy with `size` channels.
 
     `species`: chemical symbols; `cutoff`: A; `order`: highest correlation order, 1 to 4; `degree`: total degree, functions
@@ -71,9 +47,10 @@ class ACEBasis(SiteEnergy):
     envelope: int = eqx.field(static=True)
     transform: tuple[int, int] = eqx.field(static=True)
     one_particle: OneParticle
-    monomials: Int[Array, "monomials order"]
-    entries: "Entries"
-    slopes: "Slopes"
+    monomials: Table = eqx.field(static=True)
+    entries: SparseSum
+    polynomial: Polynomial
+    slopes: Slopes
 
     def __init__(
         self,
@@ -118,9 +95,13 @@ class ACEBasis(SiteEnergy):
         r0 = _distances(r0, len(species))
         table = self.tables
         count = int(table.one_particle[:, 1].max(initial=1))
-        self.one_particle = OneParticle(Radial(cutoff, count, r0, self.envelope, self.transform), table.one_particle)
-        self.monomials = jnp.asarray(table.monomials)
-        self.entries = Entries(table)
+        self.one_particle = OneParticle(
+            Radial(cutoff, count, r0, self.envelope, self.transform), table.one_particle, table.pair, len(species)
+        )
+        self.monomials = Table(table.monomials)
+        entries = Layout(table.function, len(table.functions))
+        self.entries = SparseSum(entries, entries.spread_indices(table.monomial), table.coefficient)
+        self.polynomial = Polynomial(table)
         self.slopes = Slopes(table)
 
     # ---- what it holds
@@ -191,23 +172,47 @@ class ACEBasis(SiteEnergy):
 
     # ---- values and jets
     def __call__(self, stencil: Stencil) -> Float[Array, "sites size"]:
-        a = self._sums(stencil)
+        a = self.one_particle.sums(self.one_particle.factors(stencil))
         return self._by_species(self.entries(products(a, self.monomials)).T, stencil)
 
     def gradient(self, stencil: Stencil):
-        phi, d_phi = self._phi_and_derivative(stencil)
-        a = jnp.sum(phi, axis=1)
-        values = self.entries(products(a, self.monomials)).T
-        slopes = self.slopes(a)  # one, functions, sites
-        each = jnp.einsum("vcs,vkas->skac", slopes, d_phi)
+        sites, slots, _ = stencil.g.shape
+        values, packed = (x[:, self.slopes.place] for x in self.packed(stencil))
+        each = jnp.transpose(packed[:, :, : 3 * slots].reshape(sites, -1, 3, slots), (0, 3, 2, 1))
         return self._by_species(values, stencil), self._by_species(each, stencil)
+
+    def packed(self, stencil: Stencil) -> tuple[Float[Array, "sites functions"], Float[Array, "sites functions columns"]]:
+        """dB/dA times the derivatives of the one-particle functions. The value is sum_v A_v dB/dA_v over the order (Euler)."""
+        factors = self.one_particle.factors(stencil)
+        a = self.one_particle.sums(factors)
+        d_phi = self.one_particle.derivative(factors)
+        virial = jnp.einsum("ska,svbk->svab", stencil.g, d_phi)
+        sites, one = d_phi.shape[:2]
+        columns = [d_phi.reshape(sites, one, -1), jnp.sum(d_phi, axis=3), virial.reshape(sites, one, 9), a.T[..., None]]
+        rows = self.slopes.along(a, jnp.concatenate(columns, axis=2))
+        return rows[:, :, -1] / self.slopes.order, rows
+
+    def unpack(self, packed, constants=None):
+        """See PackedBasis. Twins, pair functions that both species carry, are added."""
+        kinds = len(self.species)
+        each = packed[..., self.slopes.place].reshape(*packed.shape[:-2], -1)
+        every = jnp.concatenate([jnp.zeros((*each.shape[:-1], kinds)) if constants is None else constants, each], axis=-1)
+        return self._joined(every)
 
     def hessian(self, stencil: Stencil):
         """V''(k, l) = sum_vw B_vw dphi_v(k) dphi_w(l) + [k = l] sum_v B_v d2phi_v(k): two stages, never a full third tensor."""
-        phi, d_phi = self._phi_and_derivative(stencil)
-        a = jnp.sum(phi, axis=1)
-        one, slots, _, sites = d_phi.shape
-        directions = d_phi.reshape(one, slots * 3, sites)
+        one_particle = self.one_particle
+
+        def derivative(g):
+            factors = one_particle.factors(Stencil(g, stencil.centre, stencil.neighbour))
+            return one_particle.derivative(factors), one_particle.sums(factors)
+
+        def along(direction):
+            return jax.jvp(derivative, (stencil.g,), (jnp.broadcast_to(direction, stencil.g.shape),), has_aux=True)
+
+        d_phi, second, a = jax.vmap(along, out_axes=(None, 2, None))(jnp.eye(3))
+        sites, one, _, slots = d_phi.shape
+        directions = jnp.transpose(d_phi, (1, 3, 2, 0)).reshape(one, slots * 3, sites)
 
         # the slopes' derivative along every stencil direction: directions are laid side by side as if they were more sites
         spread = jnp.repeat(a[:, None, :], slots * 3, axis=1).reshape(one, -1)
@@ -215,32 +220,11 @@ class ACEBasis(SiteEnergy):
         curved = curved.reshape(one, -1, slots * 3, sites)
         cross = jnp.einsum("vcjs,vis->sijc", curved, directions)
         hessian = cross.reshape(sites, slots, 3, slots, 3, -1)
-        second = jnp.einsum("vcs,vkabs->skabc", self.slopes(a), self._phi_second_derivative(stencil))
+        own = self.slopes.along(a, second.reshape(sites, one, -1))[:, self.slopes.place]  # sites, functions, (3 3 slots)
+        own = jnp.transpose(own.reshape(sites, -1, 3, 3, slots), (4, 0, 2, 3, 1))
         k = jnp.arange(slots)
-        hessian = hessian.at[:, k, :, k, :].add(jnp.moveaxis(second, 1, 0))
+        hessian = hessian.at[:, k, :, k, :].add(own)
         return self._by_species(hessian, stencil)
-
-    def _sums(self, stencil: Stencil) -> Float[Array, "one sites"]:
-        return jnp.sum(self.one_particle(jnp.transpose(stencil.g), stencil), axis=1)
-
-    def _phi_and_derivative(self, stencil: Stencil):
-        """phi (one, slots, sites) and its derivative in the neighbour's position (one, slots, 3, sites)."""
-        g = jnp.transpose(stencil.g)
-
-        def along(direction):
-            tangent = jnp.broadcast_to(direction[:, None, None], g.shape)
-            return jax.jvp(lambda x: self.one_particle(x, stencil), (g,), (tangent,))
-
-        return jax.vmap(along, out_axes=(None, 2))(jnp.eye(3))
-
-    def _phi_second_derivative(self, stencil: Stencil):
-        def derivative(g):
-            return self._phi_and_derivative(Stencil(g, stencil.centre, stencil.neighbour))[1]
-
-        def along(direction):
-            return jax.jvp(derivative, (stencil.g,), (jnp.broadcast_to(direction, stencil.g.shape),))[1]
-
-        return jax.vmap(along, out_axes=3)(jnp.eye(3))
 
     def _by_species(self, values: Float[Array, "sites *inner functions"], stencil: Stencil):
         """Functions moved to the channels of the central species; the one-body constants in front (with no derivatives)."""
@@ -251,7 +235,10 @@ class ACEBasis(SiteEnergy):
         spread = values[..., None, :] * mine.reshape(mine.shape[0], *inner, kinds, 1)
         constants = mine if not inner else jnp.zeros((*shape, kinds))
         every = jnp.concatenate([constants, spread.reshape(*shape, -1)], axis=-1)
-        if kinds == 1:
+        return self._joined(every)
+
+    def _joined(self, every: Float[Array, "*batch every"]) -> Float[Array, "*batch size"]:
+        if len(self.species) == 1:
             return every
         first = np.unique(self.channel, return_index=True)[1]
         twin = np.setdiff1d(np.arange(len(self.channel)), first)
@@ -286,71 +273,3 @@ def _distances(r0, kinds: int) -> Float[np.ndarray, "species species"]:
     if not (np.all((matrix > 0) & (matrix < np.inf)) and np.array_equal(matrix, matrix.T)):
         raise wrong
     return matrix
-
-
-def products(a: Float[Array, "one sites"], monomials: Int[Array, "monomials order"]) -> Float[Array, "monomials sites"]:
-    """prod_t A[monomials[:, t]], with index `one` standing for the factor 1."""
-    a = jnp.concatenate([a, jnp.ones_like(a[:1])])
-    result = a[monomials[:, 0]]
-    for t in range(1, monomials.shape[1]):
-        result = result * a[monomials[:, t]]
-    return result
-
-
-class Entries(eqx.Module):
-    """The sparse map from monomials to functions."""
-
-    count: int = eqx.field(static=True)
-    function: Int[Array, " entries"]
-    monomial: Int[Array, " entries"]
-    coefficient: Float[Array, " entries"]
-
-    def __init__(self, table: Tables):
-        order = np.argsort(table.function, kind="stable")
-        self.count = len(table.functions)
-        self.function = jnp.asarray(table.function[order])
-        self.monomial = jnp.asarray(table.monomial[order])
-        self.coefficient = jnp.asarray(table.coefficient[order])
-
-    def __call__(self, monomials: Float[Array, "monomials sites"]) -> Float[Array, "functions sites"]:
-        terms = monomials[self.monomial] * self.coefficient[:, None]
-        return jax.ops.segment_sum(terms, self.function, self.count, indices_are_sorted=True)
-
-    def transposed(self, weights: Float[Array, "species functions"], count: int) -> Float[Array, "species monomials"]:
-        """Coefficients of functions folded into coefficients of monomials."""
-        terms = weights[:, self.function] * self.coefficient
-        return jax.ops.segment_sum(terms.T, self.monomial, count).T
-
-
-class Slopes(eqx.Module):
-    """dB/dA, sparse: every entry of a function, with one factor left out, gives one product of the remaining factors."""
-
-    one: int = eqx.field(static=True)
-    count: int = eqx.field(static=True)
-    target: Int[Array, " terms"]
-    source: Int[Array, " terms"]
-    weight: Float[Array, " terms"]
-    monomials: Int[Array, "distinct order"]
-
-    def __init__(self, table: Tables):
-        self.one, self.count = len(table.one_particle), len(table.functions)
-        order = table.monomials.shape[1]
-        factors = table.monomials[table.monomial]
-        targets, rest, weights = [], [], []
-        for t in range(order):
-            live = factors[:, t] < self.one
-            targets.append(factors[live, t] * self.count + table.function[live])
-            others = factors[live].copy()
-            others[:, t] = self.one  # the factor 1
-            rest.append(np.sort(others, axis=1)[:, : max(order - 1, 1)])
-            weights.append(table.coefficient[live])
-        distinct, source = np.unique(np.concatenate(rest), axis=0, return_inverse=True)
-        target, weight, source = np.concatenate(targets), np.concatenate(weights), source.ravel()
-        place = np.argsort(target, kind="stable")
-        self.target, self.source, self.weight = jnp.asarray(target[place]), jnp.asarray(source[place]), jnp.asarray(weight[place])
-        self.monomials = jnp.asarray(distinct)
-
-    def __call__(self, a: Float[Array, "one sites"]) -> Float[Array, "one functions sites"]:
-        terms = products(a, self.monomials)[self.source] * self.weight[:, None]
-        flat = jax.ops.segment_sum(terms, self.target, self.one * self.count, indices_are_sorted=True)
-        return flat.reshape(self.one, self.count, -1)

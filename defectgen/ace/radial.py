@@ -39,11 +39,18 @@ class Radial(eqx.Module):
         self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
     ) -> Float[Array, "count *batch"]:
         """All radial functions at distances r (A); exactly zero at and beyond the cutoff."""
+        return jnp.stack(self.each(r, centre, neighbour))
+
+    def each(
+        self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
+    ) -> list[Float[Array, "*batch"]]:
+        """The same as a list, n = 1..count."""
         inside = r < self.cutoff
-        r0 = self.r0[centre, neighbour]
-        y = (self._agnesi(jnp.where(inside, r, 0.5 * self.cutoff) / r0) - self._agnesi(self.cutoff / r0)) / (
-            1.0 - self._agnesi(self.cutoff / r0)
-        )
+        if self.r0.size == 1:
+            r0, end = self.r0[0, 0], self._agnesi(self.cutoff / self.r0[0, 0])
+        else:
+            r0, end = self.r0[centre, neighbour], self._agnesi(self.cutoff / self.r0)[centre, neighbour]
+        y = (self._agnesi(jnp.where(inside, r, 0.5 * self.cutoff) / r0) - end) / (1.0 - end)
         y = jnp.where(inside, y, 0.0)
         t = 2.0 * y - 1.0
         values = [y**self.envelope * np.sqrt(2.0 * (2 * self.envelope + 1) / 2.0)]
@@ -51,7 +58,7 @@ class Radial(eqx.Module):
         for a, b, c in _jacobi_recursion(self.count, 2 * self.envelope):
             values.append((a * t + b) * values[-1] - c * previous)
             previous = values[-2]
-        return jnp.stack(values[: self.count])
+        return values[: self.count]
 
     def _agnesi(self, s):
         steep = self.outer - (self.outer - self.inner) / 2

@@ -129,3 +129,10 @@ def _within(singles: list[OneParticle], cost: dict[OneParticle, float], nu: int,
                 yield from grow((*chosen, singles[k]), k, left - cost[singles[k]], missing - 1)
 
     yield from grow((), 0, degree, nu)
+
+
+def folded(table: Tables, coefficients: Float[np.ndarray, "species functions"]) -> Float[np.ndarray, "species monomials"]:
+    """Coefficients of functions folded into coefficients of monomials."""
+    result = np.zeros((len(coefficients), len(table.monomials)))
+    np.add.at(result.T, table.monomial, (coefficients[:, table.function] * table.coefficient).T)
+    return result

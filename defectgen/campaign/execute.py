@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from defectgen._input import InputError
+from defectgen.campaign.kernels import release_kernels
 from defectgen.campaign.record import Record
 
 
@@ -30,6 +31,7 @@ def execute(function: str, spec: dict[str, Any], needed: tuple[Record, ...] = ()
             raise TypeError(f"{function} gave a {type(record).__name__}, not a Record")
     except Exception as error:
         record = Record({"traceback": traceback.format_exc()}, failed=sentence(error))
+    release_kernels()
     gc.collect()  # iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell
     return replace(record, seconds=time.perf_counter() - start)
 

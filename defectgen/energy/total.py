@@ -10,10 +10,16 @@ import jax.numpy as jnp
 
 from .._typing import Array, Bool, Float
 from .bonds import Bonds
+from .packed import PackedBasis
 from .site import SiteEnergy, Stencil
 
 CHUNK = 64
-"""Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
+"""Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell. A site energy with
+larger arrays than most asks for fewer by its attribute `chunk`."""
+
+
+def _chunk(energy: SiteEnergy, asked: int | None) -> int:
+    return getattr(energy, "chunk", CHUNK) if asked is None else asked
 
 
 def _chunks(tree, rows: int, chunk: int):
@@ -38,9 +44,11 @@ def over_sites(function, tree, rows: int, chunk: int):
 
 
 @eqx.filter_jit
-def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = CHUNK):
+def site_energies(
+    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int | None = None
+):
     """Energy of every site, (rows, *channels), eV; zero on padding rows."""
-    values = over_sites(energy, bonds.stencil(x, vectors), len(x), chunk)
+    values = over_sites(energy, bonds.stencil(x, vectors), len(x), _chunk(energy, chunk))
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
 
@@ -52,11 +60,11 @@ def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites s
 
 @eqx.filter_jit
 def energy_forces_virial(
-    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = CHUNK
+    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int | None = None
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
     stencil = bonds.stencil(x, vectors)
-    values, p = over_sites(energy.gradient, stencil, len(x), chunk)
+    values, p = over_sites(energy.gradient, stencil, len(x), _chunk(energy, chunk))
     p = jnp.where(bonds.mask[..., None], p, 0.0)
     virial = -jnp.einsum("ika,ikb->ab", p, jnp.where(bonds.mask[..., None], stencil.g, 0.0))
     return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
@@ -69,7 +77,7 @@ def hessian_product(
     vectors: Float[Array, "3 3"],
     bonds: Bonds,
     v: Float[Array, "rows 3"],
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     counted: Bool[Array, " first"] | None = None,
 ) -> Float[Array, "rows 3"]:
     """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v.
@@ -86,6 +94,7 @@ def hessian_product(
         return jax.jvp(gradient, (stencil.g,), (dg,))[1]
 
     whole = bonds.stencil(x, vectors), bonds.difference(v)
+    chunk = _chunk(energy, chunk)
     if counted is None:
         return bonds.transpose(over_sites(product, whole, len(x), chunk))
     first = len(counted)
@@ -105,6 +114,8 @@ def channel_rows(
     folded = _chunks(tree, rows, chunk)
     count = -(-rows // chunk)
     live = (jnp.arange(count * chunk) < rows).reshape(count, chunk)
+    if isinstance(energy, PackedBasis):
+        return _packed_rows(energy, rows, folded, live)
     channels = jax.eval_shape(energy, jax.tree.map(lambda a: a[0], folded[0])).shape[1]
 
     def step(carry, item):
@@ -120,6 +131,46 @@ def channel_rows(
 
     start = (jnp.zeros(channels), jnp.zeros((rows, 3, channels)), jnp.zeros((3, 3, channels)))
     return jax.lax.scan(step, start, (folded, live))[0]
+
+
+def _packed_rows(energy: PackedBasis, rows: int, folded, live: Bool[Array, "chunks chunk"]):
+    """The same for a packed basis: every site adds to the rows of its own species, which become channels at the end.
+
+    Padded slots need no mask: a site energy is blind there, and so is each of its derivatives. Sites beyond the last row are
+    shown nothing but such slots.
+    """
+    kinds = len(energy.species)
+    functions = jax.eval_shape(energy.packed, jax.tree.map(lambda a: a[0], folded[0]))[0].shape[1]
+    far = jnp.array([2.0 * energy.cutoff, 0.0, 0.0])
+
+    def step(carry, item):
+        total, forces, virial = carry
+        (stencil, index, _, _, row), alive = item
+        sites, slots = index.shape
+        g = jnp.where(alive[:, None, None], stencil.g, far)
+        values, packed = energy.packed(Stencil(g, stencil.centre, stencil.neighbour))
+        packed = jnp.swapaxes(packed, 1, 2)
+        here, own, moment = (
+            packed[:, a:b] for a, b in ((0, 3 * slots), (3 * slots, 3 * slots + 3), (3 * slots + 3, 3 * slots + 12))
+        )
+        here = here.reshape(sites, 3, slots, functions)
+        target = (index * kinds + stencil.centre[:, None]).reshape(-1)
+
+        def scatter(edge, forces):
+            p = jax.lax.dynamic_slice(here, (edge // slots, 0, edge % slots, 0), (1, 3, 1, functions)).reshape(3, functions)
+            return forces.at[target[edge]].add(-p)
+
+        forces = jax.lax.fori_loop(0, sites * slots, scatter, forces)
+        forces = forces.at[row * kinds + stencil.centre].add(own)
+        return (total.at[stencil.centre].add(values), forces, virial.at[stencil.centre].add(-moment)), None
+
+    start = (jnp.zeros((kinds, functions)), jnp.zeros((rows * kinds, 3, functions)), jnp.zeros((kinds, 9, functions)))
+    total, forces, virial = jax.lax.scan(step, start, (folded, live))[0]
+    sites = jax.nn.one_hot(folded[0].centre.reshape(-1), kinds, dtype=total.dtype)
+    sites = jnp.sum(jnp.where((folded[3] & live).reshape(-1, 1), sites, 0.0), axis=0)
+    forces = jnp.swapaxes(forces.reshape(rows, kinds, 3, functions), 1, 2)
+    virial = jnp.transpose(virial.reshape(kinds, 3, 3, functions), (2, 1, 0, 3))
+    return energy.unpack(total, sites), energy.unpack(forces), energy.unpack(virial)
 
 
 @eqx.filter_jit

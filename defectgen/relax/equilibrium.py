@@ -35,7 +35,7 @@ class Equilibrium:
     energy_evaluations: int
     """Evaluations of energy and forces."""
     hessian_products: int
-    """Hessian-vector products of the relaxation."""
+    """Hessian-vector products of the relaxation; in large periodic cells those of the split Hessian, which cost a fraction."""
     eigenvalue_products: int
     """Hessian-vector products of the stability check."""
     seconds: float

@@ -48,6 +48,15 @@ def label(name: str) -> str:
     return f"{NAME}: {name}"
 
 
+def curves(results: list[dict]) -> list[dict]:
+    """The rows without those of variants that were carried out at one size only."""
+    sizes: dict[str, set[float]] = {}
+    for row in results:
+        sizes.setdefault(row["study"], set()).add(row["training_size"])
+    variants = {study for study in sizes if study.startswith(f"{NAME}: ") and study != label(DESIGNED)}
+    return [row for row in results if row["study"] not in variants or len(sizes[row["study"]]) > 1]
+
+
 def worth(results: list[dict]) -> Tables:
     """Errors of every variant over those of the design, at the largest training size both have: the table `choices`."""
     base = {_key(row): row for row in results if row["study"] == label(DESIGNED)}

