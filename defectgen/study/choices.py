@@ -50,11 +50,19 @@ def label(name: str) -> str:
 
 def curves(results: list[dict]) -> list[dict]:
     """The rows without those of variants that were carried out at one size only."""
-    sizes: dict[str, set[float]] = {}
+
+    def curve(row: dict) -> tuple:
+        return row["study"], row["material"], row["defect"]
+
+    radii: dict[tuple, set[float]] = {}
     for row in results:
-        sizes.setdefault(row["study"], set()).add(row["training_size"])
-    variants = {study for study in sizes if study.startswith(f"{NAME}: ") and study != label(DESIGNED)}
-    return [row for row in results if row["study"] not in variants or len(sizes[row["study"]]) > 1]
+        radii.setdefault(curve(row), set()).add(row["training_radius"])
+    ours = f"{NAME}: "
+    return [row for row in results if len(radii[curve(row)]) > 1 or not row["study"].startswith(ours) or _designed(row)]
+
+
+def _designed(row: dict) -> bool:
+    return row["study"] == label(DESIGNED)
 
 
 def worth(results: list[dict]) -> Tables:
