@@ -13,6 +13,8 @@ from defectgen.report.typeset import number
 
 _PANELS = {"geometry": "geometry error", "energy": "energy error"}
 _DESIGNED = "as designed"
+AT_MOST = 5.0
+"""How far beyond the trusted points an untrusted one is drawn: the error of a model that fell apart has no meaning."""
 
 
 def choices_pictures(choices: pd.DataFrame | None) -> Iterator[Picture]:
@@ -30,6 +32,8 @@ def choices_pictures(choices: pd.DataFrame | None) -> Iterator[Picture]:
             f"{material} {defect}: every variant changes one choice of the design; its errors are shown as multiples of the "
             f"design's, at training radius {radius:.3g} spacings. Right of 1 the design's choice is the better one."
         )
+        if not _trusted(rows).all():
+            caption += f" Hollow points farther than {AT_MOST:g} times beyond the others stand there."
         yield Picture(stem("choices", material, defect), f"{material} {defect}: what each choice is worth", caption, figure, rows)
 
 
@@ -62,13 +66,15 @@ def _span(ratios: pd.Series) -> str:
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, look: dict[str, Mark], names: list[str]) -> None:
-    """Variants along y, multiples of the design's error along x; hollow where the model lost the defect."""
+    """Variants along y, multiples of the design's error along x; hollow, and not far beyond the others, where the model lost the defect."""
+    trusted = rows.loc[_trusted(rows) & (rows[f"{quantity}_ratio"] > 0), f"{quantity}_ratio"]
+    edges = (trusted.min() / AT_MOST, trusted.max() * AT_MOST) if len(trusted) else (0.0, np.inf)
     aside = (np.arange(len(look)) - (len(look) - 1) / 2) * 0.16
     drawn = 0
     for (name, mark), shift in zip(look.items(), aside, strict=True):
         own = rows[(rows["observations"] == name) & (rows[f"{quantity}_ratio"] > 0)]
         y = np.array([names.index(choice) for choice in own["choice"]]) + shift
-        x, good = own[f"{quantity}_ratio"].to_numpy(float), _trusted(own).to_numpy()
+        x, good = own[f"{quantity}_ratio"].clip(*edges).to_numpy(float), _trusted(own).to_numpy()
         drawn += len(x)
         axes.plot(x[good], y[good], ls="none", color=mark.colour, marker=mark.marker, mec="white", mew=0.6, zorder=3)
         axes.plot(x[~good], y[~good], ls="none", color=mark.colour, marker=mark.marker, mfc="white", mew=1.2, zorder=3)
