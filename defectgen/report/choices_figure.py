@@ -66,7 +66,7 @@ def _span(ratios: pd.Series) -> str:
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, look: dict[str, Mark], names: list[str]) -> None:
-    """Variants along y, multiples of the design's error along x; hollow, and not far beyond the others, where the model lost the defect."""
+    """Variants along y, multiples of the design's error along x; hollow, and not far beyond, where the model lost the defect."""
     trusted = rows.loc[_trusted(rows) & (rows[f"{quantity}_ratio"] > 0), f"{quantity}_ratio"]
     edges = (trusted.min() / AT_MOST, trusted.max() * AT_MOST) if len(trusted) else (0.0, np.inf)
     aside = (np.arange(len(look)) - (len(look) - 1) / 2) * 0.16
