@@ -38,7 +38,7 @@ class LinearACE(SiteEnergy):
     """
 
     chunk: ClassVar[int] = 16
-    """Sites evaluated at once: with the factors of a basis of 500 functions that is half a megabyte."""
+    """With the factors of a basis of 500 functions that is half a megabyte."""
 
     basis: ACEBasis
     coefficients: Float[Array, " size"]

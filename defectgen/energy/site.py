@@ -1,6 +1,7 @@
 """A site energy V(g) and its jet: value, gradient and Hessian in the stencil g of relative neighbour positions."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -34,6 +35,8 @@ class SiteEnergy(eqx.Module):
     """A; the radius of the stencil."""
     species: eqx.AbstractVar[tuple[str, ...]]
     """Chemical symbols that the energy knows."""
+    chunk: ClassVar[int] = 64
+    """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
 
     @abstractmethod
     def __call__(self, stencil: Stencil) -> Float[Array, "sites *channels"]:

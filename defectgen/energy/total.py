@@ -13,14 +13,6 @@ from .bonds import Bonds
 from .packed import PackedBasis
 from .site import SiteEnergy, Stencil
 
-CHUNK = 64
-"""Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell. A site energy with
-larger arrays than most asks for fewer by its attribute `chunk`."""
-
-
-def _chunk(energy: SiteEnergy, asked: int | None) -> int:
-    return getattr(energy, "chunk", CHUNK) if asked is None else asked
-
 
 def _chunks(tree, rows: int, chunk: int):
     """Leading axis `rows` folded to (number of chunks, chunk), padded with copies of the first row."""
@@ -44,11 +36,9 @@ def over_sites(function, tree, rows: int, chunk: int):
 
 
 @eqx.filter_jit
-def site_energies(
-    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int | None = None
-):
+def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds):
     """Energy of every site, (rows, *channels), eV; zero on padding rows."""
-    values = over_sites(energy, bonds.stencil(x, vectors), len(x), _chunk(energy, chunk))
+    values = over_sites(energy, bonds.stencil(x, vectors), len(x), energy.chunk)
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
 
@@ -60,11 +50,11 @@ def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites s
 
 @eqx.filter_jit
 def energy_forces_virial(
-    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int | None = None
+    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
     stencil = bonds.stencil(x, vectors)
-    values, p = over_sites(energy.gradient, stencil, len(x), _chunk(energy, chunk))
+    values, p = over_sites(energy.gradient, stencil, len(x), energy.chunk)
     p = jnp.where(bonds.mask[..., None], p, 0.0)
     virial = -jnp.einsum("ika,ikb->ab", p, jnp.where(bonds.mask[..., None], stencil.g, 0.0))
     return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
@@ -77,7 +67,6 @@ def hessian_product(
     vectors: Float[Array, "3 3"],
     bonds: Bonds,
     v: Float[Array, "rows 3"],
-    chunk: int | None = None,
     counted: Bool[Array, " first"] | None = None,
 ) -> Float[Array, "rows 3"]:
     """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v.
@@ -94,11 +83,10 @@ def hessian_product(
         return jax.jvp(gradient, (stencil.g,), (dg,))[1]
 
     whole = bonds.stencil(x, vectors), bonds.difference(v)
-    chunk = _chunk(energy, chunk)
     if counted is None:
-        return bonds.transpose(over_sites(product, whole, len(x), chunk))
+        return bonds.transpose(over_sites(product, whole, len(x), energy.chunk))
     first = len(counted)
-    p = over_sites(product, jax.tree.map(lambda a: a[:first], whole), first, chunk)
+    p = over_sites(product, jax.tree.map(lambda a: a[:first], whole), first, energy.chunk)
     return bonds.transpose(jnp.zeros_like(whole[1]).at[:first].set(jnp.where(counted[:, None, None], p, 0.0)))
 
 

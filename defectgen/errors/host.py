@@ -12,7 +12,7 @@ from ..crystal.cell import Cell
 from ..energy.bonds import pad
 from ..energy.perfect import crystal_bonds
 from ..energy.site import SiteEnergy, Stencil
-from ..energy.total import CHUNK, over_sites, site_hessians
+from ..energy.total import over_sites, site_hessians
 from ..relax.fourier import grid
 
 BATCH = 512
@@ -84,7 +84,7 @@ class Host:
 
 @eqx.filter_jit
 def _gradient(energy: SiteEnergy, stencil: Stencil) -> tuple[Float[Array, " sites"], Float[Array, "sites slots 3"]]:
-    return over_sites(energy.gradient, stencil, len(stencil.g), CHUNK)
+    return over_sites(energy.gradient, stencil, len(stencil.g), energy.chunk)
 
 
 def host_of(cell: Cell, widest: SiteEnergy) -> Host:

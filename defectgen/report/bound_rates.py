@@ -62,8 +62,8 @@ def falls(rates: pd.DataFrame | None, bounds: pd.DataFrame | None) -> Iterator[s
         more = ""
         if row["geometry_slope"] < alone - STEEPER:
             more = (
-                "; the rest is direction: what larger training cells leave wrong is more and more what the strain field of "
-                "this defect does not see, so that the error is steeper than its rate"
+                "; so what larger training cells leave wrong is more and more what the strain field of this defect does not "
+                "see (theory: bounds/visibility)"
             )
         yield (
             f"{case}, {name}: the largest error of the far field is that of the {WORDS[term]} ({term}). Its effect on the "

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from ..reference import check_stable, equilibrate
 from ..relax import Equilibrium, GreensFunction, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
 from ..training.blocks import Block
+from ..training.route import Route
 from .materials import Material, build_lattice, build_reference, pressure_free
 
 Scene = TypeVar("Scene")
@@ -139,7 +140,8 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
     )
     headers, arrays = [], {}
     for number, block in enumerate(blocks.items):
-        headers.append({k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source")})
+        plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source")}
+        headers.append({**plain, "route": asdict(block.route)})
         arrays[f"factor{number}"] = block.factor
         if block.plain is not None:
             arrays[f"plain{number}"] = block.plain
@@ -180,7 +182,11 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     cell = defect_cell(spec, lattice)
     full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
     items = tuple(
-        Block(**header, factor=training.arrays[f"factor{n}"], plain=training.arrays.get(f"plain{n}"))
+        Block(
+            **{**header, "route": Route(**header["route"])},
+            factor=training.arrays[f"factor{n}"],
+            plain=training.arrays.get(f"plain{n}"),
+        )
         for n, header in enumerate(training.values["blocks"])
     )
     blocks = Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
