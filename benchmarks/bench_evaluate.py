@@ -140,7 +140,7 @@ def expansions():
         vs = jnp.asarray(np.random.default_rng(2).normal(size=(8, *x.shape)))
         ours = ready(lambda: energy_forces_virial(model, *at))  # noqa: B023 (called in this turn)
         single = ready(lambda: hessian_product(model, *at, vs[0]))  # noqa: B023
-        batch = ready(lambda: jax.vmap(lambda v: hessian_product(model, *at, v))(vs))  # noqa: B023
+        batch = ready(lambda: hessian_product(model, *at, vs))  # noqa: B023
         peer = python_ace(basis.size, cell) if installed("python-ace") else ours
         ours(), single(), batch(), peer()  # compilation
         scale = 1e6 / len(cell)

@@ -13,7 +13,7 @@ from scipy.special import sph_harm_y
 
 import defectgen as dg
 from defectgen.ace.coupling import couplings
-from defectgen.ace.harmonics import real_from_complex, real_harmonics
+from defectgen.ace.harmonics import Harmonics, real_from_complex, real_harmonics
 from defectgen.ace.radial import Radial
 from defectgen.ace.sparse import Layout, SparseSum
 from defectgen.ace.specification import tables
@@ -75,6 +75,36 @@ def test_harmonics_are_those_of_sphericart():
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     theirs = sphericart.SphericalHarmonics(6).compute(u)
     np.testing.assert_allclose(np.asarray(real_harmonics(jnp.asarray(u.T), 6)).T, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 5])
+def test_derivatives_of_harmonics_and_of_sums_of_them(degree):
+    """Off the sphere too: they are polynomials. The oracle is automatic differentiation of the values."""
+    rng = np.random.default_rng(2)
+    weights = jnp.asarray(rng.normal(size=((degree + 1) ** 2, 7)))
+    at, d = tuple(jnp.asarray(rng.normal(size=(3, 7)))), tuple(jnp.asarray(rng.normal(size=(3, 7))))
+
+    def values(*xyz):
+        return Harmonics(xyz, degree).values()
+
+    def slopes(*xyz):
+        return jnp.stack(
+            [jax.jvp(lambda x, a=a: values(*xyz[:a], x, *xyz[a + 1 :]), (xyz[a],), (jnp.ones(7),))[1] for a in range(3)]
+        )
+
+    def curved(xyz, a, b):
+        along = tuple(jnp.full(7, float(k == b)) for k in range(3))
+        return jnp.sum(weights * jax.jvp(slopes, xyz, along)[1][a], axis=0)
+
+    harmonics = Harmonics(at, degree)
+    scale = 1e-13 * max(1.0, np.abs(slopes(*at)).max())  # rounding of recursions of length 5
+    np.testing.assert_allclose(harmonics.gradient(), slopes(*at), atol=scale)
+    np.testing.assert_allclose(harmonics.along(d), jax.jvp(values, at, d)[1], atol=10 * scale)
+    np.testing.assert_allclose(jnp.stack(harmonics.slope_of(weights)), jnp.sum(weights * slopes(*at), axis=1), atol=100 * scale)
+    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    np.testing.assert_allclose(
+        jnp.stack(harmonics.curvature_of(weights)), [curved(at, *pair) for pair in pairs], atol=1000 * scale
+    )
 
 
 @pytest.mark.parametrize("envelope", [2, 4])
@@ -267,6 +297,32 @@ def test_forces_of_the_folded_model_are_those_of_automatic_differentiation(basis
     assert np.abs(slow).max() > 1e-1
     np.testing.assert_allclose(values, plain, atol=1e-12 * np.abs(plain).max())
     np.testing.assert_allclose(forces, slow, atol=1e-12 * np.abs(slow).max())  # rounding of sums of a few thousand terms
+
+
+def slow_product(model, stencil, dg):
+    """Forward over reverse differentiation of the polynomial itself."""
+    return jax.jit(
+        lambda g: jax.jvp(lambda g: autodiff_gradient(model, Stencil(g, stencil.centre, stencil.neighbour))[1], (g,), (dg,))[1]
+    )(stencil.g)
+
+
+def test_hessian_products_of_the_folded_model_are_those_of_automatic_differentiation(basis):
+    stencil = random_stencil(len(basis.species), seed=5)
+    model = dg.LinearACE(basis, np.random.default_rng(1).normal(size=basis.size))
+    along = jnp.asarray(np.random.default_rng(6).normal(size=stencil.g.shape))
+    slow = slow_product(model, stencil, along)
+    assert np.abs(slow).max() > 1e-1
+    np.testing.assert_allclose(model.hessian_operator(stencil)(along), slow, atol=1e-12 * np.abs(slow).max())
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_hessian_products_in_degenerate_geometries(trap):
+    basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=4, degree=6)
+    model = dg.LinearACE(basis, np.random.default_rng(2).normal(size=basis.size))
+    stencil = Stencil(jnp.asarray([TRAPS[trap]], dtype=float), jnp.zeros(1, int), jnp.zeros((1, 3), int))
+    along = jnp.asarray(np.random.default_rng(7).normal(size=stencil.g.shape))
+    slow, fast = slow_product(model, stencil, along), model.hessian_operator(stencil)(along)
+    np.testing.assert_allclose(fast, slow, atol=1e-11 * max(1.0, np.abs(slow).max()))
 
 
 @pytest.mark.parametrize(("targets", "entries"), [(30, 12), (3, 2000), (40, 300)], ids=["few", "long", "many"])

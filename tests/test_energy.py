@@ -215,6 +215,8 @@ def test_chunks_do_not_matter(large, chunk):
     v = jnp.asarray(np.random.default_rng(0).normal(size=x.shape))
     one, other = hessian_product(TOY, x, box, near, v), hessian_product(chunked, x, box, near, v)
     np.testing.assert_allclose(one, other, atol=1e-12 * np.abs(one).max())
+    many = jnp.stack([v, -v, v**2])
+    np.testing.assert_allclose(hessian_product(chunked, x, box, near, many)[1], -one, atol=1e-12 * np.abs(one).max())
     energy, forces, virial = channel_rows(Channels(TOY), x, box, near, chunk)
     values, expected, stress = energy_forces_virial(TOY, x, box, near)
     np.testing.assert_allclose(energy, [np.sum(values), np.sum(np.asarray(values) ** 2)], rtol=1e-12)

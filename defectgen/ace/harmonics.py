@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -9,77 +10,128 @@ from .._typing import Array, Complex, Float, Int
 
 
 def real_harmonics(unit: Float[Array, "3 *batch"], degree: int) -> Float[Array, "harmonics *batch"]:
-    """Y_lm(unit) for l = 0..degree, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase.
+    """Y_lm(unit) for l = 0..degree, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase."""
+    return jnp.moveaxis(Harmonics(tuple(unit), degree).values(), -2, 0)
 
-    Y_lm = N_lm Q_l^|m|(z) c_m, with c_m + i s_m = (x + i y)^m (s for m < 0), Q_m^m = (2m - 1)!! and
-    (l - m) Q_l^m = (2l - 1) z Q_{l-1}^m - (l + m - 1) Q_{l-2}^m  (Legendre recursion, the sine powers moved into c, s).
+
+class Harmonics(eqx.Module):
+    """The Y_lm at unit vectors as the polynomials N_lm Q_l^|m|(z) c_m(x, y) that they are off the sphere, kept as their factors.
+
+    c_m + i c_-m = (x + i y)^m, Q_m^m = (2m - 1)!! and (l - m) Q_l^m = (2l - 1) z Q_(l-1)^m - (l + m - 1) Q_(l-2)^m (Legendre's
+    recursion, the sine powers moved into c). Q_l^m is the m-th derivative of P_l, so that dQ_l^m/dz = Q_l^(m+1); and
+    d(c_m + i c_-m) = m (c_(m-1) + i c_(1-m)) (dx + i dy). The derivative of Y_lm(g/|g|) is the part normal to g, over |g|.
+
+    Sums over all lm are taken over l first, for every m: their derivatives are then sums over m alone.
     """
-    return jnp.moveaxis(harmonics_and_gradient(unit, degree)[0], -2, 0)
+
+    degree: int = eqx.field(static=True)
+    cosine: list[Float[Array, "*batch slots"]]
+    """c_m, m = 0..degree."""
+    sine: list[Float[Array, "*batch slots"]]
+    """c_-m."""
+    legendre: dict[tuple[int, int], Float[Array, "*batch slots"]]
+    """Q_l^m for 0 <= m <= l."""
+
+    def __init__(self, unit: tuple[Float[Array, "*batch slots"], ...], degree: int):
+        x, y, z = unit
+        one = jnp.ones_like(x)
+        self.degree, self.cosine, self.sine, self.legendre = degree, [one], [jnp.zeros_like(x)], {}
+        for _ in range(degree):
+            c, s = self.cosine[-1], self.sine[-1]
+            self.cosine.append(x * c - y * s)
+            self.sine.append(x * s + y * c)
+        for m in range(degree + 1):
+            self.legendre[m, m] = one * float(math.prod(range(1, 2 * m, 2)))
+            for l in range(m + 1, degree + 1):  # noqa: E741  l is the field's name
+                following = (2 * l - 1) * z * self.legendre[l - 1, m]
+                if l > m + 1:
+                    following = following - (l + m - 1) * self.legendre[l - 2, m]
+                self.legendre[l, m] = following / (l - m)
+
+    # ---- every lm
+    def values(self) -> Float[Array, "*batch harmonics slots"]:
+        """Y_lm."""
+        return self._legendre(0) * self._circle(self.cosine, self.sine)
+
+    def gradient(self) -> Float[Array, "*batch 3 harmonics slots"]:
+        """dY_lm in x, y and z."""
+        q, nothing = self._legendre(0), self.sine[0]
+        powers = [(m * c, m * s) for m, (c, s) in enumerate(zip(self.cosine[:-1], self.sine[:-1], strict=True), start=1)]
+        dx = self._circle([nothing, *(c for c, _ in powers)], [nothing, *(s for _, s in powers)])
+        dy = self._circle([nothing, *(-s for _, s in powers)], [nothing, *(c for c, _ in powers)])
+        last = self._legendre(1) * self._circle(self.cosine, self.sine)
+        return jnp.stack([q * dx, q * dy, last], axis=-3)
+
+    def along(self, d: tuple[Float[Array, "*batch slots"], ...]) -> Float[Array, "*batch harmonics slots"]:
+        """sum_a dY_lm/da d_a for a direction d at every slot."""
+        nothing = jnp.zeros_like(self.sine[0] * d[0])
+        cosine, sine = [nothing], [nothing]
+        for m, (c, s) in enumerate(zip(self.cosine[:-1], self.sine[:-1], strict=True), start=1):
+            cosine.append(m * (c * d[0] - s * d[1]))
+            sine.append(m * (s * d[0] + c * d[1]))
+        turned = self._legendre(0) * self._circle(cosine, sine)
+        return turned + self._legendre(1) * self._circle(self.cosine, self.sine) * d[2][..., None, :]
+
+    def _legendre(self, up: int) -> Float[Array, "*batch harmonics slots"]:
+        """N_lm Q_l^(|m| + up), zero where there is none."""
+        rows = [*self.legendre.values(), self.sine[0]]
+        place = {label: k for k, label in enumerate(self.legendre)}
+        labels = _labels(self.degree)
+        at = np.array([place.get((l, abs(m) + up), len(place)) for l, m in labels])  # noqa: E741
+        return _taken(jnp.stack(rows, axis=-2), at) * np.array([_norm(*label) for label in labels])[:, None]
+
+    def _circle(self, cosine: list, sine: list) -> Float[Array, "*batch harmonics slots"]:
+        at = np.array([m if m >= 0 else self.degree - m for _, m in _labels(self.degree)])
+        return _taken(jnp.stack([*cosine, *sine[1:]], axis=-2), at)
+
+    # ---- sums over all lm
+    def slope_of(self, weights: Float[Array, "*batch harmonics slots"]) -> tuple[Float[Array, "*batch slots"], ...]:
+        """sum_lm w_lm dY_lm in x, y and z."""
+        x, y = self._turned(*self._sums(weights, 0), 1)
+        return x, y, self._turned(*self._sums(weights, 1), 0)[0]
+
+    def curvature_of(self, weights: Float[Array, "*batch harmonics slots"]) -> tuple[Float[Array, "*batch slots"], ...]:
+        """sum_lm w_lm d2Y_lm in xx, yy, zz, yz, xz, xy."""
+        xx, xy = self._turned(*self._sums(weights, 0), 2)
+        xz, yz = self._turned(*self._sums(weights, 1), 1)
+        return xx, -xx, self._turned(*self._sums(weights, 2), 0)[0], yz, xz, xy
+
+    def _sums(self, weights: Float[Array, "*batch harmonics slots"], up: int) -> tuple[list, list]:
+        """sum_l w_lm N_lm Q_l^(|m| + up) for m = 0, 1, ..., and for -m (nothing for -0)."""
+
+        def total(m: int):
+            terms = [
+                weights[..., l * l + l + m, :] * (_norm(l, m) * self.legendre[l, abs(m) + up])
+                for l in range(abs(m) + up, self.degree + 1)  # noqa: E741
+            ]
+            return sum(terms, start=jnp.zeros_like(weights[..., 0, :]))
+
+        even = [total(m) for m in range(self.degree + 1)]
+        return even, [jnp.zeros_like(even[0]), *(total(-m) for m in range(1, self.degree + 1))]
+
+    def _turned(self, even: list, odd: list, times: int) -> tuple:
+        """sum_m even_m c_m + odd_m c_-m = Re sum_m (even_m - i odd_m) (x + i y)^m, differentiated `times` times in x; and all
+        but once in x and once in y, which is the same with a factor of i.
+        """
+        first = second = jnp.zeros_like(even[0])
+        for m in range(times, self.degree + 1):
+            many, c, s = math.perm(m, times), self.cosine[m - times], self.sine[m - times]
+            first = first + many * (even[m] * c + odd[m] * s)
+            second = second + many * (odd[m] * c - even[m] * s)
+        return first, second
 
 
-def harmonics_and_gradient(
-    unit: Float[Array, "3 *batch slots"], degree: int
-) -> tuple[Float[Array, "*batch harmonics slots"], Float[Array, "*batch 3 harmonics slots"]]:
-    """Y_lm, and its derivatives in x, y, z as the polynomial N_lm Q_l^|m|(z) c_m(x, y) that it is off the sphere.
-
-    Q_l^m is the m-th derivative of the Legendre polynomial P_l, so dQ_l^m/dz = Q_l^(m+1); and d(c_m + i s_m) is
-    m (c_(m-1) + i s_(m-1)) (dx + i dy). The derivative of Y_lm(g/|g|) is the part of this that is normal to g, over |g|.
-    """
-    x, y, z = unit[0], unit[1], unit[2]
-    one, nothing = jnp.ones_like(x), jnp.zeros_like(x)
-    cosine, sine = [one], [nothing]
-    for _ in range(degree):
-        c, s = cosine[-1], sine[-1]
-        cosine.append(x * c - y * s)
-        sine.append(x * s + y * c)
-    legendre: dict[tuple[int, int], Array] = {}
-    for m in range(degree + 1):
-        legendre[m, m] = one * float(math.prod(range(1, 2 * m, 2)))
-        for l in range(m + 1, degree + 1):  # noqa: E741  l is the field's name
-            following = (2 * l - 1) * z * legendre[l - 1, m]
-            if l > m + 1:
-                following = following - (l + m - 1) * legendre[l - 2, m]
-            legendre[l, m] = following / (l - m)
-    place = {label: k for k, label in enumerate(legendre)}
-    q = jnp.stack([*legendre.values(), nothing], axis=-2)
-    circle = jnp.stack([*cosine, *sine[1:], nothing], axis=-2)
-
-    def row(m: int, odd: bool) -> int:
-        """Row of cos or sin of m times the azimuth; sin 0 = 0."""
-        return (degree + m if m else 2 * degree + 1) if odd else m
-
-    rows = []  # of Y_lm: norm, m, then rows of Q_l^m, Q_l^(m+1), c_m, the partners of c_(m-1) in d/dx and d/dy
-    for l in range(degree + 1):  # noqa: E741
-        for m in range(-l, l + 1):
-            k, odd = abs(m), m < 0
-            norm = math.sqrt((2 * l + 1) / (4 * math.pi) * math.factorial(l - k) / math.factorial(l + k)) * (2**0.5 if m else 1)
-            down = max(k - 1, 0)
-            turned = norm * k * (1 if odd else -1)
-            rows.append(
-                (
-                    place[l, k],
-                    place.get((l, k + 1), len(place)),
-                    row(k, odd),
-                    row(down, odd),
-                    row(down, not odd),
-                    norm,
-                    norm * k,
-                    turned,
-                )
-            )
-    at, above, own, along, across = (np.array(column) for column in list(zip(*rows, strict=True))[:5])
-    norm, first, turned = (np.array(column)[:, None] for column in list(zip(*rows, strict=True))[5:])
-    q_here = taken(q, at)
-    values = q_here * taken(circle, own) * norm
-    gradient = (
-        first * q_here * taken(circle, along),
-        turned * q_here * taken(circle, across),
-        norm * taken(q, above) * taken(circle, own),
-    )
-    return values, jnp.stack(gradient, axis=-3)
+def _labels(degree: int) -> list[tuple[int, int]]:
+    return [(l, m) for l in range(degree + 1) for m in range(-l, l + 1)]  # noqa: E741
 
 
-def taken(x: Float[Array, "*batch rows slots"], index: Int[np.ndarray, " chosen"]) -> Float[Array, "*batch chosen slots"]:
+def _norm(l: int, m: int) -> float:  # noqa: E741
+    """N_lm."""
+    k = abs(m)
+    return math.sqrt((2 * l + 1) / (4 * math.pi) * math.factorial(l - k) / math.factorial(l + k)) * (2**0.5 if m else 1)
+
+
+def _taken(x: Float[Array, "*batch rows slots"], index: Int[np.ndarray, " chosen"]) -> Float[Array, "*batch chosen slots"]:
     """Rows of the last axis but one."""
     return x.at[..., index, :].get(mode="promise_in_bounds")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +14,7 @@ from .._input import InputError
 from .._typing import Array, Float
 from ..energy.site import SiteEnergy, Stencil
 from .basis import ACEBasis
+from .one_particle import Motion
 from .slopes import products
 from .sparse import SparseSum
 from .specification import folded
@@ -75,17 +77,39 @@ class LinearACE(SiteEnergy):
 
     def gradient(self, stencil: Stencil):
         """dV/dA, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order (Euler)."""
-        one_particle, polynomial = self.basis.one_particle, self.basis.polynomial
+        one_particle = self.basis.one_particle
         factors = one_particle.factors(stencil)
         a = one_particle.sums(factors)
-        lower = products(a, polynomial.monomials)
-        by_order = self.slopes[0](lower)
-        for z, slopes in enumerate(self.slopes[1:], start=1):
-            by_order = jnp.where(stencil.centre == z, slopes(lower), by_order)
-        by_order = by_order.reshape(-1, *a.shape)
+        by_order = self._by_order(products(a, self.basis.polynomial.monomials), stencil)
         order = 1.0 + jnp.arange(len(by_order))
         values = jnp.einsum("vs,ovs,o->s", a, by_order, 1 / order)
         return values + self.one_body[stencil.centre], one_particle.pull(factors, jnp.sum(by_order, axis=0))
+
+    def hessian_operator(self, stencil: Stencil):
+        """V'' dg in two parts: the neighbours move and the slopes dV/dA are kept, and the other way about."""
+        one_particle = self.basis.one_particle
+        factors = one_particle.factors(stencil)
+        curvature = one_particle.curvature(factors, stencil)
+        a = one_particle.sums(factors)
+        lower, change = jax.linearize(lambda a: products(a, self.basis.polynomial.monomials), a)
+        slopes = self._slopes(lower, stencil)
+
+        def along(dg):
+            motion = Motion(factors, dg)
+            turned = self._slopes(change(one_particle.push(factors, motion)), stencil)
+            return one_particle.pull_along(factors, curvature, motion, slopes) + one_particle.pull(factors, turned)
+
+        return along
+
+    def _by_order(self, lower: Float[Array, "monomials sites"], stencil: Stencil) -> Float[Array, "orders one sites"]:
+        """dV/dA of the functions of each order, from the products of their other factors; linear in these."""
+        slopes = self.slopes[0](lower)
+        for z, others in enumerate(self.slopes[1:], start=1):
+            slopes = jnp.where(stencil.centre == z, others(lower), slopes)
+        return slopes.reshape(self.basis.order, -1, lower.shape[1])
+
+    def _slopes(self, lower: Float[Array, "monomials sites"], stencil: Stencil) -> Float[Array, "one sites"]:
+        return jnp.sum(self._by_order(lower, stencil), axis=0)
 
     def save(self, path: str | Path) -> Path:
         """Write the model with its basis, versions and training provenance (JSON; floats round-trip exactly)."""

@@ -11,25 +11,40 @@ import numpy as np
 
 from .._typing import Array, Float, Int
 from ..energy.site import Stencil
-from .harmonics import harmonics_and_gradient
+from .harmonics import Harmonics
 from .radial import Radial
 from .sparse import rows_of
+
+SCALE = np.sqrt(4 * np.pi)
+"""Functions are made with sqrt(4 pi) Y_lm, so that the harmonic of a pair function is 1."""
 
 
 class Factors(eqx.Module):
     """The two factors of all one-particle functions at every neighbour, and what their derivatives are made of."""
 
-    unit: Float[Array, "sites 3 slots"]
+    unit: tuple[Float[Array, "sites slots"], ...]
     distance: Float[Array, "sites slots"]
     """A."""
     radial: Float[Array, "sites radial slots"]
     """R_n for every species mu in turn, zero for neighbours of another species."""
     slope: Float[Array, "sites radial slots"]
     """dR/dr, 1/A."""
-    harmonics: Float[Array, "sites harmonics slots"]
-    """sqrt(4 pi) Y_lm, so that the harmonic of a pair function is 1."""
-    gradient: Float[Array, "sites 3 harmonics slots"]
-    """Its derivative in the unit vector, as a polynomial."""
+    harmonics: Harmonics
+    values: Float[Array, "sites harmonics slots"]
+    """Y_lm."""
+
+
+class Motion(eqx.Module):
+    """How neighbours move: the change of their distance and of their direction."""
+
+    along: Float[Array, "sites slots"]
+    """A."""
+    turn: tuple[Float[Array, "sites slots"], ...]
+
+    def __init__(self, factors: Factors, dg: Float[Array, "sites slots 3"]):
+        d = [dg[..., a] for a in range(3)]
+        self.along = _dot(factors.unit, d)
+        self.turn = tuple((x - u * self.along) / factors.distance for x, u in zip(d, factors.unit, strict=True))
 
 
 class OneParticle(eqx.Module):
@@ -60,19 +75,26 @@ class OneParticle(eqx.Module):
         """Both factors and their derivatives at the neighbours of every site."""
         g = [stencil.g[..., a] for a in range(3)]
         r = jnp.sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2])
-        unit = [x / r for x in g]
+        unit = (g[0] / r, g[1] / r, g[2] / r)
+        radial, slope = self._radial(r, stencil, 1)
+        harmonics = Harmonics(unit, self.degree_l)
+        return Factors(unit, r, radial, slope, harmonics, harmonics.values())
+
+    def curvature(self, factors: Factors, stencil: Stencil) -> Float[Array, "sites radial slots"]:
+        """d2R/dr2, 1/A^2."""
+        return self._radial(factors.distance, stencil, 2)[-1]
+
+    def _radial(self, r: Float[Array, "sites slots"], stencil: Stencil, order: int) -> list[Float[Array, "sites radial slots"]]:
+        """R_n and its derivatives up to an order."""
         centre = jnp.broadcast_to(stencil.centre[:, None], r.shape)
-        values, slopes = jax.jvp(lambda r: self.radial.each(r, centre, stencil.neighbour), (r,), (jnp.ones_like(r),))
-        harmonics, gradient = harmonics_and_gradient(jnp.stack(unit), self.degree_l)
-        scale = np.sqrt(4 * np.pi)
-        return Factors(
-            jnp.stack(unit, axis=1),
-            r,
-            self._by_species(jnp.stack(values, axis=1), stencil),
-            self._by_species(jnp.stack(slopes, axis=1), stencil),
-            scale * harmonics,
-            scale * gradient,
-        )
+
+        def jet(r, order):
+            if order == 0:
+                return [self.radial.each(r, centre, stencil.neighbour)]
+            lower, slopes = jax.jvp(lambda r: jet(r, order - 1), (r,), (jnp.ones_like(r),))
+            return [*lower, slopes[-1]]
+
+        return [self._by_species(jnp.stack(values, axis=1), stencil) for values in jet(r, order)]
 
     def _by_species(self, values: Float[Array, "sites count slots"], stencil: Stencil) -> Float[Array, "sites radial slots"]:
         if self.kinds == 1:
@@ -82,31 +104,72 @@ class OneParticle(eqx.Module):
 
     def sums(self, factors: Factors) -> Float[Array, "one sites"]:
         """A_v = sum over neighbours of phi_v."""
-        every = jnp.einsum("snk,slk->snl", factors.radial, factors.harmonics)
-        return rows_of(every.reshape(len(every), -1).T, self.row)
+        return self._entries(jnp.einsum("snk,slk->snl", factors.radial, factors.values))
+
+    def push(self, factors: Factors, motion: Motion) -> Float[Array, "one sites"]:
+        """dA_v = sum over neighbours of dphi_v/dg . dg."""
+        radial = jnp.concatenate([factors.slope * motion.along[:, None], factors.radial], axis=2)
+        harmonics = jnp.concatenate([factors.values, factors.harmonics.along(motion.turn)], axis=2)
+        return self._entries(jnp.einsum("snk,slk->snl", radial, harmonics))
 
     def pull(self, factors: Factors, slopes: Float[Array, "one sites"]) -> Float[Array, "sites slots 3"]:
         """sum_v slopes_v dphi_v/dg: the derivative in the neighbours of a function of A with the derivative `slopes` in A."""
-        slopes = jnp.concatenate([slopes, jnp.zeros_like(slopes[:1])])
-        every = (rows_of(slopes, self.used) + rows_of(slopes, self.pair)).T
-        every = every.reshape(len(every), factors.radial.shape[1], -1)
-        along = jnp.einsum("snl,snk->slk", every, factors.slope)
-        across = jnp.einsum("snl,snk->slk", every, factors.radial)
-        radial = jnp.sum(along * factors.harmonics, axis=1)
-        turn = jnp.sum(across[:, None] * factors.gradient, axis=2) / factors.distance[:, None]
-        unit = factors.unit
-        p = turn + unit * (radial - jnp.sum(unit * turn, axis=1))[:, None]
-        return jnp.transpose(p, (0, 2, 1))
+        across, along = self._weights(slopes, factors.radial, factors.slope)
+        radial = jnp.sum(along * factors.values, axis=1)
+        turn = [t / factors.distance for t in factors.harmonics.slope_of(across)]
+        radial = radial - sum(u * t for u, t in zip(factors.unit, turn, strict=True))
+        return jnp.stack([t + u * radial for u, t in zip(factors.unit, turn, strict=True)], axis=2)
+
+    def pull_along(
+        self, factors: Factors, curvature: Float[Array, "sites radial slots"], motion: Motion, slopes: Float[Array, "one sites"]
+    ) -> Float[Array, "sites slots 3"]:
+        """The derivative of `pull` along a motion of the neighbours, the slopes being kept: sum_v slopes_v d2phi_v/dg2 . dg.
+
+        With s(r, e) the sum at distance r and direction e, as a polynomial of e: p = s_r e + T s_e / r, T = 1 - e e^T.
+        """
+        across, along, bent = self._weights(slopes, factors.radial, factors.slope, curvature)
+        e, r, harmonics = factors.unit, factors.distance, factors.harmonics
+        dr, de = motion.along, motion.turn  # de is normal to e, and over r: the change of e
+        slope, mixed = harmonics.slope_of(across), harmonics.slope_of(along)
+        xx, yy, zz, yz, xz, xy = harmonics.curvature_of(across)
+        rows = (xx, xy, xz), (xy, yy, yz), (xz, yz, zz)
+        s_r = jnp.sum(along * factors.values, axis=1)
+        s_rr = jnp.sum(bent * factors.values, axis=1)
+        d_slope = [m * dr + _dot(row, de) for m, row in zip(mixed, rows, strict=True)]
+        d_s_r = s_rr * dr + _dot(mixed, de)
+        # T s_e / r and its change; s_e has the part e (e . s_e) along e
+        radial, d_radial = _dot(e, slope), _dot(de, slope) + _dot(e, d_slope)
+        turn = [(s - u * radial) / r for s, u in zip(slope, e, strict=True)]
+        d_turn = [(ds - du * radial - u * d_radial - t * dr) / r for ds, du, u, t in zip(d_slope, de, e, turn, strict=True)]
+        return jnp.stack([t + d_s_r * u + s_r * du for t, u, du in zip(d_turn, e, de, strict=True)], axis=2)
 
     def derivative(self, factors: Factors) -> Float[Array, "sites one 3 slots"]:
         """dphi_v/dg, function by function, 1/A."""
-        unit, gradient = factors.unit, factors.gradient
+        unit, gradient = jnp.stack(factors.unit, axis=1), SCALE * factors.harmonics.gradient()
         turn = gradient - unit[:, :, None] * jnp.sum(unit[:, :, None] * gradient, axis=1, keepdims=True)
         turn = jnp.moveaxis(turn / factors.distance[:, None, None], 1, 2)  # sites harmonics 3 slots
-        count = factors.harmonics.shape[1]
+        count = turn.shape[1]
         n, lm = self.row // count, self.row % count
         radial, slope, harmonics, turn = (
             jnp.take(x, index, axis=1, mode="clip")
-            for x, index in ((factors.radial, n), (factors.slope, n), (factors.harmonics, lm), (turn, lm))
+            for x, index in ((factors.radial, n), (factors.slope, n), (SCALE * factors.values, lm), (turn, lm))
         )
         return (slope * harmonics)[:, :, None] * unit[:, None] + radial[:, :, None] * turn
+
+    def _entries(self, every: Float[Array, "sites radial harmonics"]) -> Float[Array, "one sites"]:
+        """The functions of the basis among all products of a radial function and a harmonic."""
+        return SCALE * rows_of(every.reshape(len(every), -1).T, self.row)
+
+    def _weights(
+        self, slopes: Float[Array, "one sites"], *radial: Float[Array, "sites radial slots"]
+    ) -> list[Float[Array, "sites harmonics slots"]]:
+        """sum_n slopes_nlm R_n, and the same with other radial functions: the weights that harmonics have at each neighbour."""
+        slopes = SCALE * jnp.concatenate([slopes, jnp.zeros_like(slopes[:1])])
+        every = (rows_of(slopes, self.used) + rows_of(slopes, self.pair)).T
+        every = every.reshape(len(every), radial[0].shape[1], -1)
+        both = jnp.einsum("snl,snk->slk", every, jnp.concatenate(radial, axis=2))
+        return jnp.split(both, len(radial), axis=2)
+
+
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]

@@ -1,6 +1,7 @@
 """A site energy V(g) and its jet: value, gradient and Hessian in the stencil g of relative neighbour positions."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import equinox as eqx
@@ -46,6 +47,16 @@ class SiteEnergy(eqx.Module):
         """Values (eV) and first derivatives dV/dg (eV/A)."""
         return autodiff_gradient(self, stencil)
 
+    def hessian_operator(
+        self, stencil: Stencil
+    ) -> Callable[[Float[Array, "sites slots 3"]], Float[Array, "sites slots 3 *channels"]]:
+        """dg -> the change of dV/dg as the neighbours move by dg, eV/A^2 times the unit of dg."""
+
+        def gradient(g):
+            return self.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
+
+        return lambda dg: jax.jvp(gradient, (stencil.g,), (dg,))[1]
+
     def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
         """Second derivatives d2V/dg dg (eV/A^2)."""
         return autodiff_hessian(self, stencil)
@@ -72,9 +83,6 @@ def autodiff_hessian(energy: SiteEnergy, stencil: Stencil):
     directions = jnp.eye(slots * 3, dtype=stencil.g.dtype).reshape(slots * 3, 1, slots, 3)
     directions = jnp.broadcast_to(directions, (slots * 3, sites, slots, 3))
 
-    def gradient(g):
-        return energy.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
-
-    columns = jax.vmap(lambda v: jax.jvp(gradient, (stencil.g,), (v,))[1])(directions)
+    columns = jax.vmap(energy.hessian_operator(stencil))(directions)
     columns = jnp.moveaxis(columns, 0, 1)  # sites, (slots 3), slots, 3, *channels
     return columns.reshape(sites, slots, 3, *columns.shape[2:])

@@ -66,28 +66,26 @@ def hessian_product(
     x: Float[Array, "rows 3"],
     vectors: Float[Array, "3 3"],
     bonds: Bonds,
-    v: Float[Array, "rows 3"],
+    v: Float[Array, "*vectors rows 3"],
     counted: Bool[Array, " first"] | None = None,
-) -> Float[Array, "rows 3"]:
-    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v.
+) -> Float[Array, "*vectors rows 3"]:
+    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v; for many vectors v one by one within each chunk of sites, so
+    that what they share is computed once and stays in cache.
 
     With `counted`, of the energy of those sites only that it marks: it covers the first rows, and the others are not evaluated.
     """
+    many = v.reshape(-1, *x.shape)
 
-    def product(pair):
+    def products(pair):
         stencil, dg = pair
+        return jnp.moveaxis(jax.lax.map(energy.hessian_operator(stencil), jnp.moveaxis(dg, 1, 0)), 0, 1)
 
-        def gradient(g):
-            return energy.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
-
-        return jax.jvp(gradient, (stencil.g,), (dg,))[1]
-
-    whole = bonds.stencil(x, vectors), bonds.difference(v)
-    if counted is None:
-        return bonds.transpose(over_sites(product, whole, len(x), energy.chunk))
-    first = len(counted)
-    p = over_sites(product, jax.tree.map(lambda a: a[:first], whole), first, energy.chunk)
-    return bonds.transpose(jnp.zeros_like(whole[1]).at[:first].set(jnp.where(counted[:, None, None], p, 0.0)))
+    first = len(x) if counted is None else len(counted)
+    tree = bonds.stencil(x, vectors), jax.vmap(bonds.difference, out_axes=1)(many)
+    p = over_sites(products, jax.tree.map(lambda a: a[:first], tree), first, energy.chunk)
+    if counted is not None:
+        p = jnp.zeros_like(tree[1]).at[:first].set(jnp.where(counted[:, None, None, None], p, 0.0))
+    return jax.vmap(bonds.transpose, in_axes=1)(p).reshape(v.shape)
 
 
 @eqx.filter_jit
