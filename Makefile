@@ -25,6 +25,9 @@ export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIB
 
 STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials theory-degenerate boundary choices choices-3d dislocations barrier
 
+CASES ?= $(sort $(wildcard benchmarks/bench_*.py))
+ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
+
 .PHONY: run test slow check bench theory docs clean
 .DEFAULT_GOAL := run
 
@@ -44,8 +47,11 @@ check: $(VENV)/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 timeout 300 $(BIN)/pyright --pythonpath $(BIN)/python || { [ $$? -eq 124 ] && echo "pyright gave no answer in 300 s (does it wait for a download?): types were not checked"; }
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev
-	@for case in benchmarks/bench_*.py; do echo "== $$case"; $(BIN)/python "$$case" || exit 1; done
+bench: $(VENV)/.bench
+	@rm -f build/bench.jsonl; mkdir -p build
+	@for case in $(CASES); do \
+		echo "== $$case"; DEFECTGEN_BENCH_SUMMARY=$(CURDIR)/build/bench.jsonl $(ONE_CORE) $(BIN)/python "$$case" || exit 1; done
+	@$(BIN)/python benchmarks/summary.py build/bench.jsonl
 
 theory: $(VENV)/.package
 	@for study in $(STUDIES); do $(BIN)/defectgen run $$study --out runs/$$study || exit 1; done
@@ -78,4 +84,9 @@ $(VENV)/.package: pyproject.toml $(VENV)/.runtime
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.package
 	@echo "adding the development tools to $(VENV) (about a minute)"
 	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	@echo "adding the peers of the benchmarks to $(VENV)"
+	@$(PIP) install -r requirements-bench.txt
 	@touch $@

@@ -11,7 +11,7 @@ of functions that differs by a few, so the ratio is also given per function; nei
 error is each side's own: force rows against central differences of its energy rows along one random displacement.
 """
 
-from timing import in_turns, installed, machine, seconds  # isort: skip  (first: it pins the threads)
+from timing import dgemm_rate, in_turns, installed, machine, seconds, summary  # isort: skip  (first: it pins the threads)
 
 from dataclasses import replace
 
@@ -155,6 +155,15 @@ def main():
     growth()
 
 
+def largest_peer(cell):
+    """Name and us an atom of ace-jax on the same silicon, with about as many functions as the largest of ours."""
+    if not installed("ace-jax"):
+        return "", None
+    rows, count = their_rows(GROWTH[-1], cell, CHUNK)
+    rows(cell.positions)  # compilation
+    return f"ace-jax, {count} functions", min(seconds(lambda: rows(cell.positions)) for _ in range(3)) / len(cell) * 1e6
+
+
 def growth():
     """Ours alone, on silicon: time against the number of functions, beside the operations that cannot be saved.
 
@@ -163,8 +172,7 @@ def growth():
     """
     cell = rattled(dg.supercell(dg.diamond("Si", 5.431), 2))
     rng, counts, times = np.random.default_rng(0), [], []
-    a = rng.normal(size=(1000, 1000))
-    rate = 2e9 / min(seconds(lambda: a @ a) for _ in range(5))
+    rate = dgemm_rate()
     print(f"rows of rattled silicon, {len(cell)} atoms; counted at {rate / 1e9:.0f} GFLOP/s, the rate of a matrix product")
     print(f"{'functions':>9}{'compiled (s)':>14}{'us / atom':>11}{'ns / function':>15}{'counted (us)':>14}{'error':>9}")
     for degree in GROWTH:
@@ -180,6 +188,8 @@ def growth():
         )
         counts.append(basis.size)
         times.append(time)
+        last = f"design rows E F V, {basis.size} functions", "us/atom", time * 1e6
+    summary(*last, *largest_peer(cell), limit=counted * 1e6, error=f"{wrong:.0e}")
     print(f"time grows like functions^{np.polyfit(np.log(counts), np.log(times), 1)[0]:.2f}")
 
 

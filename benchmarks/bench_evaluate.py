@@ -10,7 +10,7 @@ energies and the virial, LAMMPS the virial. One evaluation of ours includes the 
 EAM table is interpolated as each code does it; ours is asked for LAMMPS's cubic, so ASE and matscipy differ by their splines.
 """
 
-from timing import in_turns, installed, machine, seconds  # isort: skip  (first: it pins the threads)
+from timing import dgemm_rate, in_turns, installed, machine, seconds, summary  # isort: skip  (first: it pins the threads)
 
 import ctypes
 import sys
@@ -151,7 +151,28 @@ def expansions():
         print(f"{basis.size:>9}{pair.ours * scale:>8.1f}{hv:>8.1f}{both / 8:>8.1f}{ratio:>10.2f}{theirs}{wrong(model, at):>9.1e}")
         counts.append(basis.size)
         times.append(pair.ours)
+    limit, error = operations(model, near) / dgemm_rate() * 1e6, f"{wrong(model, at):.0e}"
+    peer_name = f"python-ace, {basis.size} functions" if installed("python-ace") else ""
+    summary(
+        f"E + F, linear ACE, {basis.size} functions",
+        "us/atom",
+        pair.ours * scale,
+        peer_name,
+        pair.theirs * scale if peer_name else None,
+        limit,
+        error,
+    )
+    summary(f"Hessian product, {basis.size} functions, of 8 vectors", "us/atom", both / 8, "", None, limit)
     print(f"E + F grows like functions^{np.polyfit(np.log(counts), np.log(times), 1)[0]:.2f}")
+
+
+def operations(model, near):
+    """Operations an atom of E + F that cannot be saved: both factors of every neighbour into A and back, products and slopes."""
+    one, polynomial = model.basis.one_particle, model.basis.polynomial
+    neighbours = float(np.asarray(near.mask).sum(axis=1).mean())
+    matrix = one.radial.count * (one.degree_l + 1) ** 2
+    entries = sum(b.array.size for b in polynomial.layout.bins)
+    return 3 * 2 * matrix * neighbours + polynomial.monomials.array.size + 2 * entries
 
 
 def ready(call):
@@ -212,6 +233,9 @@ def main():
             scale = 1e6 / len(cell) / repeats
             times = f"{pair.ours * scale:>8.2f}{pair.theirs * scale:>9.2f}"
             print(f"{name:<22}{len(cell):>6}  {peer:<10}{times}   {pair!s:<30}{difference:>9.1e}")
+            if peer == "LAMMPS":
+                line = f"E + F, {name}", "us/atom", pair.ours * scale, peer, pair.theirs * scale
+                summary(*line, error=f"{difference:.0e} eV/A")
     expansions()
 
 

@@ -17,7 +17,7 @@ counted. Random rows: `random` have independent entries, `graded` a condition of
     python benchmarks/bench_fit.py random ACE     some of them
 """
 
-from timing import machine, seconds  # isort: skip  (first: it pins the threads)
+from timing import machine, seconds, summary  # isort: skip  (first: it pins the threads)
 
 import ctypes
 import gc
@@ -176,6 +176,10 @@ def measure(c: Case, ways: dict[str, tuple[Callable[[Case], np.ndarray], int]]) 
             errors[name] = c.error(run.found)
     m, n = c.rows.shape
     base = float(np.median(times["dsyrk + Cholesky"]))
+    names = {"random": "well conditioned", "graded": "condition 1e10", "ACE": "rows of ACE"}
+    mine, theirs = (float(np.median(times[name])) for name in ("stream", "TSQR (dtpqrt)"))
+    peer = ("dsyrk + Cholesky", base) if c.name == "random" else ("streamed TSQR", theirs)
+    summary(f"R factor {m} x {n}, {names[c.name]}", "s", mine, *peer, base, f"{errors['stream']:.0e}")
     lines = []
     for name, taken in times.items():
         t = float(np.median(taken))

@@ -1,4 +1,4 @@
-"""What every case needs: one thread, the machine in words, and two sides timed in turns.
+"""What every case needs: one thread, the machine in words, two sides timed in turns, the limits of the machine, one table.
 
 Import this first: threads are pinned by the environment, which NumPy and JAX read once.
 """
@@ -10,7 +10,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
 
-import platform  # noqa: E402  (the environment comes first)
+import json  # noqa: E402  (the environment comes first)
+import platform  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from importlib.metadata import PackageNotFoundError, version  # noqa: E402
@@ -65,3 +66,34 @@ def installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def dgemm_rate(size: int = 1024) -> float:
+    """Operations a second of a matrix product on this core, now: what a counted number of operations is divided by."""
+    a = np.random.default_rng(0).normal(size=(size, size))
+    a @ a
+    return 2 * size**3 / min(seconds(lambda: a @ a) for _ in range(5))
+
+
+def bandwidth(megabytes: int = 256) -> float:
+    """Bytes a second that a copy from memory to memory reads and writes on this core, now."""
+    a = np.ones(megabytes << 17)
+    b = np.empty_like(a)
+    np.copyto(b, a)
+    return 2 * a.nbytes / min(seconds(lambda: np.copyto(b, a)) for _ in range(5))
+
+
+def summary(
+    work: str,
+    unit: str,
+    ours: float,
+    peer: str = "",
+    theirs: float | None = None,
+    limit: float | None = None,
+    error: str = "",
+) -> None:
+    """One line of the table that `make bench` prints at its end (see summary.py): times in `unit`, the limit in the same unit."""
+    if path := os.environ.get("DEFECTGEN_BENCH_SUMMARY"):
+        with Path(path).open("a") as file:
+            line = {"work": work, "unit": unit, "ours": ours, "peer": peer, "theirs": theirs, "limit": limit, "error": error}
+            file.write(json.dumps(line) + "\n")
