@@ -1,5 +1,6 @@
 """Observations: energies, forces, force constants and virials as linear maps from jets to rows."""
 
+from .environments import Environments, environments, own_columns
 from .finite import Energy, EquilibriumStress, Forces, InternalForces, Virial
 from .force_constants import CoreForceConstants, ForceConstants, nearest_to_defect
 from .observation import Observation
@@ -8,6 +9,7 @@ from .response import Response, from_labels, is_basis, respond
 __all__ = [
     "CoreForceConstants",
     "Energy",
+    "Environments",
     "EquilibriumStress",
     "ForceConstants",
     "Forces",
@@ -15,8 +17,10 @@ __all__ = [
     "Observation",
     "Response",
     "Virial",
+    "environments",
     "from_labels",
     "is_basis",
     "nearest_to_defect",
+    "own_columns",
     "respond",
 ]
