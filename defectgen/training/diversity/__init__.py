@@ -1,0 +1,26 @@
+"""Diversity of data sets: how many different environments they hold, what they cover, and which configurations to label next."""
+
+from .coverage import covered, nearest_distances
+from .maxvol import ActiveRows, maxvol
+from .metric import Metric, metric_of
+from .selection import d_optimal, farthest_points, select_cells
+from .summary import Diversity, diversity
+from .vendi import effective_rank, gaussian_similarity, similarity_entropy, vendi_score
+
+__all__ = [
+    "ActiveRows",
+    "Diversity",
+    "Metric",
+    "covered",
+    "d_optimal",
+    "diversity",
+    "effective_rank",
+    "farthest_points",
+    "gaussian_similarity",
+    "maxvol",
+    "metric_of",
+    "nearest_distances",
+    "select_cells",
+    "similarity_entropy",
+    "vendi_score",
+]
