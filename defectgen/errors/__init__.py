@@ -5,6 +5,7 @@ from .bulk import ElasticConstantError, ForceConstantError, elastic_constant_err
 from .claims import CLAIMS, Claim, claim, predicted_rate, rejects, verdict
 from .compare import Comparison, compare
 from .dislocation_claims import dislocation_rate
+from .domain import Check, Domain, domain, load_domain
 from .forces import ForceError, force_error
 from .norms import BondList, bonds_of, strain_max, strain_norm
 from .rates import Rate, estimate_rate
@@ -15,8 +16,10 @@ __all__ = [
     "CLAIMS",
     "BondList",
     "Bound",
+    "Check",
     "Claim",
     "Comparison",
+    "Domain",
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
@@ -27,10 +30,12 @@ __all__ = [
     "claim",
     "compare",
     "dislocation_rate",
+    "domain",
     "elastic_constant_error",
     "estimate_rate",
     "force_constant_error",
     "force_error",
+    "load_domain",
     "lowest_phonon",
     "predicted_rate",
     "rejects",

@@ -1,0 +1,113 @@
+"""The domain of a fitted model: measures made from its training cells, each with a threshold."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..._input import InputError
+from ..._typing import Float
+from ...ace import ACEBasis, LinearACE
+from ...crystal.snapshot import Snapshot
+from ...energy.gauge import Gauge
+from ...energy.site import SiteEnergy
+from ...observe import environments
+from .archive import write
+from .check import Check
+from .conformal import conformal_quantile, fewest_scores
+from .given import Configuration, counted, geometry, snapshots, surroundings
+from .measure import Measure
+
+
+@dataclass(frozen=True, eq=False)
+class Domain(Gauge):
+    """Where a model may be trusted, by several measures; made by `dg.domain`, asked by `grade` and `check`."""
+
+    basis: ACEBasis
+    measures: dict[str, Measure]
+    thresholds: dict[str, float]
+    """Largest number that counts as inside."""
+    measure: str
+    """The measure that is asked when nothing is said."""
+    coefficients: Float[np.ndarray, " size"] | None = None
+    """Of the model that the domain belongs to; None if it was made of a basis alone."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """How it was made: training cells and environments, and where the thresholds come from."""
+
+    @property
+    def threshold(self) -> float:
+        return self.thresholds[self.measure]
+
+    def grade(self, configuration: Configuration, measure: str | None = None) -> Float[np.ndarray, " atoms"]:
+        """The number of every atom; infinite for a species that no training cell has.
+
+        Raises InputError for something that is no configuration, and a measure that the domain does not have.
+        """
+        asked = self.measure if measure is None else measure
+        return self.by(asked).measures[asked].grade(surroundings(self.basis, configuration))
+
+    def check(self, configuration: Configuration, measure: str | None = None) -> Check:
+        """Which atoms are outside. Raises InputError like `grade`."""
+        asked = self.by(self.measure if measure is None else measure)
+        cell, positions, _ = geometry(configuration)
+        unit = asked.measures[asked.measure].unit
+        return Check(cell, positions, asked.grade(configuration), asked.measure, unit, asked.threshold, counted(cell))
+
+    def levels(self, symbols, positions, vectors, periodic):
+        return self.measures[self.measure].grade(environments(self.basis, symbols, positions, vectors, periodic))
+
+    def belongs_to(self, potential: SiteEnergy) -> bool:
+        """Whether the potential has this basis, and, if the domain knows them, these coefficients."""
+        if not isinstance(potential, LinearACE) or potential.basis.describe() != self.basis.describe():
+            return False
+        return self.coefficients is None or np.array_equal(self.coefficients, np.asarray(potential.coefficients))
+
+    def by(self, measure: str) -> "Domain":
+        """The same domain, asked by another measure. Raises InputError for one that it does not have."""
+        if measure not in self.measures:
+            raise InputError(f"this domain has the measures {', '.join(self.measures)}; got {measure!r}")
+        return replace(self, measure=measure)
+
+    def calibrated(self, cells: Iterable[Snapshot], alpha: float = 0.05) -> "Domain":
+        """The same domain with thresholds from validation cells: a new cell, drawn as these were, has an atom above the threshold
+        with probability at most `alpha`. theory: domain/conformal.
+
+        The atoms of one cell are not independent, so a cell counts once, with its largest number.
+        Raises InputError for fewer than 1/alpha - 1 cells.
+        """
+        cells = snapshots(cells, "validation")
+        if len(cells) < fewest_scores(alpha):
+            raise InputError(
+                f"thresholds with alpha = {alpha:g} want at least {fewest_scores(alpha)} validation cells; got {len(cells)}: "
+                "give more, or a larger alpha"
+            )
+        worst: dict[str, list[float]] = {name: [] for name in self.measures}
+        for snapshot in cells:
+            here = surroundings(self.basis, snapshot)
+            for name, measure in self.measures.items():
+                worst[name].append(float(measure.grade(here)[counted(snapshot.cell)].max(initial=0.0)))
+        thresholds = {name: conformal_quantile(np.array(numbers), alpha) for name, numbers in worst.items()}
+        return replace(self, thresholds=thresholds, notes={**self.notes, "validation_cells": len(cells), "alpha": alpha})
+
+    def save(self, path: str | Path) -> Path:
+        """Write the domain as a companion of its model, `model.domain.npz` beside `model.json`; `dg.load_domain` reads it.
+
+        Raises InputError if the file cannot be written.
+        """
+        header = {"basis": self.basis.describe(), "measure": self.measure, "thresholds": self.thresholds, "notes": self.notes}
+        arrays = {f"{name}/{key}": value for name, measure in self.measures.items() for key, value in measure.arrays().items()}
+        return write(Path(path), header, arrays if self.coefficients is None else {**arrays, "coefficients": self.coefficients})
+
+    def __str__(self) -> str:
+        known = self.notes.get("environments", {})
+        how = f"alpha {self.notes['alpha']:g}" if "alpha" in self.notes else "largest in training"
+        lines = [
+            f"domain of {self.notes.get('cells', '?')} cells, " + ", ".join(f"{n} environments of {s}" for s, n in known.items())
+        ]
+        for name, threshold in self.thresholds.items():
+            value = f"{threshold:.4g} {self.measures[name].unit}".strip() if math.isfinite(threshold) else "none"
+            lines.append(f"{name:<17} threshold {value} ({how})")
+        return "\n".join(lines)

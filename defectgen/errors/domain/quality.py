@@ -1,0 +1,71 @@
+"""How good a measure is: whether it is large where errors are large. Pure functions of scores and errors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from ..._input import InputError
+from ..._typing import Bool, Float
+
+
+def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float:
+    """Probability that a bad case has the larger score than a good one, equal scores counting half: 1 perfect, 1/2 blind.
+
+    The area under the receiver operating characteristic by ranks: (sum of the ranks of the bad - n_b (n_b + 1) / 2) / (n_b n_g).
+    J. A. Hanley, B. J. McNeil, Radiology 143, 29 (1982). Raises InputError unless there are bad cases and good ones.
+    """
+    count = int(bad.sum())
+    if count in (0, len(bad)):
+        raise InputError(f"a measure tells bad cases from good ones, and {count} of these {len(bad)} are bad; move the tolerance")
+    if np.isnan(scores).any():
+        raise InputError(f"scores must be numbers, and {int(np.isnan(scores).sum())} of {len(scores)} are not")
+    ranks = rankdata(scores)
+    return float((ranks[bad].sum() - count * (count + 1) / 2) / (count * (len(bad) - count)))
+
+
+@dataclass(frozen=True, eq=False)
+class Retention:
+    """Root mean square error of the part of the cases that is kept when those with the largest scores are given up."""
+
+    kept: Float[np.ndarray, " n"]
+    """Parts, 1/n to 1."""
+    error: Float[np.ndarray, " n"]
+    """Error of the part with the smallest scores, in the unit of the errors."""
+    ideal: Float[np.ndarray, " n"]
+    """The same had the errors been known."""
+
+    @property
+    def area(self) -> float:
+        """Mean over the parts of (error - ideal), as a part of the error of all: 0 if the measure sorts like the error."""
+        return float(np.mean(self.error - self.ideal) / self.error[-1]) if self.error[-1] > 0 else 0.0
+
+
+def retention(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"]) -> Retention:
+    """The curve of coverage against error. Equal scores are kept together, with their mean square in the place of each."""
+    squares = errors**2
+    _, place = np.unique(scores, return_inverse=True)
+    mean = np.bincount(place, squares) / np.bincount(place)
+    count = np.arange(1, len(errors) + 1)
+    by_score, by_error = (np.sqrt(np.cumsum(s) / count) for s in (mean[np.sort(place)], np.sort(squares)))
+    return Retention(count / len(errors), by_score, by_error)
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorByScore:
+    """Error against score, in bins with equally many cases."""
+
+    score: Float[np.ndarray, " bins"]
+    """Median score of each bin."""
+    error: Float[np.ndarray, " bins"]
+    """Root mean square error of each bin."""
+    largest: Float[np.ndarray, " bins"]
+
+
+def error_by_score(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"], bins: int = 10) -> ErrorByScore:
+    """Errors binned by the rank of their score. Raises InputError for more bins than cases."""
+    if not 1 <= bins <= len(scores):
+        raise InputError(f"{len(scores)} cases fill between 1 and {len(scores)} bins; got {bins}")
+    parts = np.array_split(np.argsort(scores, kind="stable"), bins)
+    rms = [np.sqrt(np.mean(errors[p] ** 2)) for p in parts]
+    return ErrorByScore(*(np.array(x) for x in ([np.median(scores[p]) for p in parts], rms, [errors[p].max() for p in parts])))
