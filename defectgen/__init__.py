@@ -60,17 +60,19 @@ from .energy.perfect import elastic_constants  # noqa: E402
 from .errors import (  # noqa: E402
     bound,
     compare,
+    domain,
     elastic_constant_error,
     estimate_rate,
     force_constant_error,
     force_error,
+    load_domain,
     predicted_rate,
     verdict,
 )
 from .fit import fit  # noqa: E402
 from .reference import equilibrate  # noqa: E402
 from .relax import migration_barrier, relax, saddle_point  # noqa: E402
-from .training import Rattle, Strains, label, training_cells  # noqa: E402
+from .training import Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -99,6 +101,8 @@ __all__ = [
     "diamond",
     "dislocation",
     "divacancy",
+    "diversity",
+    "domain",
     "dumbbell",
     "elastic_constant_error",
     "elastic_constants",
@@ -116,6 +120,7 @@ __all__ = [
     "interstitial",
     "l12",
     "label",
+    "load_domain",
     "load_model",
     "microcrack",
     "migration_barrier",
@@ -128,6 +133,7 @@ __all__ = [
     "rocksalt",
     "saddle_point",
     "sc",
+    "select_cells",
     "square",
     "substitution",
     "supercell",

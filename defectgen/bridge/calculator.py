@@ -1,5 +1,6 @@
 """An ASE calculator for any site energy: use a reference or a fitted model in ASE's optimisers, dynamics and tools."""
 
+import warnings
 from typing import final
 
 import jax
@@ -14,6 +15,7 @@ from .._input import InputError
 from .._typing import Float
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.functional import SKIN
+from ..energy.gauge import DomainWarning, Gauge, outside_sentence
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import energy_forces_virial
 from .hessian import sparse_hessian
@@ -26,12 +28,15 @@ class Calculator(Base):
 
     Molecules, slabs and wires may leave cell vectors out along open directions. The Hessian is asked as
     `calculator.get_property("hessian", atoms)` and is a scipy block-sparse matrix of shape (3N, 3N), as matscipy's is.
-    Raises InputError for anything but a scalar site energy, and for atoms it does not know.
+
+    With a `domain`, made for the model by `dg.domain`, the results also hold "grades", one number an atom, and a DomainWarning
+    says in one sentence when an atom is outside; it is said again when the worst grade has doubled, not at every step.
+    Raises InputError for anything but a scalar site energy, a domain that is none or another model's, and atoms it does not know.
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "hessian"]  # noqa: RUF012 (ASE's protocol)
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "hessian", "grades"]  # noqa: RUF012 (ASE's protocol)
 
-    def __init__(self, potential):
+    def __init__(self, potential, domain: Gauge | None = None):
         if not isinstance(potential, SiteEnergy):
             raise InputError(
                 f"Calculator wants a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"
@@ -39,15 +44,23 @@ class Calculator(Base):
         nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * potential.cutoff), jnp.zeros(1, int), jnp.zeros((1, 1), int))
         if jax.eval_shape(potential, nowhere).ndim != 1:
             raise InputError("Calculator wants one energy per site, and a basis has many: give it LinearACE(basis, coefficients)")
+        if domain is not None and not isinstance(domain, Gauge):
+            raise InputError(f"the domain of a Calculator is made by dg.domain(cells, fit) or None; got {type(domain).__name__}")
+        if domain is not None and not domain.belongs_to(potential):
+            raise InputError(
+                "this domain was made for another model; make it with dg.domain(cells, fit) from the fit of this one"
+            )
         super().__init__()
-        self.potential = potential
+        self.potential, self.domain = potential, domain
+        self._said = -np.inf if domain is None else domain.threshold
         self._bonds: Bonds | None = None
         self._built_for: Atoms | None = None
 
     def calculate(self, atoms: Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
         """All first-order properties in one evaluation; the Hessian only when asked.
 
-        Raises PropertyNotImplementedError (ASE's own) if stress is asked of a cell that is open in some direction.
+        Raises PropertyNotImplementedError (ASE's own) if stress is asked of a cell that is open in some direction, or grades
+        without a domain.
         """
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms if atoms is None else atoms
@@ -55,6 +68,8 @@ class Calculator(Base):
             raise InputError("there are no atoms to evaluate; pass some, or attach the calculator to them")
         if "stress" in properties and not all(atoms.pbc):
             raise PropertyNotImplementedError(f"stress wants a cell periodic in all directions; this one has pbc {atoms.pbc}")
+        if "grades" in properties and self.domain is None:
+            raise PropertyNotImplementedError("grades want a domain: Calculator(model, domain=dg.domain(cells, fit))")
         x, box = atoms.positions, complete_cell(atoms)
         if system_changes:
             self.results = {}
@@ -67,9 +82,20 @@ class Calculator(Base):
             self.results.update(energy=energy, free_energy=energy, energies=energies, forces=np.array(forces)[: len(x)])
             if all(atoms.pbc):
                 self.results["stress"] = full_3x3_to_voigt_6_stress(-np.asarray(virial) / atoms.get_volume())
+            self._judge(atoms, box)
         if "hessian" in properties:  # with its own list: a skin would make every site's Hessian larger
             near = bonds(x, box, boundaries(atoms), tuple(atoms.symbols), self.potential)
             self.results["hessian"] = sparse_hessian(self.potential, pad(x, near.index.shape[0]), box, near, len(x))
+
+    def _judge(self, atoms: Atoms, box: Float[np.ndarray, "3 3"]) -> None:
+        """The grades of the domain, and a warning if they are worse than what was warned of."""
+        if self.domain is None:
+            return
+        grades = self.domain.levels(tuple(atoms.symbols), atoms.positions, box, boundaries(atoms))
+        self.results["grades"] = grades
+        if (worst := grades.max(initial=-np.inf)) > self._said:
+            warnings.warn(outside_sentence(grades, self.domain.threshold, self.domain.measure), DomainWarning, stacklevel=2)
+            self._said = 2 * worst
 
     def _neighbours(self, atoms: Atoms, box: Float[np.ndarray, "3 3"]) -> Bonds:
         """The neighbour list with a skin; a new one if an atom moved by half the skin, or anything but positions changed."""

@@ -12,7 +12,7 @@ from defectgen.cli.speak import say, spoken
 app = typer.Typer(
     name="defectgen",
     help="How far can a fitted interatomic potential be trusted beyond its training data?",
-    epilog="Exit status: 0 done, 1 the run finished with failed cases, 2 bad input.",
+    epilog="Exit status: 0 done, 1 the run finished with failed cases or structures are outside a domain, 2 bad input.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,6 +60,22 @@ def list_(section: Annotated[str | None, typer.Argument(help="Only materials, de
         from defectgen.cli.starting import show_catalogue
 
         show_catalogue(section)
+
+
+@app.command()
+def domain(
+    model: Annotated[Path, typer.Argument(help="A model written by model.save.")],
+    structures: Annotated[Path, typer.Argument(help="Structures: extended XYZ (all frames), or any format that ASE reads.")],
+    companion: Annotated[
+        Path | None, typer.Option("--domain", help="File of domain.save.", show_default="MODEL with the suffix .domain.npz")
+    ] = None,
+    measure: Annotated[str | None, typer.Option(help="Which of the measures in it to ask.", show_default="its first")] = None,
+) -> None:
+    """Say which structures are like those a model was trained on; status 1 if some are not."""
+    with spoken():
+        from defectgen.cli.domain import judge
+
+        raise typer.Exit(judge(model, structures, companion, measure))
 
 
 @app.command()
