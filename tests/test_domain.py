@@ -229,6 +229,21 @@ def test_a_linear_model_errs_at_most_gamma_times_the_sum_of_its_active_errors(se
 
 
 @given(seed=st.integers(0, 99))
+def test_a_reference_outside_the_span_adds_its_distance_from_it(seed):
+    """theory: domain/grade. With a reference that is a linear model but for epsilon, (1 + m gamma) epsilon more."""
+    rng = RNG(seed)
+    rows, new, theta, best = rng.normal(size=(40, 4)), 5 * rng.normal(size=(9, 4)), rng.normal(size=4), rng.normal(size=4)
+    found, epsilon = Extrapolation.fitted(rows), 0.3
+
+    def error(b):
+        return b @ theta - (b @ best + epsilon * np.sin(7 * b.sum(axis=1)))
+
+    gamma = found.grade(new)
+    bound = gamma * np.abs(error(rows[found.active])).sum() + (1 + 4 * gamma) * epsilon
+    assert np.all(np.abs(error(new)) <= bound * (1 + 1e-9))
+
+
+@given(seed=st.integers(0, 99))
 def test_grades_do_not_know_the_units_of_the_functions(seed):
     rng = RNG(seed)
     rows, new, units = rng.normal(size=(50, 4)), rng.normal(size=(9, 4)), 10.0 ** rng.uniform(-3, 3, size=4)

@@ -14,6 +14,7 @@ FOLDERS = {  # in the order in which a newcomer reads
     "setting": "The setting",
     "crystal": "The perfect crystal",
     "fit": "The fit",
+    "domain": "Where a fit may be trusted",
     "bounds": "Bounds and rates",
     "relax": "Relaxation",
 }

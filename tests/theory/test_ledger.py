@@ -86,7 +86,7 @@ def test_references_are_in_the_bibliography():
     bibliography = (THEORY / "refs.bib").read_text(encoding="utf-8")
     keys = {re.sub(r"[^a-z]", "", key.lower()) for key in re.findall(r"@\w+\{(\w+),", bibliography)}
     brackets = [b for s in STATEMENTS.values() for b in re.findall(r"\[([A-Z][^\]$]*\d{4}[^\]$]*)\]", s.text)]
-    cited = [c for b in brackets for c in re.findall(r"([A-Z][\w ,.]*?)\d{4}", b)]
+    cited = [c for b in brackets for c in re.findall(r"([A-Z][\w ,.-]*?)\d{4}", b)]
     assert len(cited) >= 5
     for citation in cited:
         names = re.sub(r"[^a-z]", "", citation.lower().replace("et al", "").replace(" and ", ""))

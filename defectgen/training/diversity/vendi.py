@@ -52,7 +52,7 @@ def similarity_entropy(similarity: Float[np.ndarray, "n n"]) -> float:
     """H = -1/n sum_i log(1/n sum_j K_ij), nats: log n if nothing is alike, 0 if everything is.
 
     The entropy of a kernel density estimate at its own points, without the norm of the kernel.
-    D. Schwalbe-Koda et al., Nat. Commun. 16, 4014 (2025).
+    D. Schwalbe-Koda et al., Nat. Commun. 16 (2025), arXiv:2404.12367.
     """
     return float(np.mean(-np.log(np.mean(similarity, axis=1))))
 
