@@ -49,8 +49,8 @@ def domain(
     `fit`: the result of `dg.fit`; of a model or a basis alone only the measures of environments are known. `measures`: names from
     MEASURES, the first of which is the one asked by default (default: all that can be made). `committee`: coefficients of other
     models of this basis, as `posterior_members` and `bootstrap_members` draw them. A threshold is the largest number of a
-    training environment, which is strict: of new cells drawn alike many have an atom a little above it. With `validation` cells it
-    has a guarantee, see `Domain.calibrated`.
+    training environment, which is strict: of new cells drawn alike many have an atom a little above it. With `validation`
+    cells it has a guarantee, see `Domain.calibrated`.
     Raises InputError for cells that are no snapshots, a fit without a basis, and measures that do not exist or cannot be made.
     """
     cells = snapshots(cells, "training")
