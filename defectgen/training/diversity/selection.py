@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.linalg import solve_triangular, svdvals
 from scipy.spatial import KDTree
 
 from ..._input import InputError
@@ -60,18 +61,19 @@ def select_cells(
 
 
 def _most_informative(sets: Sequence[np.ndarray], count: int) -> Int[np.ndarray, " count"]:
-    """Greedy choice of sets of rows by the gain log det(1 + B P^-1 B^T) of each; P^-1 is updated by Woodbury's formula."""
+    """Greedy choice of sets of rows by the gain log det(1 + B P^-1 B^T) = sum log(1 + s^2), s the singular values of B R^-1.
+
+    P = R^T R is kept as its factor: with a floor of 1e-6 an inverse that is updated loses what later choices are decided by.
+    """
     _check(count, len(sets))
     size = np.sqrt(np.mean(np.concatenate(sets) ** 2, axis=0)) if len(sets) else np.ones(0)
     scaled = [b / np.where(size > 0, size, 1.0) for b in sets]
-    inverse = np.eye(len(size)) / FLOOR**2
+    factor = FLOOR * np.eye(len(size))
     left, chosen = list(range(len(sets))), []
     while len(chosen) < count:
-        gain = [np.linalg.slogdet(np.eye(len(scaled[k])) + scaled[k] @ inverse @ scaled[k].T)[1] for k in left]
+        gain = [np.sum(np.log1p(svdvals(solve_triangular(factor, scaled[k].T, trans="T")) ** 2)) for k in left]
         best = left.pop(int(np.argmax(gain)))
-        half = scaled[best] @ inverse
-        inverse -= half.T @ np.linalg.solve(np.eye(len(half)) + half @ scaled[best].T, half)
-        inverse = (inverse + inverse.T) / 2
+        factor = np.linalg.qr(np.concatenate([factor, scaled[best]]), mode="r")
         chosen.append(best)
     return np.array(chosen, dtype=int)
 
