@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
+import jax
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
@@ -11,6 +12,7 @@ from toy_energy import Elsewhere
 
 import defectgen as dg
 from defectgen.crystal import Snapshot
+from defectgen.energy.functional import evaluate
 from defectgen.observe import EquilibriumStress
 from defectgen.training import Blocks, Rattle, Strains, bulk_cell, defect_cells, label, strained_cells, training_cells
 from defectgen.training.compress import residual_sum
@@ -452,3 +454,40 @@ def test_internal_forces_count_too():
     with pytest.raises(dg.InputError, match="internal forces"):
         label([bulk_cell(shifted)], Elsewhere(truth, has_stress=False), basis, "E")  # nothing but the forces can tell
     assert label([bulk_cell(lattice)], truth, basis, "E").rows("E") == 1
+
+
+@pytest.fixture
+def compilations():
+    """How often XLA has compiled since the test began, by JAX's own account."""
+    heard, living = [], [True]  # JAX has no public way to stop listening
+
+    def hear(event: str, _duration: float, **_: object) -> None:
+        if living and event == "/jax/core/compile/backend_compile_duration":
+            heard.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    yield lambda: len(heard)
+    living.clear()
+
+
+def test_more_cells_compile_nothing_new(compilations):
+    truth, basis = dg.reference.CleriRosato("Cu"), dg.ACEBasis(["Cu"], cutoff=3.9, order=2, degree=5)
+    lattice = dg.fcc("Cu", 3.615)
+
+    def labelled(copies):
+        label(training_cells(lattice, dg.vacancy(), 2, rattle=Rattle(copies, 0.02)), truth, basis, ["E", "F", "FC", "V"])
+        return compilations()
+
+    once = labelled(1)
+    assert once > 0
+    assert labelled(2) == once == labelled(5)
+
+
+def test_cells_of_nearly_one_size_share_what_is_compiled(compilations):
+    truth, host = dg.reference.LennardJones("Ar", 0.0104, 3.4, cutoff=6.1), dg.supercell(dg.fcc("Ar", 5.26), 3)
+    evaluate(truth, host)
+    once = compilations()
+    assert once > 0
+    evaluate(truth, dg.vacancy().apply(host))
+    evaluate(truth, dg.divacancy().apply(host))
+    assert compilations() == once
