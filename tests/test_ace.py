@@ -13,12 +13,13 @@ from scipy.special import sph_harm_y
 
 import defectgen as dg
 from defectgen.ace.coupling import couplings
-from defectgen.ace.harmonics import Harmonics, real_from_complex, real_harmonics
+from defectgen.ace.harmonics import Harmonics, ladder, real_from_complex, real_harmonics
 from defectgen.ace.radial import Radial
 from defectgen.ace.sparse import Layout, SparseSum
 from defectgen.ace.specification import tables
 from defectgen.energy.bonds import bonds, pad
 from defectgen.energy.functional import cell_energy, evaluate
+from defectgen.energy.perfect import assembled, crystal_bonds, force_constants
 from defectgen.energy.site import SiteEnergy, Stencil, autodiff_gradient, autodiff_hessian
 from defectgen.energy.total import channel_rows
 from defectgen.observe import respond
@@ -105,6 +106,21 @@ def test_derivatives_of_harmonics_and_of_sums_of_them(degree):
     np.testing.assert_allclose(
         jnp.stack(harmonics.curvature_of(weights)), [curved(at, *pair) for pair in pairs], atol=1000 * scale
     )
+
+
+def test_derivatives_of_solid_harmonics_are_a_ladder():
+    """dS/dg from the matrices, against automatic differentiation of r^l Y_lm(g/r) at points of any length."""
+    degree, g = 6, jnp.asarray(np.random.default_rng(2).normal(size=(3, 10)))
+    l = np.repeat(np.arange(degree + 1), 2 * np.arange(degree + 1) + 1)[:, None]  # noqa: E741
+
+    def solid(g):
+        r = jnp.sqrt(jnp.sum(g**2, axis=0))
+        return r**l * real_harmonics(g / r, degree)
+
+    directions = jnp.broadcast_to(jnp.eye(3)[:, :, None], (3, *g.shape))
+    slow = jax.jit(jax.vmap(lambda v: jax.jvp(solid, (g,), (v,))[1]))(directions)
+    size = np.abs(slow).max()
+    np.testing.assert_allclose(ladder(degree) @ np.asarray(solid(g)), slow, atol=1e-13 * size)  # rounding of a short recursion
 
 
 @pytest.mark.parametrize("envelope", [2, 4])
@@ -367,6 +383,22 @@ def test_packed_rows_are_those_of_the_jets(chunk):
     for packed, general in zip(channel_rows(basis, *at, chunk), channel_rows(Unpacked(basis), *at, 5), strict=True):
         assert np.abs(general).max() > 1.0
         np.testing.assert_allclose(packed, general, atol=1e-12 * np.abs(general).max())
+
+
+@pytest.mark.parametrize("lattice", [dg.l12("Al", "Ni", 3.6), dg.diamond("Si", 5.43)], ids=["two species", "two sublattices"])
+def test_force_constants_of_all_functions_are_those_of_the_written_out_hessian(lattice):
+    """Function by function over pairs, beside the jets of all functions in one array; the sums of a row vanish."""
+    basis = dg.ACEBasis(sorted(set(lattice.species)), cutoff=4.2, order=3, degree=5)
+    x, near = crystal_bonds(lattice, basis)
+    stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
+    every = np.asarray(hessian_of(basis, stencil))
+    found, slow = force_constants(lattice, basis), assembled(lattice, near, lambda site: every[site])
+    size = np.abs(slow.phi).max()
+    assert size > 1e-1 and np.all(np.abs(slow.phi).max(axis=(0, 1, 2))[len(basis.species) :] > 0)
+    np.testing.assert_allclose(found.phi, slow.phi, atol=1e-13 * size * len(every[0]))  # rounding of sums over neighbours
+    for b in range(lattice.sublattices):
+        row = found.phi[found.first == b].sum(axis=0)
+        np.testing.assert_allclose(row, 0.0, atol=1e-13 * size * len(every[0]))
 
 
 def test_model_survives_a_file(basis, tmp_path):

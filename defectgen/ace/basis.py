@@ -17,8 +17,9 @@ import numpy as np
 from .._input import InputError
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
-from ..energy.packed import PackedBasis
+from ..energy.packed import PackedBasis, PackedHessian
 from ..energy.site import Stencil
+from .curvature import Curvature
 from .one_particle import OneParticle
 from .radial import Radial
 from .slopes import Polynomial, Slopes, products
@@ -51,6 +52,7 @@ class ACEBasis(PackedBasis):
     entries: SparseSum
     polynomial: Polynomial
     slopes: Slopes
+    curvature: Curvature
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class ACEBasis(PackedBasis):
         self.entries = SparseSum(entries, entries.spread_indices(table.monomial), table.coefficient)
         self.polynomial = Polynomial(table)
         self.slopes = Slopes(table)
+        self.curvature = Curvature(table, self.slopes)
 
     # ---- what it holds
     @property
@@ -199,31 +202,29 @@ class ACEBasis(PackedBasis):
         every = jnp.concatenate([jnp.zeros((*each.shape[:-1], kinds)) if constants is None else constants, each], axis=-1)
         return self._joined(every)
 
+    def packed_hessian(self, stencil: Stencil) -> PackedHessian:
+        """V''(k, l) = sum_vw B_vw dphi_v(k) dphi_w(l) + [k = l] sum_v B_v d2phi_v(k), v and w among the sums of the function."""
+        a, first, second = self.one_particle.to_second_order(stencil)
+        slopes = self.slopes(a)[:, np.argsort(self.slopes.place)]
+        own = jnp.einsum("vcs,svabk->scabk", slopes, second)
+        return PackedHessian(first, jnp.asarray(self.curvature.support.array), self.curvature(a), own)
+
+    def channels_of(self, kind: int) -> Int[np.ndarray, " functions"]:
+        """See PackedBasis."""
+        kinds, count = len(self.species), self.functions_per_species
+        return self.channel[kinds + kind * count :][np.argsort(self.slopes.place)]
+
     def hessian(self, stencil: Stencil):
-        """V''(k, l) = sum_vw B_vw dphi_v(k) dphi_w(l) + [k = l] sum_v B_v d2phi_v(k): two stages, never a full third tensor."""
-        one_particle = self.one_particle
-
-        def derivative(g):
-            factors = one_particle.factors(Stencil(g, stencil.centre, stencil.neighbour))
-            return one_particle.derivative(factors), one_particle.sums(factors)
-
-        def along(direction):
-            return jax.jvp(derivative, (stencil.g,), (jnp.broadcast_to(direction, stencil.g.shape),), has_aux=True)
-
-        d_phi, second, a = jax.vmap(along, out_axes=(None, 2, None))(jnp.eye(3))
-        sites, one, _, slots = d_phi.shape
-        directions = jnp.transpose(d_phi, (1, 3, 2, 0)).reshape(one, slots * 3, sites)
-
-        # the slopes' derivative along every stencil direction: directions are laid side by side as if they were more sites
-        spread = jnp.repeat(a[:, None, :], slots * 3, axis=1).reshape(one, -1)
-        curved = jax.jvp(self.slopes, (spread,), (directions.reshape(one, -1),))[1]
-        curved = curved.reshape(one, -1, slots * 3, sites)
-        cross = jnp.einsum("vcjs,vis->sijc", curved, directions)
-        hessian = cross.reshape(sites, slots, 3, slots, 3, -1)
-        own = self.slopes.along(a, second.reshape(sites, one, -1))[:, self.slopes.place]  # sites, functions, (3 3 slots)
-        own = jnp.transpose(own.reshape(sites, -1, 3, 3, slots), (4, 0, 2, 3, 1))
+        """The packed Hessian written out."""
+        packed = self.packed_hessian(stencil)
+        sites, _, _, slots = packed.slopes.shape
+        place = self.slopes.place
+        directions = jnp.take(packed.slopes.reshape(sites, -1, 3 * slots), packed.support[place], axis=1, mode="clip")
+        turned = jnp.einsum("scvw,scwj->scvj", packed.middle[:, place], directions)
+        hessian = jnp.einsum("scvi,scvj->sijc", directions, turned).reshape(sites, 3, slots, 3, slots, -1)
+        hessian = jnp.transpose(hessian, (0, 2, 1, 4, 3, 5))
         k = jnp.arange(slots)
-        hessian = hessian.at[:, k, :, k, :].add(own)
+        hessian = hessian.at[:, k, :, k].add(jnp.transpose(packed.own[:, place], (4, 0, 2, 3, 1)))
         return self._by_species(hessian, stencil)
 
     def _by_species(self, values: Float[Array, "sites *inner functions"], stencil: Stencil):

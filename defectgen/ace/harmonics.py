@@ -147,3 +147,29 @@ def real_from_complex(l: int) -> Complex[np.ndarray, "m m"]:  # noqa: E741
         u[l - m, l + m] = -1j * sign / math.sqrt(2)
         u[l - m, l - m] = 1j / math.sqrt(2)
     return u
+
+
+def ladder(degree: int) -> Float[np.ndarray, "3 harmonics harmonics"]:
+    """The matrices of d/dx, d/dy and d/dz on solid harmonics: dS_i/dg_a = sum_j ladder[a, i, j] S_j for S = r^l Y_lm(g/r).
+
+    With P_lm = r^l P_l^m(cos) exp(i m phi) / (l + m)! (Condon-Shortley phase) a derivative is one step:
+    d/dz P_lm = P_(l-1)m and (d/dx +- i d/dy) P_lm = +-P_(l-1)(m+-1). Source: E. W. Hobson, The Theory of Spherical and
+    Ellipsoidal Harmonics, Cambridge 1931.
+    """
+    count = (degree + 1) ** 2
+    down, rise, fall = np.zeros((3, count, count), dtype=complex)
+    unitary = np.zeros((count, count), dtype=complex)
+    for l in range(degree + 1):  # noqa: E741
+        block = slice(l * l, (l + 1) ** 2)
+        unitary[block, block] = real_from_complex(l)
+        for m in range(-l, l + 1):
+            for matrix, other, sign in ((down, m, 1), (rise, m + 1, 1), (fall, m - 1, -1)):
+                if l and abs(other) < l:
+                    matrix[l * l + l + m, (l - 1) ** 2 + l - 1 + other] = sign * _step(l, m) / _step(l - 1, other)
+    steps = np.stack([(rise + fall) / 2, (rise - fall) / 2j, down])
+    return np.ascontiguousarray((unitary @ steps @ unitary.conj().T).real)
+
+
+def _step(l: int, m: int) -> float:  # noqa: E741
+    """Y_lm over P_lm on the sphere."""
+    return math.sqrt((2 * l + 1) / (4 * math.pi) * math.factorial(l - m) * math.factorial(l + m))

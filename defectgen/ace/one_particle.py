@@ -11,7 +11,7 @@ import numpy as np
 
 from .._typing import Array, Float, Int
 from ..energy.site import Stencil
-from .harmonics import Harmonics
+from .harmonics import Harmonics, ladder, real_harmonics
 from .radial import Radial
 from .sparse import rows_of
 
@@ -155,6 +155,43 @@ class OneParticle(eqx.Module):
             for x, index in ((factors.radial, n), (factors.slope, n), (SCALE * factors.values, lm), (turn, lm))
         )
         return (slope * harmonics)[:, :, None] * unit[:, None] + radial[:, :, None] * turn
+
+    def to_second_order(
+        self, stencil: Stencil
+    ) -> tuple[Float[Array, "one sites"], Float[Array, "sites one 3 slots"], Float[Array, "sites one 3 3 slots"]]:
+        """A, and function by function dphi/dg (1/A) and d2phi/dg dg (1/A^2). Quick to compile: it runs on few sites.
+
+        With S = r^l Y the solid harmonic, whose derivatives are matrices (`harmonics.ladder`), phi = (R / r^l) S: at r u,
+        dphi = R' Y u + R/r (DY - l Y u) and, with s = (R' - l R/r)/r,
+        d2phi = (R'' - 2 l R'/r + l (l+1) R/r^2 - s) Y u u + s (Y 1 + u DY + DY u) + R/r^2 DDY.
+        """
+        r = jnp.sqrt(jnp.sum(stencil.g**2, axis=-1))
+        unit = jnp.moveaxis(stencil.g / r[..., None], -1, 0)
+        centre = jnp.broadcast_to(stencil.centre[:, None], r.shape)
+
+        def rate(f):
+            return lambda r: jax.jvp(f, (r,), (jnp.ones_like(r),))
+
+        (values, slopes), (_, bends) = rate(rate(lambda r: self.radial(r, centre, stencil.neighbour)))(r)
+        steps = ladder(self.degree_l)
+        y = np.sqrt(4 * np.pi) * real_harmonics(unit, self.degree_l)
+        dy = jnp.einsum("aij,jsk->iask", steps, y)
+        ddy = jnp.einsum("abij,jsk->iabsk", np.einsum("aij,bjk->abik", steps, steps), y)
+
+        count = len(steps[0])
+        lm = self.row % count
+        l = jnp.asarray(np.sqrt(np.arange(count)).astype(int))[lm, None, None]  # noqa: E741  row l*l + l + m of the harmonics
+        y, dy, ddy = (rows_of(x, lm) for x in (y, dy, ddy))  # one (3 3) sites slots
+        radial = (self._by_species(jnp.moveaxis(x, 0, 1), stencil) for x in (values, slopes / r, bends))
+        radial, slope, bend = (rows_of(jnp.moveaxis(x, 1, 0), self.row // count) for x in radial)  # the slope over r
+        radial = radial / r**2
+        turn = slope - l * radial
+        along = ((bend - 2 * l * slope + l * (l + 1) * radial - turn) * y)[:, None, None] * unit[:, None] * unit
+        across = unit[:, None] * dy[:, None]
+        across = across + jnp.swapaxes(across, 1, 2) + jnp.eye(3)[:, :, None, None] * y[:, None, None]
+        second = along + turn[:, None, None] * across + radial[:, None, None] * ddy
+        first = r * ((turn * y)[:, None] * unit + radial[:, None] * dy)
+        return jnp.sum(radial * r**2 * y, axis=2), jnp.moveaxis(first, 2, 0), jnp.moveaxis(second, 3, 0)
 
     def _entries(self, every: Float[Array, "sites radial harmonics"]) -> Float[Array, "one sites"]:
         """The functions of the basis among all products of a radial function and a harmonic."""

@@ -1,6 +1,9 @@
 """Radial functions: orthonormal polynomials of an Agnesi-type distance transform, times an envelope that ends smoothly."""
 
+from itertools import accumulate
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -38,13 +41,31 @@ class Radial(eqx.Module):
     def __call__(
         self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
     ) -> Float[Array, "count *batch"]:
-        """All radial functions at distances r (A); exactly zero at and beyond the cutoff."""
-        return jnp.stack(self.each(r, centre, neighbour))
+        """All radial functions at distances r (A); exactly zero at and beyond the cutoff.
+
+        The recursion is a loop of the program: quick to compile, with its derivatives too.
+        """
+        t, first = self._start(r, centre, neighbour)
+        rows = np.array(_jacobi_recursion(self.count, 2 * self.envelope)).reshape(-1, 3)
+
+        def step(pair, row):
+            pair = _step(t, pair, row)
+            return pair, pair[1]
+
+        others = jax.lax.scan(step, (jnp.zeros_like(first), first), rows)[1]
+        return jnp.concatenate([first[None], others])
 
     def each(
         self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
     ) -> list[Float[Array, "*batch"]]:
-        """The same as a list, n = 1..count."""
+        """The same as a list, n = 1..count, without a loop: quick to run."""
+        t, first = self._start(r, centre, neighbour)
+        rows = _jacobi_recursion(self.count, 2 * self.envelope)
+        pairs = accumulate(rows, lambda pair, row: _step(t, pair, row), initial=(jnp.zeros_like(first), first))
+        return [value for _, value in pairs]
+
+    def _start(self, r, centre, neighbour) -> tuple[Array, Array]:
+        """The argument t = 2y - 1 of the polynomials, and R_1."""
         inside = r < self.cutoff
         if self.r0.size == 1:
             r0, end = self.r0[0, 0], self._agnesi(self.cutoff / self.r0[0, 0])
@@ -52,19 +73,19 @@ class Radial(eqx.Module):
             r0, end = self.r0[centre, neighbour], self._agnesi(self.cutoff / self.r0)[centre, neighbour]
         y = (self._agnesi(jnp.where(inside, r, 0.5 * self.cutoff) / r0) - end) / (1.0 - end)
         y = jnp.where(inside, y, 0.0)
-        t = 2.0 * y - 1.0
-        values = [y**self.envelope * np.sqrt(2.0 * (2 * self.envelope + 1) / 2.0)]
-        previous = jnp.zeros_like(values[0])
-        for a, b, c in _jacobi_recursion(self.count, 2 * self.envelope):
-            values.append((a * t + b) * values[-1] - c * previous)
-            previous = values[-2]
-        return values[: self.count]
+        return 2.0 * y - 1.0, y**self.envelope * np.sqrt(2.0 * (2 * self.envelope + 1) / 2.0)
 
     def _agnesi(self, s):
         steep = self.outer - (self.outer - self.inner) / 2
         bend = -self.outer - (self.outer - self.inner) * (self.outer - self.inner - 2) / 4
         a = 2 * (steep**2 + bend) / (steep**2 - bend)  # x'' = 0 at s = 1
         return 1.0 / (1.0 + a * s**self.outer / (1.0 + s ** (self.outer - self.inner)))
+
+
+def _step(t, pair, row):
+    """(R_n-1, R_n) to (R_n, R_n+1)."""
+    a, b, c = row
+    return pair[1], (a * t + b) * pair[1] - c * pair[0]
 
 
 def _jacobi_recursion(count: int, beta: int) -> list[tuple[float, float, float]]:

@@ -12,8 +12,10 @@ from .._typing import Float, Int
 from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
 from .bonds import Bonds, bonds, pad
-from .site import SiteEnergy
-from .total import channel_rows, energy_forces_virial, site_energies, site_hessians
+from .packed import PackedBasis
+from .pairs import CrystalPairs, crystal_pairs
+from .site import SiteEnergy, Stencil
+from .total import channel_rows, energy_forces_virial, packed_hessians, site_energies, site_hessians
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,43 +71,36 @@ def force_constants(lattice: Lattice, energy: SiteEnergy) -> ForceConstants:
     """Force constants of the infinite crystal from the Hessian jets of one primitive cell."""
     x, near = crystal_bonds(lattice, energy)
     stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
-
-    def hessian(site: int) -> np.ndarray:
-        one = type(stencil)(stencil.g[site : site + 1], stencil.centre[site : site + 1], stencil.neighbour[site : site + 1])
-        return np.asarray(site_hessians(energy, one))[0]
-
-    return assembled(lattice, near, hessian)
+    if isinstance(energy, PackedBasis):
+        return _packed_force_constants(lattice, near, energy, stencil)
+    return assembled(lattice, near, lambda site: np.asarray(site_hessians(energy, _one(stencil, site)))[0])
 
 
 def assembled(lattice: Lattice, near: Bonds, hessian: Callable[[int], np.ndarray]) -> ForceConstants:
-    """Force constants of site energies with the given Hessians (slots, 3, slots, 3, *channels) on the primitive cell's bonds.
+    """Force constants of site energies with the given Hessians (slots, 3, slots, 3, *channels) on the primitive cell's bonds."""
+    pairs = crystal_pairs(lattice, near)
+    phi = sum((pairs.dense(site, hessian(site)) for site in range(1, lattice.sublattices)), pairs.dense(0, hessian(0)))
+    return _force_constants(lattice, pairs, phi)
 
-    Every site l contributes V''_l(rho, sigma) to the pair (l + rho, l + sigma), minus its row sums to the pairs with l
-    itself, so the acoustic sum rule holds to rounding. Pairs are sorted; the on-site pairs are included.
-    """
-    index, shift, mask = (np.asarray(a) for a in (near.index, near.shift, near.mask))
-    keys, blocks = [], []
+
+def _packed_force_constants(lattice: Lattice, near: Bonds, energy: PackedBasis, stencil: Stencil) -> ForceConstants:
+    """The same for every function of a basis, those of a site being added to the channels of its species."""
+    pairs = crystal_pairs(lattice, near)
+    total = np.zeros((energy.size, 9 * len(pairs.keys)))
     for site in range(lattice.sublattices):
-        live = np.flatnonzero(mask[site])
-        inner = hessian(site)[live][:, :, live]  # k a k' b *c
-        channels = inner.shape[4:]
-        k = len(live)
-        full = np.zeros((k + 1, 3, k + 1, 3, *channels))  # stencil atoms, then the site itself
-        full[:k, :, :k] = inner
-        full[k, :, :k] = -inner.sum(axis=0)
-        full[:k, :, k] = -inner.sum(axis=2)
-        full[k, :, k] = inner.sum(axis=(0, 2))
-        atom = np.append(index[site][live], site)
-        image = np.vstack([shift[site][live], np.zeros((1, 3), dtype=int)])
-        a, b = (m.ravel() for m in np.meshgrid(np.arange(k + 1), np.arange(k + 1), indexing="ij"))
-        keys.append(np.column_stack([atom[a], atom[b], image[b] - image[a]]))
-        blocks.append(np.moveaxis(full, 2, 1).reshape((k + 1) ** 2, 3, 3, *channels))
-    pair, place = np.unique(np.concatenate(keys), axis=0, return_inverse=True)
-    values = np.concatenate(blocks)
-    order = np.argsort(place.ravel(), kind="stable")
-    starts = np.searchsorted(place.ravel()[order], np.arange(len(pair)))
-    phi = np.add.reduceat(values[order], starts, axis=0)
-    first, second, translation = pair[:, 0], pair[:, 1], pair[:, 2:]
+        added = pairs.packed(site, packed_hessians(energy, _one(stencil, site)))
+        total[energy.channels_of(int(stencil.centre[site]))] += added
+    return _force_constants(lattice, pairs, np.ascontiguousarray(total.T).reshape(-1, 3, 3, energy.size))
+
+
+def _one(stencil: Stencil, site: int) -> Stencil:
+    """The stencil of one site."""
+    return jax.tree.map(lambda a: a[site : site + 1], stencil)
+
+
+def _force_constants(lattice: Lattice, pairs: CrystalPairs, phi: np.ndarray) -> ForceConstants:
+    """Values with their pairs."""
+    first, second, translation = pairs.keys[:, 0], pairs.keys[:, 1], pairs.keys[:, 2:]
     separation = translation @ lattice.vectors + lattice.motif[second] - lattice.motif[first]
     return ForceConstants(first, second, translation, separation, phi)
 
@@ -135,7 +130,7 @@ def elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray,
     count = 6 + 3 * lattice.sublattices
     total = np.zeros((count, count))
     for site in range(lattice.sublattices):
-        one = type(stencil)(stencil.g[site : site + 1], stencil.centre[site : site + 1], stencil.neighbour[site : site + 1])
+        one = _one(stencil, site)
         live = np.flatnonzero(mask[site])
         hessian = np.asarray(site_hessians(energy, one))[0][live][:, :, live]
         g = np.asarray(one.g)[0][live]

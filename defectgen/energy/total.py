@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from .._typing import Array, Bool, Float
 from .bonds import Bonds
-from .packed import PackedBasis
+from .packed import PackedBasis, PackedHessian
 from .site import SiteEnergy, Stencil
 
 
@@ -46,6 +46,12 @@ def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[
 def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
     """Second derivatives of every site energy in its own stencil, eV/A^2."""
     return energy.hessian(stencil)
+
+
+@eqx.filter_jit
+def packed_hessians(energy: PackedBasis, stencil: Stencil) -> PackedHessian:
+    """The same for every function of a packed basis, as products."""
+    return energy.packed_hessian(stencil)
 
 
 @eqx.filter_jit
