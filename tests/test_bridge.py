@@ -236,7 +236,7 @@ def test_hessian_chunks_do_not_matter(monkeypatch):
     """One site at a time or all at once: the same matrix."""
     atoms = frame("several chunks")
     whole = Calculator(Binding()).get_property("hessian", atoms)
-    monkeypatch.setattr("defectgen.bridge.hessian.JET_BYTES", 2**22)
+    monkeypatch.setattr("defectgen.bridge.hessian.BLOCK_BYTES", 2**18)
     parts = Calculator(Binding()).get_property("hessian", atoms)
     assert np.abs((whole - parts).toarray()).max() < 1e-13  # order of summation
 

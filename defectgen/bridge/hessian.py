@@ -1,17 +1,21 @@
-"""The sparse Hessian of any atoms, H = D^T V'' D: Hessian jets of the sites between the difference operator and its transpose."""
+"""The sparse Hessian of any atoms, H = D^T V'' D: Hessians of the sites between the difference operator and its transpose."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.sparse import bsr_matrix
+from scipy.sparse import bsr_matrix, csr_array
 
-from .._typing import Float
-from ..energy.bonds import Bonds
+from .._typing import Bool, Float, Int
+from ..energy.bonds import Bonds, padded_rows
 from ..energy.site import SiteEnergy
-from ..energy.total import site_hessians
+from ..energy.total import site_blocks
 
-JET_BYTES = 16 * 2**20
-"""Bytes of site Hessians held at once; the work arrays behind them are some ten times larger."""
+BLOCK_BYTES = 16 * 2**20
+"""Bytes of the blocks of sites that are held at once."""
+
+WIDTH = 8
+"""Sites are taken together whose numbers of neighbours are equal when rounded up to a multiple of this: few are padded much,
+and few programs are compiled."""
 
 
 def sparse_hessian(
@@ -20,34 +24,37 @@ def sparse_hessian(
     """d2E/dx dx of the first `atoms` rows, eV/A^2, as a (3 atoms, 3 atoms) block-sparse matrix of 3 x 3 blocks.
 
     H = sum over sites l of D_l^T V''_l D_l, where D_l x = {x(j) - x(l)}: images of one atom add up in its column, so
-    cells narrower than the cutoff are right, and rows sum to zero to rounding. Sites are taken in chunks of one shape.
+    cells narrower than the cutoff are right, and rows sum to zero to rounding. Blocks are added in place: which there are
+    is known from the bonds.
     """
-    slots = bonds.index.shape[1]
-    chunk = max(1, min(1 << max(0, (atoms - 1)).bit_length(), JET_BYTES // (8 * (3 * slots) ** 2)))
     stencil = bonds.stencil(jnp.asarray(x), jnp.asarray(vectors))
-    index, mask = np.asarray(bonds.index), np.asarray(bonds.mask)
-    total = bsr_matrix((3 * atoms, 3 * atoms), blocksize=(3, 3))
-    for start in range(0, atoms, chunk):
-        site = np.arange(start, min(start + chunk, atoms))
-        rows = np.concatenate([site, np.full(chunk - len(site), site[0])])  # the last chunk keeps the common shape
-        jets = np.asarray(site_hessians(energy, jax.tree.map(lambda a, rows=rows: a[rows], stencil)))[: len(site)]
-        difference = _difference(site, index[site], mask[site], atoms)
-        total = total + difference.T @ (_block_diagonal(jets) @ difference)
-    return total
+    index, mask = np.asarray(bonds.index)[:atoms], np.asarray(bonds.mask)[:atoms]
+    pattern = _pattern(index, mask)
+    keys = np.repeat(np.arange(atoms), np.diff(pattern.indptr)) * atoms + pattern.indices
+    data = np.zeros((len(keys), 9))
+    widths = np.maximum(1, -(-mask.sum(axis=1) // WIDTH)) * WIDTH
+    for width in np.unique(widths):
+        every = np.flatnonzero(widths == width)
+        count = min(padded_rows(len(every)), max(1, BLOCK_BYTES // (72 * (width + 1) ** 2)))
+        for site in np.split(every, np.arange(count, len(every), count)):
+            rows = np.concatenate([site, np.full(count - len(site), site[0])])  # all parts have one shape
+            part = jax.tree.map(lambda a, rows=rows: a[rows], stencil)
+            part = type(part)(part.g[:, :width], part.centre, part.neighbour[:, :width])
+            blocks = np.asarray(site_blocks(energy, part))[: len(site)]
+            atom = np.column_stack([index[site, :width], site])
+            live = np.column_stack([mask[site, :width], np.ones(len(site), dtype=bool)])
+            both = live[:, :, None] & live[:, None, :]
+            place = np.searchsorted(keys, (atom[:, :, None].astype(np.int64) * atoms + atom[:, None, :])[both])
+            add = csr_array((np.ones(len(place)), (place, np.arange(len(place)))), shape=(len(keys), len(place)))
+            data += add @ blocks[both].reshape(-1, 9)
+    return bsr_matrix((data.reshape(-1, 3, 3), pattern.indices, pattern.indptr), shape=(3 * atoms, 3 * atoms))
 
 
-def _difference(site: np.ndarray, index: np.ndarray, mask: np.ndarray, atoms: int) -> bsr_matrix:
-    """D restricted to the given sites: one block row per bond, +1 at the neighbour, -1 at the site, nothing for padding."""
-    count = 2 * mask.ravel()
-    column = np.stack([index, np.broadcast_to(site[:, None], index.shape)], axis=-1)[mask].ravel()
-    block = np.tile(np.stack([np.eye(3), -np.eye(3)]), (int(mask.sum()), 1, 1))
-    start = np.concatenate([[0], np.cumsum(count)])
-    return bsr_matrix((block, column, start), shape=(3 * mask.size, 3 * atoms))
-
-
-def _block_diagonal(jets: np.ndarray) -> bsr_matrix:
-    """Site Hessians (sites, slots, 3, slots, 3) along the diagonal of a block-sparse matrix."""
-    sites, slots = jets.shape[:2]
-    blocks = np.ascontiguousarray(jets.transpose(0, 1, 3, 2, 4)).reshape(-1, 3, 3)
-    column = (np.arange(sites)[:, None, None] * slots + np.arange(slots)).repeat(slots, axis=1).ravel()
-    return bsr_matrix((blocks, column, np.arange(0, len(blocks) + 1, slots)), shape=(3 * sites * slots,) * 2)
+def _pattern(index: Int[np.ndarray, "atoms slots"], mask: Bool[np.ndarray, "atoms slots"]) -> csr_array:
+    """Which atoms are coupled: those that one site sees, or is; columns sorted."""
+    atoms = len(index)
+    sees = np.append(index[mask], np.arange(atoms)), np.append(np.nonzero(mask)[0], np.arange(atoms))
+    seen = csr_array((np.ones(len(sees[0])), sees), shape=(atoms, atoms))
+    pattern = (seen @ seen.T).tocsr()
+    pattern.sort_indices()
+    return pattern

@@ -42,10 +42,28 @@ def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
 
+HESSIAN_BYTES = 2**17
+"""Bytes of site Hessians computed at once: the arrays that they are made with are some times larger, and stay in cache."""
+
+
 @eqx.filter_jit
 def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
     """Second derivatives of every site energy in its own stencil, eV/A^2."""
     return energy.hessian(stencil)
+
+
+@eqx.filter_jit
+def site_blocks(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites atoms atoms 3 3"]:
+    """D^T V'' D of every site of a scalar potential, eV/A^2: second derivatives in the positions of its neighbours and its own,
+    which comes last."""
+
+    def blocks(stencil):
+        inner = jnp.swapaxes(energy.hessian(stencil), 2, 3)
+        rows = jnp.concatenate([inner, -jnp.sum(inner, axis=1, keepdims=True)], axis=1)
+        return jnp.concatenate([rows, -jnp.sum(rows, axis=2, keepdims=True)], axis=2)
+
+    sites, slots = stencil.neighbour.shape
+    return over_sites(blocks, stencil, sites, max(1, HESSIAN_BYTES // (72 * slots**2)))
 
 
 @eqx.filter_jit
