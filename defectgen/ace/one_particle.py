@@ -174,7 +174,7 @@ class OneParticle(eqx.Module):
 
         (values, slopes), (_, bends) = rate(rate(lambda r: self.radial(r, centre, stencil.neighbour)))(r)
         steps = ladder(self.degree_l)
-        y = np.sqrt(4 * np.pi) * real_harmonics(unit, self.degree_l)
+        y = SCALE * real_harmonics(unit, self.degree_l)
         dy = jnp.einsum("aij,jsk->iask", steps, y)
         ddy = jnp.einsum("abij,jsk->iabsk", np.einsum("aij,bjk->abik", steps, steps), y)
 
