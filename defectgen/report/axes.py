@@ -70,7 +70,16 @@ def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool
     ]
     if hollow:
         handles.append(
-            Line2D([], [], color="#555555", marker="o", mfc="white", mew=1.2, ls="none", label="unconverged / other basin")
+            Line2D(
+                [],
+                [],
+                color="#555555",
+                marker="o",
+                mfc="white",
+                mew=1.2,
+                ls="none",
+                label="unconverged, unstable or in another basin",
+            )
         )
     if dashed or triangles:
         style = {"marker": _CORNERS, "markersize": 9, "mfc": "#E8E8E8", "mew": 0.9} if triangles else {}
