@@ -1,6 +1,10 @@
-"""The only door to ASE and to other codes' files: calculators, structures, labelled configurations, force constants."""
+"""The only door to ASE and to other codes' files: calculators, structures, labelled configurations, data sets, force constants.
+
+Molecules are in `bridge.molecules`, which is imported by name because RDKit and tblite are optional.
+"""
 
 from .calculator import Calculator
+from .datasets import dataset_from_extxyz, dataset_from_hdf5
 from .extxyz import read_extxyz, write_extxyz
 from .phonons import phonon_frequencies
 from .phonopy_files import fold_force_constants, primitive_sites, read_force_constants, write_force_constants
@@ -11,6 +15,8 @@ __all__ = [
     "ASEReference",
     "Calculator",
     "cell_from_ase",
+    "dataset_from_extxyz",
+    "dataset_from_hdf5",
     "defect_from_atoms",
     "fold_force_constants",
     "from_ase",

@@ -28,14 +28,14 @@ def read_extxyz(
     Raises InputError for a file that is missing, malformed or holds blank lines between frames, for labels that are not finite,
     of the wrong shape, spread over families, or contradict each other, and for a named key that no frame has.
     """
-    frames = _frames(Path(path))
+    found = frames(Path(path))
     named = {"energy": energy_key, "forces": forces_key, "virial": virial_key, "stress": stress_key}
-    present = sorted({key for atoms in frames for key in everything(atoms)})
+    present = sorted({key for atoms in found for key in everything(atoms)})
     for label, key in named.items():
         if key is not None and key.lower() not in present:
             raise InputError(f"no frame of {path} has the {label} key {key!r}; its keys are: {', '.join(present) or 'none'}")
     snapshots = []
-    for number, atoms in enumerate(frames):
+    for number, atoms in enumerate(found):
         where = f"frame {number} (counted from 0) of {path}"
         if not np.all(np.isfinite(atoms.positions)):
             raise InputError(f"{where} has positions that are not finite; remove the frame or mend the file")
@@ -59,20 +59,20 @@ def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot]) -> None:
     Path(path).write_text("".join(_frame(snapshot) for snapshot in snapshots))
 
 
-def _frames(path: Path) -> list[Atoms]:
+def frames(path: Path) -> list[Atoms]:
     """What ASE reads, provided that it is the whole file: ASE stops silently at the first blank line."""
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the path of an extended XYZ file")
     try:
         lines = path.read_text().rstrip().split("\n")
-        frames = list(ase.io.iread(path, index=":", format="extxyz"))
+        found = list(ase.io.iread(path, index=":", format="extxyz"))
     except Exception as error:  # the parser raises many types; the original stays chained
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is no readable extended XYZ file ({reason}); check its syntax") from error
-    used = sum(len(atoms) + 2 for atoms in frames)
-    if not frames or used != len(lines):
-        raise InputError(f"{path} has {len(lines)} lines, but its {len(frames)} frames fill {used}; remove blank or stray lines")
-    return frames
+    used = sum(len(atoms) + 2 for atoms in found)
+    if not found or used != len(lines):
+        raise InputError(f"{path} has {len(lines)} lines, but its {len(found)} frames fill {used}; remove blank or stray lines")
+    return found
 
 
 def _frame(snapshot: Snapshot) -> str:

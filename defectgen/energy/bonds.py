@@ -59,16 +59,20 @@ def bonds(
     symbols: tuple[str, ...],
     energy,
     skin: float = 0.0,
+    bucket: int | None = None,
 ) -> Bonds:
     """The bonds that `energy` sees, out to its cutoff plus `skin` (A).
 
+    Atoms are padded by `padded_rows`; with `bucket` to a multiple of it, and the slots to a multiple of the padded atoms, so
+    that molecules of all sizes share a few shapes.
     Raises InputError for a species that the energy does not know, overlapping atoms, or positions that are not finite.
     """
     check_species(energy, symbols)
     known = {symbol: k for k, symbol in enumerate(energy.species)}
-    near = neighbours(positions, vectors, periodic, energy.cutoff + skin)
-    atoms, slots = near.index.shape
-    rows = padded_rows(atoms)
+    atoms = len(positions)
+    rows = padded_rows(atoms) if bucket is None else -(-atoms // bucket) * bucket
+    near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows)
+    slots = near.index.shape[1]
 
     def grow(array, fill):
         return np.concatenate([array, np.full((rows - atoms, *array.shape[1:]), fill, dtype=array.dtype)])

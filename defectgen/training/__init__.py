@@ -2,6 +2,8 @@
 
 from .blocks import Block, Blocks
 from .cells import Rattle, Strains, bulk_cell, defect_cells, strained_cells, training_cells
+from .dataset_errors import DatasetErrors
+from .dataset_rows import DatasetRows, dataset_rows, with_offsets
 from .diversity import Diversity, diversity, select_cells
 from .label import label
 from .observations import parse_observations, spell_observations
@@ -9,10 +11,13 @@ from .observations import parse_observations, spell_observations
 __all__ = [
     "Block",
     "Blocks",
+    "DatasetErrors",
+    "DatasetRows",
     "Diversity",
     "Rattle",
     "Strains",
     "bulk_cell",
+    "dataset_rows",
     "defect_cells",
     "diversity",
     "label",
@@ -21,4 +26,5 @@ __all__ = [
     "spell_observations",
     "strained_cells",
     "training_cells",
+    "with_offsets",
 ]

@@ -28,7 +28,7 @@ class Block:
     kind: str
     group: str
     atoms: int
-    """Atoms per configuration."""
+    """Atoms per configuration; 0 if they vary, as in a data set of molecules."""
     scale: float
     """Natural factor of the rows in the loss, e.g. sqrt(atoms) for E: rows in eV/atom enter as dE / sqrt(atoms)."""
     rows: int

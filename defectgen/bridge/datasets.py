@@ -1,0 +1,173 @@
+"""Data sets that others made: extended XYZ frames, and HDF5 files with a group for every molecule, as SPICE and its kin have.
+
+Units are never guessed: what the file holds is stated by the caller and converted here.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from ase.data import chemical_symbols
+from ase.units import Bohr, Hartree, kcal, kJ, mol
+
+from .._input import InputError
+from ..dataset import Configuration, Dataset, check_dataset
+from .extxyz import frames
+from .labels import everything, labels
+from .structures import boundaries
+
+ENERGY = {"eV": 1.0, "meV": 1e-3, "hartree": Hartree, "kcal/mol": kcal / mol, "kJ/mol": kJ / mol}
+"""Units of energy, eV."""
+
+LENGTH = {"A": 1.0, "bohr": Bohr, "nm": 10.0}
+"""Units of length, A. Forces are in the unit of energy over that of length."""
+
+
+def dataset_from_extxyz(
+    path: str | Path,
+    structure: str,
+    *,
+    law: str = "config_type",
+    energy: str | None = None,
+    forces: str | None = None,
+    energy_unit: str = "eV",
+    length_unit: str = "A",
+    truth: str = "",
+    check: bool = True,
+) -> Dataset:
+    """All frames; `structure` is the key of a frame that says which structure it is of, `law` the one that says how it was drawn.
+
+    Keys of labels that are not named are looked for as `read_extxyz` does. Forces may be missing from all frames.
+    Raises InputError for a file that cannot be read, units that are not known, frames without the structure key, and what
+    `check_dataset` finds (unless `check` is False).
+    """
+    unit, length = _units(energy_unit, length_unit)
+    found, counts, with_forces = [], {}, False
+    named = {"energy": energy, "forces": forces, "virial": None, "stress": None}
+    for number, atoms in enumerate(frames(Path(path))):
+        where = f"frame {number} (counted from 0) of {path}"
+        carried, known = everything(atoms), labels(atoms, named, where)
+        if structure.lower() not in carried:
+            raise InputError(f"{where} has no structure id {structure!r}; its keys are: {', '.join(sorted(carried)) or 'none'}")
+        name, drawn = str(carried[structure.lower()]), str(carried.get(law.lower(), ""))
+        counts[name, drawn] = counts.get((name, drawn), -1) + 1
+        with_forces |= "forces" in known
+        found.append(
+            Configuration(
+                *(name, counts[name, drawn], tuple(atoms.symbols), atoms.positions * length, drawn),
+                energy=float(known["energy"]) * unit if "energy" in known else None,
+                forces=known["forces"] * (unit / length) if "forces" in known else None,
+                vectors=np.array(atoms.cell) * length if any(atoms.pbc) else None,
+                periodic=boundaries(atoms),
+                source=f"{Path(path).name}:{number}",
+            )
+        )
+    dataset = Dataset(tuple(found), truth or Path(path).name)
+    if check:
+        check_dataset(dataset, forces=with_forces)
+    return dataset
+
+
+def dataset_from_hdf5(
+    path: str | Path,
+    *,
+    positions: str = "conformations",
+    numbers: str = "atomic_numbers",
+    energy: str = "dft_total_energy",
+    forces: str | None = "dft_total_gradient",
+    structure: str | None = None,
+    energy_unit: str = "hartree",
+    length_unit: str = "bohr",
+    law: str = "",
+    structures: Collection[str] | None = None,
+    most: int | None = None,
+    truth: str = "",
+    check: bool = True,
+) -> Dataset:
+    """Every group that holds `positions` (configurations, atoms, 3), `numbers` (atoms), `energy` and `forces`, named as in SPICE.
+
+    A key of forces with "grad" in it is a gradient and changes its sign; None reads energies only. `structure` is a key of the
+    group that names the structure, by default the path of the group does. `structures` and `most` choose groups by their
+    path, and the first configurations of each, so that a large file need not be read whole.
+    Raises InputError for a file that is no HDF5, keys that its groups do not have, arrays that do not fit each other, units
+    and elements that are not known, and what `check_dataset` finds (unless `check` is False).
+    """
+    unit, length = _units(energy_unit, length_unit)
+    found, counts = [], {}
+    turn = -1.0 if forces is not None and "grad" in forces.lower() else 1.0
+    for place, group in _groups(Path(path), positions, structures):
+        where = f"group {place} of {path}"
+        x = np.asarray(_item(group, positions, where)[:most], dtype=float) * length
+        symbols = tuple(_symbol(int(z), where) for z in np.ravel(_item(group, numbers, where)[()]))
+        e = np.ravel(_item(group, energy, where)[:most]).astype(float) * unit
+        f = None if forces is None else np.asarray(_item(group, forces, where)[:most], dtype=float) * (turn * unit / length)
+        if x.ndim != 3 or x.shape[1:] != (len(symbols), 3) or len(e) != len(x) or (f is not None and f.shape != x.shape):
+            raise InputError(
+                f"{where} has positions of shape {x.shape}, {len(symbols)} atomic numbers, {len(e)} energies and forces of "
+                f"shape {None if f is None else f.shape}; wanted (n, atoms, 3), atoms, n and (n, atoms, 3): name the right keys"
+            )
+        name = place if structure is None else _word(_item(group, structure, where)[()])
+        for k in range(len(x)):
+            counts[name] = counts.get(name, -1) + 1
+            forces_k = None if f is None else f[k]
+            found.append(Configuration(name, counts[name], symbols, x[k], law, float(e[k]), forces_k, source=f"{place}:{k}"))
+    dataset = Dataset(tuple(found), truth or Path(path).name)
+    if check:
+        check_dataset(dataset, forces=forces is not None)
+    return dataset
+
+
+def _units(energy: str, length: str) -> tuple[float, float]:
+    for what, unit, known in (("energy", energy, ENERGY), ("length", length, LENGTH)):
+        if unit not in known:
+            raise InputError(f"units of {what} are {', '.join(known)}; got {unit!r}")
+    return ENERGY[energy], LENGTH[length]
+
+
+def _groups(path: Path, positions: str, chosen: Collection[str] | None) -> Iterator[tuple[str, h5py.Group]]:
+    """Groups that hold positions, by path."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as HDF5 ({reason}); give the path of such a file") from None
+    with file:
+        places: list[str] = []
+
+        def note(place: str, item: Any) -> None:
+            if isinstance(item, h5py.Group) and positions in item:
+                places.append(place)
+
+        file.visititems(note)
+        missing = sorted(set(chosen or ()) - set(places))
+        if missing or not places:
+            wrong = (
+                f"and {missing[0]!r} is none of them" if missing else f"at its top are {', '.join(list(file)[:8]) or 'nothing'}"
+            )
+            raise InputError(
+                f"{path} has {len(places)} groups with {positions!r}, {wrong}: name the key that holds positions, and structures "
+                "by the path of their group"
+            )
+        for place in places:
+            if chosen is None or place in chosen:
+                yield place, file[place]
+
+
+def _item(group: h5py.Group, key: str, where: str) -> Any:
+    if key not in group:
+        raise InputError(f"{where} has no {key!r}; its keys are: {', '.join(group)}")
+    return group[key]
+
+
+def _symbol(number: int, where: str) -> str:
+    if not 0 < number < len(chemical_symbols):
+        raise InputError(f"{where} has an atom of number {number}, which is no element; name the key that holds atomic numbers")
+    return chemical_symbols[number]
+
+
+def _word(value: Any) -> str:
+    """Text of a scalar, or of an array of one, as bytes or not."""
+    value = np.ravel(value)[0]
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,21 @@
+"""Data sets: labelled configurations of many structures, and how a budget of labels is spent on them; knows no potential."""
+
+from .budget import budget_grid
+from .checks import check_dataset
+from .configuration import Configuration
+from .dataset import Dataset, from_snapshots
+from .division import Division, divide
+from .offsets import composition, one_body, relative
+
+__all__ = [
+    "Configuration",
+    "Dataset",
+    "Division",
+    "budget_grid",
+    "check_dataset",
+    "composition",
+    "divide",
+    "from_snapshots",
+    "one_body",
+    "relative",
+]

@@ -1,0 +1,175 @@
+"""Rows of a data set: computed once for every configuration, kept, and any choice of configurations is then a fast fit.
+
+Of every configuration one energy row and three force rows an atom are kept, and of these only the columns that its elements can
+reach: a molecule of H, C and O sees about a sixth of a basis for six elements. Kept rows are reduced in two steps, first among
+configurations of the same elements, in their own columns, then all together.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float, Int
+from ..ace import ACEBasis, LinearACE
+from ..dataset import Configuration, Dataset
+from ..dataset.dataset import labelled
+from ..dataset.offsets import offset_of
+from ..energy.bonds import bonds, check_species, pad
+from ..energy.total import channel_rows
+from .blocks import Block, Blocks
+from .compress import Compressor
+from .dataset_errors import DatasetErrors
+from .row_store import allocate
+
+BUCKET = 8
+"""Atoms and slots are padded to multiples of this: molecules of 3 to 40 atoms make five compilations, some five seconds each."""
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetRows:
+    """Energy and force rows of every configuration of a data set, for the functions of one basis.
+
+    `offsets` (eV, by species) in the methods below are subtracted from the labels and are to be added to the model again
+    (`with_offsets`): with a prior, coefficients are then pulled towards these offsets and not towards no energy at all.
+    """
+
+    basis: ACEBasis
+    dataset: Dataset
+    columns: tuple[Int[np.ndarray, " _"], ...]
+    """Of every configuration, the functions that its elements reach; one object for equal elements."""
+    starts: Int[np.ndarray, " configurations"]
+    values: Float[np.ndarray, " numbers"]
+    """All rows in one piece, configuration after configuration; in memory or on disk."""
+
+    def of(self, number: int) -> Float[np.ndarray, "rows live"]:
+        """Rows of one configuration for its live columns: energy (eV), then forces (eV/A), atom by atom."""
+        rows, live = 1 + 3 * int(self.dataset.atoms[number]), len(self.columns[number])
+        start = int(self.starts[number])
+        return np.asarray(self.values[start : start + rows * live]).reshape(rows, live)
+
+    def blocks(self, numbers: Sequence[int] | Int[np.ndarray, " chosen"], offsets: Mapping[str, float] | None = None) -> Blocks:
+        """E and F of the chosen configurations, to be fitted by `fit`: one block of each for every law.
+
+        Raises InputError for no or unknown numbers, repeated ones, missing labels, and species without an offset.
+        """
+        chosen = np.asarray(numbers)
+        if chosen.size == 0 or len(np.unique(chosen)) != len(chosen):
+            raise InputError(f"a fit wants different configurations, at least one; got {len(chosen)} numbers")
+        laws: dict[str, dict[int, list[int]]] = {}
+        for number, c in zip(chosen.tolist(), self.dataset[chosen].configurations, strict=True):
+            laws.setdefault(c.law, {}).setdefault(id(self.columns[number]), []).append(number)
+        items = [block for law, alike in laws.items() for block in self._blocks(law, alike.values(), offsets)]
+        return Blocks(self.basis, tuple(items), self.dataset.truth)
+
+    def errors(
+        self,
+        model: LinearACE | Float[np.ndarray, " columns"],
+        numbers: Sequence[int] | Int[np.ndarray, " chosen"],
+        offsets: Mapping[str, float] | None = None,
+    ) -> DatasetErrors:
+        """Errors of a model with these coefficients on the chosen configurations, prediction minus label."""
+        theta = np.asarray(model.coefficients if isinstance(model, LinearACE) else model)
+        energy, forces = [], []
+        for number, c in zip(np.asarray(numbers).tolist(), self.dataset[numbers].configurations, strict=True):
+            predicted = self.of(number) @ theta[self.columns[number]]
+            energy.append((predicted[0] - _energy(c, offsets)) / len(c))
+            forces.append(np.mean((predicted[1:] - labelled(c, "forces").ravel()) ** 2))
+        names = tuple(self.dataset.configurations[n].structure for n in np.asarray(numbers).tolist())
+        atoms = self.dataset.atoms[np.asarray(numbers, dtype=int)]
+        return DatasetErrors(names, atoms, np.array(energy, dtype=float), np.sqrt(np.array(forces, dtype=float)))
+
+    def _blocks(self, law: str, alike: Collection[list[int]], offsets: Mapping[str, float] | None) -> tuple[Block, Block]:
+        """Both blocks of one law; `alike` are lists of numbers with the same live columns."""
+        size, width = self.basis.size, self.basis.size + 1
+        joined = {name: Compressor(size, f"{name} of law {law!r}") for name in ("energies", "energies per atom", "forces")}
+        count = {"E": 0, "F": 0}
+        for numbers in alike:
+            columns = self.columns[numbers[0]]
+            stacked, atoms, own = [], [], Compressor(len(columns), f"forces of law {law!r}")
+            for number in numbers:
+                c, rows = self.dataset.configurations[number], self.of(number)
+                own.add(rows[1:], labelled(c, "forces").ravel())
+                stacked.append(np.append(rows[0], _energy(c, offsets)))
+                atoms.append(len(c))
+                count["E"], count["F"] = count["E"] + 1, count["F"] + 3 * len(c)
+            each, per = np.array(stacked), np.array(atoms)[:, None]
+            for name, part in (("energies", each / np.sqrt(per)), ("energies per atom", each / per), ("forces", own.factor())):
+                full = np.zeros((len(part), width))
+                full[:, np.append(columns, size)] = part
+                joined[name].add_factor(full, len(part))
+        factor = {name: compressor.factor() for name, compressor in joined.items()}
+        source = self.dataset.truth
+        return (
+            Block("E", law, 0, 1.0, count["E"], factor["energies"], factor["energies per atom"], source),
+            Block("F", law, 0, 1.0, count["F"], factor["forces"], source=source),
+        )
+
+
+def dataset_rows(
+    dataset: Dataset, basis: ACEBasis, path: str | Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> DatasetRows:
+    """The rows of every configuration, each computed once; some milliseconds a molecule.
+
+    Kept in memory, or in the folder `path`: what is there already, of the same configurations and basis, is not computed again.
+    Raises InputError for an empty data set, species that the basis does not know, and a folder with rows of something else.
+    """
+    if len(dataset) == 0:
+        raise InputError("rows are made of configurations, and the data set is empty")
+    check_species(basis, dataset.species)
+    sets = [frozenset(c.symbols) for c in dataset.configurations]
+    live = {symbols: live_columns(basis, symbols) for symbols in dict.fromkeys(sets)}
+    columns = tuple(live[symbols] for symbols in sets)
+    lengths = (1 + 3 * dataset.atoms) * np.array([len(k) for k in columns])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    store = allocate(int(lengths.sum()), len(dataset), _digest(dataset, basis), path)
+    for number, c in enumerate(dataset.configurations):
+        if not store.done[number]:
+            start, rows = int(starts[number]), _rows(c, basis)[:, columns[number]]
+            store.put(number, start, rows.ravel())
+        if progress is not None:
+            progress(number + 1, len(dataset))
+    return DatasetRows(basis, dataset, columns, starts, store.values)
+
+
+def live_columns(basis: ACEBasis, symbols: Collection[str]) -> Int[np.ndarray, " live"]:
+    """Functions of a basis that atoms of these elements alone can make different from zero, ascending."""
+    kinds = [z for z, s in enumerate(basis.species) if s in symbols]
+    reached = np.array([all(mu in kinds for mu, _, _ in f.factors) for f in basis.tables.functions])
+    here = np.isin(np.arange(len(basis.species)), kinds)
+    return np.unique(basis.channel[np.concatenate([here, (here[:, None] & reached).ravel()])])
+
+
+def with_offsets(model: LinearACE, offsets: Mapping[str, float]) -> LinearACE:
+    """The model with one-body energies added (eV): fitted to energies without their offsets, it then predicts whole ones."""
+    theta = np.array(model.coefficients)
+    theta[: len(model.species)] += [offset_of(offsets, s) for s in model.species]
+    return LinearACE(model.basis, theta, dict(model.provenance))
+
+
+def _rows(c: Configuration, basis: ACEBasis) -> Float[np.ndarray, "rows columns"]:
+    vectors = np.eye(3) if c.vectors is None else c.vectors
+    near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=BUCKET)
+    x = jnp.asarray(pad(c.positions, near.index.shape[0]))
+    energy, forces, _ = channel_rows(basis, x, jnp.asarray(vectors), near)
+    return np.concatenate([np.asarray(energy)[None], np.asarray(forces)[: len(c)].reshape(3 * len(c), -1)])
+
+
+def _energy(c: Configuration, offsets: Mapping[str, float] | None) -> float:
+    """The labelled energy without its one-body part, eV."""
+    whole = float(labelled(c, "energy"))
+    return whole if offsets is None else whole - sum(offset_of(offsets, s) for s in c.symbols)
+
+
+def _digest(dataset: Dataset, basis: ACEBasis) -> str:
+    """What rows depend on, and nothing else: labels do not matter."""
+    found = hashlib.sha256(json.dumps(basis.describe(), sort_keys=True).encode())
+    for c in dataset.configurations:
+        found.update(" ".join(c.symbols).encode() + np.ascontiguousarray(c.positions).tobytes())
+        found.update(repr(c.periodic).encode() + (b"" if c.vectors is None else np.ascontiguousarray(c.vectors).tobytes()))
+    return found.hexdigest()
