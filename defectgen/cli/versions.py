@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-_RECORDED = ("jax", "jaxlib", "equinox", "numpy", "scipy", "ase", "matscipy", "h5py", "pandas", "matplotlib")
+_RECORDED = ("jax", "jaxlib", "equinox", "numpy", "scipy", "ase", "matscipy", "h5py", "pandas", "matplotlib", "rdkit", "tblite")
 
 
 def own_version() -> str:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError
-from .._typing import Float, Int
+from .._typing import Array, Float, Int
 from ..ace import ACEBasis, LinearACE
 from ..dataset import Configuration, Dataset
 from ..dataset.dataset import labelled
@@ -69,7 +69,7 @@ class DatasetRows:
 
     def errors(
         self,
-        model: LinearACE | Float[np.ndarray, " columns"],
+        model: LinearACE | Float[Array | np.ndarray, " columns"],
         numbers: Sequence[int] | Int[np.ndarray, " chosen"],
         offsets: Mapping[str, float] | None = None,
     ) -> DatasetErrors:

@@ -1,0 +1,121 @@
+"""Conformers: distance geometry, relaxation with MMFF94, and one of each kind inside an energy window."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDistGeom, rdMolAlign
+from rdkit.Geometry import Point3D
+
+from ..._input import InputError
+from ..._typing import Float
+from .force_field import ForceField
+from .smiles import parse
+
+TRIES = 3
+"""Geometries embedded for every conformer wanted: many relax to the same minimum."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conformers:
+    """Minima of MMFF94, by energy; none if everything failed."""
+
+    smiles: str
+    symbols: tuple[str, ...]
+    positions: Float[np.ndarray, "conformers atoms 3"]
+    """A."""
+    energies: Float[np.ndarray, " conformers"]
+    """eV above the lowest one."""
+    failures: tuple[str, ...] = ()
+    """Why geometries are missing, one sentence each."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def conformers(smiles: str, count: int = 10, seed: int = 0, window: float = 0.4, distance: float = 0.3) -> Conformers:
+    """At most `count` conformers, all inside `window` (eV) above the lowest and `distance` (A) apart.
+
+    Embedded by ETKDG (S. Wang, J. Witte, ..., S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020)) and relaxed. Distances are root
+    mean squares over the atoms that are not hydrogen on carbon, the smallest over alignments, exchanges of equal atoms, and
+    reflection (mirror images have one energy). A rigid molecule has one conformer. What fails is said in `failures`.
+    Raises InputError for what is no SMILES, and for settings that make no sense.
+    """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1 or not window > 0 or not distance > 0:
+        raise InputError(
+            f"conformers want a count from 1, a positive window (eV) and distance (A); got {count!r}, {window!r} and {distance!r}"
+        )
+    molecule = Chem.AddHs(parse(smiles))
+    symbols = tuple(atom.GetSymbol() for atom in molecule.GetAtoms())
+    failures: list[str] = []
+    with rdBase.BlockLogs():
+        embedded = [number for number in (_embedded(molecule, seed, k) for k in range(TRIES * count)) if number >= 0]
+        if len(embedded) < TRIES * count:
+            failures.append(f"{TRIES * count - len(embedded)} of {TRIES * count} embeddings failed")
+        minima: list[tuple[float, int]] = []
+        if embedded:
+            try:
+                field = ForceField(molecule)
+            except InputError as error:
+                failures.append(str(error))
+                embedded = []
+        for number in embedded:
+            energy = field.relaxed(number)
+            if energy is None:
+                failures.append(f"embedding {number} did not reach a minimum of MMFF94")
+            else:
+                minima.append((energy, number))
+    minima.sort()
+    inside = [(energy, number) for energy, number in minima if energy <= minima[0][0] + window]
+    chosen = _distinct(molecule, inside, count, distance)
+    positions = [molecule.GetConformer(number).GetPositions() for _, number in chosen]
+    return Conformers(
+        smiles,
+        symbols,
+        np.array(positions).reshape(-1, len(symbols), 3),
+        np.array([energy - chosen[0][0] for energy, _ in chosen]),
+        tuple(failures),
+    )
+
+
+def _embedded(molecule: Chem.Mol, seed: int, number: int) -> int:
+    """One more conformer of the molecule, its id, or -1 if distance geometry gave none."""
+    settings = rdDistGeom.ETKDGv3()
+    settings.clearConfs = False
+    settings.randomSeed = int(np.random.default_rng([seed, number]).integers(2**31 - 1))  # a negative one would mean any
+    try:
+        return rdDistGeom.EmbedMolecule(molecule, settings)
+    except RuntimeError:  # an invariant of RDKit's optimiser, in strained rings
+        return -1
+
+
+def _distinct(molecule: Chem.Mol, minima: list[tuple[float, int]], count: int, distance: float) -> list[tuple[float, int]]:
+    """The lowest ones that differ from all lower ones and their mirror images."""
+    skeleton = _without_hydrogens_on_carbon(molecule)
+    mirrored = Chem.Mol(skeleton)
+    for conformer in mirrored.GetConformers():
+        for atom, (x, y, z) in enumerate(conformer.GetPositions()):
+            conformer.SetAtomPosition(atom, Point3D(-x, y, z))
+    kept: list[tuple[float, int]] = []
+    for energy, number in minima:
+        if len(kept) == count:
+            break
+        if all(
+            rdMolAlign.GetBestRMS(Chem.Mol(skeleton, confId=number), other, refId=known) > distance
+            for _, known in kept
+            for other in (skeleton, mirrored)
+        ):
+            kept.append((energy, number))
+    return kept
+
+
+def _without_hydrogens_on_carbon(molecule: Chem.Mol) -> Chem.Mol:
+    """What tells conformers apart: methyl groups turn, and their 3! exchanges each would only cost time."""
+    editable = Chem.RWMol(molecule)
+    for atom in sorted((a.GetIdx() for a in molecule.GetAtoms() if _on_carbon(a)), reverse=True):
+        editable.RemoveAtom(atom)
+    return editable.GetMol()
+
+
+def _on_carbon(atom: Chem.Atom) -> bool:
+    return atom.GetSymbol() == "H" and atom.GetNeighbors()[0].GetSymbol() == "C"
