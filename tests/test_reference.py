@@ -236,6 +236,28 @@ def test_blind_beyond_the_cutoff_and_finite_everywhere(potentials, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_hessians_by_sums_are_those_of_automatic_differentiation(potentials, name):
+    """Sites of every species, collinear neighbours, one at the cutoff, and an isolated atom, side by side."""
+    potential = potentials[name]
+    c, kinds = potential.cutoff, len(potential.species)
+    straight = [[0.6 * c, 0, 0], [-0.6 * c, 0, 0], [0.7 * c, 0, 0], [0, 0, 0.8 * c], [c, 0, 0]] + 5 * [[2 * c, 0, 0]]
+    one, other = some_stencil(potential), some_stencil(potential, seed=4)
+    g = jnp.concatenate([one.g, other.g, jnp.asarray([straight, 10 * [[2 * c, 0, 0]]])])
+    neighbour = jnp.concatenate([one.neighbour, other.neighbour, one.neighbour, other.neighbour])
+    stencil = Stencil(g, jnp.arange(4) % kinds, neighbour)
+    ours = np.asarray(eqx.filter_jit(potential.hessian)(stencil)).reshape(4, 30, 30)
+    np.testing.assert_allclose(ours, np.swapaxes(ours, 1, 2), atol=1e-13 * np.abs(ours).max())
+    assert np.all(ours[3] == 0.0)
+    for site in range(4):
+        alone = Stencil(*(a[site : site + 1] for a in (stencil.g, stencil.centre, stencil.neighbour)))
+        for toss in np.random.default_rng(2).standard_normal((3, 30)):
+            second = jets_at(potential, alone, toss.reshape(1, 10, 3), 0.0)[2, 0]
+            # rounding of sums whose terms cancel in part
+            assert toss @ ours[site] @ toss == pytest.approx(second, abs=1e-11 * np.abs(ours[site]).max(), rel=1e-11)
+            assert site > 1 or abs(second) > 1e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_jump_at_the_cutoff(potentials, name):
     """Third derivatives in the position of one neighbour vanish as it reaches the cutoff from inside.
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Array, Float
-from ..energy.site import SiteEnergy, Stencil
+from ..energy.site import Stencil
+from ..energy.sums import SumEnergy
 from .radial import distances, fade, safe_sqrt
 
 PARAMETERS = {
@@ -22,7 +23,7 @@ PARAMETERS = {
 """A, xi, p, q and the experimental lattice constant."""
 
 
-class CleriRosato(SiteEnergy):
+class CleriRosato(SumEnergy):
     """Second-moment approximation: pair repulsion and a band energy that goes like the square root of the bonding.
 
     V = A sum_j e^(-p (r_j/r0 - 1)) w(r_j) - sqrt( xi^2 sum_j e^(-2q (r_j/r0 - 1)) w(r_j) ),   r0 = a / sqrt(2)
@@ -65,11 +66,14 @@ class CleriRosato(SiteEnergy):
         self.cutoff = cutoff
         self.species = (symbol,)
 
-    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
-        """Site energies, eV."""
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
+        """Repulsion over A, and bonding over xi^2."""
         r, inside = distances(stencil, self.cutoff)
         window = jnp.where(inside, fade(r, self.onset, self.cutoff), 0.0)
         stretch = r / self.r0 - 1.0
-        repulsion = self.repulsion * jnp.sum(window * jnp.exp(-self.p * stretch), axis=1)
-        bonding = self.hopping**2 * jnp.sum(window * jnp.exp(-2.0 * self.q * stretch), axis=1)
-        return repulsion - safe_sqrt(bonding)
+        return window * jnp.exp(-self.p * stretch), window * jnp.exp(-2.0 * self.q * stretch)
+
+    def of_sums(self, sums, centre):
+        """Repulsion minus the root of the bonding."""
+        repulsion, bonding = sums
+        return self.repulsion * repulsion - safe_sqrt(self.hopping**2 * bonding)

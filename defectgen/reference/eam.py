@@ -10,7 +10,8 @@ from scipy.interpolate import BSpline, make_interp_spline, make_lsq_spline
 
 from .._input import InputError
 from .._typing import Array, Float
-from ..energy.site import SiteEnergy, Stencil
+from ..energy.site import Stencil
+from ..energy.sums import SumEnergy
 from .eam_tables import Tables, read_tables
 from .radial import distances, fade
 
@@ -21,7 +22,7 @@ JUMP = 1e-7
 """A table has a jump if its last three entries exceed this fraction of its largest entry beyond 1 A."""
 
 
-class EAM(SiteEnergy):
+class EAM(SumEnergy):
     """V = F( sum_j rho(r_j) ) + 1/2 sum_j z(r_j) / r_j,   F, rho and z = r phi tabulated.
 
     interpolation="quintic" (default): the fifth-order interpolating spline, C4 at the grid points. With `resolution` (A)
@@ -87,8 +88,8 @@ class EAM(SiteEnergy):
         """The potential of a funcfl (`.eam`), setfl (`.eam.alloy`) or eam.fs file."""
         return cls(path, interpolation, resolution)
 
-    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
-        """Site energies, eV."""
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
+        """Density, and half the pair energy, eV."""
         r, inside = distances(stencil, self.cutoff)
         alone = len(self.species) == 1
         step, part = _locate(r / self.spacing, self.radial.shape[2], self.fraction)
@@ -98,8 +99,11 @@ class EAM(SiteEnergy):
         if self.fading:
             both = both * fade(r, self.cutoff - TAIL, self.cutoff)[..., None]
         both = jnp.where(inside[..., None], both, 0.0)
-        density = jnp.sum(both[..., 0], axis=1)
-        return self._embed(density, 0 if alone else stencil.centre) + 0.5 * jnp.sum(both[..., 1] / r, axis=1)
+        return both[..., 0], 0.5 * both[..., 1] / r
+
+    def of_sums(self, sums, centre):
+        """The embedding energy and the pair energy."""
+        return self._embed(sums[0], 0 if len(self.species) == 1 else centre) + sums[1]
 
     def _embed(self, density: Float[Array, " sites"], centre) -> Float[Array, " sites"]:
         """F(rho), along its last tangent beyond the table."""

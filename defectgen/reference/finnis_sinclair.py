@@ -5,7 +5,8 @@ import jax.numpy as jnp
 
 from .._input import InputError
 from .._typing import Array, Float
-from ..energy.site import SiteEnergy, Stencil
+from ..energy.site import Stencil
+from ..energy.sums import SumEnergy
 from .radial import distances, ramp, safe_sqrt
 
 PARAMETERS = {
@@ -30,7 +31,7 @@ ROUNDING = 0.4
 """Half the width, A, over which the ends of both functions are rounded."""
 
 
-class FinnisSinclair(SiteEnergy):
+class FinnisSinclair(SumEnergy):
     """Finnis and Sinclair's N-body potential, its truncated squares replaced by smooth ones and its five constants solved again.
 
     V = 1/2 sum_j h(c - r_j)^2 (c0 + c1 r_j + c2 r_j^2) - A sqrt( sum_j h(d - r_j)^2 )
@@ -70,9 +71,13 @@ class FinnisSinclair(SiteEnergy):
         self.cutoff = max(c, d) + ROUNDING
         self.species = (symbol,)
 
-    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
-        """Site energies, eV."""
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
+        """Half the pair energy, eV, and the density, A^2."""
         r, inside = distances(stencil, self.cutoff)
         pair = ramp(self.pair_reach - r, ROUNDING) ** 2 * (self.pair[0] + r * (self.pair[1] + r * self.pair[2]))
-        density = jnp.sum(jnp.where(inside, ramp(self.density_reach - r, ROUNDING) ** 2, 0.0), axis=1)
-        return 0.5 * jnp.sum(jnp.where(inside, pair, 0.0), axis=1) - self.strength * safe_sqrt(density)
+        density = ramp(self.density_reach - r, ROUNDING) ** 2
+        return jnp.where(inside, 0.5 * pair, 0.0), jnp.where(inside, density, 0.0)
+
+    def of_sums(self, sums, centre):
+        """The pair energy minus the root of the density."""
+        return sums[0] - self.strength * safe_sqrt(sums[1])

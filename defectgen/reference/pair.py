@@ -8,7 +8,8 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Array, Float
-from ..energy.site import SiteEnergy, Stencil
+from ..energy.site import Stencil
+from ..energy.sums import SumEnergy
 from .radial import distances, fade, per_pair
 
 LENNARD_JONES = {
@@ -31,7 +32,7 @@ MORSE = {
 """Well depth, stiffness and equilibrium distance by symbol, fitted to all neighbours of the fcc crystal."""
 
 
-class LennardJones(SiteEnergy):
+class LennardJones(SumEnergy):
     """V = 1/2 sum_j 4 eps [(sigma/r)^12 - (sigma/r)^6] w(r), the window w falling (C5) over the last 30 % of the cutoff.
 
     Several species mix by Lorentz (sigma, arithmetic) and Berthelot (epsilon, geometric).
@@ -67,15 +68,19 @@ class LennardJones(SiteEnergy):
         self.onset = _onset(onset, self.cutoff)
         self.species = species
 
-    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
-        """Site energies, eV."""
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
+        """Half the pair energies, eV."""
         r, inside = distances(stencil, self.cutoff)
         inverse = (per_pair(self.sigma, stencil) / r) ** 6
         pair = 4.0 * per_pair(self.epsilon, stencil) * inverse * (inverse - 1.0) * fade(r, self.onset, self.cutoff)
-        return 0.5 * jnp.sum(jnp.where(inside, pair, 0.0), axis=1)
+        return (jnp.where(inside, 0.5 * pair, 0.0),)
+
+    def of_sums(self, sums, centre):
+        """Their sum."""
+        return sums[0]
 
 
-class Morse(SiteEnergy):
+class Morse(SumEnergy):
     """V = 1/2 sum_j D [e^(-2 alpha (r - r0)) - 2 e^(-alpha (r - r0))] w(r), the window w falling (C5) over the last 30 %.
 
     The published crystals use all neighbours; the default cutoff of 2.5 r0 (about seven fcc shells) leaves out the far
@@ -116,12 +121,16 @@ class Morse(SiteEnergy):
         self.onset = _onset(onset, self.cutoff)
         self.species = (symbol,)
 
-    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
-        """Site energies, eV."""
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
+        """Half the pair energies, eV."""
         r, inside = distances(stencil, self.cutoff)
         e = jnp.exp(-self.alpha * (r - self.r0))
         pair = self.epsilon * e * (e - 2.0) * fade(r, self.onset, self.cutoff)
-        return 0.5 * jnp.sum(jnp.where(inside, pair, 0.0), axis=1)
+        return (jnp.where(inside, 0.5 * pair, 0.0),)
+
+    def of_sums(self, sums, centre):
+        """Their sum."""
+        return sums[0]
 
 
 def _parameters(name: str, species: tuple[str, ...], given: dict, published: dict) -> list[np.ndarray]:

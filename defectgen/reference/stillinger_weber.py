@@ -9,7 +9,8 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Array, Float
-from ..energy.site import SiteEnergy, Stencil
+from ..energy.site import Stencil
+from ..energy.sums import SumEnergy
 from .radial import distances, per_pair
 
 FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "cos0", "A", "B", "p", "q", "tol")
@@ -22,7 +23,7 @@ PUBLISHED = {
 """Parameters by chemical symbol."""
 
 
-class StillingerWeber(SiteEnergy):
+class StillingerWeber(SumEnergy):
     """Two-body and angular terms that end smoothly (C-infinity) at a sigma.
 
     V = 1/2 sum_j A eps [B (sigma/r)^p - (sigma/r)^q] exp(sigma / (r - a sigma))
@@ -103,32 +104,29 @@ class StillingerWeber(SiteEnergy):
             raise InputError(f"a Stillinger-Weber file was wanted; {str(path)!r} does not exist")
         return cls(path, species)
 
-    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
-        """Site energies, eV."""
+    def terms(self, stencil: Stencil):
+        """Pair energies, eV; what the angular sum has too much, eV; then f, f n and f nn, for each neighbour species."""
         reach, sigma = per_pair(self.reach, stencil), per_pair(self.sigma, stencil)
         r, inside = distances(stencil, reach)
         ratio, gap = sigma / r, 1.0 / (r - reach)
         pair = per_pair(self.well, stencil) * jnp.exp(sigma * gap)
         pair = pair * (per_pair(self.core, stencil) * _power(ratio, self.p, stencil) - _power(ratio, self.q, stencil))
-        f = jnp.where(inside, jnp.exp(per_pair(self.decay, stencil) * gap), 0.0)
-        return 0.5 * jnp.sum(jnp.where(inside, pair, 0.0), axis=1) + self._angular(stencil, stencil.g / r[..., None], f)
+        f, n = jnp.where(inside, jnp.exp(per_pair(self.decay, stencil) * gap), 0.0), stencil.g / r[..., None]
+        own = per_pair(jnp.einsum("ijj->ij", self.stiffness * (1 - self.cos0) ** 2), stencil) * f**2
+        if len(self.species) > 1:
+            f = jnp.where(stencil.neighbour[..., None] == jnp.arange(len(self.species)), f[..., None], 0.0)
+            n = n[:, :, None]
+        fn = f[..., None] * n
+        return jnp.where(inside, pair, 0.0), own, f, fn, fn[..., :, None] * n[..., None, :]
 
-    def _angular(self, stencil: Stencil, n: Float[Array, "sites slots 3"], f: Float[Array, "sites slots"]):
-        """The three-body term from the moments (1, n, nn) of each neighbour species."""
-        monomials = jnp.concatenate([jnp.ones_like(n[..., :1]), n, (n[..., :, None] * n[..., None, :]).reshape(*f.shape, 9)], -1)
-        if len(self.species) == 1:
-            moments = jnp.sum(f[..., None] * monomials, axis=1)[:, None]  # sites, species, (1 + 3 + 9)
-            self_term = (self.stiffness[0, 0, 0] * (1 - self.cos0[0, 0, 0]) ** 2) * jnp.sum(f**2, axis=1)
-        else:
-            one_hot = stencil.neighbour[..., None] == jnp.arange(len(self.species))
-            moments = jnp.einsum("ska,skm->sam", jnp.where(one_hot, f[..., None], 0.0), monomials)
-            own = jnp.einsum("ijj->ij", self.stiffness * (1 - self.cos0) ** 2)
-            self_term = jnp.sum(per_pair(own, stencil) * f**2, axis=1)
-        c0, k = self.cos0[stencil.centre], self.stiffness[stencil.centre]
-        scalar, vector, tensor = moments[..., 0], moments[..., 1:4], moments[..., 4:]
+    def of_sums(self, sums, centre):
+        """Half the pair energy, and the angular term from the moments of each neighbour species."""
+        pair, own, scalar, vector, tensor = sums
+        scalar, vector, tensor = (m.reshape(len(centre), len(self.species), -1) for m in (scalar, vector, tensor))
+        c0, k = self.cos0[centre], self.stiffness[centre]
         squares = jnp.einsum("sam,sbm->sab", tensor, tensor) - 2 * c0 * jnp.einsum("sam,sbm->sab", vector, vector)
-        squares = squares + c0**2 * scalar[:, :, None] * scalar[:, None, :]
-        return 0.5 * (jnp.einsum("sab,sab->s", k, squares) - self_term)
+        squares = squares + c0**2 * scalar * jnp.swapaxes(scalar, 1, 2)
+        return 0.5 * (pair - own + jnp.einsum("sab,sab->s", k, squares))
 
 
 def _exponent(table: np.ndarray):
