@@ -303,6 +303,11 @@ def test_folded_model_is_the_basis_times_coefficients(basis):
     model = dg.LinearACE(basis, theta)
     values = np.asarray(values_of(basis, stencil))
     np.testing.assert_allclose(values_of(model, stencil), values @ theta, atol=1e-12 * np.abs(values * theta).sum(1).max())
+    stencil = random_stencil(len(basis.species), slots=5)
+    every = np.asarray(hessian_of(basis, stencil))
+    size = np.abs(every * theta).sum(-1).max()
+    assert size > 1e-1
+    np.testing.assert_allclose(hessian_of(model, stencil), every @ theta, atol=1e-12 * size)
 
 
 def test_forces_of_the_folded_model_are_those_of_automatic_differentiation(basis):

@@ -1,6 +1,7 @@
 """d2B/dA dA where it is not zero: of every function a small matrix over the one-particle sums that it is made of."""
 
 from itertools import combinations
+from math import prod
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 
 from .._typing import Array, Float, Int
 from .slopes import Slopes, products
-from .sparse import Table
+from .sparse import Table, rows_of
 from .specification import Tables
 
 
@@ -26,6 +27,10 @@ class Curvature(eqx.Module):
     """Of every term the product of the factors left over, and where it goes: each pair (v, w) of factors once."""
     place: Table = eqx.field(static=True)
     weight: Float[Array, " terms"]
+    function: Table = eqx.field(static=True)
+    pair: Table = eqx.field(static=True)
+    """The function of each term, and (v, w) counted through all one-particle sums."""
+    one: int = eqx.field(static=True)
 
     def __init__(self, table: Tables, slopes: Slopes):
         one, count = len(table.one_particle), len(table.functions)
@@ -43,14 +48,25 @@ class Curvature(eqx.Module):
         self.support, self.monomials, self.product = Table(support), Table(distinct), Table(product.ravel())
         self.place = Table((owner * support.shape[1] + rank[row[0]]) * support.shape[1] + rank[row[1]])
         self.weight = jnp.asarray(table.coefficient[entry])
+        self.function, self.pair, self.one = Table(owner), Table(first * one + second), one
 
     def __call__(self, a: Float[Array, "one sites"]) -> Float[Array, "sites functions width width"]:
         """The matrices at the sums A of each site."""
         count, width = self.support.array.shape
-        terms = self.weight[:, None] * products(a, self.monomials)[self.product.array]
-        half = jnp.zeros((count * width * width, a.shape[1]), a.dtype).at[self.place.array].add(terms)
-        half = half.T.reshape(-1, count, width, width)
-        return half + jnp.swapaxes(half, 2, 3)
+        return self._scattered(self._terms(a), self.place, (count, width, width))
+
+    def summed(self, a: Float[Array, "one sites"], weights: Float[Array, "functions sites"]) -> Float[Array, "sites one one"]:
+        """The same for a sum of functions, over all one-particle sums."""
+        return self._scattered(self._terms(a) * rows_of(weights, self.function.array), self.pair, (self.one, self.one))
+
+    def _terms(self, a: Float[Array, "one sites"]) -> Float[Array, "terms sites"]:
+        return self.weight[:, None] * rows_of(products(a, self.monomials), self.product.array)
+
+    def _scattered(self, terms: Float[Array, "terms sites"], place: Table, shape: tuple[int, ...]) -> Array:
+        """Terms added up where they belong, in matrices and their transposes."""
+        half = jnp.zeros((prod(shape), terms.shape[1]), terms.dtype).at[place.array].add(terms)
+        half = half.T.reshape(-1, *shape)
+        return half + jnp.swapaxes(half, -2, -1)
 
 
 def pairs_left_out(

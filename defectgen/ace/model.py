@@ -13,10 +13,11 @@ import numpy as np
 from .._input import InputError
 from .._typing import Array, Float
 from ..energy.site import SiteEnergy, Stencil
+from ..energy.sums import hessian_of_sums
 from .basis import ACEBasis
 from .one_particle import Motion
 from .slopes import products
-from .sparse import SparseSum
+from .sparse import SparseSum, rows_of
 from .specification import folded
 
 FORMAT = "defectgen linear ACE 1"
@@ -84,6 +85,13 @@ class LinearACE(SiteEnergy):
         order = 1.0 + jnp.arange(len(by_order))
         values = jnp.einsum("vs,ovs,o->s", a, by_order, 1 / order)
         return values + self.one_body[stencil.centre], one_particle.pull(factors, jnp.sum(by_order, axis=0))
+
+    def hessian(self, stencil: Stencil):
+        """From the second derivatives of the polynomial in A and of the one-particle functions."""
+        a, first, second = self.basis.one_particle.to_second_order(stencil)
+        theta = self.coefficients[self.basis.channel[len(self.species) :]].reshape(len(self.species), -1)[stencil.centre].T
+        slope, packed = self.basis.slopes.summed(a, theta), rows_of(theta, np.argsort(self.basis.slopes.place))
+        return hessian_of_sums(first, second, slope.T, self.basis.curvature.summed(a, packed))
 
     def hessian_operator(self, stencil: Stencil):
         """V'' dg in two parts: the neighbours move and the slopes dV/dA are kept, and the other way about."""

@@ -104,6 +104,12 @@ class Slopes(eqx.Module):
         full = jnp.zeros((self.one * count, a.shape[1]), a.dtype)
         return full.at[self.target.array].set(filled, unique_indices=True, indices_are_sorted=True).reshape(self.one, count, -1)
 
+    def summed(self, a: Float[Array, "one sites"], weights: Float[Array, "functions sites"]) -> Float[Array, "one sites"]:
+        """sum_c w_c dB_c/dA, functions in the order of the tables."""
+        factor, function = np.divmod(self.target.array, len(self.order))
+        terms = self.filled(products(a, self.monomials)) * rows_of(weights, function)
+        return jnp.zeros_like(a).at[factor].add(terms)
+
     def along(
         self, a: Float[Array, "one sites"], x: Float[Array, "sites one columns"]
     ) -> Float[Array, "sites functions columns"]:
