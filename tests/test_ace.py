@@ -21,7 +21,7 @@ from defectgen.energy.bonds import bonds, pad
 from defectgen.energy.functional import cell_energy, evaluate
 from defectgen.energy.perfect import assembled, crystal_bonds, force_constants
 from defectgen.energy.site import SiteEnergy, Stencil, autodiff_gradient, autodiff_hessian
-from defectgen.energy.total import channel_rows
+from defectgen.energy.total import channel_hessian_product, channel_rows, hessian_product
 from defectgen.observe import respond
 
 CUTOFF = 5.0
@@ -388,6 +388,27 @@ def test_packed_rows_are_those_of_the_jets(chunk):
     for packed, general in zip(channel_rows(basis, *at, chunk), channel_rows(Unpacked(basis), *at, 5), strict=True):
         assert np.abs(general).max() > 1.0
         np.testing.assert_allclose(packed, general, atol=1e-12 * np.abs(general).max())
+
+
+def test_hessian_products_of_all_functions_are_those_of_models():
+    """One atom moves, and most sites of a long cell do not see it; then every atom does, or none."""
+    basis = dg.ACEBasis(["Ni", "Al"], cutoff=4.0, order=2, degree=4)
+    rng = np.random.default_rng(0)
+    model = dg.LinearACE(basis, rng.normal(size=basis.size))
+    cell = dg.vacancy().apply(dg.supercell(dg.l12("Al", "Ni", 3.6), (1, 2, 7)))
+    x = cell.positions + 0.1 * rng.normal(size=cell.positions.shape)
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, basis)
+    at = jnp.asarray(pad(x, len(near.index))), jnp.asarray(cell.vectors), near
+    one, every = np.zeros_like(at[0]), rng.normal(size=at[0].shape)
+    one[3, 1] = 1.0
+    sees = np.any(np.asarray(near.difference(jnp.asarray(one))) != 0, axis=(1, 2)).sum()
+    assert sees + 32 < len(cell)
+    for v in (one, every):
+        exact = hessian_product(model, *at, jnp.asarray(v))
+        found = np.asarray(channel_hessian_product(basis, *at, jnp.asarray(v))) @ np.asarray(model.coefficients)
+        assert np.abs(exact).max() > 1.0
+        np.testing.assert_allclose(found, exact, atol=1e-12 * np.abs(exact).max() * len(x))
+    assert np.all(np.asarray(channel_hessian_product(basis, *at, jnp.ones_like(at[0]))) == 0.0)
 
 
 @pytest.mark.parametrize("lattice", [dg.l12("Al", "Ni", 3.6), dg.diamond("Si", 5.43)], ids=["two species", "two sublattices"])

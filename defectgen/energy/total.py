@@ -7,8 +7,9 @@ With D the difference operator of the cell and V the site energy,
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from .._typing import Array, Bool, Float
+from .._typing import Array, Bool, Float, Int
 from .bonds import Bonds
 from .packed import PackedBasis, PackedHessian
 from .site import SiteEnergy, Stencil
@@ -114,16 +115,30 @@ def hessian_product(
 
 @eqx.filter_jit
 def channel_rows(
-    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds, chunk: int = 8
+    energy: SiteEnergy,
+    x: Float[Array, "rows 3"],
+    vectors: Float[Array, "3 3"],
+    bonds: Bonds,
+    chunk: int = 8,
+    counted: Int[Array, " sites"] | None = None,
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
-    """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept)."""
+    """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept).
+
+    With `counted`, of the energy of these sites only (-1 for none), and no others are evaluated.
+    """
     rows = len(x)
-    chunk = min(chunk, rows)
     real = bonds.mask[..., None]
     tree = (bonds.stencil(x, vectors), bonds.index, real, bonds.real, jnp.arange(rows))
-    folded = _chunks(tree, rows, chunk)
-    count = -(-rows // chunk)
-    live = (jnp.arange(count * chunk) < rows).reshape(count, chunk)
+    if counted is not None:
+        tree = jax.tree.map(lambda a: a[counted], tree)
+    sites = len(tree[-1])
+    chunk = min(chunk, sites)
+    folded = _chunks(tree, sites, chunk)
+    count = -(-sites // chunk)
+    live = jnp.arange(count * chunk) < sites
+    if counted is not None:
+        live = live.at[:sites].set(counted >= 0)
+    live = live.reshape(count, chunk)
     if isinstance(energy, PackedBasis):
         return _packed_rows(energy, rows, folded, live)
     channels = jax.eval_shape(energy, jax.tree.map(lambda a: a[0], folded[0])).shape[1]
@@ -183,7 +198,10 @@ def _packed_rows(energy: PackedBasis, rows: int, folded, live: Bool[Array, "chun
     return energy.unpack(total, sites), energy.unpack(forces), energy.unpack(virial)
 
 
-@eqx.filter_jit
+COUNTED = 32
+"""Sites that see a moving atom are filled up to a multiple of this, so that few programs are compiled."""
+
+
 def channel_hessian_product(
     energy: SiteEnergy,
     x: Float[Array, "rows 3"],
@@ -192,5 +210,14 @@ def channel_hessian_product(
     v: Float[Array, "rows 3"],
     chunk: int = 8,
 ) -> Float[Array, "rows 3 channels"]:
-    """(d2E/dx2) v of every channel of a basis: minus the forward derivative of the accumulated forces."""
-    return -jax.jvp(lambda y: channel_rows(energy, y, vectors, bonds, chunk)[1], (x,), (v,))[1]
+    """(d2E/dx2) v of every channel of a basis. Only sites that see an atom move are evaluated: for a few atoms, at any size of
+    the cell, it costs the same."""
+    sees = np.flatnonzero(np.any(np.asarray(bonds.difference(v)) != 0.0, axis=(1, 2)))
+    counted = np.append(sees, np.full(-len(sees) % COUNTED if len(sees) else COUNTED, -1))
+    return _channel_hessian_product(energy, x, vectors, bonds, v, chunk, jnp.asarray(counted))
+
+
+@eqx.filter_jit
+def _channel_hessian_product(energy, x, vectors, bonds, v, chunk, counted):
+    """Minus the forward derivative of the accumulated forces."""
+    return -jax.jvp(lambda y: channel_rows(energy, y, vectors, bonds, chunk, counted)[1], (x,), (v,))[1]
