@@ -59,6 +59,7 @@ from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
 from .energy.perfect import elastic_constants  # noqa: E402
 from .errors import (  # noqa: E402
     bound,
+    certify,
     compare,
     domain,
     elastic_constant_error,
@@ -93,6 +94,7 @@ __all__ = [
     "ball",
     "bcc",
     "bound",
+    "certify",
     "compare",
     "crystal_force_constants",
     "cscl",

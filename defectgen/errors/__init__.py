@@ -2,6 +2,7 @@
 
 from .bound import bound
 from .bulk import ElasticConstantError, ForceConstantError, elastic_constant_error, force_constant_error
+from .certificate import Certificate, certify
 from .claims import CLAIMS, Claim, claim, predicted_rate, rejects, verdict
 from .compare import Comparison, compare
 from .dislocation_claims import dislocation_rate
@@ -16,6 +17,7 @@ __all__ = [
     "CLAIMS",
     "BondList",
     "Bound",
+    "Certificate",
     "Check",
     "Claim",
     "Comparison",
@@ -27,6 +29,7 @@ __all__ = [
     "Term",
     "bonds_of",
     "bound",
+    "certify",
     "claim",
     "compare",
     "dislocation_rate",

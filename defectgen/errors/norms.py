@@ -22,8 +22,8 @@ class BondList:
     vectors: Float[np.ndarray, "bonds 3"]
     """From the first atom to the second in the unrelaxed cell, A."""
 
-    def difference(self, w: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "bonds 3"]:
-        """Dw: w of the second atom minus w of the first."""
+    def difference(self, w: Float[np.ndarray, "atoms 3 *fields"]) -> Float[np.ndarray, "bonds 3 *fields"]:
+        """Dw: w of the second atom minus w of the first, for one field or many."""
         return w[self.second] - w[self.first]
 
 

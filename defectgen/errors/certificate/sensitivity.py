@@ -1,0 +1,71 @@
+"""How a relaxed defect answers to the coefficients of its model: K = du/dtheta and k = dE/dtheta, by implicit differentiation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..._input import InputError
+from ..._typing import Float
+from ...ace import LinearACE
+from ...energy.bonds import bonds, pad
+from ...energy.perfect import bulk_energy
+from ...energy.total import channel_rows
+from ...relax import Equilibrium, GreensFunction
+from ..norms import bonds_of
+from .answer import DIRECT, answers
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """First-order change of a relaxed defect with the coefficients theta of a linear model."""
+
+    rest: Equilibrium
+    displacement: Float[np.ndarray, "atoms 3 columns"]
+    """K = du/dtheta = H^-1 df/dtheta, A per unit coefficient."""
+    energy: Float[np.ndarray, " columns"]
+    """k = d(E - N E_bulk)/dtheta at the equilibrium, eV per unit coefficient."""
+    answer: Callable
+    """f -> H^-1 f for any force fields (atoms, 3, ...), eV/A to A."""
+
+    def strain(self, fields: Float[np.ndarray, "atoms 3 *fields"]) -> Float[np.ndarray, "bonds 3 *fields"]:
+        """Differences over nearest-neighbour bonds: what geometry errors are measured in."""
+        return bonds_of(self.rest.cell).difference(fields)
+
+    def strains(self) -> Float[np.ndarray, "rows columns"]:
+        """D K, one row per bond and direction."""
+        columns = len(self.energy)
+        return self.strain(self.displacement).reshape(-1, columns)
+
+
+def sensitivity(
+    rest: Equilibrium,
+    model: LinearACE,
+    preconditioner: GreensFunction | None = None,
+    direct: int = DIRECT,
+    answer: Callable | None = None,
+) -> Sensitivity:
+    """Derivatives of displacement and formation energy of a defect that was relaxed with `model`. theory: fit/certificate.
+
+    The energy is stationary in the displacement, so its derivative is the energy row of the basis; the displacement takes one
+    linear solve with the Hessian per coefficient. `preconditioner`, from greens_function(cell, model), saves time;
+    so does the `answer` of a model with nearly the same Hessian.
+    Raises InputError for what is no linear model, an equilibrium that did not converge or is no minimum, and a clamped ball.
+    """
+    if not isinstance(model, LinearACE):
+        raise InputError(
+            f"a sensitivity is taken in the coefficients of a fitted model; got {type(model).__name__}: give fit.model"
+        )
+    if not rest.converged:
+        raise InputError(f"the defect must be relaxed with the model, and it is not: {rest.message}")
+    cell, basis = rest.cell, model.basis
+    if cell.clamped:
+        raise InputError("a sensitivity is taken in a periodic cell; relax the defect in dg.supercell(lattice, size)")
+    near = bonds(rest.positions, cell.vectors, cell.periodic, cell.symbols, basis)
+    x = jnp.asarray(pad(rest.positions, near.index.shape[0]))
+    energy, forces, _ = channel_rows(basis, x, jnp.asarray(cell.vectors), near)
+    per_atom = np.asarray(bulk_energy(cell.lattice, basis)) / cell.lattice.sublattices
+    answer = answers(rest, model, preconditioner, direct) if answer is None else answer
+    displacement = answer(np.asarray(forces)[: len(cell)])
+    return Sensitivity(rest, displacement, np.asarray(energy) - len(cell) * per_atom, answer)

@@ -1,0 +1,156 @@
+"""The certificate: derivatives of a relaxed defect, the estimate and the bound they give, and what weights do to them."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+import defectgen as dg
+from defectgen._input import InputError
+from defectgen.errors import strain_norm
+from defectgen.errors.certificate import judge, sensitivity
+from defectgen.fit import Ridge, fit
+
+SET = "E+F+FC+V"
+WEIGHTS = {"E": 100.0, "V0": 100.0}
+TIGHT = 1e-10  # eV/A: differences of equilibria are resolved to 1e-10 / (1 eV/A^2)
+
+
+@cache
+def blocks():
+    """Rows of a small copper vacancy for 26 functions."""
+    truth = dg.reference.CleriRosato("Cu")
+    lattice = dg.equilibrate(dg.fcc("Cu", 3.615), truth)
+    cells = dg.training_cells(
+        lattice, dg.vacancy(), 2, seed=0, rattle=dg.Rattle(2, 0.05), strains=dg.Strains((0.01,), pairs=False)
+    )
+    return lattice, dg.label(cells, truth, dg.ACEBasis(["Cu"], cutoff=4.4, order=3, degree=6), ["E", "F", "FC", "V"])
+
+
+def relaxed(model, start=None):
+    """The vacancy in 107 atoms, relaxed with a model."""
+    cell = dg.vacancy().apply(dg.supercell(blocks()[0], 3))
+    return dg.relax(cell, model, start=start, tolerance=TIGHT, eigenvalue=False)
+
+
+@cache
+def case():
+    """A fit, the vacancy relaxed with it, and the certificate."""
+    made = fit(blocks()[1], SET, weights=WEIGHTS)
+    rest = relaxed(made.model)
+    return made, rest, dg.certify(made, rest)
+
+
+def test_derivatives_of_the_relaxed_defect_are_differences_of_relaxations():
+    made, rest, certificate = case()
+    sensitive = certificate.sensitivity
+    direction = np.random.default_rng(0).normal(size=len(made.coefficients))
+    direction /= np.abs(sensitive.displacement @ direction).max()  # one moves some atom by 1 A
+    motion, slope = sensitive.displacement @ direction, sensitive.energy @ direction
+    errors = []
+    for h in (1e-2, 1e-3, 1e-4):
+        ends = [
+            relaxed(dg.LinearACE(made.model.basis, made.coefficients + s * h * direction), rest.positions) for s in (1.0, -1.0)
+        ]
+        moved = (ends[0].displacement - ends[1].displacement) / (2 * h)
+        moved -= moved.mean(axis=0)
+        assert (ends[0].energy - ends[1].energy) / (2 * h) == pytest.approx(slope, rel=1e-2 if h == 1e-2 else 1e-3)
+        errors.append(np.linalg.norm(moved - motion) / np.linalg.norm(motion))
+    assert min(errors) < 1e-3 * max(errors)
+    assert errors[1] < errors[0] / 30  # central differences: a hundredth for a tenth of the step
+
+
+def test_factorised_and_krylov_answers_are_the_same():
+    made, rest, certificate = case()
+    krylov = sensitivity(rest, made.model, direct=0)
+    scale = np.abs(certificate.sensitivity.displacement).max()
+    np.testing.assert_allclose(krylov.displacement, certificate.sensitivity.displacement, atol=1e-6 * scale)  # CG stops at 1e-8
+
+
+def test_an_answer_is_the_inverse_of_the_hessian_product():
+    made, rest, certificate = case()
+    force = np.random.default_rng(1).normal(size=rest.positions.shape)
+    force -= force.mean(axis=0)
+    from defectgen.energy.functional import cell_energy
+
+    answer = certificate.sensitivity.answer(force)
+    np.testing.assert_allclose(cell_energy(rest.cell, made.model).hessian_product(rest.positions, answer), force, atol=1e-9)
+
+
+@pytest.mark.parametrize("what", ["geometry", "energy"])
+def test_the_bound_is_attained_and_the_estimate_is_the_root_mean_square(what):
+    made, rest, certificate = case()
+    quantity, sensitive = getattr(certificate, what), certificate.sensitivity
+
+    def size(delta):
+        if what == "energy":
+            return abs(float(sensitive.energy @ delta))
+        return strain_norm(rest.cell, sensitive.displacement @ delta)
+
+    r = made.problem.factor[: made.problem.columns, :-1]
+    assert np.linalg.norm(r @ quantity.direction) == pytest.approx(certificate.residual)
+    assert size(quantity.direction) == pytest.approx(quantity.bound)
+    z = np.random.default_rng(2).normal(size=(4000, r.shape[1]))
+    z *= certificate.residual / np.linalg.norm(z, axis=1, keepdims=True)
+    sizes = np.array([size(delta) for delta in np.linalg.solve(r, z.T).T])
+    assert sizes.max() <= quantity.bound * (1 + 1e-9)
+    assert np.sqrt(np.mean(sizes**2)) == pytest.approx(quantity.spread, rel=0.05)  # 4000 draws: 2 %
+    assert sum(quantity.shares.values()) == pytest.approx(1)
+
+
+def test_slopes_in_the_weights_are_differences_of_fits():
+    made, _, certificate = case()
+    h = 1e-4
+    for name in ("F:defect", "FC:bulk", "V:strain"):
+        kind, group = name.split(":")
+        logs = []
+        for sign in (1, -1):
+            weights = {k: dict(g) for k, g in made.weights.items()}
+            weights[kind][group] *= np.exp(sign * h)
+            logs.append(np.log(judge(fit(blocks()[1], SET, weights=weights), certificate.sensitivity).geometry.spread))
+        assert (logs[0] - logs[1]) / (2 * h) == pytest.approx(certificate.geometry.weights[name], abs=1e-5)
+    assert sum(certificate.geometry.weights.values()) == pytest.approx(0, abs=1e-10)  # all weights doubled: the same fit
+
+
+def test_the_posterior_deviation_is_that_of_repeated_experiments():
+    made, _, certificate = case()
+    problem, sensitive = made.problem, certificate.sensitivity
+    matrix = problem.factor[: problem.columns, :-1]
+    noise = made.residual / np.sqrt(made.rows - problem.columns)
+    rng = np.random.default_rng(3)
+    energies = [sensitive.energy @ np.linalg.solve(matrix, noise * rng.normal(size=len(matrix))) for _ in range(4000)]
+    assert np.std(energies) == pytest.approx(certificate.energy.deviation, rel=0.05)
+
+
+def test_directions_without_rows_have_no_bound_and_a_prior_gives_them_one():
+    _, _, certificate = case()
+    with pytest.warns(UserWarning, match="rank"):
+        poor = fit(blocks()[1].select("E"), "E", weights=WEIGHTS)
+    assert judge(poor, certificate.sensitivity).geometry.bound == np.inf
+    held = fit(blocks()[1].select("E"), "E", weights=WEIGHTS, prior=Ridge(1e-3))
+    assert np.isfinite(judge(held, certificate.sensitivity).geometry.bound)
+
+
+def test_a_richer_fit_that_is_the_truth_gives_the_true_error():
+    made, rest, _ = case()
+    _, wide = blocks()
+    basis = dg.ACEBasis(["Cu"], cutoff=4.4, order=2, degree=5)
+    columns = made.model.basis.columns_of(basis)
+    poor = fit(wide.restrict(columns, basis), SET, weights=WEIGHTS)
+    approx = relaxed(poor.model, rest.positions)
+    certificate = dg.certify(poor, approx, richer=made)
+    error = dg.compare(rest, approx)
+    assert certificate.geometry.shift == pytest.approx(error.geometry, rel=0.05)  # first order: the error is that large
+    assert certificate.energy.shift == pytest.approx(error.energy, rel=0.05)
+    assert certificate.geometry.estimate == np.hypot(certificate.geometry.shift, certificate.geometry.remainder)
+
+
+def test_a_certificate_needs_a_fit_and_its_relaxed_defect(unchecked):
+    made, rest, _ = case()
+    with pytest.raises(InputError, match=r"as dg.fit\(...\) returns it"):
+        dg.certify(made.model, rest)
+    with pytest.raises(InputError, match="relaxed with the fitted model"):
+        dg.certify(made, replace(rest, converged=False, message="stopped"))
+    with pytest.raises(InputError, match="no basis"):
+        dg.certify(replace(made, model=None), rest)
