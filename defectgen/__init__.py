@@ -67,6 +67,7 @@ from .errors import (  # noqa: E402
     force_constant_error,
     force_error,
     load_domain,
+    predict,
     predicted_rate,
     verdict,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "load_model",
     "microcrack",
     "migration_barrier",
+    "predict",
     "predicted_rate",
     "primitive_cell",
     "read_extxyz",

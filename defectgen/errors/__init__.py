@@ -2,7 +2,7 @@
 
 from .bound import bound
 from .bulk import ElasticConstantError, ForceConstantError, elastic_constant_error, force_constant_error
-from .certificate import Certificate, certify
+from .certificate import Certificate, Prediction, certify, predict
 from .claims import CLAIMS, Claim, claim, predicted_rate, rejects, verdict
 from .compare import Comparison, compare
 from .dislocation_claims import dislocation_rate
@@ -25,6 +25,7 @@ __all__ = [
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
+    "Prediction",
     "Rate",
     "Term",
     "bonds_of",
@@ -40,6 +41,7 @@ __all__ = [
     "force_error",
     "load_domain",
     "lowest_phonon",
+    "predict",
     "predicted_rate",
     "rejects",
     "stability_constant",

@@ -1,7 +1,7 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, mixing, surrogates
+from . import barriers, boundary, bounds, cell_size, certificates, choices, dislocations, fit_accuracy, mixing, surrogates
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
@@ -14,10 +14,12 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     records = {task.key: record for task, record in outcome}
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
     results, remarked, terms = [], set(), []
+    origin: dict[str, int] = {}
     bound_of = {task.after[-1].key: (task, record) for task, record in outcome if task.function == bounds.TASK and record.ok}
     for name in (cell_size.NAME, fit_accuracy.NAME):
         for task, record in outcome:
             if task.function == f"{STEPS}:trial" and record.ok and _belongs(spec, name, task):
+                origin.setdefault(task.key, len(results))
                 results.append(_row(name, task, record, records))
                 failures += [] if task.key in remarked else _remarks(task, record)  # a trial may be in both tables
                 remarked.add(task.key)
@@ -25,6 +27,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     named = choices.variants_of(spec)
     for task, record in outcome:
         for variant in named.get(task.key, []) if record.ok else []:
+            origin.setdefault(task.key, len(results))
             results.append(_row(choices.label(variant), task, record, records))
             failures += [] if task.key in remarked else _remarks(task, record)
             remarked.add(task.key)
@@ -38,6 +41,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     tables = Tables(results, rates_of(results, lattices), failures, {name: lines for name, lines in measured.items() if lines})
     return (
         tables
+        + certificates.harvest(outcome, results, origin)
         + choices.worth(results)
         + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)

@@ -190,6 +190,16 @@ class Bounds(Strict):
     """Each degree wants compilations of its own, about as long as its fits take."""
 
 
+class Certificates(Strict):
+    """For which fits the certificate is taken and compared with the true error (theory: fit/certificate)."""
+
+    cell_size: bool = True
+    choices: bool = True
+    fit_accuracy: bool = True
+    richer: float = Field(2.0, gt=0)
+    """Degrees that the basis of the richer fit has more; rows are made for it."""
+
+
 class RunSpec(Strict):
     """Everything a run depends on."""
 
@@ -208,6 +218,7 @@ class RunSpec(Strict):
     dislocations: Dislocations | None = None
     barriers: Surrogates | None = None
     """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
+    certificates: Certificates | None = None
     bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
 
     def varied(self, change: Variant) -> "RunSpec":

@@ -16,7 +16,7 @@ from ..crystal import Cell, Lattice, defect_from_name, supercell
 from ..energy.functional import Potential, crystal_response
 from ..errors import compare
 from ..errors.stability import lowest_phonon, stability_constant
-from ..fit import FitWarning, fit
+from ..fit import Fit, FitWarning, fit
 from ..reference import check_stable, equilibrate
 from ..relax import Equilibrium, GreensFunction, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
@@ -157,6 +157,26 @@ def _basis(spec: dict, cell: Cell) -> ACEBasis:
     return ACEBasis(tuple(dict.fromkeys((*cell.lattice.species, *cell.symbols))), **spec)
 
 
+def fitted_to(spec: dict, cell: Cell, training: Record, basis: dict | None = None, prior: str | None = None) -> Fit:
+    """The fit of a trial to the rows of a record of `rows`, or of another `basis`; `prior` where the study gives none.
+
+    spec: basis, full (the basis of the rows), observations, fit.
+    """
+    full, own = _basis(spec["full"], cell), _basis(spec["basis"] if basis is None else basis, cell)
+    items = tuple(
+        Block(
+            **{**header, "route": Route(**header["route"])},
+            factor=training.arrays[f"factor{n}"],
+            plain=training.arrays.get(f"plain{n}"),
+        )
+        for n, header in enumerate(training.values["blocks"])
+    )
+    blocks = Blocks(full, items, training.values["truth"]).restrict(full.columns_of(own), own)
+    settings = spec["fit"]
+    chosen = settings["prior"] if settings["prior"] is not None else prior
+    return fit(blocks, spec["observations"], settings["weights"] or None, chosen, settings["solver"])
+
+
 def model_of(spec: dict, cell: Cell, trial: Record) -> LinearACE:
     """The fitted model of a record of `trial`. spec: basis."""
     return LinearACE(_basis(spec["basis"], cell), trial.arrays["coefficients"])
@@ -183,20 +203,9 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     """
     lattice = rest_lattice(spec, perfect)
     cell = defect_cell(spec, lattice)
-    full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
-    items = tuple(
-        Block(
-            **{**header, "route": Route(**header["route"])},
-            factor=training.arrays[f"factor{n}"],
-            plain=training.arrays.get(f"plain{n}"),
-        )
-        for n, header in enumerate(training.values["blocks"])
-    )
-    blocks = Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
-    settings = spec["fit"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = fit(blocks, spec["observations"], settings["weights"] or None, settings["prior"], settings["solver"])
+        fitted = fitted_to(spec, cell, training)
     truth = restored(reference, cell)
     green = greens_function(cell, fitted.model)
     model = relax(cell, fitted.model, start=truth.positions, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
@@ -215,7 +224,7 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
             "rmse_virial": fitted.rmse.get("V"),
             "rank": fitted.rank,
             "condition": fitted.condition,
-            "basis_functions": basis.size,
+            "basis_functions": len(fitted.coefficients),
             "simulation_atoms": len(cell),
             "dimension": lattice.dimension,
             "converged": model.converged,

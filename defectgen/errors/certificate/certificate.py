@@ -102,7 +102,7 @@ def _sharpened(found: Certificate, richer: Fit, rest: Equilibrium) -> Certificat
 
 def _compact(rows: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "k columns"]:
     """A triangle with the same Gram matrix: many rows of strain become as many as there are columns."""
-    return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
+    return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")  # pyright: ignore[reportReturnType]
 
 
 def _model_of(fit: Fit) -> LinearACE:

@@ -57,7 +57,8 @@ class Rows:
         """Independent directions that rows and prior determine."""
         freedom = problem.rows - fit.degrees_of_freedom
         known = fit.residual / np.sqrt(freedom) if freedom >= 0.5 else np.inf
-        self._noise = float(known if fit.posterior is None else fit.posterior.noise)
+        self.noise = float(known if fit.posterior is None else fit.posterior.noise)
+        """Standard deviation of a row of weight one."""
         parts: dict[str, list[np.ndarray]] = {}
         for block, multiplier in zip(problem.blocks.items, problem.multipliers, strict=True):
             if multiplier > 0 and block.rows:
@@ -86,7 +87,7 @@ class Rows:
             spread=residual * typical / np.sqrt(self.parameters),
             bound=residual * factor,
             factor=factor,
-            deviation=self._noise * typical,
+            deviation=self.noise * typical,
             weights=slopes,
             shares={name: float(np.sum((seen @ worst) ** 2)) for name, seen in self._seen.items()},
             direction=residual * leverage.root @ worst,
