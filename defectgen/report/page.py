@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from defectgen.report.bound_rates import fall_table
 from defectgen.report.bound_table import bound_tables
+from defectgen.report.certificate_figure import certificate_findings, certificate_table
 from defectgen.report.choices_figure import choices_findings
 from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
@@ -75,13 +76,18 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         started=_date(run.started),
         duration=duration(run.seconds),
         lead=lead(run),
-        findings=[*findings(run), *choices_findings(run.others.get("choices"))],
+        findings=[
+            *findings(run),
+            *certificate_findings(run.others.get("certificate_quality")),
+            *choices_findings(run.others.get("choices")),
+        ],
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
         bounds=[
             {**each, "falls": fall_table(run.others.get("bound_rates"), each["case"])}
             for each in bound_tables(run.others.get("bounds"))
         ],
+        certificates=certificate_table(run.others.get("certificate_quality")),
         bound_figures=[_figure(picture, svg) for picture, svg in images if _of_bound(picture)],
         rates=_table(run.rates.assign(interval=_intervals(run.rates)), _RATES),
         results=_table(run.results, _RESULTS),

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from defectgen.campaign.files import write_whole
 from defectgen.report.bound_figure import bound_pictures
 from defectgen.report.boundary_figure import boundary_pictures
+from defectgen.report.certificate_figure import certificate_pictures
 from defectgen.report.choices_figure import choices_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
@@ -32,6 +33,7 @@ def write(directory: str | Path) -> Path:
     run = gather(directory)
     with rc_context(RC):
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
+        drawn += certificate_pictures(run.others.get("certificates"))
         drawn += choices_pictures(run.others.get("choices"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
         images = [(picture, _draw(picture, run.directory / "figures")) for picture in drawn]

@@ -1,7 +1,19 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import barriers, boundary, bounds, cell_size, certificates, choices, dislocations, fit_accuracy, mixing, surrogates
+from . import (
+    barriers,
+    boundary,
+    bounds,
+    cell_size,
+    certificates,
+    choices,
+    designs,
+    dislocations,
+    fit_accuracy,
+    mixing,
+    surrogates,
+)
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
@@ -42,6 +54,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     return (
         tables
         + certificates.harvest(outcome, results, origin)
+        + designs.harvest(outcome)
         + choices.worth(results)
         + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)

@@ -68,7 +68,7 @@ class Kitchen:
 
     def _largest(self, case: Case) -> float:
         degrees = self.spec.fit_accuracy.degrees if self.spec.fit_accuracy is not None else ()
-        more = self.spec.certificates.richer if self.spec.certificates is not None else 0.0
+        more = max((table.richer for table in (self.spec.certificates, self.spec.design) if table is not None), default=0.0)
         return max([_fitted(case).degree, *degrees]) + more
 
     def _basis(self, case: Case, degree: float) -> dict:

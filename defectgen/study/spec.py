@@ -200,6 +200,19 @@ class Certificates(Strict):
     """Degrees that the basis of the richer fit has more; rows are made for it."""
 
 
+class Design(Strict):
+    """Losses and data designed for some defects, and tried on all of them (theory: fit/design)."""
+
+    size: int = Field(ge=1)
+    """Conventional cells along each side of the training cell."""
+    losses: dict[str, dict[str, float]] = {}
+    """Other losses to compare with, name -> weights; "default" and "uniform" are always there."""
+    share: float = Field(0.5, ge=0, le=1)
+    """Of the energy in the mean of logarithms that is minimised."""
+    richer: float = Field(2.0, gt=0)
+    """Degrees that the basis of the richer fit has more."""
+
+
 class RunSpec(Strict):
     """Everything a run depends on."""
 
@@ -219,6 +232,7 @@ class RunSpec(Strict):
     barriers: Surrogates | None = None
     """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
     certificates: Certificates | None = None
+    design: Design | None = None
     bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
 
     def varied(self, change: Variant) -> "RunSpec":
@@ -248,12 +262,12 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self):
-        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices))
+        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design))
         others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
         if not fits and all(asked is None for asked in others):
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[surrogates] (radii), [boundary] (fractions), [dislocations] (radii) or [barriers] (radii)"
+                "[design] (size), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii) or [barriers] (radii)"
             )
         if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
             raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")

@@ -206,6 +206,13 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = fitted_to(spec, cell, training)
+    record = judged(spec, cell, reference, fitted)
+    noted = [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
+    return Record({**record.values, "warnings": noted}, record.arrays)
+
+
+def judged(spec: dict, cell: Cell, reference: Record, fitted: Fit) -> Record:
+    """The defect relaxed with a fitted model, compared with the reference's. spec: material."""
     truth = restored(reference, cell)
     green = greens_function(cell, fitted.model)
     model = relax(cell, fitted.model, start=truth.positions, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
@@ -226,7 +233,7 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
             "condition": fitted.condition,
             "basis_functions": len(fitted.coefficients),
             "simulation_atoms": len(cell),
-            "dimension": lattice.dimension,
+            "dimension": cell.lattice.dimension,
             "converged": model.converged,
             "same_basin": error.same_basin and stable,  # a saddle point is no state of the defect
             "why_not": error.why_not,
@@ -234,7 +241,6 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
             "stability_constant": stability,
             "lowest_phonon": phonon,
             "stable": stable,
-            "warnings": [str(w.message) for w in caught if issubclass(w.category, FitWarning)],
         },
         {"coefficients": fitted.coefficients, "positions": model.positions},
     )

@@ -1,0 +1,103 @@
+"""Which of many configurations to label: those that lower the expected error of the quantity of interest most for their cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from ..._input import InputError
+from ..._typing import Float
+
+CRITERIA = ("G", "A", "D")
+FLOOR = 1e-6
+"""What is known of every coefficient before the first choice, as a row of this part of the size of its column."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A selection and what it promises."""
+
+    chosen: tuple[int, ...]
+    """Numbers of the candidates, in the order of their choice."""
+    cost: float
+    values: tuple[float, ...]
+    """The criterion before any choice and after each one: G and A fall, D (log det) grows."""
+
+
+def choose_data(
+    candidates: Sequence[np.ndarray],
+    costs: Sequence[float] | np.ndarray,
+    budget: float | int,
+    target: Float[np.ndarray, "n columns"] | None = None,
+    *,
+    known: Float[np.ndarray, "rows columns"] | None = None,
+    criterion: str = "G",
+    exchanges: int = 2,
+) -> Choice:
+    """Greedy choice of candidates within a budget, then exchanges while they help.
+
+    `candidates`: the weighted rows (rows, columns) that each configuration would give, no labels needed; `known`: rows there
+    are already; `target`: rows of the quantity of interest, as `Sensitivity.strains()` or the energy row of a pilot. Criteria,
+    with N the sum of A'A over what is chosen and known: "G" tr(target N^-1 target'), the expected squared error of the
+    quantity; "A" tr N^-1 and "D" log det N over columns of unit size. Gains count per cost: A. C. Atkinson, A. N. Donev,
+    R. D. Tobias, Optimum Experimental Designs (2007); V. V. Fedorov, Theory of Optimal Experiments (1972) for the exchanges.
+    Raises InputError for an unknown criterion, G without a target, costs that are not positive, and a budget that buys nothing.
+    """
+    cost = np.asarray(costs, dtype=float)
+    if criterion not in CRITERIA:
+        raise InputError(f"data are chosen by the criteria {', '.join(CRITERIA)}; got {criterion!r}")
+    if criterion == "G" and target is None:
+        raise InputError("the criterion G wants the rows of a quantity of interest; give target, or choose by A or D")
+    if len(cost) != len(candidates) or not np.all(cost > 0):
+        raise InputError(f"every one of the {len(candidates)} candidates has a positive cost; got {cost.tolist()}")
+    if not len(cost) or cost.min() > budget:
+        cheapest = f"the cheapest of {len(cost)} costs {cost.min():g}" if len(cost) else "there are none"
+        raise InputError(f"the budget {budget:g} buys no candidate: {cheapest}")
+    every = [*candidates] + ([known] if known is not None else [])
+    size = np.sqrt(np.mean(np.concatenate(every) ** 2, axis=0))
+    size[size == 0] = 1.0
+    grams = np.stack([(rows / size).T @ (rows / size) for rows in candidates])
+    start = FLOOR**2 * np.eye(len(size)) + (0.0 if known is None else (known / size).T @ (known / size))
+    goal = np.eye(len(size)) if target is None or criterion == "A" else (target / size).T @ (target / size)
+
+    def value(matrix: np.ndarray) -> float:
+        factor = cho_factor(matrix, lower=True)
+        if criterion == "D":
+            return 2 * float(np.sum(np.log(np.diag(factor[0]))))
+        return float(np.trace(cho_solve(factor, goal)))
+
+    sign = -1.0 if criterion == "D" else 1.0
+    log = (lambda v: v) if criterion == "D" else np.log
+    chosen: list[int] = []
+    now, spent, values = start, 0.0, [value(start)]
+    while True:
+        able = [k for k in range(len(cost)) if k not in chosen and spent + cost[k] <= budget * (1 + 1e-12)]
+        if not able:
+            break
+        found = [value(now + grams[k]) for k in able]
+        gains = [sign * (log(values[-1]) - log(v)) / cost[k] for k, v in zip(able, found, strict=True)]
+        best = int(np.argmax(gains))
+        chosen.append(able[best])
+        now, spent = now + grams[able[best]], spent + cost[able[best]]
+        values.append(found[best])
+    for _ in range(exchanges):
+        if not _exchanged(chosen, grams, cost, budget, start, value, sign, values):
+            break
+    return Choice(tuple(chosen), float(cost[chosen].sum()), tuple(values))
+
+
+def _exchanged(chosen: list[int], grams, cost, budget: float | int, start, value, sign: float, values: list[float]) -> bool:
+    """One sweep: each chosen candidate is given up for the one that serves best in its stead. Whether any was."""
+    moved = False
+    for place, old in enumerate(list(chosen)):
+        rest = [k for k in chosen if k != old]
+        without, spent = start + grams[rest].sum(axis=0), cost[rest].sum()
+        able = [k for k in range(len(cost)) if k not in rest and spent + cost[k] <= budget * (1 + 1e-12)]
+        found = [sign * value(without + grams[k]) for k in able]
+        best = int(np.argmin(found))
+        if able[best] != old and found[best] < sign * values[-1] - 1e-12 * abs(values[-1]):
+            chosen[place] = able[best]
+            values.append(sign * found[best])
+            moved = True
+    return moved

@@ -1,0 +1,128 @@
+"""Weights of a loss that make the certificate of one defect, or of several, smallest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+
+from ..._input import InputError
+from ...ace import LinearACE
+from ...fit import Fit, fit
+from ...relax import Equilibrium, relax
+from ..certificate import Certificate, certify
+from ..certificate.sensitivity import sensitivity
+from .objective import pose_design
+
+RANGE = 1e3
+"""Largest factor by which a design changes a weight in one round: beyond, a group is as good as ignored, or alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class LossDesign:
+    """Weights and what they promise."""
+
+    weights: dict[str, dict[str, float]]
+    """weights[kind][group]: what dg.fit takes."""
+    fit: Fit = field(repr=False)
+    """With these weights."""
+    before: Certificate = field(repr=False)
+    """Of the pilot, for the first defect."""
+    after: Certificate = field(repr=False)
+    """Of the design, for the first defect."""
+    rounds: tuple[float, ...]
+    """Mean log estimate at the start of every round and at the end."""
+
+    def summary(self) -> str:
+        """The weights, and the estimates before and after."""
+        spelled = ", ".join(f"{k}:{g} {w:.3g}" for k, groups in self.weights.items() for g, w in groups.items())
+        return (
+            f"weights {spelled}\n"
+            f"geometry estimate {self.before.geometry.estimate:.3g} -> {self.after.geometry.estimate:.3g} A, "
+            f"energy {self.before.energy.estimate:.3g} -> {self.after.energy.estimate:.3g} eV"
+        )
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def design_loss(
+    pilot: Fit,
+    rests: Equilibrium | Sequence[Equilibrium],
+    *,
+    richer: Fit | None = None,
+    share: float = 0.5,
+    rounds: int = 2,
+) -> LossDesign:
+    """Weights that minimise the mean log estimate of the certificates of defects that were relaxed with the pilot's model.
+
+    Only kinds and groups that the pilot fits are weighted. In every round the estimates are differentiated through fit and
+    relaxation (equilibria to first order, theory: fit/certificate) and minimised by L-BFGS-B over weights between 1/1000 and
+    1000 times the present ones; then fit and equilibria are made anew. `share`: of energies in the mean of logarithms. With
+    `richer`, a fit of a larger basis to the same labels, the estimate knows what the pilot's basis leaves out. A round that
+    makes the estimate worse, or a defect unstable, is not taken.
+    Raises InputError for a pilot without a basis, no defects, and a share outside 0 to 1.
+    """
+    rests = [rests] if isinstance(rests, Equilibrium) else list(rests)
+    if not rests:
+        raise InputError("a loss is designed for at least one relaxed defect; got none")
+    if not 0 <= share <= 1:
+        raise InputError(f"the share of the energy in the design lies between 0 and 1; got {share}")
+    first = [certify(pilot, rest, richer=richer) for rest in rests]
+    now, wide, places, certificates = pilot, richer, rests, first
+    history = [_mean_log(certificates, share)]
+    for _ in range(rounds):
+        weights = _round(now, wide, places, certificates, share)
+        trial = _again(pilot, weights)
+        trial_wide = None if richer is None else _again(richer, weights)
+        found = [relax(r.cell, trial.model, start=r.positions, eigenvalue=False) for r in places]
+        try:
+            judged = [certify(trial, r, richer=trial_wide) for r in found]
+        except InputError:
+            break
+        value = _mean_log(judged, share)
+        if not value < history[-1]:
+            break
+        now, wide, places, certificates = trial, trial_wide, found, judged
+        history.append(value)
+    return LossDesign(now.weights, now, first[0], certificates[0], tuple(history))
+
+
+def _again(old: Fit, weights: dict) -> Fit:
+    """The same fit with other weights."""
+    return fit(old.blocks, old.observations, weights, old.prior, old.solver)
+
+
+def _mean_log(certificates: Sequence[Certificate], share: float) -> float:
+    logs = [(1 - share) * np.log(c.geometry.estimate) + share * np.log(max(c.energy.estimate, 1e-300)) for c in certificates]
+    return float(np.mean(logs))
+
+
+def _round(now: Fit, wide: Fit | None, rests, certificates, share: float) -> dict[str, dict[str, float]]:
+    """One minimisation at fixed sensitivities; the new weights."""
+    posed = []
+    for rest, certificate in zip(rests, certificates, strict=True):
+        beside = None
+        if wide is not None:
+            assert isinstance(wide.model, LinearACE)
+            beside = wide, sensitivity(rest, wide.model, answer=certificate.sensitivity.answer)
+        posed.append(pose_design(now, certificate.sensitivity, beside, share))
+    names = posed[0].names
+    grads = [eqx.filter_jit(eqx.filter_value_and_grad(lambda x, f: f(x))) for _ in posed]
+
+    def total(x: np.ndarray) -> tuple[float, np.ndarray]:
+        centred = x - x.mean()  # weights have no common scale
+        parts = [g(jnp.asarray(centred), p.objective) for g, p in zip(grads, posed, strict=True)]
+        value = float(np.mean([float(v) for v, _ in parts]))
+        slope = np.mean([np.asarray(s) for _, s in parts], axis=0)
+        return value, slope - slope.mean()
+
+    limit = np.log(RANGE)
+    found = minimize(total, np.zeros(len(names)), jac=True, method="L-BFGS-B", bounds=[(-limit, limit)] * len(names))
+    change = dict(zip(names, np.exp(found.x - found.x.mean()), strict=True))
+    return {
+        kind: {group: w * float(change.get(f"{kind}:{group}", 1.0)) for group, w in groups.items()}
+        for kind, groups in now.weights.items()
+    }

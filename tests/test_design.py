@@ -1,0 +1,121 @@
+"""Design of losses and of data: exact derivatives, choices that lower what they promise to lower, and refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_certificate import SET, WEIGHTS, blocks, case, relaxed
+
+import defectgen as dg
+from defectgen._input import InputError
+from defectgen.errors.certificate import judge, sensitivity
+from defectgen.errors.design import choose_data, design_loss
+from defectgen.errors.design.objective import pose_design
+from defectgen.fit import fit
+
+
+def poor_fit():
+    """A fit with fewer functions than `case` has, and the vacancy relaxed with it."""
+    made, rest, _ = case()
+    basis = dg.ACEBasis(["Cu"], cutoff=4.4, order=2, degree=5)
+    columns = made.model.basis.columns_of(basis)
+    poor = fit(blocks()[1].restrict(columns, basis), SET, weights=WEIGHTS)
+    return poor, relaxed(poor.model, rest.positions)
+
+
+def test_the_objective_is_the_certificate_of_a_fit_with_other_weights():
+    made, _, certificate = case()
+    posed = pose_design(made, certificate.sensitivity, None, 0.5)
+    change = np.random.default_rng(0).normal(size=len(posed.names))
+    weights = {k: dict(g) for k, g in made.weights.items()}
+    for name, shift in zip(posed.names, change, strict=True):
+        kind, group = name.split(":")
+        weights[kind][group] *= np.exp(shift)
+    again = judge(fit(blocks()[1], SET, weights=weights), certificate.sensitivity)
+    geometry, energy = posed.objective.estimates(jnp.asarray(change))
+    assert np.sqrt(geometry) == pytest.approx(again.geometry.spread, rel=1e-6)
+    assert np.sqrt(energy) == pytest.approx(again.energy.spread, rel=1e-6)
+
+
+def test_its_slopes_are_differences_and_those_of_the_certificate():
+    made, _, certificate = case()
+    posed = pose_design(made, certificate.sensitivity, None, 0.0)
+    here = jnp.zeros(len(posed.names))
+    slope = np.asarray(jax.grad(lambda x: posed.objective(x))(here))
+    np.testing.assert_allclose(slope, [certificate.geometry.weights[name] for name in posed.names], atol=1e-6)
+    direction = jnp.asarray(np.random.default_rng(1).normal(size=len(here)))
+    wrong = [
+        abs((posed.objective(h * direction) - posed.objective(-h * direction)) / (2 * h) - slope @ direction)
+        for h in (1e-1, 1e-2, 1e-3, 1e-4)
+    ]
+    assert min(wrong) < 1e-3 * max(wrong)
+
+
+def test_a_design_lowers_the_estimate_and_with_a_richer_fit_that_is_the_truth_the_error():
+    made, rest, _ = case()
+    poor, approx = poor_fit()
+    design = design_loss(poor, approx, richer=made, rounds=1)
+    assert design.rounds[-1] < design.rounds[0]
+    assert design.after.geometry.estimate * design.after.energy.estimate < (
+        design.before.geometry.estimate * design.before.energy.estimate
+    )
+    sensitive = sensitivity(approx, made.model, answer=design.before.sensitivity.answer)
+    posed = pose_design(poor, design.before.sensitivity, (made, sensitive), 0.5)
+    geometry, _ = posed.objective.estimates(jnp.zeros(len(posed.names)))
+    assert np.sqrt(geometry) == pytest.approx(design.before.geometry.estimate, rel=1e-5)
+    before, after = (dg.compare(rest, relaxed(f.model, rest.positions)) for f in (poor, design.fit))
+    assert after.geometry * after.energy < before.geometry * before.energy
+
+
+def candidates(seed=0, count=12, columns=5):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(3, columns)) * rng.uniform(0.1, 2.0, size=columns) for _ in range(count)]
+
+
+@pytest.mark.parametrize("criterion", ["G", "A", "D"])
+def test_every_choice_improves_its_criterion_and_random_choices_are_worse(criterion):
+    pool, target = candidates(), np.random.default_rng(9).normal(size=(2, 5))
+    found = choose_data(pool, np.ones(12), 4, target, criterion=criterion)
+    assert len(found.chosen) == 4 and len(set(found.chosen)) == 4 and found.cost == 4
+    sign = 1 if criterion == "D" else -1
+    assert all(sign * (b - a) > 0 for a, b in zip(found.values[:-1], found.values[1:], strict=True))
+    rng = np.random.default_rng(3)
+    others = [value_of([pool[k] for k in rng.permutation(12)[:4]], pool, target, criterion) for _ in range(200)]
+    own = value_of([pool[k] for k in found.chosen], pool, target, criterion)
+    assert own == pytest.approx(found.values[-1], rel=1e-6)
+    assert np.mean([sign * o <= sign * own * (1 + 1e-9 * sign * np.sign(own)) for o in others]) > 0.95
+
+
+def value_of(rows, pool, target, criterion):
+    """The criterion from its definition."""
+    size = np.sqrt(np.mean(np.concatenate(pool) ** 2, axis=0))
+    a = np.concatenate(rows) / size
+    matrix = a.T @ a + 1e-12 * np.eye(len(size))
+    if criterion == "D":
+        return float(np.linalg.slogdet(matrix)[1])
+    goal = np.eye(len(size)) if criterion == "A" else (target / size).T @ (target / size)
+    return float(np.trace(np.linalg.solve(matrix, goal)))
+
+
+def test_g_chooses_what_the_quantity_needs_and_cost_counts():
+    pool = [np.eye(4)[[k]] for k in range(4)] * 2
+    target = np.array([[0.0, 0.0, 1.0, 0.0]])
+    assert choose_data(pool, np.ones(8), 1, target).chosen[0] in (2, 6)
+    cheap = np.where(np.arange(8) == 6, 0.1, 1.0)
+    assert choose_data(pool, cheap, 1, target).chosen[0] == 6
+
+
+def test_refusals(unchecked):
+    made, rest, _ = case()
+    with pytest.raises(InputError, match="at least one relaxed defect"):
+        design_loss(made, [])
+    with pytest.raises(InputError, match="between 0 and 1; got 2"):
+        design_loss(made, rest, share=2.0)
+    with pytest.raises(InputError, match="criteria G, A, D; got 'E'"):
+        choose_data(candidates(), np.ones(12), 3, criterion="E")
+    with pytest.raises(InputError, match="quantity of interest"):
+        choose_data(candidates(), np.ones(12), 3)
+    with pytest.raises(InputError, match="buys no candidate: the cheapest of 12 costs 1"):
+        choose_data(candidates(), np.ones(12), 0.5, criterion="A")
+    with pytest.raises(InputError, match="positive cost"):
+        choose_data(candidates(), np.zeros(12), 0.5, criterion="A")
