@@ -79,6 +79,26 @@ def domain(
 
 
 @app.command()
+def design(
+    material: Annotated[str, typer.Option(help="A material (see list).")],
+    defect: Annotated[str, typer.Option(help="A defect (see list).")],
+    size: Annotated[int, typer.Option(help="Conventional cells along each side of the training cell.")] = 3,
+    simulation: Annotated[int | None, typer.Option(help="The same of the cell of the defect.", show_default="size + 2")] = None,
+    degree: Annotated[float, typer.Option(help="Degree of the basis.")] = 8,
+    cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="2.1 spacings")] = None,
+    observations: Annotated[str, typer.Option(help="What is observed.")] = "E+F+FC+V",
+    share: Annotated[float, typer.Option(help="Weight of the energy error against the geometry error, 0 to 1.")] = 0.5,
+    out: Annotated[Path, typer.Option(help="Run file to write.")] = Path("designed.toml"),
+) -> None:
+    """Design the weights of a loss for one defect, and write a run file that uses them."""
+    with spoken():
+        from defectgen.cli.designing import design as designed
+
+        settings = {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff}
+        raise typer.Exit(designed(out, material, defect, observations=observations, share=share, **settings))
+
+
+@app.command()
 def doctor() -> None:
     """Check the installation and say what is missing."""
     with spoken():

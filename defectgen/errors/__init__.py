@@ -5,6 +5,7 @@ from .bulk import ElasticConstantError, ForceConstantError, elastic_constant_err
 from .certificate import Certificate, Prediction, certify, predict
 from .claims import CLAIMS, Claim, claim, predicted_rate, rejects, verdict
 from .compare import Comparison, compare
+from .design import LossDesign, choose_data, design_loss
 from .dislocation_claims import dislocation_rate
 from .domain import Check, Domain, domain, load_domain
 from .forces import ForceError, force_error
@@ -25,14 +26,17 @@ __all__ = [
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
+    "LossDesign",
     "Prediction",
     "Rate",
     "Term",
     "bonds_of",
     "bound",
     "certify",
+    "choose_data",
     "claim",
     "compare",
+    "design_loss",
     "dislocation_rate",
     "domain",
     "elastic_constant_error",

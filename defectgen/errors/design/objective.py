@@ -90,13 +90,17 @@ def pose_design(fit: Fit, sensitive: Sensitivity, richer: tuple[Fit, Sensitivity
     names = tuple(_groups(fit))
     bonds = sensitive.strains()
     if richer is None:
-        bonds = np.linalg.qr(bonds, mode="r")  # the same norms in fewer rows
-        return Posed(Objective(_side(fit, bonds, sensitive.energy, names), None, share), names)
+        return Posed(Objective(_side(fit, _fewer(bonds), sensitive.energy, names), None, share), names)
     strains = richer[1].strains()
     width = bonds.shape[1]
-    joint = np.linalg.qr(np.column_stack([bonds, strains]), mode="r")
+    joint = _fewer(np.column_stack([bonds, strains]))
     own = _side(fit, joint[:, :width], sensitive.energy, names)
     return Posed(Objective(own, _side(richer[0], joint[:, width:], richer[1].energy, names), share), names)
+
+
+def _fewer(rows: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "k columns"]:
+    """A triangle that gives every vector the same length."""
+    return np.linalg.qr(rows, mode="r")  # pyright: ignore[reportReturnType]
 
 
 def _groups(fit: Fit) -> dict[str, list[np.ndarray]]:

@@ -28,6 +28,8 @@ class LossDesign:
     """weights[kind][group]: what dg.fit takes."""
     fit: Fit = field(repr=False)
     """With these weights."""
+    pilot: Fit = field(repr=False)
+    """With the weights before."""
     before: Certificate = field(repr=False)
     """Of the pilot, for the first defect."""
     after: Certificate = field(repr=False)
@@ -87,7 +89,7 @@ def design_loss(
             break
         now, wide, places, certificates = trial, trial_wide, found, judged
         history.append(value)
-    return LossDesign(now.weights, now, first[0], certificates[0], tuple(history))
+    return LossDesign(now.weights, now, pilot, first[0], certificates[0], tuple(history))
 
 
 def _again(old: Fit, weights: dict) -> Fit:

@@ -1,0 +1,120 @@
+"""Design a loss for one defect in one crystal, from a small training cell labelled with the crystal's reference."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tomli_w
+
+from .._input import InputError
+from ..ace import ACEBasis
+from ..crystal import Cell, defect_from_name, supercell
+from ..energy.bonds import check_species
+from ..errors.design import LossDesign, design_loss
+from ..fit import FitWarning, fit
+from ..reference import equilibrate
+from ..relax import relax
+from ..training import label, training_cells
+from ..training.observations import spell_observations
+from .certificates import RICHER_PRIOR
+from .materials import build_lattice, build_reference, material
+
+REACH = 2.1
+"""Cutoff of the basis in nearest-neighbour spacings, if none is given: two shells of bcc and fcc, three of diamond."""
+
+RICHER = 2.0
+"""Degrees that the richer basis has more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Designed:
+    """A loss for one defect, and a run file that uses it."""
+
+    loss: LossDesign
+    cell: Cell
+    """In which the defect was relaxed with the models."""
+    study: str
+    """Text of a run file: the defect, the basis, the weights, and training cells of some sizes."""
+
+
+def design_for(
+    name: str,
+    defect: str,
+    *,
+    size: int = 3,
+    simulation: int | None = None,
+    degree: float = 8,
+    cutoff: float | None = None,
+    observations: str = "E+F+FC+V",
+    share: float = 0.5,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Designed:
+    """Weights for `defect` in the material `name`, trained in cells of `size`, judged in a cell of `simulation` (size + 2).
+
+    The reference labels the training cells and is asked nothing in the larger cell. Raises InputError for names, sizes and
+    sets that make no sense, and if the default loss does not hold the defect.
+    """
+    given = material(name, Path.cwd())
+    observations = spell_observations(observations.split("+"))
+    if size < 1 or (simulation is not None and simulation < size):
+        raise InputError(
+            f"a design wants a training size of at least 1 and no smaller simulation cell; got {size} and {simulation}"
+        )
+    truth = build_reference(given)
+    edit, lattice = defect_from_name(defect), build_lattice(given)
+    check_species(truth, edit.apply(supercell(lattice, size)).symbols)
+    progress(f"{name}: lattice constant and defect")
+    lattice = equilibrate(lattice, truth) if given.equilibrate else lattice
+    reach = REACH * lattice.nearest_neighbour if cutoff is None else cutoff
+    small, cell = (edit.apply(supercell(lattice, n)) for n in (size, simulation or size + 2))
+    species = tuple(dict.fromkeys((*lattice.species, *cell.symbols)))
+    wide, own = (ACEBasis(species, cutoff=reach, order=3, degree=d) for d in (degree + RICHER, degree))
+    rest = relax(small, truth)
+    cells = training_cells(
+        lattice,
+        edit,
+        size,
+        displacement=rest.displacement,
+        rattle={"configurations": 3, "amplitude": 0.015},
+        strains={"amplitudes": (0.005, 0.01)},
+    )
+    progress(f"labels and rows of {len(cells)} configurations for {wide.size} functions")
+    blocks = label(cells, truth, wide, observations.split("+"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # a pilot may have fewer rows than it wants; the certificate says so
+        pilot = fit(blocks.restrict(wide.columns_of(own), own), observations)
+        richer = fit(blocks, observations, prior=RICHER_PRIOR)
+        progress(f"pilot with {own.size} functions, relaxed in {len(cell)} atoms")
+        approx = relax(cell, pilot.model, eigenvalue=False)
+        progress("weights")
+        try:
+            loss = design_loss(pilot, approx, richer=richer, share=share)
+        except InputError as error:
+            raise InputError(
+                f"a loss is designed from a pilot that holds the defect, and the one of degree {degree:g} does not ({error}); "
+                "raise --degree or --size"
+            ) from None
+    return Designed(loss, cell, _study(name, defect, size, simulation or size + 2, degree, reach, observations, loss))
+
+
+def _study(
+    name: str, defect: str, size: int, simulation: int, degree: float, cutoff: float, observations: str, loss: LossDesign
+) -> str:
+    """The run file; weights with as many digits as they are worth."""
+    weights = {
+        f"{k}:{g}": float(np.format_float_scientific(w, 3)) for k, groups in loss.weights.items() for g, w in groups.items()
+    }
+    basis = {"cutoff": round(cutoff, 3), "order": 3, "degree": degree}
+    return tomli_w.dumps(
+        {
+            "name": f"{name}-designed",
+            "title": f"A loss designed for {defect} in {name}",
+            "observations": [observations],
+            "cases": [{"material": name, "defect": defect, "simulation_size": simulation, "basis": basis}],
+            "training": {"configurations": 3, "rattle": 0.015, "virial_strains": [0.005, 0.01]},
+            "fit": {"weights": weights},
+            "cell_size": {"sizes": sorted({max(1, size - 1), size, size + 1})},
+        }
+    )

@@ -1,0 +1,97 @@
+"""Certificates and designs in a study: their tasks, their tables, and what the page says of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_study import parsed
+
+from defectgen import study
+from defectgen.campaign import Record
+from defectgen.campaign.execute import execute
+from defectgen.report.certificate_figure import certificate_findings, certificate_pictures, certificate_table
+from defectgen.study import certificates, designs
+
+CERTIFIED = ("[cell_size]\nsizes = [3, 4]", "[cell_size]\nsizes = [4]\n[certificates]\nricher = 2\n[bounds]\ncell_size = false")
+DESIGNED = ("[cell_size]\nsizes = [3, 4]", '[design]\nsize = 4\n[design.losses."exact energies"]\nE = 1000.0\n')
+LARGER = (
+    ("simulation_size = 7", "simulation_size = 9"),
+    ("order = 2, degree = 3", "order = 2, degree = 5"),
+    ("relaxed = false", "relaxed = true"),
+    ("configurations = 1", "configurations = 2"),
+)
+
+
+def carried_out(*replacements):
+    """All tasks of a tiny study in a plane, with their records."""
+    spec = parsed(*LARGER, *replacements)
+    done: dict[str, Record] = {}
+    for task in study.plan(spec):
+        done[task.key] = execute(task.function, task.spec, tuple(done[needed.key] for needed in task.after))
+        assert done[task.key].ok, done[task.key].failed
+    return spec, [(task, done[task.key]) for task in study.plan(spec)]
+
+
+def test_every_trial_is_certified_without_the_reference():
+    spec, done = carried_out(CERTIFIED)
+    found = study.tables(spec, done)
+    lines = found.others[certificates.NAME]
+    assert [line["observations"] for line in lines] == ["E+F", "E+F+FC+V"] == [row["observations"] for row in found.results]
+    for line, row in zip(lines, found.results, strict=True):
+        assert line["geometry_error"] == row["geometry_error"] and line["trusted"]
+        assert 0 < line["geometry_spread"] <= line["geometry_bound"]
+        assert line["geometry_estimate"] == pytest.approx(np.hypot(line["geometry_shift"], line["geometry_remainder"]))
+        assert 0.05 < line["geometry_estimate"] / line["geometry_error"] < 20  # an estimate of the error, not of something else
+    quality = found.others[certificates.QUALITY]
+    assert [line["quantity"] for line in quality] == ["geometry", "energy"] and quality[0]["fits"] == 2
+
+
+def test_designs_are_tried_on_every_defect_beside_the_default():
+    spec, done = carried_out(DESIGNED)
+    found = study.tables(spec, done)
+    lines = found.others[designs.NAME]
+    losses = {line["loss"] for line in lines}
+    assert losses == {"designed for triangular divacancy", designs.DEFAULT, "uniform", "exact energies"}
+    assert all(line["geometry_gain"] == 1 for line in lines if line["loss"] == designs.DEFAULT)
+    made = [record.values for task, record in done if task.function == designs.TASK]
+    for record in made:
+        promised = record["geometry_after"] * record["energy_after"]
+        assert promised <= record["geometry_before"] * record["energy_before"] * (1 + 1e-12)
+    assert {line["group"] for line in found.others["design_weights"]} >= {"E:defect", "F:defect", "V0:bulk"}
+
+
+def test_weights_of_a_design_go_to_crystals_with_fewer_kinds_of_rows():
+    silicon = {"F": {"defect": 2.0, "bulk": 1.0}, "VF": {"strain": 3.0}}
+    assert designs._known(silicon, {"F": {"defect": 1.0}}) == {"F": {"defect": 2.0}}
+    assert designs._known({"E": 1.0, "VF": 1.0}, {"E": {"defect": 30.0}}) == {"E": 1.0}
+
+
+def line(material, error, factor, **changes):
+    """A line of certificates.csv whose estimates are `factor` times the error."""
+    numbers = {f"{what}_error": error for what in ("geometry", "energy")}
+    for what in ("geometry", "energy"):
+        numbers |= {f"{what}_{name}": factor * error for name in ("estimate", "spread", "deviation")}
+        numbers[f"{what}_bound"] = 2 * factor * error
+    return {"material": material, "defect": "vacancy", **numbers, "trusted": True, "refused": "", **changes}
+
+
+def test_quality_counts_what_it_says():
+    lines = [line("Cu", 10.0**-k, factor) for k, factor in enumerate((1.0, 2.0, 4.0, 0.2))]
+    lines += [line("Cu", 1.0, 100.0, trusted=False), line("Cu", 1.0, 1.0, trusted=False, refused="no minimum")]
+    geometry, energy = certificates._quality("Cu", lines)
+    assert geometry["fits"] == energy["fits"] == 4 and geometry["refused"] == 1
+    assert geometry["bound_holds"] == 0.75 and geometry["estimate_near"] == 0.5
+    assert geometry["estimate_rank_correlation"] == pytest.approx(1.0)
+    assert geometry["posterior_covers_95"] == 0.75  # 1.96 * 0.2 < 1
+
+
+def test_the_page_shows_points_and_says_what_holds():
+    lines = [line(m, 10.0**-k, 1.5) for m in ("Cu", "Si") for k in range(3)]
+    quality = pd.DataFrame([q for m in ("Cu", "Si") for q in certificates._quality(m, lines)])
+    pictures = list(certificate_pictures(pd.DataFrame(lines)))
+    assert [picture.name for picture in pictures] == ["certificate_estimate", "certificate_spread", "certificate_bound"]
+    for picture in pictures:
+        assert all(len(axes.lines) == 3 for axes in picture.figure.axes)  # two materials and the line of equality
+    sentences = list(certificate_findings(quality))
+    assert len(sentences) == 4 and "the bound holds for 100%" in sentences[0]
+    assert len(certificate_table(quality)["rows"]) == 4
+    assert certificate_table(None) is None and not list(certificate_pictures(None)) and not list(certificate_findings(None))
