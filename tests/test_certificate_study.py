@@ -88,7 +88,7 @@ def test_the_page_shows_points_and_says_what_holds():
     lines = [line(m, 10.0**-k, 1.5) for m in ("Cu", "Si") for k in range(3)]
     quality = pd.DataFrame([q for m in ("Cu", "Si") for q in certificates._quality(m, lines)])
     pictures = list(certificate_pictures(pd.DataFrame(lines)))
-    assert [picture.name for picture in pictures] == ["certificate_estimate", "certificate_spread", "certificate_bound"]
+    assert [picture.name for picture in pictures] == ["certificate-estimate", "certificate-spread", "certificate-bound"]
     for picture in pictures:
         assert all(len(axes.lines) == 3 for axes in picture.figure.axes)  # two materials and the line of equality
     sentences = list(certificate_findings(quality))
