@@ -1,7 +1,7 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, mixing, surrogates
+from . import barriers, boundary, bounds, cell_size, choices, dislocations, diversity, fit_accuracy, mixing, surrogates
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
@@ -42,6 +42,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)
+        + diversity.harvest(spec, outcome)
     )
 
 
