@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from .._input import InputError
 from ..bridge import dataset_from_extxyz, dataset_from_hdf5
@@ -32,7 +32,7 @@ class Settings(Strict):
     """The law that is trained on; the most frequent one if not given."""
     wider: tuple[str, ...] = ()
     """Laws that only test."""
-    offsets: dict[str, float] = {}
+    offsets: dict[str, float] = Field(default_factory=dict)
     """Energies of free atoms, eV; fitted to all energies if not given."""
 
 
@@ -52,18 +52,16 @@ def source(settings: dict[str, Any]) -> Source:
 
 
 def pool(spec: dict[str, Any]) -> Record:
-    """The pool of the file; structures of one composition are one family. spec: the settings, with bytes and changed (its state)."""
+    """The pool of the file; structures of one composition are one family. spec: the settings, and the state of the file."""
     asked = Settings(**{name: value for name, value in spec.items() if name in Settings.model_fields})
     dataset = read(asked)
-    composition = {
-        c.structure: " ".join(f"{s}{n}" for s, n in sorted(Counter(c.symbols).items())) for c in dataset.configurations
-    }
+    composition = {c.structure: _formula(c.symbols) for c in dataset.configurations}
     assert asked.law is not None  # the plan has filled it in
     return pack(Pool(dataset, composition, asked.law, dict(asked.offsets) or one_body(dataset), asked.wider))
 
 
 def read(asked: Settings) -> Dataset:
-    """The data set, checked. Raises InputError for a file without structure ids, with duplicates, mixed units, or missing labels."""
+    """The data set, checked. Raises InputError for a file without structure ids, duplicates, mixed units and missing labels."""
     path = Path(asked.path)
     units = {"energy_unit": asked.energy_unit, "length_unit": asked.length_unit}
     keys: dict[str, Any] = {name: value for name, value in units.items() if value is not None}
@@ -73,6 +71,10 @@ def read(asked: Settings) -> Dataset:
     if asked.structure is None:
         raise InputError(f"{path} is read frame by frame, and a structure id tells them apart: name its key, structure = 'KEY'")
     return dataset_from_extxyz(path, asked.structure, **keys)
+
+
+def _formula(symbols: tuple[str, ...]) -> str:
+    return " ".join(f"{symbol}{count}" for symbol, count in sorted(Counter(symbols).items()))
 
 
 def _most_frequent(dataset: Dataset) -> str:

@@ -145,6 +145,13 @@ def unpack(record: Record) -> Pool:
                 periodic=tuple(a["periodic"][k].tolist()),
             )
         )
-    tuples = {name: {k: tuple(v) for k, v in values[name].items()} for name in ("apart", "skipped")}
-    kept = {name: values[name] for name in ("families", "law", "offsets", "sizes")}
-    return Pool(Dataset(tuple(configurations), values["truth"]), wider=tuple(values["wider"]), **kept, **tuples)
+    return Pool(
+        Dataset(tuple(configurations), values["truth"]),
+        families=values["families"],
+        law=values["law"],
+        offsets=values["offsets"],
+        wider=tuple(values["wider"]),
+        apart={name: tuple(found) for name, found in values["apart"].items()},
+        skipped={name: tuple(found) for name, found in values["skipped"].items()},
+        sizes=values["sizes"],
+    )
