@@ -12,6 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from defectgen.report.bound_rates import fall_table
 from defectgen.report.bound_table import bound_tables
 from defectgen.report.choices_figure import choices_findings
+from defectgen.report.diversity_table import diversity_tables
+from defectgen.report.diversity_words import diversity_findings
 from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.gather import Run
@@ -75,7 +77,8 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         started=_date(run.started),
         duration=duration(run.seconds),
         lead=lead(run),
-        findings=[*findings(run), *choices_findings(run.others.get("choices"))],
+        findings=[*diversity_findings(run.others), *findings(run), *choices_findings(run.others.get("choices"))],
+        diversity=diversity_tables(run.others),
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
         bounds=[

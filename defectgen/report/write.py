@@ -10,6 +10,7 @@ from defectgen.campaign.files import write_whole
 from defectgen.report.bound_figure import bound_pictures
 from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.report.choices_figure import choices_pictures
+from defectgen.report.diversity_figure import diversity_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
 from defectgen.report.page import render
@@ -34,6 +35,7 @@ def write(directory: str | Path) -> Path:
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += choices_pictures(run.others.get("choices"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
+        drawn += diversity_pictures(*(run.others.get(f"diversity_{name}") for name in ("gaps", "tradeoff", "curves")))
         images = [(picture, _draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
     write_whole(page, render(run, images).encode())
