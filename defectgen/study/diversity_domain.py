@@ -15,12 +15,14 @@ from ..campaign import Record
 from ..dataset import Configuration
 from ..errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
 from ..observe import Environments, environments, own_columns
-from .diversity_split import OWN, test_sets
+from .diversity_split import OWN, tests_of
 from .diversity_steps import Opened, opened, train
 
 LIMIT = 3.0
 SITES = {"extrapolation grade": Extrapolation, "distance to neighbours": Neighbours, "Mahalanobis distance": Mahalanobis}
 LEVERAGE = "leverage of the forces"
+BUCKET = 8
+"""Of compiled shapes, as for design rows."""
 EACH = 1
 """Configurations of each test structure: atoms of one structure are much alike."""
 
@@ -29,7 +31,7 @@ def measured(spec: dict[str, Any], pool_record: Record, rows_record: Record, *re
     """AUROC of every measure on every test set, for atoms, and configurations by their worst atom; spec: as of a trial."""
     here = opened(spec, pool_record, rows_record)
     trained = train(spec, here, records)
-    sets = test_sets(here.pool, trained.parts, trained.seen, spec["common"], EACH)
+    sets = tests_of(here.pool, trained.parts, trained.seen, spec["common"], EACH)
     sites = _sites(here, trained.chosen)
     leverage = Leverage.of(trained.fit)
     theta = np.asarray(trained.fit.coefficients)
@@ -96,4 +98,4 @@ def _scored(
 
 def _around(basis: ACEBasis, c: Configuration) -> Environments:
     vectors = np.eye(3) if c.vectors is None else c.vectors
-    return environments(basis, c.symbols, c.positions, vectors, c.periodic)
+    return environments(basis, c.symbols, c.positions, vectors, c.periodic, BUCKET)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._typing import Float
 from ..ace import ACEBasis
-from ..observe import environments
+from ..training import dataset_rows
 from ..training.diversity.selection import d_optimal, farthest_points
 from .diversity_source import Pool
 
@@ -20,13 +20,12 @@ def structure_points(pool: Pool, basis: ACEBasis, names: list[str]) -> Float[np.
 
     The weights 1 / (1 + smoothness) are those of a smoothness prior of order POWER.
     """
-    rows = []
-    for name in names:
-        c = pool.dataset.configurations[int(pool.dataset.where(name, pool.law)[0])]
-        vectors = np.eye(3) if c.vectors is None else c.vectors
-        here = environments(basis, c.symbols, c.positions, vectors, c.periodic)
-        rows.append(here.sites.mean(axis=0))
-    points = np.array(rows) / (1.0 + np.asarray(basis.smoothness(POWER)))
+    chosen = [int(pool.dataset.where(name, pool.law)[0]) for name in names]
+    rows = dataset_rows(pool.dataset[chosen], basis)
+    points = np.zeros((len(names), basis.size))
+    for k, atoms in enumerate(rows.dataset.atoms.tolist()):
+        points[k, rows.columns[k]] = rows.of(k)[0] / atoms
+    points = points / (1.0 + np.asarray(basis.smoothness(POWER)))
     points = points - points.mean(axis=0)
     u, s, _ = np.linalg.svd(points, full_matrices=False)
     kept = s > 1e-10 * s.max(initial=1e-300)

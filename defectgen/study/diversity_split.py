@@ -36,7 +36,7 @@ def division(pool: Pool, split: dict[str, Any], seed: int, order: Sequence[str] 
     )
 
 
-def test_sets(pool: Pool, parts: Division, seen: Sequence[str], common: int, each: int) -> dict[str, Int[np.ndarray, " _"]]:
+def tests_of(pool: Pool, parts: Division, seen: Sequence[str], common: int, each: int) -> dict[str, Int[np.ndarray, " _"]]:
     """Test sets of a design that has seen these structures, in this order, the first `common` of which all splits have seen.
 
     At most `each` configurations of a structure. All but OWN are the same for all splits of one budget and seed.
@@ -82,7 +82,7 @@ def used(
                 chosen = parts.design(structures, conformations)
                 found.update(chosen.tolist())
                 seen = structures_of(pool, chosen)
-                for numbers in test_sets(pool, parts, seen, len(seen), split["reserve"]).values():
+                for numbers in tests_of(pool, parts, seen, len(seen), split["reserve"]).values():
                     found.update(numbers.tolist())
     return np.array(sorted(found), dtype=int)
 

@@ -20,7 +20,7 @@ from ..training.dataset_rows import digest
 from .diversity_baseline import kernel_ridge_errors
 from .diversity_selection import RANDOM, ordered, structure_points
 from .diversity_source import Pool, basis_of, named, unpack
-from .diversity_split import division, structures_of, test_sets, used
+from .diversity_split import division, structures_of, tests_of, used
 
 ACE, KERNEL = "linear ACE", "kernel ridge"
 
@@ -60,7 +60,8 @@ def rows(spec: dict[str, Any], pool_record: Record) -> Record:
     most = max(structures for structures, _ in spec["designs"])
     orders: dict[str, list[list[str]]] = {s: [] for s in spec["selections"] if s != RANDOM}
     if orders:
-        points = dict(zip(pool.dataset.structures, structure_points(pool, basis, list(pool.dataset.structures)), strict=True))
+        inside = [name for name in pool.dataset.structures if len(pool.dataset.where(name, pool.law))]
+        points = dict(zip(inside, structure_points(pool, basis, inside), strict=True))
         for seed in range(spec["seeds"]):
             names = list(division(pool, spec["split"], seed).pool)
             for selection, each in orders.items():
@@ -80,7 +81,7 @@ def trial(spec: dict[str, Any], pool_record: Record, rows_record: Record, *recor
     here = opened(spec, pool_record, rows_record)
     trained = train(spec, here, records)
     offsets = here.pool.offsets
-    tests = test_sets(here.pool, trained.parts, trained.seen, spec["common"], spec["split"]["reserve"])
+    tests = tests_of(here.pool, trained.parts, trained.seen, spec["common"], spec["split"]["reserve"])
     lines = [
         {"model": ACE, "test": name, **summary(here.rows.errors(trained.fit.model, here.places(numbers), offsets))}
         for name, numbers in tests.items()
