@@ -10,6 +10,8 @@ from . import (
     choices,
     designs,
     dislocations,
+    diversity,
+    diversity_sets,
     fit_accuracy,
     mixing,
     surrogates,
@@ -59,6 +61,8 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)
+        + diversity.harvest(spec, outcome)
+        + diversity_sets.harvest(spec, outcome)
     )
 
 
