@@ -69,7 +69,7 @@ from .errors import (  # noqa: E402
     predicted_rate,
     verdict,
 )
-from .fit import fit  # noqa: E402
+from .fit import Constraint, Loss, fit, losses, refit, weight_response  # noqa: E402
 from .reference import equilibrate  # noqa: E402
 from .relax import migration_barrier, relax, saddle_point  # noqa: E402
 from .training import Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
@@ -81,9 +81,11 @@ __all__ = [
     "ASEReference",
     "Calculator",
     "Cell",
+    "Constraint",
     "InputError",
     "Lattice",
     "LinearACE",
+    "Loss",
     "Rattle",
     "SlipSystem",
     "Snapshot",
@@ -122,12 +124,14 @@ __all__ = [
     "label",
     "load_domain",
     "load_model",
+    "losses",
     "microcrack",
     "migration_barrier",
     "predicted_rate",
     "primitive_cell",
     "read_extxyz",
     "reference",
+    "refit",
     "relax",
     "relax_far_field",
     "rocksalt",
@@ -142,6 +146,7 @@ __all__ = [
     "triangular",
     "vacancy",
     "verdict",
+    "weight_response",
     "write_extxyz",
     "zincblende",
 ]
