@@ -18,6 +18,8 @@ from ..training.observations import PARTS
 TOLERANCE = 1e-6
 """Field units (eV/atom, eV/A, eV/A^2, eV/A^3, eV), root mean square: what counts as exact where nothing is said. Far below the
 errors of fits, far above the rounding of large coefficients that cancel."""
+ROUNDING = 1e-11
+"""Field units: no tolerance is smaller, coefficients of 1e3 that cancel leave about this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,9 @@ class Constraint:
     rows: Float[np.ndarray, "m columns"]
     target: Float[np.ndarray, " m"]
     tolerance: float | None = None
-    """Largest root mean square of C theta - d that may be left, field units; TOLERANCE if None. All independent rows are held to the
-    labels' projection on what the functions can do, so that nothing better exists and the rest of the fit cannot make it worse."""
+    """Largest root mean square of C theta - d in the fit, field units. None: all independent rows hold exactly, and what no
+    coefficients can meet is below TOLERANCE. A number: as few of their directions are held, the strongest first, as keep the fit
+    within it (exactness in the last ones is paid for with large coefficients); met anyway, none is."""
     count: int | None = None
     """Rows that the factor [C | d] stands for; those given, if None."""
 
@@ -41,10 +44,19 @@ class Constraint:
         if self.tolerance is not None and not self.tolerance >= 0:
             raise InputError(f"the tolerance of constraint {self.name} is zero or positive; got {self.tolerance}")
 
+    @property
+    def number(self) -> int:
+        """Rows that it stands for, at least one."""
+        return max(len(self.target) if self.count is None else self.count, 1)
+
+    @property
+    def allowed(self) -> float:
+        """The largest miss that counts as met."""
+        return TOLERANCE if self.tolerance is None else max(self.tolerance, ROUNDING)
+
     def miss(self, theta: Float[np.ndarray, " columns"]) -> float:
         """Root mean square of C theta - d, field units."""
-        rows = len(self.target) if self.count is None else self.count
-        return float(np.linalg.norm(self.rows @ theta - self.target) / np.sqrt(max(rows, 1)))
+        return float(np.linalg.norm(self.rows @ theta - self.target) / np.sqrt(self.number))
 
 
 def as_constraints(blocks: Blocks, given: Any) -> tuple[Constraint, ...]:

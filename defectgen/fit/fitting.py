@@ -14,6 +14,7 @@ from ..training.blocks import Blocks
 from ..training.observations import KINDS, parse_observations
 from .bayes import Bayes
 from .constraint import as_constraints
+from .hold import hold
 from .loss import Loss, spelled
 from .lsmr import LSMR
 from .prior import as_prior
@@ -69,7 +70,7 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
     """The fit of a loss whose every block has its multiplier."""
     selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
     prior, constraints = as_prior(loss.prior), as_constraints(blocks, loss.constraints)
-    problem = pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior, constraints)
+    problem = hold(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
     solution = chosen.solve(problem)
     theta, rank = problem.lift(solution.coefficients), None if solution.rank is None else solution.rank + problem.held
     if rank is not None and rank < blocks.columns:

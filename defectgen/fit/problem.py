@@ -3,8 +3,8 @@
 With constraints its unknowns are the free coordinates z of theta = theta_0 + Z z; everything below is about them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,9 +14,8 @@ from .._input import InputError
 from .._typing import Float
 from ..training.blocks import Blocks
 from ..training.compress import join, residual_sum
-from .constraint import Constraint
 from .prior import Prior
-from .subspace import Subspace, meet
+from .subspace import Subspace
 from .weights import Weights
 
 
@@ -107,15 +106,10 @@ class Problem:
         return float(np.sum((self.data_factor[:, :-1] / self.column_scale @ vt[kept].T / s[kept]) ** 2))
 
 
-def pose(
-    blocks: Blocks,
-    weights: Weights | Float[np.ndarray, " blocks"],
-    prior: Prior | None,
-    constraints: Sequence[Constraint] = (),
-) -> Problem:
-    """Put weights, prior and constraints on blocks; an array of weights has one for every block, its scale included.
+def pose(blocks: Blocks, weights: Weights | Float[np.ndarray, " blocks"], prior: Prior | None) -> Problem:
+    """Put weights and prior on blocks; an array of weights has one for every block, its scale included.
 
-    Raises InputError if no row has a weight, and for constraints that contradict each other.
+    Raises InputError if no row has a weight.
     """
     if isinstance(weights, np.ndarray):
         multipliers = weights
@@ -126,11 +120,7 @@ def pose(
     gamma = np.zeros(blocks.columns) if prior is None else prior.diagonal(blocks.basis, blocks.columns)
     if gamma.shape != (blocks.columns,) or not np.all(np.isfinite(gamma)) or np.any(gamma < 0):
         raise InputError(f"the diagonal of a prior must be {blocks.columns} numbers, none negative; got shape {gamma.shape}")
-    problem = Problem(blocks, multipliers, gamma)
-    if not constraints:
-        return problem
-    squares = sum((np.sum(f[:, :-1] ** 2, axis=0) for f in problem.weighted()), gamma**2)
-    return replace(problem, subspace=meet(constraints, np.where(squares > 0, np.sqrt(squares), 1.0)))
+    return Problem(blocks, multipliers, gamma)
 
 
 def rounding(columns: int) -> float:

@@ -15,6 +15,7 @@ from ..training.blocks import Block, Blocks
 from ..training.compress import join, residual_sum
 from .constraint import as_constraints
 from .fitting import as_solver, solved
+from .hold import hold
 from .loss import Loss
 from .prior import as_prior
 from .problem import Problem, pose
@@ -164,7 +165,7 @@ class _Group:
         chosen = tuple(blocks.items[b] for b in live)
         first_loss = members[0].loss
         prior, constraints = as_prior(first_loss.prior), as_constraints(blocks, first_loss.constraints)
-        problem = pose(replace(blocks, items=chosen), centre, prior, constraints)
+        problem = hold(pose(replace(blocks, items=chosen), centre, prior), constraints)
         stacked = list(problem.weighted())
         factors = [join((stacked[b] for b in np.flatnonzero(of == k)), problem.columns) for k in range(len(first))]
         squares = relative[:, first] ** 2
@@ -173,13 +174,16 @@ class _Group:
             strengths = np.array([m.strength for m in members])
             squares = np.column_stack([squares, (strengths / strengths[0]) ** 2])
         self._problem: Problem = problem
+        self._loose = tuple(c for c in constraints if c.tolerance is not None)
         self._squares = squares
         self._shared: Shared | None = share(factors, np.ones(len(factors)))
 
     def solve(self, number: int) -> Float[np.ndarray, " columns"] | None:
         """Coefficients of one member, None if it wants a fit of its own."""
         found = None if self._shared is None else self._shared.solve(self._squares[number])
-        return None if found is None else self._problem.lift(found)
+        theta = None if found is None else self._problem.lift(found)
+        met = theta is not None and all(c.miss(theta) <= c.allowed for c in self._loose)  # held as at the centre
+        return theta if met else None
 
 
 class _Errors:

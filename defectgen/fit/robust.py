@@ -21,6 +21,7 @@ from .._typing import Float
 from ..training.blocks import Blocks
 from ..training.compress import residual_sum
 from .constraint import as_constraints
+from .hold import hold
 from .loss import Loss
 from .prior import as_prior
 from .problem import pose
@@ -39,7 +40,7 @@ def huber(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss)
     factors = [blocks.items[b].factor for b in live]
     rows = np.array([blocks.items[b].rows for b in live])
     kinds = np.array([blocks.items[b].kind for b in live])
-    solve = _solver(replace(blocks, items=tuple(blocks.items[b] for b in live)), multipliers[live], loss)
+    solve = _solver(replace(blocks, items=tuple(blocks.items[b] for b in live)), blocks, multipliers[live], loss)
 
     def residuals(theta: np.ndarray) -> np.ndarray:
         return np.sqrt(np.array([residual_sum(f, theta) for f in factors]) / rows)
@@ -60,10 +61,10 @@ def huber(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss)
     return found
 
 
-def _solver(blocks: Blocks, multipliers: np.ndarray, loss: Loss) -> Callable[[np.ndarray], np.ndarray]:
+def _solver(blocks: Blocks, labelled: Blocks, multipliers: np.ndarray, loss: Loss) -> Callable[[np.ndarray], np.ndarray]:
     """Coefficients for factors of the multipliers: through one shared factor where that is good enough, else by QR."""
-    prior, constraints = as_prior(loss.prior), as_constraints(blocks, loss.constraints)
-    problem = pose(blocks, multipliers, prior, constraints)
+    prior, constraints = as_prior(loss.prior), as_constraints(labelled, loss.constraints)
+    problem = hold(pose(blocks, multipliers, prior), constraints)
     stacked = list(problem.weighted())
     if (gamma := problem.prior_rows()) is not None:
         stacked.append(gamma)

@@ -8,7 +8,7 @@ from scipy.linalg import qr
 
 from .._input import InputError
 from .._typing import Float
-from .constraint import TOLERANCE, Constraint
+from .constraint import Constraint
 
 SEEN = 1e-9
 """Singular values of the rows of one constraint (columns scaled to norm one) below this times the largest are rounding of
@@ -40,19 +40,35 @@ class Subspace:
         return self.origin + self.directions @ z
 
 
-def meet(constraints: Sequence[Constraint], scale: Float[np.ndarray, " columns"]) -> Subspace:
-    """The subspace of several constraints; redundant ones that agree count once.
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Independent rows of one constraint, the strongest first: V x = c, V orthonormal, x = scale theta."""
+
+    constraint: Constraint
+    rows: Float[np.ndarray, "seen columns"]
+    target: Float[np.ndarray, " seen"]
+
+    def first(self, count: int) -> Float[np.ndarray, "count columns_plus_one"]:
+        """[V | c] of the strongest."""
+        return np.column_stack([self.rows[:count], self.target[:count]])
+
+
+def directions_of(constraint: Constraint, scale: Float[np.ndarray, " columns"]) -> Directions:
+    """The directions of a constraint, by the SVD of its rows with columns scaled."""
+    u, s, vt = np.linalg.svd(constraint.rows / scale, full_matrices=False)
+    seen = int(np.sum(s > SEEN * s[0])) if s.size and s[0] > 0 else 0
+    return Directions(constraint, vt[:seen], u.T[:seen] @ constraint.target / s[:seen])
+
+
+def meet(parts: Sequence[Directions], counts: Sequence[int], scale: Float[np.ndarray, " columns"]) -> Subspace:
+    """What `counts` directions of each constraint leave free; redundant ones that agree count once.
 
     `scale` are the norms of the columns of the problem: x = scale theta is what "shortest" and "orthonormal" refer to.
-    Raises InputError, naming them, for constraints that contradict each other or the functions, and if nothing is left to fit.
+    Raises InputError if nothing is left to fit.
     """
-    names = tuple(c.name for c in constraints)
-    parts = [_independent(c, scale) for c in constraints]
-    origin, normal = _solve(parts, scale)
-    if any(c.miss(origin) > _allowed(c) for c in constraints):
-        raise InputError(_contradiction(constraints, parts, scale))
-    columns = len(scale)
-    held = normal.shape[1]
+    names = tuple(part.constraint.name for part in parts)
+    origin, normal = _solve([part.first(n) for part, n in zip(parts, counts, strict=True)], scale)
+    columns, held = len(scale), normal.shape[1]
     if held == columns:
         raise InputError(
             f"the constraints {' and '.join(names)} are {held} independent conditions on {columns} functions, so nothing is left "
@@ -62,11 +78,35 @@ def meet(constraints: Sequence[Constraint], scale: Float[np.ndarray, " columns"]
     return Subspace(origin, rest / scale[:, None], names)
 
 
-def _independent(constraint: Constraint, scale: np.ndarray) -> np.ndarray:
-    """[V | c]: orthonormal rows V, V x = c being the least-squares solutions of the constraint without its redundant rows."""
-    u, s, vt = np.linalg.svd(constraint.rows / scale, full_matrices=False)
-    seen = int(np.sum(s > SEEN * s[0])) if s.size and s[0] > 0 else 0
-    return np.column_stack([vt[:seen], u[:, :seen].T @ constraint.target / s[:seen]])
+def check_agreement(parts: Sequence[Directions], scale: Float[np.ndarray, " columns"]) -> None:
+    """Raises InputError, naming them, for constraints that these functions cannot meet, or not together."""
+
+    def misses(chosen: Sequence[int]) -> dict[int, float]:
+        theta = _solve([parts[k].first(len(parts[k].target)) for k in chosen], scale)[0]
+        found = {k: parts[k].constraint.miss(theta) for k in chosen}
+        return {k: miss for k, miss in found.items() if miss > parts[k].constraint.allowed}
+
+    chosen = list(range(len(parts)))
+    if not misses(chosen):
+        return
+    for place, part in enumerate(parts):
+        c = part.constraint
+        if miss := misses([place]).get(place):
+            raise InputError(
+                f"constraint {c.name} cannot be met by these {len(scale)} functions: they leave {miss:.2g} of its labels "
+                f"(root mean square, field units) where {c.allowed:.2g} is allowed; give it a tolerance, like "
+                f"{{'{c.name}': {1.5 * miss:.1g}}}, or a weight instead, or use more functions"
+            )
+    for k in list(chosen):  # leave out whom the contradiction does not need
+        fewer = [j for j in chosen if j != k]
+        if len(fewer) > 1 and misses(fewer):
+            chosen = fewer
+    told = ", ".join(f"{parts[k].constraint.name} by {miss:.2g}" for k, miss in misses(chosen).items())
+    raise InputError(
+        f"the constraints {' and '.join(parts[k].constraint.name for k in chosen)} contradict each other: together they are "
+        f"missed ({told}, root mean square, field units), though each alone can be met; leave one out, or give it a tolerance "
+        "or a weight"
+    )
 
 
 def _solve(parts: Sequence[np.ndarray], scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,33 +120,3 @@ def _solve(parts: Sequence[np.ndarray], scale: np.ndarray) -> tuple[np.ndarray, 
     normal = q[:, :rank]  # x = normal w with R[:rank]' w = c of every row, redundant rows included
     w = np.linalg.lstsq(r[:rank].T, stacked[order, -1], rcond=None)[0]
     return normal @ w / scale, normal
-
-
-def _allowed(constraint: Constraint) -> float:
-    return TOLERANCE if constraint.tolerance is None else max(constraint.tolerance, 1e-12) * (1 + 1e-6)
-
-
-def _contradiction(constraints: Sequence[Constraint], parts: Sequence[np.ndarray], scale: np.ndarray) -> str:
-    """One sentence about what is missed: a constraint that these functions cannot meet, or several that contradict together."""
-
-    def misses(chosen: list[int]) -> dict[int, float]:
-        theta = _solve([parts[k] for k in chosen], scale)[0]
-        return {k: m for k in chosen if (m := constraints[k].miss(theta)) > _allowed(constraints[k])}
-
-    for place, c in enumerate(constraints):
-        if miss := misses([place]).get(place):
-            return (
-                f"constraint {c.name} cannot be met by these {len(scale)} functions: they leave {miss:.2g} of its labels "
-                f"(root mean square, field units) where {_allowed(c):.2g} is allowed; give it a tolerance, like "
-                f"{{'{c.name}': {1.5 * miss:.1g}}}, or a weight instead, or use more functions"
-            )
-    chosen = list(range(len(constraints)))
-    for k in range(len(constraints)):  # leave out whom the contradiction does not need
-        fewer = [j for j in chosen if j != k]
-        if len(fewer) > 1 and misses(fewer):
-            chosen = fewer
-    told = ", ".join(f"{constraints[k].name} by {m:.2g}" for k, m in misses(chosen).items())
-    return (
-        f"the constraints {' and '.join(constraints[k].name for k in chosen)} contradict each other: together they are missed "
-        f"({told}, root mean square, field units), though each alone can be met; leave one out or give it a tolerance or a weight"
-    )
