@@ -1,7 +1,7 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, mixing, surrogates
+from . import barriers, boundary, bounds, cell_size, choices, dislocations, fit_accuracy, loss, mixing, surrogates
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
@@ -29,6 +29,12 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
             failures += [] if task.key in remarked else _remarks(task, record)
             remarked.add(task.key)
             terms += bounds.rows(*bound_of[task.key], results[-1]) if task.key in bound_of else []
+    by_loss = loss.named(spec)
+    for task, record in outcome:
+        if task.key in by_loss and record.ok:
+            extra = {name: record.values[name] for name in ("rmse_elastic_constants", "rmse_formation_energy")}
+            results.append({**_row(by_loss[task.key], task, record, records), **extra})
+            failures += _remarks(task, record)
     for task, record in outcome:
         if task.function == SURROGATE and record.ok:
             results.append(mixing.row(surrogates.NAME, task, record))
@@ -39,6 +45,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     return (
         tables
         + choices.worth(results)
+        + loss.harvest(spec, outcome, results)
         + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)

@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
-from ..fit import as_prior, as_solver, check_weights
+from ..fit import as_prior, as_solver, check_weights, losses
 from ..training.observations import spell_observations
 from .materials import Material, material
 
@@ -142,6 +142,28 @@ class Choices(Strict):
         return self
 
 
+class LossStudy(Strict):
+    """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
+
+    size: int = Field(ge=1)
+    """Conventional cells along each side of the training cell."""
+    grids: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
+    does not mention is as in [fit]; its observations are those of the study."""
+    sensitivity: bool = True
+    """Whether the answer of every error to every weight is measured too."""
+
+    @model_validator(mode="after")
+    def _can_be_used(self):
+        if empty := [number for number, grid in enumerate(self.grids) if not grid]:
+            raise ValueError(
+                f"grid {empty[0] + 1} is empty, and a grid varies a setting; give it e.g. weights = {{ E = [30, 1000] }}"
+            )
+        for grid in self.grids:
+            losses(**{key: value for key, value in grid.items() if key != "prior"})
+        return self
+
+
 class Beyond(Strict):
     """Which controlled surrogates stand for the fit beyond which radii (theory: bounds/surrogates)."""
 
@@ -204,6 +226,7 @@ class RunSpec(Strict):
     fit_accuracy: FitAccuracy | None = None
     surrogates: Surrogates | None = None
     choices: Choices | None = None
+    loss: LossStudy | None = None
     boundary: Boundary | None = None
     dislocations: Dislocations | None = None
     barriers: Surrogates | None = None
@@ -237,12 +260,12 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self):
-        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices))
+        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.loss))
         others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
         if not fits and all(asked is None for asked in others):
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[surrogates] (radii), [boundary] (fractions), [dislocations] (radii) or [barriers] (radii)"
+                "[loss] (size, grids), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii) or [barriers] (radii)"
             )
         if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
             raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")

@@ -14,13 +14,15 @@ from ..ace import ACEBasis, LinearACE
 from ..campaign import Record
 from ..crystal import Cell, Lattice, defect_from_name, supercell
 from ..energy.functional import Potential, crystal_response
+from ..energy.site import SiteEnergy
 from ..errors import compare
 from ..errors.stability import lowest_phonon, stability_constant
-from ..fit import FitWarning, fit
+from ..fit import Fit, FitWarning, fit
 from ..reference import check_stable, equilibrate
 from ..relax import Equilibrium, GreensFunction, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
 from ..training.blocks import Block
+from ..training.observations import KINDS
 from ..training.route import Route
 from .materials import Material, build_lattice, build_reference, pressure_free
 
@@ -133,17 +135,21 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         strains=Strains(tuple(training["virial_strains"]), training["virial_pairs"], training["shift"]),
     )
     basis = _basis(spec["basis"], cells[0].cell)
+    truth, subdivide = truth_of(spec), training.get("subdivide", False)
+    targets = ("C", "Ef") if subdivide and isinstance(truth, SiteEnergy) else ("Ef",) if subdivide else ()
     blocks = label(
         cells,
-        truth_of(spec),
+        truth,
         basis,
+        (*KINDS, *targets),
         force_distance_power=training["force_distance_power"],
         force_constant_range_power=training["force_constant_range_power"],
         core_atoms=training["core_atoms"],
+        subdivide=subdivide,
     )
     headers, arrays = [], {}
     for number, block in enumerate(blocks.items):
-        plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source")}
+        plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source", "part", "distance")}
         headers.append({**plain, "route": asdict(block.route)})
         arrays[f"factor{number}"] = block.factor
         if block.plain is not None:
@@ -174,15 +180,8 @@ def _stability(
     return constant, lowest_phonon(own)
 
 
-def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
-    """Fit one observation set with one basis, relax the defect with the model, compare.
-
-    spec: material, defect, size, basis, full (the basis of the rows), observations, fit.
-
-    The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
-    """
-    lattice = rest_lattice(spec, perfect)
-    cell = defect_cell(spec, lattice)
+def blocks_of(spec: dict, cell: Cell, training: Record) -> Blocks:
+    """The rows of a record of `rows`, for the basis of a trial. spec: basis, full (the basis of the rows)."""
     full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
     items = tuple(
         Block(
@@ -192,11 +191,32 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
         )
         for n, header in enumerate(training.values["blocks"])
     )
-    blocks = Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
-    settings = spec["fit"]
+    return Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
+
+
+def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
+    """Fit one observation set with one basis, relax the defect with the model, compare.
+
+    spec: material, defect, size, basis, full (the basis of the rows), observations, fit.
+    """
+    cell = defect_cell(spec, rest_lattice(spec, perfect))
+    blocks, settings = blocks_of(spec, cell, training), spec["fit"]
+    return assess(
+        spec,
+        cell,
+        reference,
+        lambda: fit(blocks, spec["observations"], settings["weights"] or None, settings["prior"], settings["solver"]),
+    )
+
+
+def assess(spec: dict, cell: Cell, reference: Record, fitting: Callable[[], Fit]) -> Record:
+    """Errors of a fit: of its training data, and of the defect relaxed with its model.
+
+    The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = fit(blocks, spec["observations"], settings["weights"] or None, settings["prior"], settings["solver"])
+        fitted = fitting()
     truth = restored(reference, cell)
     green = greens_function(cell, fitted.model)
     model = relax(cell, fitted.model, start=truth.positions, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
@@ -213,11 +233,12 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
             "rmse_forces": fitted.rmse.get("F"),
             "rmse_force_constants": fitted.rmse.get("FC"),
             "rmse_virial": fitted.rmse.get("V"),
+            "rmse": fitted.rmse,
             "rank": fitted.rank,
             "condition": fitted.condition,
-            "basis_functions": basis.size,
+            "basis_functions": fitted.model.basis.size,
             "simulation_atoms": len(cell),
-            "dimension": lattice.dimension,
+            "dimension": cell.lattice.dimension,
             "converged": model.converged,
             "same_basin": error.same_basin and stable,  # a saddle point is no state of the defect
             "why_not": error.why_not,
