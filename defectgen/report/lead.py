@@ -28,6 +28,11 @@ def _questions(run: Run) -> Iterator[str]:
             "with the fit; the difference is the error shown here. The training radius is that of the largest ball in the "
             "training cell, in nearest-neighbour spacings."
         )
+    if "losses" in run.others:
+        yield (
+            "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robust losses, "
+            "rows held exactly) is then a small solve, and its model is relaxed like the reference."
+        )
     if "boundary" in run.others:
         yield (
             "The defect is relaxed with the reference in growing cells under several boundary conditions; the difference from "

@@ -16,6 +16,7 @@ from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.gather import Run
 from defectgen.report.lead import lead
+from defectgen.report.loss_table import loss_findings, loss_tables
 from defectgen.report.style import in_reading_order, marks
 from defectgen.report.typeset import NONE, decimal, duration, local_slopes, number, slope
 
@@ -75,7 +76,12 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         started=_date(run.started),
         duration=duration(run.seconds),
         lead=lead(run),
-        findings=[*findings(run), *choices_findings(run.others.get("choices"))],
+        findings=[
+            *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
+            *findings(run),
+            *choices_findings(run.others.get("choices")),
+        ],
+        losses=loss_tables(run.others.get("losses")),
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
         bounds=[

@@ -12,6 +12,7 @@ from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.report.choices_figure import choices_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
+from defectgen.report.loss_figure import loss_pictures
 from defectgen.report.page import render
 from defectgen.report.style import RC
 
@@ -33,6 +34,7 @@ def write(directory: str | Path) -> Path:
     with rc_context(RC):
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += choices_pictures(run.others.get("choices"))
+        drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
         images = [(picture, _draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
