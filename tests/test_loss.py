@@ -1,4 +1,4 @@
-"""Losses: late weights are early weights, many solves are one solve each, derivatives are differences, the study says what it ran."""
+"""Losses: late weights are early weights, many solves are one solve each, derivatives are differences; the study of them."""
 
 from functools import cache
 
@@ -64,7 +64,7 @@ def test_rows_in_parts_are_the_rows():
     assert all(parts.rows(kind) == whole.rows(kind) for kind in whole.kinds)
     one, other = (fit(b, "E+F+FC+V", prior="smoothness") for b in (whole, parts))
     assert other.rmse["F"] == pytest.approx(one.rmse["F"], rel=1e-9)
-    assert other.model.coefficients == pytest.approx(one.model.coefficients, rel=1e-4)  # conditioning 1e8 times rounding
+    assert other.coefficients == pytest.approx(one.coefficients, rel=1e-4)  # conditioning 1e8 times rounding
 
 
 @pytest.mark.parametrize("power", [0.5, 2.0])
@@ -94,7 +94,7 @@ def test_strains_are_chosen_late():
     one = fit(dg.label(some, truth, basis), "E+F+V", prior="smoothness")
     loss = Loss("E+F+V", strains=(0.01,), strain_pairs=False, prior="smoothness")
     assert fit(in_parts(), loss).rmse["F"] == pytest.approx(one.rmse["F"], rel=1e-9)
-    with pytest.raises(InputError, match="strains of 0.03 were not labelled"):
+    with pytest.raises(InputError, match=r"strains of 0\.03 were not labelled"):
         fit(in_parts(), Loss("E+F+V", strains=(0.03,)))
 
 
@@ -321,14 +321,12 @@ def test_gradients_of_the_defect_errors_are_the_limits_of_their_differences():
         (lambda: Loss("E+G"), "'G' is none of them"),
         (lambda: Loss(robust=-1), "positive number"),
         (lambda: Loss(strains=()), "at least one"),
-        (lambda: Loss(force_distance_power="1"), "is a number"),
+        (lambda: Loss(force_distance_power=float("nan")), "is a number"),
         (lambda: Loss(constraints=["Y"]), "named by a kind"),
         (lambda: refit(made_up(), []), "got nothing"),
-        (lambda: refit(made_up(), ["E+F"]), "dg.losses makes it; got str"),
-        (lambda: refit("blocks", Loss()), "got str"),
         (lambda: fit(made_up(), Loss(), weights={"E": 1}), "a Loss says everything"),
     ],
-    ids="no weights,no sets,misspelt,list,kind,set,robust,strains,power,constraint,no losses,no loss,no blocks,two".split(","),
+    ids="no weights,no sets,misspelt,list,kind,set,robust,strains,power,constraint,no losses,two".split(","),
 )
 def test_bad_losses_are_one_sentence(make, said):
     with pytest.raises(InputError, match=said) as error:

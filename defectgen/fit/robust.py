@@ -29,7 +29,7 @@ from .qr import QR
 from .shared import share
 from .weights import FitWarning
 
-STEPS, CLOSE = 200, 1e-10
+STEPS, CLOSE = 200, 1e-7
 """Largest number of reweightings; relative change of the weights at which they end."""
 
 

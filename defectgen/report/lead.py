@@ -30,7 +30,7 @@ def _questions(run: Run) -> Iterator[str]:
         )
     if "losses" in run.others:
         yield (
-            "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robust losses, "
+            "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robustness, "
             "rows held exactly) is then a small solve, and its model is relaxed like the reference."
         )
     if "boundary" in run.others:

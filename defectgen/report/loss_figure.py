@@ -55,8 +55,8 @@ def _front_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
     lost = len(rows) - len(good)
     caption = (
         f"{material} {defect}: {len(good)} losses on the same labels, each fitted and its model relaxed in a cell of "
-        f"{rows['simulation_atoms'].iloc[0]:.0f} atoms. Ringed: losses that no other one beats in geometry, energy and force "
-        f"error at once, numbered from the smallest geometry error: {numbered}."
+        f"{rows['simulation_atoms'].iloc[0]:.0f} atoms. Ringed: losses that no other one beats in both errors of the defect, "
+        f"numbered from the smallest geometry error: {numbered}."
     )
     caption += f" Not drawn: {lost} whose models lost the defect." if lost else ""
     return Picture(stem("loss", material, defect), f"{material} {defect}: what each loss gives", caption, figure, rows)
@@ -108,7 +108,7 @@ def _legend(figure: Figure, look: dict[str, Mark]) -> None:
     handles += [
         Line2D([], [], **grey, marker="o", mec="#222222", mew=0.7, label="with constraints"),
         Line2D([], [], ls="none", marker="*", ms=11, color="#FFD700", mec="#222222", label="default"),
-        Line2D([], [], ls="none", marker="o", ms=10, mfc="none", mec="#222222", label="beaten by none"),
+        Line2D([], [], ls="none", marker="o", ms=10, mfc="none", mec="#222222", label="beaten by none in both"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), handletextpad=0.3, columnspacing=1.2)
 
@@ -127,10 +127,10 @@ def _slope_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
         _map(panel, own, name)
     caption = (
         f"{material} {defect}: d log error / d log weight at the design, for each observation set; for the two powers "
-        "d log error / d power. Blue: more weight makes this error smaller. Errors of the defect (geometry, energy) and of the fit "
-        "(RMSE of E, F, FC, V, of the elastic constants C and of the formation energy of the training cell E_f). Empty: weights that "
-        "a set does not have, and models that lost the defect. Exact derivatives, by the normal equations and one solve with the "
-        "Hessian of the model; no differences were taken."
+        "d log error / d power. Blue: more weight makes this error smaller. Errors of the defect (geometry, energy) and of the "
+        "fit (RMSE of E, F, FC, V, of the elastic constants C and of the formation energy of the training cell). Empty: weights "
+        "that a set does not have, and models that lost the defect. Exact derivatives, by the normal equations and one solve "
+        "with the Hessian of the model; no differences were taken."
     )
     return Picture(
         stem("loss-sensitivity", material, defect), f"{material} {defect}: which weight matters", caption, figure, rows

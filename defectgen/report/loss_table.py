@@ -28,8 +28,8 @@ def trusted(rows: pd.DataFrame) -> pd.Series:
 
 
 def front(rows: pd.DataFrame) -> pd.DataFrame:
-    """The losses that no other beats, the smallest geometry error first."""
-    return rows[rows["pareto"].astype(bool)].sort_values("geometry_error", kind="stable")
+    """The losses that no other beats in both errors of the defect, the smallest geometry error first."""
+    return rows[rows["pareto_defect"].astype(bool)].sort_values("geometry_error", kind="stable")
 
 
 def loss_tables(losses: pd.DataFrame | None) -> list[dict[str, Any]]:
@@ -96,11 +96,11 @@ def _winners(case: str, rows: pd.DataFrame) -> Iterator[str]:
             for other in QUANTITIES
             if other != name and base[other] > 0
         ]
-        worst = good[name].max()
+        span = number(float(good[name].max() / best[name])) if best[name] > 0 else "more than can be said"
         yield (
             f"{case}: the smallest {QUANTITIES[name]} error of {len(good)} losses, {number(float(best[name]))} {_UNITS[name]}, is "
-            f"that of {best['loss']}: {gain}, at {' and '.join(cost)}. From best to worst the loss changes it by a factor of "
-            f"{number(float(worst / best[name])) if best[name] > 0 else 'more than can be said'}."
+            f"that of {best['loss']}: {gain}, at {' and '.join(cost)}. From best to worst the loss changes it by a "
+            f"factor of {span}."
         )
     both = good[(good["geometry_ratio"] < 1) & (good["energy_ratio"] < 1)]
     word = f"{len(both)} of {len(good)} losses are better than the default in both errors of the defect"

@@ -242,8 +242,9 @@ def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]], results: list[dic
         place = case.material.name, case.defect
         mine = [(loss, row) for loss in listed(spec) if (row := own.get((*place, label(spec, loss)))) is not None]
         base = own.get((*place, label(spec, default_of(spec))))
-        front = _front([row for _, row in mine])
-        lines += [_line(spec, loss, row, base, on) for (loss, row), on in zip(mine, front, strict=True)]
+        rows = [row for _, row in mine]
+        fronts = zip(_front(rows, tuple(_QUANTITIES.values())), _front(rows, ("geometry_error", "energy_error")), strict=True)
+        lines += [_line(spec, loss, row, base, *on) for (loss, row), on in zip(mine, fronts, strict=True)]
     slopes = [
         {"material": task.spec["material"]["name"], "defect": task.spec["defect"], "observations": task.spec["observations"]}
         | {"knob": knob, "quantity": quantity, "slope": slope}
@@ -260,7 +261,7 @@ def trusted(row: dict) -> bool:
     return bool(row["converged"] and row["same_basin"])
 
 
-def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool) -> dict:
+def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool, defect_front: bool) -> dict:
     """A line of losses.csv: the loss, every setting, every error, and how both errors compare with the default's."""
     parts = parts_of(loss.observations.split("+"))
     weights = {kind: DEFAULT_WEIGHTS[kind] if kind in parts else None for kind in (*KINDS, "V0", *TARGETS)}
@@ -289,6 +290,7 @@ def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool) 
         "geometry_ratio": _ratio(row, base, "geometry_error"),
         "energy_ratio": _ratio(row, base, "energy_error"),
         "pareto": front,
+        "pareto_defect": defect_front,
     }
 
 
@@ -296,9 +298,9 @@ def _ratio(row: dict, base: dict | None, column: str) -> float | None:
     return row[column] / base[column] if base is not None and base[column] else None
 
 
-def _front(rows: list[dict]) -> list[bool]:
-    """Whether no other trusted loss is at least as good in geometry, energy and force error, and better in one."""
-    errors = np.array([[row[name] if trusted(row) else np.inf for name in _QUANTITIES.values()] for row in rows], dtype=float)
+def _front(rows: list[dict], columns: tuple[str, ...]) -> list[bool]:
+    """Whether no other trusted loss is at least as good in all of these errors, and better in one."""
+    errors = np.array([[row[name] if trusted(row) else np.inf for name in columns] for row in rows], dtype=float)
     found = []
     for own in errors:
         beaten = np.all(errors <= own, axis=1) & np.any(errors < own, axis=1)
