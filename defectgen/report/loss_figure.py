@@ -48,7 +48,7 @@ def _front_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
     good, look = rows[trusted(rows)], marks(rows["observations"])
     figure, axes = panels(2, height=3.7)
     for panel, (across, up) in zip(axes, _PANELS, strict=True):
-        _scatter(panel, good, look, across, up)
+        _scatter(panel, good, look, across, up, numbered=up == "energy_error")
     _legend(figure, look)
     best = front(good)
     numbered = "; ".join(f"{n} {name}" for n, name in enumerate(best["loss"], start=1))
@@ -62,7 +62,7 @@ def _front_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
     return Picture(stem("loss", material, defect), f"{material} {defect}: what each loss gives", caption, figure, rows)
 
 
-def _scatter(panel: Axes, rows: pd.DataFrame, look: dict[str, Mark], across: str, up: str) -> None:
+def _scatter(panel: Axes, rows: pd.DataFrame, look: dict[str, Mark], across: str, up: str, numbered: bool) -> None:
     """Every loss by observation set; exact rows with a dark edge, the front ringed and numbered, the default as a star."""
     rows = rows[(rows[across] > 0) & (rows[up] > 0)]
     if rows.empty:
@@ -79,19 +79,22 @@ def _scatter(panel: Axes, rows: pd.DataFrame, look: dict[str, Mark], across: str
     best = front(rows)
     panel.plot(best[across], best[up], ls="none", marker="o", ms=11, mfc="none", mec="#222222", mew=0.9, zorder=3)
     finish(panel, rows[across].to_numpy(float), rows[up].to_numpy(float), ticks_at_values=False)
-    _number(panel, best[across].to_numpy(float), best[up].to_numpy(float))
+    if numbered:
+        _number(panel, best[across].to_numpy(float), best[up].to_numpy(float))
     panel.set_xlabel(_AXES[across])
     panel.set_ylabel(_AXES[up])
 
 
 def _number(panel: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """1, 2, ... beside the points, on the side where the neighbours are farther."""
-    place = np.column_stack([np.log(x) / np.ptp(np.log(panel.get_xlim())), np.log(y) / np.ptp(np.log(panel.get_ylim()))])
+    (left, right), (low, high) = np.log(panel.get_xlim()), np.log(panel.get_ylim())
+    place = np.column_stack([(np.log(x) - left) / (right - left), (np.log(y) - low) / (high - low)])
     sides = {(8, 5): (0.05, 0.04), (-8, 5): (-0.05, 0.04), (8, -11): (0.05, -0.05), (-8, -11): (-0.05, -0.05)}
     taken: list[np.ndarray] = list(place)
     for n, (here, px, py) in enumerate(zip(place, x, y, strict=True), start=1):
         others = [t for t in taken if not np.array_equal(t, here)] or [here + 1]
         room = {side: min(np.linalg.norm(here + shift - t) for t in others) for side, shift in sides.items()}
+        room = {side: far for side, far in room.items() if 0.03 < (here + np.array(sides[side]))[0] < 0.97} or room
         side = max(room, key=room.__getitem__)
         taken.append(here + np.array(sides[side]))
         align = "left" if side[0] > 0 else "right"
@@ -118,10 +121,13 @@ def _slope_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
     sets = in_reading_order(rows["observations"])
     knobs = list(dict.fromkeys(knob for name in reversed(sets) for knob in rows[rows["observations"] == name]["knob"]))
     columns = [name for name in _COLUMNS if name in set(rows["quantity"])]
-    size = (1.2 + (0.4 + 0.42 * len(columns)) * len(sets), 1.1 + 0.27 * len(knobs))
+    across, down = min(len(sets), 2), (len(sets) + 1) // 2
+    size = (1.2 + (0.4 + 0.42 * len(columns)) * across, (1.0 + 0.25 * len(knobs)) * down)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.04, wspace=0.02))
-    axes = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
-    for panel, name in zip(axes, sets, strict=True):
+    axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
+    for spare in axes[len(sets) :]:
+        spare.set_axis_off()
+    for panel, name in zip(axes, sets, strict=False):
         own = rows[rows["observations"] == name].pivot_table(index="knob", columns="quantity", values="slope", aggfunc="first")
         own = own.reindex(index=knobs, columns=columns)
         _map(panel, own, name)

@@ -98,9 +98,9 @@ def _winners(case: str, rows: pd.DataFrame) -> Iterator[str]:
         ]
         span = number(float(good[name].max() / best[name])) if best[name] > 0 else "more than can be said"
         yield (
-            f"{case}: the smallest {QUANTITIES[name]} error of {len(good)} losses, {number(float(best[name]))} {_UNITS[name]}, is "
-            f"that of {best['loss']}: {gain}, at {' and '.join(cost)}. From best to worst the loss changes it by a "
-            f"factor of {span}."
+            f"{case}: the smallest {QUANTITIES[name]} error of {len(good)} losses, {number(float(best[name]))} {_UNITS[name]}, "
+            f"is that of {best['loss']}: {gain}, at {' and '.join(cost)}. From best to worst the loss changes it by a factor of "
+            f"{span}."
         )
     both = good[(good["geometry_ratio"] < 1) & (good["energy_ratio"] < 1)]
     word = f"{len(both)} of {len(good)} losses are better than the default in both errors of the defect"
