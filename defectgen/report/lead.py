@@ -38,6 +38,11 @@ def _questions(run: Run) -> Iterator[str]:
             "configurations of all structures that could have been drawn (in-distribution). All splits of a budget meet the same "
             "tests."
         )
+    if "losses" in run.others:
+        yield (
+            "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robustness, "
+            "rows held exactly) is then a small solve, and its model is relaxed like the reference."
+        )
     if "boundary" in run.others:
         yield (
             "The defect is relaxed with the reference in growing cells under several boundary conditions; the difference from "

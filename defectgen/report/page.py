@@ -21,6 +21,7 @@ from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.gather import Run
 from defectgen.report.lead import lead
+from defectgen.report.loss_table import loss_findings, loss_tables
 from defectgen.report.style import in_reading_order, marks
 from defectgen.report.typeset import NONE, decimal, duration, local_slopes, number, slope
 
@@ -82,11 +83,13 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         lead=lead(run),
         findings=[
             *_diversity_findings(run),
+            *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
             *findings(run),
             *certificate_findings(run.others.get("certificate_quality")),
             *choices_findings(run.others.get("choices")),
         ],
         diversity=(crystal_tables if of_crystals(run) else diversity_tables)(run.others),
+        losses=loss_tables(run.others.get("losses")),
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
         bounds=[

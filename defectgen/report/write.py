@@ -16,6 +16,7 @@ from defectgen.report.crystal_domain_figure import portrait_pictures
 from defectgen.report.diversity_figure import diversity_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
+from defectgen.report.loss_figure import loss_pictures
 from defectgen.report.page import of_crystals, render
 from defectgen.report.style import RC
 
@@ -38,6 +39,7 @@ def write(directory: str | Path) -> Path:
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += certificate_pictures(run.others.get("certificates"))
         drawn += choices_pictures(run.others.get("choices"))
+        drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
         if of_crystals(run):
             drawn += crystal_pictures(run.others["diversity_gaps"], run.others.get("diversity_outcomes"))

@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
-from ..fit import as_prior, as_solver, check_weights
+from ..fit import as_prior, as_solver, check_weights, losses
 from ..training.observations import spell_observations
 from .materials import Material, material
 
@@ -139,6 +139,28 @@ class Choices(Strict):
     def _varies_what_is_there(self):
         if self.varied_at is not None and (not self.varied_at or set(self.varied_at) - set(self.sizes)):
             raise ValueError(f"varied_at wants some of the sizes {list(self.sizes)} of the design; got {list(self.varied_at)}")
+        return self
+
+
+class LossStudy(Strict):
+    """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
+
+    size: int = Field(ge=1)
+    """Conventional cells along each side of the training cell."""
+    grids: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
+    does not mention is as in [fit]; its observations are those of the study."""
+    sensitivity: bool = True
+    """Whether the answer of every error to every weight is measured too."""
+
+    @model_validator(mode="after")
+    def _can_be_used(self):
+        if empty := [number for number, grid in enumerate(self.grids) if not grid]:
+            raise ValueError(
+                f"grid {empty[0] + 1} is empty, and a grid varies a setting; give it e.g. weights = {{ E = [30, 1000] }}"
+            )
+        for grid in self.grids:
+            losses(**{key: value for key, value in grid.items() if key != "prior"})
         return self
 
 
@@ -288,6 +310,7 @@ class RunSpec(Strict):
     fit_accuracy: FitAccuracy | None = None
     surrogates: Surrogates | None = None
     choices: Choices | None = None
+    loss: LossStudy | None = None
     boundary: Boundary | None = None
     dislocations: Dislocations | None = None
     barriers: Surrogates | None = None
@@ -326,7 +349,7 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self):
-        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design))
+        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design, self.loss))
         others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
         about_defects = fits or any(asked is not None for asked in others)
         diverse = self.diversity is not None or bool(self.diversity_sets)
@@ -337,7 +360,7 @@ class RunSpec(Strict):
         if not diverse and not about_defects:
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[design] (size), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii), [barriers] (radii) or "
+                "[design] (size), [loss] (size, grids), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii), [barriers] (radii) or "
                 "[diversity] (budgets)"
             )
         if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
