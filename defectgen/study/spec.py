@@ -360,8 +360,8 @@ class RunSpec(Strict):
         if not diverse and not about_defects:
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[design] (size), [loss] (size, grids), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii), [barriers] (radii) or "
-                "[diversity] (budgets)"
+                "[design] (size), [loss] (size, grids), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii), "
+                "[barriers] (radii) or [diversity] (budgets)"
             )
         if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
             raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")

@@ -250,6 +250,7 @@ def assess(spec: dict, cell: Cell, reference: Record, fitting: Callable[[], Fit]
             "stability_constant": stability,
             "lowest_phonon": phonon,
             "stable": stable,
+            "warnings": [str(w.message) for w in caught if issubclass(w.category, FitWarning)],
         },
         {"coefficients": fitted.coefficients, "positions": model.positions},
     )
