@@ -72,7 +72,7 @@ from .errors import (  # noqa: E402
     predicted_rate,
     verdict,
 )
-from .fit import fit  # noqa: E402
+from .fit import Constraint, Loss, fit, losses, refit, weight_response  # noqa: E402
 from .reference import equilibrate  # noqa: E402
 from .relax import migration_barrier, relax, saddle_point  # noqa: E402
 from .training import Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
@@ -84,9 +84,11 @@ __all__ = [
     "ASEReference",
     "Calculator",
     "Cell",
+    "Constraint",
     "InputError",
     "Lattice",
     "LinearACE",
+    "Loss",
     "Rattle",
     "SlipSystem",
     "Snapshot",
@@ -127,6 +129,7 @@ __all__ = [
     "label",
     "load_domain",
     "load_model",
+    "losses",
     "microcrack",
     "migration_barrier",
     "predict",
@@ -134,6 +137,7 @@ __all__ = [
     "primitive_cell",
     "read_extxyz",
     "reference",
+    "refit",
     "relax",
     "relax_far_field",
     "rocksalt",
@@ -148,6 +152,7 @@ __all__ = [
     "triangular",
     "vacancy",
     "verdict",
+    "weight_response",
     "write_extxyz",
     "zincblende",
 ]

@@ -109,7 +109,7 @@ def test_numbers_that_are_not_finite_are_refused_by_name(where, said, value):
 
 
 def test_rows_of_no_known_kind_are_refused():
-    with pytest.raises(InputError, match="E, F, FC, V, VF, V0; got 'X'"):
+    with pytest.raises(InputError, match="E, F, FC, V, VF, V0, C, Ef; got 'X'"):
         block(*rows_and_labels(0, 5, 3), kind="X")
 
 

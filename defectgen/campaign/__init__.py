@@ -4,7 +4,8 @@ from defectgen.campaign.events import Event
 from defectgen.campaign.files import StorageError
 from defectgen.campaign.record import Record
 from defectgen.campaign.run import Interrupted, run
+from defectgen.campaign.scratch import scratch, scratch_folder
 from defectgen.campaign.store import Store
 from defectgen.campaign.task import Task, in_order
 
-__all__ = ["Event", "Interrupted", "Record", "StorageError", "Store", "Task", "in_order", "run"]
+__all__ = ["Event", "Interrupted", "Record", "StorageError", "Store", "Task", "in_order", "run", "scratch", "scratch_folder"]

@@ -5,7 +5,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from defectgen._input import InputError
@@ -29,6 +29,26 @@ def locked(path: Path) -> Iterator[None]:
         _take(handle, path)
         yield
         os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def queued(path: Path) -> Iterator[None]:
+    """Hold ``path`` once whoever holds it now is done; where the file system offers no locks, at once.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StorageError(complaint(path, error)) from None
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(handle)
 

@@ -34,6 +34,7 @@ _OPTIONAL = {
     "phonopy": ("force constants from and to phonopy", "pip install phonopy"),
     "rdkit": ("molecules: geometries", 'pip install "defectgen[molecules]"'),
     "tblite": ("molecules: labels", 'pip install "defectgen[molecules]"'),
+    "scikit-learn": ("the second model of studies of diversity", 'pip install "defectgen[molecules]"'),
     "distributed": ("--scheduler, runs on many machines", "pip install distributed"),
 }
 

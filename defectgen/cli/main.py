@@ -99,6 +99,27 @@ def design(
 
 
 @app.command()
+def diversity(
+    datasets: Annotated[list[Path], typer.Argument(help="Labelled data sets: extended XYZ, or HDF5 with a group a molecule.")],
+    structure: Annotated[str | None, typer.Option(help="Key that says which structure a configuration is of.")] = None,
+    energy: Annotated[str | None, typer.Option(help="Key of the energies.", show_default="the usual ones")] = None,
+    forces: Annotated[str | None, typer.Option(help="Key of the forces.", show_default="the usual ones")] = None,
+    energy_unit: Annotated[
+        str | None, typer.Option(help="eV, meV, hartree, kcal/mol, kJ/mol.", show_default="eV; hartree")
+    ] = None,
+    length_unit: Annotated[str | None, typer.Option(help="A, bohr or nm.", show_default="A; bohr in HDF5")] = None,
+    cutoff: Annotated[float, typer.Option(help="How far an environment reaches, A.")] = 4.0,
+    study: Annotated[Path | None, typer.Option(help="Output directory of a finished study of diversity to compare with.")] = None,
+) -> None:
+    """Say how a data set spent its labels: how many structures, how many configurations of each, and how different they are."""
+    with spoken():
+        from defectgen.cli.diversity import describe
+
+        keys = {"energy": energy, "forces": forces, "energy_unit": energy_unit, "length_unit": length_unit}
+        raise typer.Exit(describe(datasets, structure, keys, cutoff, study))
+
+
+@app.command()
 def doctor() -> None:
     """Check the installation and say what is missing."""
     with spoken():

@@ -48,7 +48,7 @@ def run_study(name: str, out: Path | None, workers: int | None, scheduler: str |
         say(f"{spec.name}: output in {directory}")
         hands = workers if workers is not None else min(_processors(), len(tasks))
         try:
-            with Live(console()) as live:
+            with Live(console()) as live, campaign.scratch_folder(directory / "scratch"):
                 records = campaign.run(tasks, store, workers=hands, scheduler=scheduler, progress=live)
         except campaign.Interrupted as stop:
             say(str(stop), error=True)

@@ -32,7 +32,9 @@ class Bayes(Solver):
             raise InputError(f"the noise of a weighted row is a positive number or 'residual'; got {self.noise!r}")
 
     def solve(self, problem: Problem) -> Solution:
-        proper = bool(problem.gamma.all())  # a prior on every coefficient: only then there is an evidence
+        proper = bool(problem.gamma.all()) and problem.subspace is None  # a prior on all that is free: only then an evidence
+        if self.evidence and problem.subspace is not None:
+            raise InputError("evidence weighs a prior on all coefficients and knows no constraints; leave one of the two out")
         if self.evidence and not proper:
             raise InputError("evidence weighs the prior against the rows and needs one on every coefficient; give e.g. prior=1.0")
         form = standard_form(problem, problem.gamma) if proper else None
@@ -51,7 +53,7 @@ class Bayes(Solver):
                 f"the posterior has no covariance: rows and prior see {solution.rank} of {problem.columns} directions; "
                 "give a prior, e.g. prior=1e-6 or prior='smoothness'"
             )
-        theta = solution.coefficients
+        theta = problem.lift(solution.coefficients)
         if self.evidence and form is not None:
             noise = form.best_noise(strength)
         else:
@@ -60,7 +62,8 @@ class Bayes(Solver):
         if form is not None:
             details["log_evidence"] = form.log_evidence(strength, noise)
         factor = regularised.factor[: problem.columns, : problem.columns]
-        return Solution(theta, problem.columns, Posterior(theta, factor, noise), details)
+        directions = None if problem.subspace is None else problem.subspace.directions
+        return Solution(solution.coefficients, problem.columns, Posterior(theta, factor, noise, directions), details)
 
 
 def _residual_noise(problem: Problem, theta: np.ndarray) -> float:

@@ -2,92 +2,116 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .._input import InputError
+from .._typing import Float
 from ..ace import LinearACE
 from ..training.blocks import Blocks
 from ..training.observations import KINDS, parse_observations
 from .bayes import Bayes
+from .constraint import as_constraints
+from .hold import hold
+from .loss import Loss, spelled
 from .lsmr import LSMR
 from .prior import as_prior
 from .problem import pose
 from .qr import QR
 from .result import Fit
 from .ridge import Tikhonov
+from .robust import huber
 from .solver import Solver
 from .tsvd import TruncatedSVD
-from .weights import FitWarning, resolve_weights
+from .weights import FitWarning, Weights
 
 SOLVERS: dict[str, type[Solver]] = {"qr": QR, "tsvd": TruncatedSVD, "ridge": Tikhonov, "lsmr": LSMR, "bayes": Bayes}
 
 
 def fit(
     blocks: Blocks,
-    observations: str | Iterable[str] | None = None,
+    observations: str | Iterable[str] | Loss | None = None,
     weights: Mapping[str, Any] | None = None,
     prior: Any = None,
     solver: str | Solver = "qr",
+    constraints: Any = None,
     **options: Any,
 ) -> Fit:
-    """Fit the coefficients theta of the blocks' basis: minimise ||W (A theta - y)||^2 + ||Gamma theta||^2.
+    """Fit the coefficients theta of the blocks' basis: minimise ||W (A theta - y)||^2 + ||Gamma theta||^2, C theta = d.
 
-    `observations` "E+F+FC+V" in any order (default: all kinds that have rows); `weights` see `resolve_weights`; `prior` None,
-    a number (ridge), "smoothness" or a Prior; `solver` "qr", "tsvd", "ridge", "lsmr", "bayes" (each with its own `options`) or
-    a Solver.
+    `observations` "E+F+FC+V" in any order (default: all kinds that have rows), or a whole Loss, which then says all the rest;
+    `weights` see `resolve_weights`; `prior` None, a number (ridge), "smoothness" or a Prior; `solver` "qr", "tsvd", "ridge",
+    "lsmr", "bayes" (each with its own `options`) or a Solver; `constraints` are observations to be met exactly, ["V0", "FC"] or
+    {"FC": tolerance}, or rows [C | d] (see `as_constraints`).
     Warns (FitWarning) if rows do not determine all coefficients, and about weights that act on nothing.
-    Raises InputError for what is no blocks, observations without rows, and bad weights, priors, solvers or options.
+    Raises InputError for what is no blocks, observations without rows, bad weights, priors, solvers or options, and constraints
+    that contradict each other.
     """
     if not isinstance(blocks, Blocks):
         raise InputError(f"a fit wants blocks, as dg.label(cells, truth, basis) returns them; got {type(blocks).__name__}")
-    chosen = as_solver(solver, options)
-    wanted = parse_observations((k for k in blocks.kinds if k in KINDS) if observations is None else observations)
-    selected, spelled = blocks.select(wanted), "+".join(wanted)
-    prior = as_prior(prior)
-    resolved = resolve_weights(blocks, weights)
-    used = {kind: resolved[kind] for kind in selected.kinds}
-    problem = pose(selected, used, prior)
+    if isinstance(observations, Loss):
+        if any(given is not None for given in (weights, prior, constraints)) or solver != "qr" or options:
+            raise InputError("a Loss says everything about a fit; put weights, prior, solver and constraints into it")
+        loss, chosen = observations, as_solver(observations.solver, {})
+    else:
+        wanted = parse_observations((k for k in blocks.kinds if k in KINDS) if observations is None else observations)
+        loss = Loss("+".join(wanted), weights or {}, prior=prior, constraints=() if constraints is None else constraints)
+        chosen = as_solver(solver, options)
+    used = loss.resolve(blocks)
+    multipliers = loss.multipliers(blocks, used)
+    if loss.robust is not None:
+        multipliers = multipliers * huber(blocks, multipliers, loss)
+    return solved(blocks, loss, used, multipliers, chosen)
+
+
+def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndarray, " blocks"], chosen: Solver) -> Fit:
+    """The fit of a loss whose every block has its multiplier."""
+    selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
+    prior, constraints = as_prior(loss.prior), as_constraints(blocks, loss.constraints)
+    problem = hold(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
     solution = chosen.solve(problem)
-    theta = solution.coefficients
-    if solution.rank is not None and solution.rank < blocks.columns:
+    theta, rank = problem.lift(solution.coefficients), None if solution.rank is None else solution.rank + problem.held
+    if rank is not None and rank < blocks.columns:
         warnings.warn(
-            f"rank {solution.rank} of {blocks.columns}: the rows of {spelled} do not determine all coefficients and the shortest "
-            "solution was taken; add configurations or kinds of observation, lower the degree, or give a prior",
+            f"rank {rank} of {blocks.columns}: the rows of {loss.observations} do not determine all coefficients and the "
+            "shortest solution was taken; add configurations or kinds of observation, lower the degree, or give a prior",
             FitWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     rmse, by_group = training_errors(blocks, theta)
-    residual = problem.residual(theta)
     model = None
     if blocks.basis is not None:
         provenance = {
             "truth": blocks.truth,
-            "observations": spelled,
+            "observations": loss.observations,
             "weights": used,
             "prior": str(prior),
             "solver": str(chosen),
             "rows": problem.rows,
-            "rank": solution.rank,
+            "rank": rank,
             "rmse": rmse,
             **solution.details,
         }
+        if late := {k: v for k, v in loss.settings.items() if k not in ("observations", "weights", "prior", "solver")}:
+            provenance["loss"] = spelled(late)
         model = LinearACE(blocks.basis, theta, provenance=provenance)
     return Fit(
         model=model,
         coefficients=theta,
-        observations=spelled,
+        observations=loss.observations,
         weights=used,
         prior=prior,
         solver=chosen,
         rmse=rmse,
         rmse_by_group=by_group,
-        rank=solution.rank,
-        residual=residual,
+        rank=rank,
+        residual=problem.residual(theta),
         posterior=solution.posterior,
         problem=problem,
         blocks=blocks,
+        constraints=constraints,
         details=solution.details,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, lsmr
 
+from .._input import InputError
 from .problem import Problem
 from .solver import Solution, Solver
 from .weights import FitWarning
@@ -22,6 +23,8 @@ class LSMR(Solver):
     iterations: int | None = None
 
     def solve(self, problem: Problem) -> Solution:
+        if problem.subspace is not None:
+            raise InputError("solver 'lsmr' knows no constraints; use solver 'qr', 'tsvd' or 'bayes' with them")
         factors = list(problem.weighted())
         matrices = [f[:, :-1] for f in factors]
         squares = sum((np.sum(a**2, axis=0) for a in matrices), problem.gamma**2)

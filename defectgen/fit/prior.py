@@ -10,6 +10,8 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float
 
+SPELLED = re.compile(r"smoothness(?:\(\s*(?P<strength>[-+.\deE]+)\s*(?:,\s*(?P<power>[-+.\deE]+)\s*)?\))?")
+
 
 class Prior(ABC):
     """A Gaussian belief theta_k ~ N(0, 1/Gamma_k^2), entering the least squares as the rows [diag(Gamma) | 0]."""
@@ -54,7 +56,8 @@ class Smoothness(Prior):
 
 
 def as_prior(prior: Any) -> Prior | None:
-    """A Prior from what users write: None, a number (ridge), "smoothness", "smoothness(1e-4)" with its strength, or a Prior.
+    """A Prior from what users write: None, a number (ridge), "smoothness", "smoothness(1e-4)" with its strength,
+    "smoothness(0.3, 2)" with its strength and power, or a Prior.
 
     Raises InputError for anything else.
     """
@@ -62,9 +65,9 @@ def as_prior(prior: Any) -> Prior | None:
         return prior
     if isinstance(prior, int | float) and not isinstance(prior, bool):
         return Ridge(float(prior))
-    if isinstance(prior, str) and (found := re.fullmatch(r"smoothness(?:\(\s*([-+.\deE]+)\s*\))?", prior.strip())):
+    if isinstance(prior, str) and (found := SPELLED.fullmatch(prior.strip())):
         try:
-            return Smoothness(strength=float(found[1])) if found[1] else Smoothness()
+            return Smoothness(**{name: float(text) for name, text in found.groupdict().items() if text})
         except ValueError:
             pass
     raise InputError(

@@ -1,4 +1,7 @@
-"""The weighted least-squares problem: minimise ||W (A theta - y)||^2 + ||Gamma theta||^2, held as factors."""
+"""The weighted least-squares problem: minimise ||W (A theta - y)||^2 + ||Gamma theta||^2, held as factors.
+
+With constraints its unknowns are the free coordinates z of theta = theta_0 + Z z; everything below is about them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +13,9 @@ from scipy.linalg import svdvals
 from .._input import InputError
 from .._typing import Float
 from ..training.blocks import Blocks
-from ..training.compress import join
+from ..training.compress import join, residual_sum
 from .prior import Prior
+from .subspace import Subspace
 from .weights import Weights
 
 
@@ -24,11 +28,26 @@ class Problem:
     """Weight times natural scale of every block's rows."""
     gamma: Float[np.ndarray, " columns"]
     """Diagonal of the prior; zero without one."""
+    subspace: Subspace | None = None
+    """What constraints leave free; None without constraints."""
 
     @property
     def columns(self) -> int:
-        """Number of coefficients."""
-        return self.blocks.columns
+        """Number of unknowns: coefficients, or what constraints leave free of them."""
+        return self.blocks.columns if self.subspace is None else self.subspace.directions.shape[1]
+
+    @property
+    def held(self) -> int:
+        """Number of independent conditions that constraints set."""
+        return 0 if self.subspace is None else self.subspace.held
+
+    def lift(self, unknowns: Float[np.ndarray, " columns"]) -> Float[np.ndarray, " coefficients"]:
+        """The coefficients theta of a solution of this problem."""
+        return unknowns if self.subspace is None else self.subspace.lift(unknowns)
+
+    def slopes(self, rows: Float[np.ndarray, "n *more coefficients"]) -> Float[np.ndarray, "n *more columns"]:
+        """Rows that act on coefficients, as they act on changes of the unknowns."""
+        return rows if self.subspace is None else rows @ self.subspace.directions
 
     @property
     def rows(self) -> int:
@@ -39,11 +58,14 @@ class Problem:
         """The weighted factor of every block with a weight, one at a time."""
         for block, multiplier in zip(self.blocks.items, self.multipliers, strict=True):
             if multiplier > 0:
-                yield multiplier * block.factor
+                yield multiplier * (block.factor if self.subspace is None else self.subspace.reduce(block.factor))
 
-    def residual(self, theta: Float[np.ndarray, " columns"]) -> float:
+    def residual(self, theta: Float[np.ndarray, " coefficients"]) -> float:
         """||W (A theta - y)||, the prior left out."""
-        return float(np.sqrt(sum(np.sum((f[:, :-1] @ theta - f[:, -1]) ** 2) for f in self.weighted())))
+        squares = (
+            m**2 * residual_sum(b.factor, theta) for b, m in zip(self.blocks.items, self.multipliers, strict=True) if m > 0
+        )
+        return float(np.sqrt(sum(squares)))
 
     @cached_property
     def data_factor(self) -> Float[np.ndarray, "k columns_plus_one"]:
@@ -53,10 +75,15 @@ class Problem:
     @cached_property
     def factor(self) -> Float[np.ndarray, "k columns_plus_one"]:
         """R of the weighted rows and the prior's: everything a solver needs."""
+        prior = self.prior_rows()
+        return self.data_factor if prior is None else join([self.data_factor, prior], self.columns)
+
+    def prior_rows(self) -> Float[np.ndarray, "k columns_plus_one"] | None:
+        """The prior as rows [Gamma | 0]; None without one."""
         if not self.gamma.any():
-            return self.data_factor
-        prior = np.column_stack([np.diag(self.gamma), np.zeros(self.columns)])[self.gamma > 0]
-        return join([self.data_factor, prior], self.columns)
+            return None
+        rows = np.column_stack([np.diag(self.gamma), np.zeros(len(self.gamma))])[self.gamma > 0]
+        return rows if self.subspace is None else self.subspace.reduce(rows)
 
     @cached_property
     def column_scale(self) -> Float[np.ndarray, " columns"]:
@@ -79,9 +106,15 @@ class Problem:
         return float(np.sum((self.data_factor[:, :-1] / self.column_scale @ vt[kept].T / s[kept]) ** 2))
 
 
-def pose(blocks: Blocks, weights: Weights, prior: Prior | None) -> Problem:
-    """Put weights and prior on blocks. Raises InputError if no row has a weight."""
-    multipliers = np.array([weights[b.kind][b.group] * b.scale for b in blocks.items])
+def pose(blocks: Blocks, weights: Weights | Float[np.ndarray, " blocks"], prior: Prior | None) -> Problem:
+    """Put weights and prior on blocks; an array of weights has one for every block, its scale included.
+
+    Raises InputError if no row has a weight.
+    """
+    if isinstance(weights, np.ndarray):
+        multipliers = weights
+    else:
+        multipliers = np.array([weights[b.kind][b.group] * b.scale for b in blocks.items])
     if not np.any(multipliers > 0):
         raise InputError("a fit needs at least one row with a positive weight; got none: label some cells or raise a weight")
     gamma = np.zeros(blocks.columns) if prior is None else prior.diagonal(blocks.basis, blocks.columns)

@@ -8,13 +8,14 @@ import numpy as np
 
 from .._typing import Float
 from ..training.blocks import Blocks
+from .constraint import Constraint
 from .posterior import Posterior
 from .prior import Prior
 from .problem import Problem
 from .solver import Solver
 from .weights import Weights
 
-UNITS = {"E": "eV/atom", "F": "eV/A", "FC": "eV/A^2", "V": "eV/atom", "VF": "eV/A", "V0": "eV/atom"}
+UNITS = {"E": "eV/atom", "F": "eV/A", "FC": "eV/A^2", "V": "eV/atom", "VF": "eV/A", "V0": "eV/atom", "C": "eV/A^3", "Ef": "eV"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Fit:
     """Root mean square training error by kind, of all kinds that were labelled, fitted or not, in the units of `UNITS`."""
     rmse_by_group: dict[str, dict[str, float]]
     rank: int | None
-    """Independent directions used of the `coefficients`; None if the solver cannot tell (lsmr)."""
+    """Independent directions used of the `coefficients`, those that constraints hold included; None if the solver cannot tell."""
     residual: float
     """||W (A theta - y)||, without the prior."""
     posterior: Posterior | None
@@ -41,6 +42,8 @@ class Fit:
     """The weighted problem; `problem.factor` is the R factor of the weighted matrix, rows of the prior included."""
     blocks: Blocks
     """Everything labelled, fitted or not."""
+    constraints: tuple[Constraint, ...] = ()
+    """What had to hold exactly."""
     details: dict[str, float] = field(default_factory=dict)
     """What the solver chose or reached: truncation, strength, noise, iterations."""
 
@@ -84,8 +87,9 @@ class Fit:
         """A few lines that say how the fit went."""
         rank = "" if self.rank is None else f", rank {self.rank} of {len(self.coefficients)}"
         extra = "".join(f", {name} {value:.3g}" for name, value in self.details.items())
+        exact = "".join(f", {c.name} held to {c.miss(self.coefficients):.1e}" for c in self.constraints)
         return (
-            f"{self.observations}: {self.rows} rows, {len(self.coefficients)} coefficients{rank}, "
+            f"{self.observations}: {self.rows} rows, {len(self.coefficients)} coefficients{rank}{exact}, "
             f"condition {self.condition:.2e}, weighted residual {self.residual:.3e}\n"
             f"solver {self.solver}{extra}; prior {self.prior}\n{self.table()}"
         )

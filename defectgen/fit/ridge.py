@@ -35,6 +35,8 @@ class Tikhonov(Solver):
             raise InputError(f"strength='discrepancy' needs the noise of a weighted row, a positive number; got {self.noise!r}")
 
     def solve(self, problem: Problem) -> Solution:
+        if problem.subspace is not None:
+            raise InputError("solver 'ridge' knows no constraints; use solver 'qr', 'tsvd' or 'bayes' with them")
         if problem.gamma.any() and not problem.gamma.all():
             raise InputError("solver 'ridge' needs a prior that penalises every coefficient; use solver 'qr' with this prior")
         norm = np.linalg.norm(problem.data_factor[:, :-1], axis=0)

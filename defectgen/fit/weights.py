@@ -8,11 +8,12 @@ from typing import Any
 
 from .._input import InputError
 from ..training.blocks import Blocks
-from ..training.observations import INTERNAL, PARTS, PERFECT
+from ..training.observations import ELASTIC, FORMATION, INTERNAL, PARTS, PERFECT, TARGETS
 
-DEFAULT_WEIGHTS = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0}
+DEFAULT_WEIGHTS = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0, ELASTIC: 0.0, FORMATION: 0.0}
 """E : F : V = 30 : 1 : 1 is the convention of ACE fits (energies and virials also carry 1/sqrt(N), through `Block.scale`). The
-virial of the perfect crystal weighs most: a wrong lattice constant puts a floor under every error."""
+virial of the perfect crystal weighs most: a wrong lattice constant puts a floor under every error. Elastic constants and
+formation energies take part only where they are asked to."""
 
 Weights = dict[str, dict[str, float]]
 """weights[kind][group]"""
@@ -42,7 +43,7 @@ def resolve_weights(blocks: Blocks, weights: Mapping[str, Any] | None = None) ->
             _warn(f"the weight of {_label(kind, group)} has no rows to act on (there are {_present(blocks)})")
     for kind, names in resolved.items():
         for group, number in names.items():
-            if number == 0.0:
+            if number == 0.0 and kind not in TARGETS:
                 _warn(f"the rows of {kind}:{group} have weight zero, so the fit does not see them")
     return resolved
 

@@ -5,14 +5,17 @@ from .finite import Energy, EquilibriumStress, Forces, InternalForces, Virial
 from .force_constants import CoreForceConstants, ForceConstants, nearest_to_defect
 from .observation import Observation
 from .response import Response, from_labels, is_basis, respond
+from .targets import ElasticConstants, FormationEnergy
 
 __all__ = [
     "CoreForceConstants",
+    "ElasticConstants",
     "Energy",
     "Environments",
     "EquilibriumStress",
     "ForceConstants",
     "Forces",
+    "FormationEnergy",
     "InternalForces",
     "Observation",
     "Response",

@@ -48,14 +48,16 @@ def environments(
     positions: Float[np.ndarray, "atoms 3"],
     vectors: Float[np.ndarray, "3 3"],
     periodic: tuple[bool, bool, bool],
+    bucket: int | None = None,
 ) -> Environments:
     """The environments of all atoms at `positions` (A) in the box `vectors` (A); nothing is evaluated before it is asked for.
 
+    `bucket` lets molecules of many sizes share a few compilations, see `energy.bonds`.
     Raises InputError for what is no basis, for species it does not know, and for atoms that overlap.
     """
     if not is_basis(basis):
         raise InputError(f"environments are described by a basis, such as dg.ACEBasis or model.basis; got {type(basis).__name__}")
-    near = bonds(positions, vectors, periodic, symbols, basis)
+    near = bonds(positions, vectors, periodic, symbols, basis, bucket=bucket)
     padded = jnp.asarray(pad(positions, near.index.shape[0]))
     return Environments(basis, symbols, near, padded, jnp.asarray(vectors))
 

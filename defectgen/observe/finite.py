@@ -77,9 +77,14 @@ class Forces(FiniteObservation):
     def row_weights(self):
         if self.distance_power == 0.0 or not self.snapshot.cell.defect:
             return None
+        return (1.0 + self.distances) ** self.distance_power
+
+    @property
+    def distances(self) -> Float[np.ndarray, " rows"]:
+        """Distance |l| of every row's atom to the defect, nearest-neighbour spacings."""
         free, dimension = self._rows()
         distance = self.snapshot.cell.distance_to_defect()[free] / self.snapshot.cell.lattice.nearest_neighbour
-        return np.repeat((1.0 + distance) ** self.distance_power, dimension)
+        return np.repeat(distance, dimension)
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,8 +90,12 @@ class ForceConstants(Observation):
     def row_weights(self):
         if self.range_power == 0.0:
             return None
-        length = np.linalg.norm(self._separation(self.pairs), axis=1) / self.lattice.nearest_neighbour
-        return np.repeat(length**self.range_power, self.lattice.dimension**2)
+        return np.repeat(self.lengths**self.range_power, self.lattice.dimension**2)
+
+    @property
+    def lengths(self) -> Float[np.ndarray, " pairs"]:
+        """|rho| of every pair, nearest-neighbour spacings."""
+        return np.linalg.norm(self._separation(self.pairs), axis=1) / self.lattice.nearest_neighbour
 
     def __call__(self, energy):
         return self.read(crystal_force_constants(self.lattice, energy))

@@ -39,7 +39,8 @@ class Comparison:
 def comparisons(results: pd.DataFrame) -> list[Comparison]:
     """One for each case and quantity with at least two observation sets; only converged points in the right basin."""
     found = []
-    other = (results["study"] == _FIT_ACCURACY) | (results["study"].str.startswith("choices: ") & (results["study"] != _DESIGNED))
+    other = (results["study"] == _FIT_ACCURACY) | results["study"].str.startswith("loss: ")
+    other |= results["study"].str.startswith("choices: ") & (results["study"] != _DESIGNED)
     for (material, defect), rows in results[~other].groupby(["material", "defect"], sort=False):
         for quantity, (column, unit) in _ERRORS.items():
             good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]

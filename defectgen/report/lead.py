@@ -12,7 +12,8 @@ _MEASURES = (
 
 def lead(run: Run) -> list[str]:
     """One sentence or two per kind of question."""
-    return [*_questions(run), _MEASURES]
+    only_diversity = "diversity" in run.others and run.results.empty
+    return [*_questions(run), *([] if only_diversity else [_MEASURES])]
 
 
 def _questions(run: Run) -> Iterator[str]:
@@ -27,6 +28,20 @@ def _questions(run: Run) -> Iterator[str]:
             "A potential is fitted to chosen observations on finite crystal cells; the defect is relaxed with the reference and "
             "with the fit; the difference is the error shown here. The training radius is that of the largest ball in the "
             "training cell, in nearest-neighbour spacings."
+        )
+    if "diversity" in run.others:
+        yield (
+            "With a budget of N labels, how many different structures, and how many configurations of each? A structure is a "
+            "topology (a molecule; a phase, cell and defect), a configuration one geometry of it. Potentials are fitted to S "
+            "structures with C configurations each, and tested on new configurations of structures that were seen "
+            "(conformational), on unseen structures (structural: drawn at random, of unseen scaffolds, larger), and on new "
+            "configurations of all structures that could have been drawn (in-distribution). All splits of a budget meet the same "
+            "tests."
+        )
+    if "losses" in run.others:
+        yield (
+            "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robustness, "
+            "rows held exactly) is then a small solve, and its model is relaxed like the reference."
         )
     if "boundary" in run.others:
         yield (

@@ -8,7 +8,21 @@ from ..crystal import DEFECTS, defect_from_name
 from ..energy.bonds import check_species
 from ..reference import REFERENCES
 from ..training import Rattle, Strains, training_cells
-from . import barriers, boundary, bounds, cell_size, certificates, choices, designs, dislocations, fit_accuracy, surrogates
+from . import (
+    barriers,
+    boundary,
+    bounds,
+    cell_size,
+    certificates,
+    choices,
+    designs,
+    dislocations,
+    diversity,
+    diversity_sets,
+    fit_accuracy,
+    loss,
+    surrogates,
+)
 from .harvest import tables
 from .materials import MATERIALS, build_lattice, build_reference
 from .plan import Kitchen
@@ -28,6 +42,7 @@ def plan(spec: RunSpec) -> list[Task]:
         sizes |= {spec.fit_accuracy.size} if spec.fit_accuracy is not None else set()
         sizes |= set(spec.choices.sizes if spec.choices is not None else ())
         sizes |= {spec.design.size} if spec.design is not None else set()
+        sizes |= {spec.loss.size} if spec.loss is not None else set()
         for size in (case.simulation_size, *sorted(sizes)):
             cell = defect.apply(box(lattice, size))
             check_species(reference, cell.symbols)
@@ -36,12 +51,14 @@ def plan(spec: RunSpec) -> list[Task]:
         if case.basis is None:
             continue
         _check_cutoff(case, case.basis.cutoff)
+        loss.check(spec, case)
         training = spec.training
         rattle = Rattle(training.configurations, training.rattle, training.strain)
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
     kitchen = Kitchen(spec)
-    studies = (cell_size, fit_accuracy, choices, bounds, certificates, designs, surrogates, boundary, dislocations, barriers)
+    fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, designs)
+    studies = (*fits, surrogates, boundary, dislocations, barriers, diversity, diversity_sets)
     return in_order([task for study in studies for task in study.plan(spec, kitchen)])
 
 

@@ -10,7 +10,7 @@ from ..relax import greens_function, relax
 from .certificates import RICHER_PRIOR
 from .plan import Kitchen
 from .spec import Case, RunSpec
-from .steps import AT_REST, defect_cell, fitted_to, judged, rest_lattice
+from .steps import AT_REST, assess, defect_cell, fitted_to, rest_lattice
 from .tabulation import Tables
 
 NAME = "design"
@@ -99,8 +99,8 @@ def tried(spec: dict, perfect: Record, reference: Record, training: Record, desi
         return Record({"refused": design.values["refused"]})
     weights = spec["loss_weights"] if design is None else design.values["weights"]
     pilot = fitted_to({**spec, "fit": {**spec["fit"], "weights": {}}}, cell, training)
-    fitted = fit(pilot.blocks, pilot.observations, _known(weights, pilot.weights), pilot.prior, pilot.solver)
-    record = judged(spec, cell, reference, fitted)
+    known = _known(weights, pilot.weights)
+    record = assess(spec, cell, reference, lambda: fit(pilot.blocks, pilot.observations, known, pilot.prior, pilot.solver))
     return Record({**record.values, "refused": ""})
 
 

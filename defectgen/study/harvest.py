@@ -10,7 +10,10 @@ from . import (
     choices,
     designs,
     dislocations,
+    diversity,
+    diversity_sets,
     fit_accuracy,
+    loss,
     mixing,
     surrogates,
 )
@@ -44,6 +47,12 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
             failures += [] if task.key in remarked else _remarks(task, record)
             remarked.add(task.key)
             terms += bounds.rows(*bound_of[task.key], results[-1]) if task.key in bound_of else []
+    by_loss = loss.named(spec)
+    for task, record in outcome:
+        if task.key in by_loss and record.ok:
+            extra = {name: record.values[name] for name in ("rmse_elastic_constants", "rmse_formation_energy")}
+            results.append({**_row(by_loss[task.key], task, record, records), **extra})
+            failures += _remarks(task, record)
     for task, record in outcome:
         if task.function == SURROGATE and record.ok:
             results.append(mixing.row(surrogates.NAME, task, record))
@@ -56,9 +65,12 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + certificates.harvest(outcome, results, origin)
         + designs.harvest(outcome)
         + choices.worth(results)
+        + loss.harvest(spec, outcome, results)
         + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)
+        + diversity.harvest(spec, outcome)
+        + diversity_sets.harvest(spec, outcome)
     )
 
 

@@ -24,22 +24,25 @@ class Kitchen:
         label = f"{case.material.name} {case.defect} reference, size {_spelled(size)}"
         return Task(f"{STEPS}:exact", spec, (self.crystal(case),), label, 1.0)
 
-    def rows(self, case: Case, size: int) -> Task:
-        """Rows and labels of one training size, for the largest basis of the run: smaller ones are a column selection."""
+    def rows(self, case: Case, size: int, subdivide: bool = False) -> Task:
+        """Rows and labels of one training size, for the largest basis of the run: smaller ones are a column selection.
+
+        `subdivide` keeps apart what losses weigh apart.
+        """
         training = self.spec.training
         spec = {
             "material": _plain(case.material),
             "defect": case.defect,
             "size": size,
             "basis": self._basis(case, self._largest(case)),
-            "training": training.model_dump(mode="json"),
+            "training": training.model_dump(mode="json") | ({"subdivide": True} if subdivide else {}),
         }
         after = (self.crystal(case), self.exact(case, size, size == _size(case))) if training.relaxed else (self.crystal(case),)
         return Task(
             f"{STEPS}:rows",
             spec,
             after,
-            f"{case.material.name} {case.defect} training rows, size {size}{self._variant}",
+            f"{case.material.name} {case.defect} training rows{', in parts' if subdivide else ''}, size {size}{self._variant}",
             1.0 + size**3 / 8,
         )
 

@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
-from ..fit import as_prior, as_solver, check_weights
+from ..fit import as_prior, as_solver, check_weights, losses
 from ..training.observations import spell_observations
 from .materials import Material, material
 
@@ -142,6 +142,28 @@ class Choices(Strict):
         return self
 
 
+class LossStudy(Strict):
+    """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
+
+    size: int = Field(ge=1)
+    """Conventional cells along each side of the training cell."""
+    grids: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
+    does not mention is as in [fit]; its observations are those of the study."""
+    sensitivity: bool = True
+    """Whether the answer of every error to every weight is measured too."""
+
+    @model_validator(mode="after")
+    def _can_be_used(self):
+        if empty := [number for number, grid in enumerate(self.grids) if not grid]:
+            raise ValueError(
+                f"grid {empty[0] + 1} is empty, and a grid varies a setting; give it e.g. weights = {{ E = [30, 1000] }}"
+            )
+        for grid in self.grids:
+            losses(**{key: value for key, value in grid.items() if key != "prior"})
+        return self
+
+
 class Beyond(Strict):
     """Which controlled surrogates stand for the fit beyond which radii (theory: bounds/surrogates)."""
 
@@ -213,6 +235,66 @@ class Design(Strict):
     """Degrees that the basis of the richer fit has more."""
 
 
+Count = Annotated[int, Field(ge=1)]
+Part = Annotated[float, Field(ge=0, lt=1)]
+
+
+class DiversityBasis(Strict):
+    """The basis of a study of diversity; its species are those of the data set."""
+
+    cutoff: float = Field(4.0, gt=0)
+    """A."""
+    order: int = Field(2, ge=1, le=4)
+    degree: float = Field(5, gt=0)
+    w_l: float = Field(0.5, gt=0)
+    pair_degree: int | None = 10
+    envelope: int = Field(4, ge=2)
+
+
+class FixedSet(Strict):
+    """So many structures, and growing numbers of configurations of each."""
+
+    structures: tuple[Count, ...] = ()
+    conformations: tuple[Count, ...] = (1, 2, 4, 8, 16)
+
+
+class Diversity(Strict):
+    """How a budget of labels is best split into structures and configurations of each (theory: diversity/experiments)."""
+
+    source: str = "molecules"
+    """Where the data set comes from: molecules, or another source of study/diversity_source.py."""
+    settings: dict[str, Any] = {}
+    """Of the source."""
+    basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
+    budgets: tuple[Annotated[int, Field(ge=4)], ...] = ()
+    """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
+    ratio: float = Field(2.0, gt=1)
+    """Of neighbouring splits."""
+    fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
+    seeds: int = Field(5, ge=1)
+    """Repetitions: each divides and draws anew."""
+    selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
+    """How training structures are chosen; ways other than random at the largest budget only."""
+    reserve: int = Field(4, ge=1)
+    """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
+    structural: Part = 0.12
+    scaffold: Part = 0.1
+    size: Part = 0.1
+    """Parts of all structures that are held out: at random, by whole scaffolds, the largest."""
+    baseline: bool = True
+    """Whether a kernel ridge regression of the energies is fitted too."""
+    domain: bool = True
+    """Whether the domain of applicability is measured, at the largest budget."""
+
+    @model_validator(mode="after")
+    def _asks_something(self):
+        if not self.budgets and not self.fixed_set.structures:
+            raise ValueError("a study of diversity wants budgets, or fixed_set.structures")
+        if self.structural + self.scaffold + self.size >= 1:
+            raise ValueError("the parts structural, scaffold and size leave nothing to train on; lower them")
+        return self
+
+
 class RunSpec(Strict):
     """Everything a run depends on."""
 
@@ -220,19 +302,24 @@ class RunSpec(Strict):
     """Also names the output directory."""
     title: str = ""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
-    cases: tuple[Case, ...] = Field(min_length=1)
+    cases: tuple[Case, ...] = ()
+    """Defects in crystals; a study of diversity has none."""
     training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
     fit: FitSettings = Field(default_factory=FitSettings)
     cell_size: CellSize | None = None
     fit_accuracy: FitAccuracy | None = None
     surrogates: Surrogates | None = None
     choices: Choices | None = None
+    loss: LossStudy | None = None
     boundary: Boundary | None = None
     dislocations: Dislocations | None = None
     barriers: Surrogates | None = None
     """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
     certificates: Certificates | None = None
     design: Design | None = None
+    diversity: Diversity | None = None
+    diversity_sets: tuple[Diversity, ...] = ()
+    """Several data sets in one study, each with a table of its own."""
     bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
 
     def varied(self, change: Variant) -> "RunSpec":
@@ -246,7 +333,7 @@ class RunSpec(Strict):
         try:
             return RunSpec(**content)
         except ValidationError as error:
-            raise InputError(f"choices.variants: {_sentence(error)}") from None
+            raise InputError(f"choices.variants: {sentence(error)}") from None
 
     @field_validator("name")
     @classmethod
@@ -262,12 +349,19 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _asks_something(self):
-        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design))
+        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design, self.loss))
         others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
-        if not fits and all(asked is None for asked in others):
+        about_defects = fits or any(asked is not None for asked in others)
+        diverse = self.diversity is not None or bool(self.diversity_sets)
+        if not diverse and not self.cases:
+            raise ValueError("a study wants at least one defect in a crystal, [[cases]], or a table [diversity]")
+        if diverse and (self.cases or about_defects):
+            raise ValueError("a study of [diversity] chooses among structures of its own; give [[cases]] a study of their own")
+        if not diverse and not about_defects:
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[design] (size), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii) or [barriers] (radii)"
+                "[design] (size), [loss] (size, grids), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii), "
+                "[barriers] (radii) or [diversity] (budgets)"
             )
         if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
             raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")
@@ -339,7 +433,7 @@ def parse(text: str, folder: Path) -> RunSpec:
                 case["material"] = material(named, folder)
         return RunSpec(**content)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from None
+        raise InputError(sentence(error)) from None
     except TypeError as error:
         raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
 
@@ -349,7 +443,7 @@ def _own(name: str, table: Any) -> Material:
     try:
         return Material(**{"name": name, **table})
     except ValidationError as error:
-        raise InputError(f"materials.{name}.{_sentence(error)}") from None
+        raise InputError(f"materials.{name}.{sentence(error)}") from None
 
 
 def dump(spec: RunSpec) -> str:
@@ -365,7 +459,7 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError) -> str:
     """The most telling of the faults: a key that is not known explains another one that is missing."""
     faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     first = faults[0]

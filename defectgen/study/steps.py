@@ -14,13 +14,15 @@ from ..ace import ACEBasis, LinearACE
 from ..campaign import Record
 from ..crystal import Cell, Lattice, defect_from_name, supercell
 from ..energy.functional import Potential, crystal_response
+from ..energy.site import SiteEnergy
 from ..errors import compare
 from ..errors.stability import lowest_phonon, stability_constant
-from ..fit import Fit, FitWarning, fit
+from ..fit import Fit, fit
 from ..reference import check_stable, equilibrate
 from ..relax import Equilibrium, GreensFunction, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
 from ..training.blocks import Block
+from ..training.observations import KINDS
 from ..training.route import Route
 from .materials import Material, build_lattice, build_reference, pressure_free
 
@@ -133,17 +135,21 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         strains=Strains(tuple(training["virial_strains"]), training["virial_pairs"], training["shift"]),
     )
     basis = _basis(spec["basis"], cells[0].cell)
+    truth, subdivide = truth_of(spec), training.get("subdivide", False)
+    targets = ("C", "Ef") if subdivide and isinstance(truth, SiteEnergy) else ("Ef",) if subdivide else ()
     blocks = label(
         cells,
-        truth_of(spec),
+        truth,
         basis,
+        (*KINDS, *targets),
         force_distance_power=training["force_distance_power"],
         force_constant_range_power=training["force_constant_range_power"],
         core_atoms=training["core_atoms"],
+        subdivide=subdivide,
     )
     headers, arrays = [], {}
     for number, block in enumerate(blocks.items):
-        plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source")}
+        plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source", "part", "distance")}
         headers.append({**plain, "route": asdict(block.route)})
         arrays[f"factor{number}"] = block.factor
         if block.plain is not None:
@@ -162,17 +168,7 @@ def fitted_to(spec: dict, cell: Cell, training: Record, basis: dict | None = Non
 
     spec: basis, full (the basis of the rows), observations, fit.
     """
-    full, own = _basis(spec["full"], cell), _basis(spec["basis"] if basis is None else basis, cell)
-    items = tuple(
-        Block(
-            **{**header, "route": Route(**header["route"])},
-            factor=training.arrays[f"factor{n}"],
-            plain=training.arrays.get(f"plain{n}"),
-        )
-        for n, header in enumerate(training.values["blocks"])
-    )
-    blocks = Blocks(full, items, training.values["truth"]).restrict(full.columns_of(own), own)
-    settings = spec["fit"]
+    blocks, settings = blocks_of(spec if basis is None else {**spec, "basis": basis}, cell, training), spec["fit"]
     chosen = settings["prior"] if settings["prior"] is not None else prior
     return fit(blocks, spec["observations"], settings["weights"] or None, chosen, settings["solver"])
 
@@ -194,25 +190,37 @@ def _stability(
     return constant, lowest_phonon(own)
 
 
+def blocks_of(spec: dict, cell: Cell, training: Record) -> Blocks:
+    """The rows of a record of `rows`, for the basis of a trial. spec: basis, full (the basis of the rows)."""
+    full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
+    items = tuple(
+        Block(
+            **{**header, "route": Route(**header["route"])},
+            factor=training.arrays[f"factor{n}"],
+            plain=training.arrays.get(f"plain{n}"),
+        )
+        for n, header in enumerate(training.values["blocks"])
+    )
+    return Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
+
+
 def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
     """Fit one observation set with one basis, relax the defect with the model, compare.
 
     spec: material, defect, size, basis, full (the basis of the rows), observations, fit.
+    """
+    cell = defect_cell(spec, rest_lattice(spec, perfect))
+    return assess(spec, cell, reference, lambda: fitted_to(spec, cell, training))
+
+
+def assess(spec: dict, cell: Cell, reference: Record, fitting: Callable[[], Fit]) -> Record:
+    """Errors of a fit: of its training data, and of the defect relaxed with its model.
 
     The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
     """
-    lattice = rest_lattice(spec, perfect)
-    cell = defect_cell(spec, lattice)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = fitted_to(spec, cell, training)
-    record = judged(spec, cell, reference, fitted)
-    noted = [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
-    return Record({**record.values, "warnings": noted}, record.arrays)
-
-
-def judged(spec: dict, cell: Cell, reference: Record, fitted: Fit) -> Record:
-    """The defect relaxed with a fitted model, compared with the reference's. spec: material."""
+        fitted = fitting()
     truth = restored(reference, cell)
     green = greens_function(cell, fitted.model)
     model = relax(cell, fitted.model, start=truth.positions, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
@@ -229,9 +237,10 @@ def judged(spec: dict, cell: Cell, reference: Record, fitted: Fit) -> Record:
             "rmse_forces": fitted.rmse.get("F"),
             "rmse_force_constants": fitted.rmse.get("FC"),
             "rmse_virial": fitted.rmse.get("V"),
+            "rmse": fitted.rmse,
             "rank": fitted.rank,
             "condition": fitted.condition,
-            "basis_functions": len(fitted.coefficients),
+            "basis_functions": fitted.model.basis.size,
             "simulation_atoms": len(cell),
             "dimension": cell.lattice.dimension,
             "converged": model.converged,
@@ -241,6 +250,7 @@ def judged(spec: dict, cell: Cell, reference: Record, fitted: Fit) -> Record:
             "stability_constant": stability,
             "lowest_phonon": phonon,
             "stable": stable,
+            "warnings": [str(w.message) for w in caught if issubclass(w.category, FitWarning)],
         },
         {"coefficients": fitted.coefficients, "positions": model.positions},
     )

@@ -40,15 +40,20 @@ class Block:
     """Where the labels came from."""
     route: Route = field(default_factory=Route)
     """How `factor` was reduced from the rows, and their condition; zero rows if that was not recorded."""
+    part: str = ""
+    """What is kept apart within a group: a configuration by its number, or a strain ("strain 0.01 pair"); see `subdivide`."""
+    distance: float | None = None
+    """Nearest-neighbour spacings, if these rows have one: the shell around the defect of F, the range |rho| of FC."""
 
     def __post_init__(self):
         if self.kind not in PARTS:
             raise InputError(f"the rows of a block are of one of the kinds {', '.join(PARTS)}; got {self.kind!r}")
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """What blocks are merged by."""
-        return self.kind, self.group, self.atoms
+    def key(self) -> tuple:
+        """What blocks are merged by: kind, group and atoms, and of subdivided rows part and distance."""
+        whole = self.kind, self.group, self.atoms
+        return whole if not self.part and self.distance is None else (*whole, self.part, self.distance)
 
     def squared_error(self, theta: Float[np.ndarray, " columns"]) -> float:
         """Sum of squared errors of the model with coefficients theta, in squared field units, without any weight."""
@@ -150,8 +155,10 @@ class Blocks:
                     file.attrs["basis"] = json.dumps(self.basis.describe())
                 for number, block in enumerate(self.items):
                     group = file.create_group(f"{number:06d}")
-                    for name in ("kind", "group", "atoms", "scale", "rows", "source"):
+                    for name in ("kind", "group", "atoms", "scale", "rows", "source", "part"):
                         group.attrs[name] = getattr(block, name)
+                    if block.distance is not None:
+                        group.attrs["distance"] = block.distance
                     group.attrs["route"] = astuple(block.route)
                     group["factor"] = block.factor
                     if block.plain is not None:
@@ -193,13 +200,14 @@ def _read(group: Any) -> Block:
     plain = group["plain"][()] if "plain" in group else None
     route = Route(*map(int, a["route"][:3]), condition=float(a["route"][3])) if "route" in a else Route()
     counts = {"atoms": int(a["atoms"]), "rows": int(a["rows"]), "scale": float(a["scale"])}
-    words = {"kind": a["kind"], "group": a["group"], "source": a["source"]}
-    return Block(**words, factor=group["factor"][()], plain=plain, route=route, **counts)
+    words = {"kind": a["kind"], "group": a["group"], "source": a["source"], "part": a.get("part", "")}
+    distance = float(a["distance"]) if "distance" in a else None
+    return Block(**words, factor=group["factor"][()], plain=plain, route=route, distance=distance, **counts)
 
 
 def _merge(items: Iterable[Block]) -> tuple[Block, ...]:
     """One block per key, in order of first appearance."""
-    alike: dict[tuple[str, str, int], list[Block]] = {}
+    alike: dict[tuple, list[Block]] = {}
     for block in items:
         alike.setdefault(block.key, []).append(block)
     return tuple(_joined(blocks) if len(blocks) > 1 else blocks[0] for blocks in alike.values())

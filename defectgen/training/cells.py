@@ -15,6 +15,9 @@ from ..crystal.snapshot import Snapshot
 DEFECT, BULK, STRAIN = "defect", "bulk", "strain"
 """Groups: defect cells (E, F), the perfect primitive cell (E, FC, V0), strained primitive cells (V)."""
 
+AT_REST = "at rest"
+"""Source of the defect cell that is not rattled."""
+
 
 @dataclass(frozen=True)
 class Rattle:
@@ -96,7 +99,7 @@ def defect_cells(
     near = np.ones((len(cell), 1))
     if rattle.radius is not None:
         near = (cell.distance_to_defect() <= rattle.radius * lattice.nearest_neighbour)[:, None].astype(float)
-    found = [Snapshot(cell, rest, cell.vectors, DEFECT, source="at rest")]
+    found = [Snapshot(cell, rest, cell.vectors, DEFECT, source=AT_REST)]
     for k in range(1, rattle.configurations + 1):
         amplitude = rattle.amplitude * k / rattle.configurations
         positions = rest + amplitude * rng.normal(size=rest.shape) * inside * near
@@ -124,20 +127,21 @@ def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int =
     cell = primitive_cell(lattice)
     rng = np.random.default_rng([seed, 1])
     modes = _strain_modes(lattice.dimension)
-    directions = [s * m for m in modes for s in (1.0, -1.0)]
+    directions = [(s * m, "") for m in modes for s in (1.0, -1.0)]
     if strains.pairs:
-        directions += [(s * a + t * b) / np.sqrt(2) for a, b in combinations(modes, 2) for s, t in ((1, 1), (-1, -1), (1, -1))]
+        signs = ((1, 1), (-1, -1), (1, -1))
+        directions += [((s * a + t * b) / np.sqrt(2), " pair") for a, b in combinations(modes, 2) for s, t in signs]
     inside = np.array([1.0, 1.0, 1.0 if lattice.dimension == 3 else 0.0])
     found = []
     for amplitude in strains.amplitudes:
-        for direction in directions:
+        for direction, pair in directions:
             deformation = np.eye(3) + amplitude * direction
             shift = np.zeros((len(cell), 3))
             if len(cell) > 1:
                 shift = strains.shift * rng.normal(size=shift.shape) * inside
                 shift -= shift.mean(axis=0)
             positions = cell.positions @ deformation.T + shift
-            found.append(Snapshot(cell, positions, cell.vectors @ deformation.T, STRAIN, source=f"strain {amplitude}"))
+            found.append(Snapshot(cell, positions, cell.vectors @ deformation.T, STRAIN, source=f"strain {amplitude:g}{pair}"))
     return found
 
 

@@ -25,6 +25,7 @@ from ..energy.total import channel_rows
 from .blocks import Block, Blocks
 from .compress import Compressor
 from .dataset_errors import DatasetErrors
+from .dynamics import BUCKET as PERIODIC_BUCKET
 from .row_store import allocate
 
 BUCKET = 8
@@ -75,14 +76,17 @@ class DatasetRows:
     ) -> DatasetErrors:
         """Errors of a model with these coefficients on the chosen configurations, prediction minus label."""
         theta = np.asarray(model.coefficients if isinstance(model, LinearACE) else model)
-        energy, forces = [], []
+        energy, squares, absolute = [], [], []
         for number, c in zip(np.asarray(numbers).tolist(), self.dataset[numbers].configurations, strict=True):
             predicted = self.of(number) @ theta[self.columns[number]]
             energy.append((predicted[0] - _energy(c, offsets)) / len(c))
-            forces.append(np.mean((predicted[1:] - labelled(c, "forces").ravel()) ** 2))
+            wrong = predicted[1:] - labelled(c, "forces").ravel()
+            squares.append(np.mean(wrong**2))
+            absolute.append(np.mean(np.abs(wrong)))
         names = tuple(self.dataset.configurations[n].structure for n in np.asarray(numbers).tolist())
         atoms = self.dataset.atoms[np.asarray(numbers, dtype=int)]
-        return DatasetErrors(names, atoms, np.array(energy, dtype=float), np.sqrt(np.array(forces, dtype=float)))
+        found = (np.array(each, dtype=float) for each in (energy, np.sqrt(squares), absolute))
+        return DatasetErrors(names, atoms, *found)
 
     def _blocks(self, law: str, alike: Collection[list[int]], offsets: Mapping[str, float] | None) -> tuple[Block, Block]:
         """Both blocks of one law; `alike` are lists of numbers with the same live columns."""
@@ -127,7 +131,7 @@ def dataset_rows(
     columns = tuple(live[symbols] for symbols in sets)
     lengths = (1 + 3 * dataset.atoms) * np.array([len(k) for k in columns])
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    store = allocate(int(lengths.sum()), len(dataset), _digest(dataset, basis), path)
+    store = allocate(int(lengths.sum()), len(dataset), digest(dataset, basis), path)
     for number, c in enumerate(dataset.configurations):
         if not store.done[number]:
             start, rows = int(starts[number]), _rows(c, basis)[:, columns[number]]
@@ -154,7 +158,8 @@ def with_offsets(model: LinearACE, offsets: Mapping[str, float]) -> LinearACE:
 
 def _rows(c: Configuration, basis: ACEBasis) -> Float[np.ndarray, "rows columns"]:
     vectors = np.eye(3) if c.vectors is None else c.vectors
-    near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=BUCKET)
+    bucket = PERIODIC_BUCKET if any(c.periodic) else BUCKET
+    near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=bucket)
     x = jnp.asarray(pad(c.positions, near.index.shape[0]))
     energy, forces, _ = channel_rows(basis, x, jnp.asarray(vectors), near)
     return np.concatenate([np.asarray(energy)[None], np.asarray(forces)[: len(c)].reshape(3 * len(c), -1)])
@@ -166,8 +171,8 @@ def _energy(c: Configuration, offsets: Mapping[str, float] | None) -> float:
     return whole if offsets is None else whole - sum(offset_of(offsets, s) for s in c.symbols)
 
 
-def _digest(dataset: Dataset, basis: ACEBasis) -> str:
-    """What rows depend on, and nothing else: labels do not matter."""
+def digest(dataset: Dataset, basis: ACEBasis) -> str:
+    """What rows depend on, and nothing else, as 64 hexadecimal digits: labels do not matter."""
     found = hashlib.sha256(json.dumps(basis.describe(), sort_keys=True).encode())
     for c in dataset.configurations:
         found.update(" ".join(c.symbols).encode() + np.ascontiguousarray(c.positions).tobytes())

@@ -12,10 +12,12 @@ from ..energy.functional import Potential, check_potential, crystal_force_consta
 from ..energy.site import SiteEnergy
 from ..observe import (
     CoreForceConstants,
+    ElasticConstants,
     Energy,
     EquilibriumStress,
     ForceConstants,
     Forces,
+    FormationEnergy,
     InternalForces,
     Observation,
     Response,
@@ -27,9 +29,11 @@ from ..observe import (
 )
 from ..reference import check_stable
 from .blocks import Block, Blocks
-from .cells import BULK, STRAIN
+from .cells import AT_REST as AT_ITS_PLACE
+from .cells import BULK, DEFECT, STRAIN
 from .compress import Compressor
-from .observations import parse_observations
+from .observations import ELASTIC, FORMATION, TARGETS, parse_observations
+from .subdivide import Pile, pieces
 
 AT_REST = 0.01
 """eV per atom and eV/A: a crystal beyond it is not at equilibrium. It is a stress of 0.1 GPa on an atom of 16 A^3, and about the
@@ -45,6 +49,7 @@ def label(
     force_distance_power: float = 0.0,
     force_constant_range_power: float = 0.0,
     core_atoms: int = 0,
+    subdivide: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Blocks:
     """Blocks of rows and labels for the configurations; memory does not grow with their number.
@@ -53,12 +58,15 @@ def label(
     on strained primitive cells (with their internal forces) and on every labelled configuration that carries a virial, V0 on
     the perfect crystal always (unless V is not asked and the calculator has no stress). `truth` None takes the labels that
     the configurations carry. `core_atoms` > 0 also observes the Hessian columns of that many atoms around the defect, in the
-    first configuration of each defect cell.
+    first configuration of each defect cell. `subdivide` keeps apart what a loss may weigh apart: configurations, shells around
+    the defect (F), ranges (FC) and strains (V), so that powers of the distance, strains and robust losses come late (`Loss`).
+    Beside the kinds of a set, C (elastic constants) and Ef (formation energy of the cell at rest) may be asked for: constraints
+    of a fit, in no set.
     Raises InputError for labels that are missing, NaN, or asked of a calculator that does not have them, for virials that only
     part of a group carries, for a perfect crystal that is not at equilibrium with `truth`, or (with FC) not stable, and for a
     basis that reaches no neighbour in it.
     """
-    kinds = parse_observations(kinds)
+    kinds, targets = _targets(kinds)
     cells = list(cells) if isinstance(cells, Iterable) else [cells]
     if any(not isinstance(c, Snapshot) for c in cells):
         raise InputError(
@@ -73,12 +81,18 @@ def label(
         raise InputError(
             f"rows are made of the functions of a basis, such as dg.ACEBasis or model.basis; got {type(basis).__name__}"
         )
+    if targets and truth is None:
+        raise InputError(f"{' and '.join(targets)} are asked of a reference, and labels of configurations do not have them")
     if core_atoms < 0:
         raise InputError(f"core_atoms counts the atoms around the defect whose Hessian is observed; got {core_atoms}")
+    if subdivide and (force_distance_power or force_constant_range_power):
+        raise InputError(
+            "subdivided rows get distance and range weights late: give the powers to a loss, dg.Loss(force_distance_power=1)"
+        )
     if truth is not None:
         check_potential(truth)
     _check_reach(cells, basis)
-    gathered = _Gathered(basis.size, _name(truth))
+    gathered = _Gathered(basis.size, _name(truth), subdivide)
     seen_core: set[tuple[str, int]] = set()
     stress = "V" in kinds or not isinstance(truth, BlackBox) or truth.has_stress
     if truth is None and "V" in kinds:
@@ -88,6 +102,7 @@ def label(
             if snapshot.group == BULK:
                 _check_at_rest(snapshot, respond(truth, snapshot, stress))
     for number, snapshot in enumerate(cells):
+        gathered.configuration = number
         observations = _finite(snapshot, kinds, force_distance_power, truth is None, stress)
         if observations:
             labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
@@ -96,6 +111,12 @@ def label(
                 gathered.add(observation, observation.read(labels), observation.read(rows))
         if "FC" in kinds and snapshot.group == BULK and truth is not None:
             _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power)
+        if ELASTIC in targets and snapshot.group == BULK and truth is not None:
+            elastic = ElasticConstants.of(snapshot.cell.lattice, crystal_force_constants(snapshot.cell.lattice, truth))
+            gathered.add(elastic, elastic(truth), elastic(basis))
+        if FORMATION in targets and truth is not None and (snapshot.group, snapshot.source) == (DEFECT, AT_ITS_PLACE):
+            formation = FormationEnergy(snapshot)
+            gathered.add(formation, formation(truth), formation(basis))
         defect = snapshot.cell.defect, len(snapshot.cell)
         if "FC" in kinds and core_atoms and defect[0] and defect not in seen_core and truth is not None:
             seen_core.add(defect)
@@ -104,13 +125,20 @@ def label(
         if progress is not None:
             progress(number + 1, len(cells))
     blocks = Blocks(basis, gathered.blocks(), _name(truth), {"force_distance_power": force_distance_power})
-    missing = [kind for kind in kinds if kind not in blocks.kinds]
+    missing = [kind for kind in (*kinds, *targets) if kind not in blocks.kinds]
     if missing:
         raise InputError(
             f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of group {BULK!r}, "
-            f"V strained primitive cells (group {STRAIN!r}) or virial labels; dg.training_cells makes both"
+            f"V strained primitive cells (group {STRAIN!r}) or virial labels, C the perfect crystal, Ef a defect cell at rest; "
+            "dg.training_cells makes them all"
         )
     return blocks
+
+
+def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The kinds of a set, and what is labelled beside it to be held exactly (C, Ef)."""
+    named = [kind.strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
+    return parse_observations(k for k in named if k not in TARGETS), tuple(k for k in TARGETS if k in named)
 
 
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):
@@ -182,10 +210,12 @@ def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Pote
 
 
 class _Gathered:
-    """Compressors by (kind, group, atoms), filled as rows arrive."""
+    """Compressors by key of their block, filled as rows arrive."""
 
-    def __init__(self, columns: int, source: str):
-        self.columns, self.source = columns, source
+    def __init__(self, columns: int, source: str, subdivide: bool = False):
+        self.columns, self.source, self.subdivide = columns, source, subdivide
+        self.configuration = 0
+        """Number of the configuration whose rows arrive."""
         self._weighted: dict = {}
         self._plain: dict = {}
         self._scale: dict = {}
@@ -193,6 +223,13 @@ class _Gathered:
 
     def add(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
         key = (observation.kind, observation.group, observation.atoms)
+        if self.subdivide:
+            for part, distance, own in pieces(observation, len(labels), self.configuration):
+                whole = (*key, part, distance)
+                self._weighted.setdefault(whole, Pile(self.columns)).add(rows[own], labels[own])
+                self._count(whole, observation.scale, len(own))
+            return
+        key = (*key, "", None)
         name = f"{observation.kind} of group {observation.group!r}"
         weights = observation.row_weights
         weighted = self._weighted.setdefault(key, Compressor(self.columns, name))
@@ -206,8 +243,11 @@ class _Gathered:
                 self._plain[key].add_factor(weighted.factor(), self._rows.get(key, 0))
             self._plain[key].add(rows, labels)
             weighted.add(rows * weights[:, None], labels * weights)
-        self._scale[key] = observation.scale
-        self._rows[key] = self._rows.get(key, 0) + len(labels)
+        self._count(key, observation.scale, len(labels))
+
+    def _count(self, key: tuple, scale: float, rows: int) -> None:
+        self._scale[key] = scale
+        self._rows[key] = self._rows.get(key, 0) + rows
 
     def blocks(self) -> tuple[Block, ...]:
         return tuple(
@@ -215,14 +255,16 @@ class _Gathered:
                 kind=kind,
                 group=group,
                 atoms=atoms,
-                scale=self._scale[kind, group, atoms],
-                rows=self._rows[kind, group, atoms],
+                scale=self._scale[kind, group, atoms, part, distance],
+                rows=self._rows[kind, group, atoms, part, distance],
                 factor=compressor.factor(),
-                plain=self._plain[kind, group, atoms].factor() if (kind, group, atoms) in self._plain else None,
+                plain=self._plain[key].factor() if (key := (kind, group, atoms, part, distance)) in self._plain else None,
                 source=self.source,
                 route=compressor.route(),
+                part=part,
+                distance=distance,
             )
-            for (kind, group, atoms), compressor in self._weighted.items()
+            for (kind, group, atoms, part, distance), compressor in self._weighted.items()
         )
 
 

@@ -13,7 +13,13 @@ PERFECT = "V0"
 INTERNAL = "VF"
 """Forces on the sublattices of strained primitive cells: a part of V, without which virials do not pin a multilattice."""
 
-PARTS = (*KINDS, INTERNAL, PERFECT)
+ELASTIC, FORMATION = "C", "Ef"
+"""Elastic constants of the perfect crystal, and the formation energy of the training cell at rest."""
+
+TARGETS = (ELASTIC, FORMATION)
+"""Rows that no set contains: they enter a fit as constraints, or if they are given a weight."""
+
+PARTS = (*KINDS, INTERNAL, PERFECT, *TARGETS)
 """All kinds that rows can have, in the order in which they are listed."""
 
 

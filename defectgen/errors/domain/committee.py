@@ -60,8 +60,9 @@ def posterior_members(fit: Fit, count: int, seed: int) -> Float[np.ndarray, "cou
             f"rows and prior leave {leverage.unseen.shape[1]} of {len(fit.coefficients)} directions open, so there is no "
             "posterior to draw from; give the fit a prior, e.g. prior='smoothness'"
         )
-    columns = len(fit.coefficients)
-    return Posterior(fit.coefficients, problem.factor[:columns, :columns], leverage.noise).sample(count, seed)
+    columns = problem.columns
+    directions = None if problem.subspace is None else problem.subspace.directions
+    return Posterior(fit.coefficients, problem.factor[:columns, :columns], leverage.noise, directions).sample(count, seed)
 
 
 def bootstrap_members(fit: Fit, count: int, seed: int) -> Float[np.ndarray, "count columns"]:
@@ -83,5 +84,6 @@ def bootstrap_members(fit: Fit, count: int, seed: int) -> Float[np.ndarray, "cou
         drawn = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)))
         times = dict(zip(groups, drawn, strict=True))
         repeats = np.array([times.get(b.group, 0) for b in problem.blocks.items])
-        found.append(fit.solver.solve(replace(problem, multipliers=problem.multipliers * np.sqrt(repeats))).coefficients)
+        drawn = replace(problem, multipliers=problem.multipliers * np.sqrt(repeats))
+        found.append(problem.lift(fit.solver.solve(drawn).coefficients))
     return np.array(found)

@@ -59,7 +59,11 @@ class Leverage:
         _, s, vt = np.linalg.svd(problem.factor[:, :-1] / scale, full_matrices=True)
         s = np.append(s, np.zeros(len(vt) - len(s)))
         kept = s > rounding(problem.columns) * s.max(initial=0.0)
-        return cls(vt[kept].T / s[kept] / scale[:, None], vt[~kept].T, scale, noise)
+        root, unseen = vt[kept].T / s[kept] / scale[:, None], vt[~kept].T
+        if problem.subspace is not None:  # rows act through what constraints leave free; nothing varies across it
+            z = problem.subspace.directions
+            return cls(z @ root, z @ (unseen / scale[:, None]), np.ones(len(z)), noise)
+        return cls(root, unseen, scale, noise)
 
     def __call__(self, rows: Float[np.ndarray, "n *more columns"]) -> Float[np.ndarray, "n *more"]:
         """h of every row, in one over the square of its weight: the diagonal of the hat matrix is (weight)^2 h."""

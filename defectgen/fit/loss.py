@@ -1,0 +1,146 @@
+"""A loss: everything that decides a fit once rows are labelled, as one value that can be listed, varied and compared."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from .._input import InputError
+from .._typing import Float
+from ..training.blocks import Block, Blocks
+from ..training.observations import TARGETS, spell_observations
+from .constraint import check_constraints
+from .prior import as_prior
+from .weights import Weights, check_weights, resolve_weights
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Which observations, which weights. Powers, strains and `robust` want rows that were labelled with `subdivide=True`."""
+
+    observations: str = "E+F+FC+V"
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    """As `dg.fit` takes them: by kind, {"E": 1000}, or by kind and group, {"FC:defect-core": 0.03}."""
+    force_distance_power: float = 0.0
+    """Force residuals are weighted (1 + |l|)^power, l the distance to the defect in nearest-neighbour spacings, by shells."""
+    force_constant_range_power: float = 0.0
+    """Force constants of the perfect crystal are weighted |rho|^power."""
+    strains: tuple[float, ...] | None = None
+    """Which of the labelled strain amplitudes V takes; None: all."""
+    strain_pairs: bool = True
+    """Whether V takes pairs of strain modes too."""
+    robust: float | None = None
+    """Threshold of Huber's loss, in multiples of the median residual of a kind; None: least squares (see `robust`)."""
+    prior: Any = None
+    solver: str = "qr"
+    constraints: Any = ()
+    """As `dg.fit` takes them: names that hold exactly, or {name: tolerance}."""
+    name: str = ""
+    """How tables and figures call it; the settings that are not the default ones if empty."""
+
+    def __post_init__(self):
+        """Raises InputError for settings that make no sense on any rows."""
+        object.__setattr__(self, "observations", spell_observations(self.observations))
+        check_weights(self.weights)
+        as_prior(self.prior)
+        if isinstance(self.constraints, str):
+            object.__setattr__(self, "constraints", (self.constraints,))
+        check_constraints(name for name in self.constraints if isinstance(name, str))
+        for power in (self.force_distance_power, self.force_constant_range_power):
+            if not isinstance(power, Real) or not math.isfinite(power):
+                raise InputError(f"the power of a distance or range weight is a number; got {power!r}")
+        if self.robust is not None and not (isinstance(self.robust, Real) and self.robust > 0):
+            raise InputError(f"the threshold of a robust loss is a positive number (1.345 is usual) or None; got {self.robust!r}")
+        if self.strains is not None and (not self.strains or any(not a > 0 for a in self.strains)):
+            raise InputError(f"strains names labelled amplitudes, at least one, like (0.005, 0.01); got {self.strains!r}")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What differs from a loss of no arguments, by name."""
+        plain = Loss.__dataclass_fields__
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        return {k: v for k, v in found.items() if v != (plain[k].default if k != "weights" else {}) and v != ()}
+
+    @property
+    def label(self) -> str:
+        """Its name, or its settings in short."""
+        return self.name or spelled(self.settings) or DEFAULT
+
+    def resolve(self, blocks: Blocks) -> Weights:
+        """weights[kind][group] of what takes part: the observation set, and targets (C, Ef) that were given a weight."""
+        resolved = resolve_weights(blocks, self.weights)
+        parts = blocks.select(self.observations).kinds
+        wanted = {*parts, *(k for k in TARGETS if any(resolved.get(k, {}).values()))}
+        return {kind: resolved[kind] for kind in blocks.kinds if kind in wanted}
+
+    def multipliers(self, blocks: Blocks, resolved: Weights | None = None) -> Float[np.ndarray, " blocks"]:
+        """What the rows of every block are multiplied by: weight, natural scale, distance and range weights; 0 for what is out.
+
+        Raises InputError for powers and strains if the rows were not kept apart.
+        """
+        weights = self.resolve(blocks) if resolved is None else resolved
+        self._check(blocks, weights)
+        return np.array([weights.get(b.kind, {}).get(b.group, 0.0) * b.scale * self._late(b) for b in blocks.items])
+
+    def _late(self, block: Block) -> float:
+        """Distance or range weight of a block, or whether its strain takes part."""
+        if block.part.startswith("strain") and block.kind in ("V", "VF"):
+            amplitude, _, pair = block.part.removeprefix("strain ").partition(" ")
+            chosen = self.strains is None or any(math.isclose(float(amplitude), a) for a in self.strains)
+            return float(chosen and (self.strain_pairs or not pair))
+        if block.distance is None:
+            return 1.0
+        if block.kind == "F":
+            return (1.0 + block.distance) ** self.force_distance_power
+        return block.distance**self.force_constant_range_power
+
+    def _check(self, blocks: Blocks, weights: Weights) -> None:
+        """Raises InputError for what needs rows kept apart and does not find them, and for strains that were not labelled."""
+        apart = "label the cells with subdivide=True, and the power to the loss"
+        for kind, power in (("F", self.force_distance_power), ("FC", self.force_constant_range_power)):
+            alone = [b for b in blocks.items if b.kind == kind and b.distance is None]
+            if power and kind in weights and len(alone) == sum(b.kind == kind for b in blocks.items):
+                raise InputError(f"a power of the distance wants {kind} rows kept apart by distance; {apart}")
+        if "V" in weights and (self.strains is not None or not self.strain_pairs):
+            known = sorted({float(b.part.split()[1]) for b in blocks.items if b.kind == "V" and b.part.startswith("strain")})
+            if not known:
+                raise InputError(f"a choice of strains wants V rows kept apart by strain; {apart}")
+            if missing := [a for a in self.strains or () if not any(math.isclose(a, k) for k in known)]:
+                raise InputError(f"strains of {missing[0]:g} were not labelled (there are {', '.join(f'{k:g}' for k in known)})")
+
+
+_SHORT = {
+    "force_distance_power": "(1+|l|)^{:g}",
+    "force_constant_range_power": "|ρ|^{:g}",
+    "robust": "Huber {:g}",
+    "prior": "prior {}",
+    "solver": "{}",
+}
+
+
+def spelled(settings: Mapping[str, Any]) -> str:
+    """Settings as one short line: E+F, E 1000, (1+|l|)^1."""
+    words = []
+    for key, value in settings.items():
+        if key == "weights":
+            words += [f"{k} {v:g}" for k, v in value.items() if isinstance(v, Real)]
+            words += [f"{k}:{g} {v:g}" for k, own in value.items() if isinstance(own, Mapping) for g, v in own.items()]
+        elif key == "constraints":
+            exact = value.items() if isinstance(value, Mapping) else ((v, None) for v in value)
+            words += [
+                f"{getattr(c, 'name', c if isinstance(c, str) else 'rows')} exact{f' ±{t:g}' if t else ''}" for c, t in exact
+            ]
+        elif key == "strains":
+            words.append("strains " + " ".join(f"{a:g}" for a in value))
+        elif key == "strain_pairs":
+            words.append("no strain pairs")
+        elif value is None:
+            words.append(f"no {key.replace('_', ' ')}")
+        else:
+            words.append(_SHORT.get(key, "{}").format(value))
+    return ", ".join(words)

@@ -1,0 +1,201 @@
+"""refit: many losses on the same labels, each a small solve that shares its factorisation with the others."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._input import InputError
+from .._typing import Float
+from ..ace import LinearACE
+from ..training.blocks import Block, Blocks
+from ..training.compress import join, residual_sum
+from .constraint import as_constraints
+from .fitting import as_solver, solved
+from .hold import hold
+from .loss import Loss
+from .prior import as_prior
+from .problem import Problem, pose
+from .qr import QR
+from .result import Fit
+from .robust import huber
+from .shared import Shared, share
+from .weights import Weights
+
+ENOUGH = 3
+"""Losses alike in what takes part from which a shared factorisation pays: making one costs about as much as two fits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """What one loss gave."""
+
+    loss: Loss
+    coefficients: Float[np.ndarray, " columns"]
+    rmse: dict[str, float]
+    """Root mean square training error by kind, of all kinds that were labelled, field units."""
+    rank: int | None
+    shared: bool
+    """Whether it came from a factorisation shared with other losses, or from a fit of its own."""
+    seconds: float
+    """Wall time of the solve and its errors; the shared factorisation is not in it."""
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """One line of a table: every setting, then the errors."""
+        weights = {f"weight {kind}": value for kind, value in self.loss.weights.items() if not isinstance(value, dict)}
+        settings = {k: v for k, v in self.loss.settings.items() if k not in ("weights", "observations")}
+        errors = {f"rmse {kind}": error for kind, error in self.rmse.items()}
+        about = {"rank": self.rank, "shared": self.shared, "seconds": self.seconds}
+        return {"loss": self.loss.label, "observations": self.loss.observations, **weights, **settings, **errors, **about}
+
+
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """The fits of a list of losses, in its order."""
+
+    items: tuple[Refit, ...]
+    blocks: Blocks
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Refit]:
+        return iter(self.items)
+
+    def __getitem__(self, number: int) -> Refit:
+        return self.items[number]
+
+    def model(self, number: int) -> LinearACE:
+        """The fitted model of one loss."""
+        if self.blocks.basis is None:
+            raise InputError("these blocks carry no basis, so there is no model; its coefficients are in refits[number]")
+        return LinearACE(self.blocks.basis, self[number].coefficients, provenance={"loss": self[number].loss.label})
+
+    def table(self) -> pd.DataFrame:
+        """One row a loss: settings, training errors (field units), seconds."""
+        return pd.DataFrame([each.row for each in self.items])
+
+
+def refit(blocks: Blocks | Fit, losses: Loss | Iterable[Loss]) -> Refits:
+    """Fit every loss of a list to the same rows.
+
+    Losses in which the same blocks take part, with a prior of one shape and the same constraints, share one factorisation
+    (`share`); each then costs a weighted sum of small matrices and a Cholesky factorisation. Others - few alike, robust ones,
+    another solver, weights too far from the centre of the list, rows that leave coefficients open - are fitted by `fit`, with its
+    warnings.
+    Raises InputError for no losses, what is none, and what a fit would raise.
+    """
+    blocks = blocks.blocks if isinstance(blocks, Fit) else blocks
+    if not isinstance(blocks, Blocks):
+        raise InputError(f"losses are compared on blocks, as dg.label returns them, or on a Fit; got {type(blocks).__name__}")
+    listed = [losses] if isinstance(losses, Loss) else list(losses)
+    if not listed or any(not isinstance(loss, Loss) for loss in listed):
+        kinds = ", ".join(dict.fromkeys(type(loss).__name__ for loss in listed)) or "nothing"
+        raise InputError(f"a list of dg.Loss is wanted, as dg.losses makes it; got {kinds}")
+    posed = [_pose(blocks, loss) for loss in listed]
+    alike: dict[tuple, list[int]] = {}
+    for number, each in enumerate(posed):
+        alike.setdefault(each.signature, []).append(number)
+    errors = _Errors(blocks)
+    found: dict[int, Refit] = {}
+    for numbers in alike.values():
+        members = [posed[n] for n in numbers]
+        group = _Group(blocks, members) if members[0].plain and len(members) >= ENOUGH else None
+        for place, (number, member) in enumerate(zip(numbers, members, strict=True)):
+            clock = perf_counter()
+            theta, rank = None if group is None else group.solve(place), blocks.columns
+            shared = theta is not None
+            if theta is None:
+                own = _own(blocks, member)
+                theta, rank = own.coefficients, own.rank
+            found[number] = Refit(member.loss, theta, errors(theta), rank, shared, perf_counter() - clock)
+    return Refits(tuple(found[n] for n in range(len(listed))), blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Posed:
+    """A loss on its blocks."""
+
+    loss: Loss
+    used: Weights
+    multipliers: Float[np.ndarray, " blocks"]
+    strength: float
+    """Largest entry of the diagonal of the prior."""
+    plain: bool
+    """Whether plain least squares by QR is wanted."""
+    signature: tuple
+    """What losses that share a factorisation have in common."""
+
+
+def _pose(blocks: Blocks, loss: Loss) -> _Posed:
+    used = loss.resolve(blocks)
+    multipliers = loss.multipliers(blocks, used)
+    prior = as_prior(loss.prior)
+    gamma = np.zeros(blocks.columns) if prior is None else prior.diagonal(blocks.basis, blocks.columns)
+    strength = float(gamma.max(initial=0.0))
+    shape = (gamma / strength).tobytes() if strength else b""
+    chosen = as_solver(loss.solver, {})
+    plain = loss.robust is None and isinstance(chosen, QR) and chosen.rtol is None
+    exact = loss.constraints.items() if isinstance(loss.constraints, dict) else loss.constraints
+    held = tuple(each if isinstance(each, str | tuple) else id(each) for each in exact)
+    return _Posed(loss, used, multipliers, strength, plain, (plain, tuple(multipliers > 0), shape, held, loss.solver))
+
+
+def _own(blocks: Blocks, member: _Posed) -> Fit:
+    """The fit of one loss by itself."""
+    multipliers = member.multipliers
+    if member.loss.robust is not None:
+        multipliers = multipliers * huber(blocks, multipliers, member.loss)
+    return solved(blocks, member.loss, member.used, multipliers, as_solver(member.loss.solver, {}))
+
+
+class _Group:
+    """Losses alike: blocks whose multipliers are proportional in all of them are joined first, then all share one factor."""
+
+    def __init__(self, blocks: Blocks, members: Sequence[_Posed]):
+        live = np.flatnonzero(members[0].multipliers > 0)
+        table = np.array([m.multipliers[live] for m in members])
+        centre = np.exp(np.log(table).mean(axis=0))
+        relative = np.round(table / centre, 12)
+        _, first, of = np.unique(relative, axis=1, return_index=True, return_inverse=True)
+        chosen = tuple(blocks.items[b] for b in live)
+        first_loss = members[0].loss
+        prior, constraints = as_prior(first_loss.prior), as_constraints(blocks, first_loss.constraints)
+        problem = hold(pose(replace(blocks, items=chosen), centre, prior), constraints)
+        stacked = list(problem.weighted())
+        factors = [join((stacked[b] for b in np.flatnonzero(of == k)), problem.columns) for k in range(len(first))]
+        squares = relative[:, first] ** 2
+        if (gamma := problem.prior_rows()) is not None:
+            factors.append(gamma)
+            strengths = np.array([m.strength for m in members])
+            squares = np.column_stack([squares, (strengths / strengths[0]) ** 2])
+        self._problem: Problem = problem
+        self._loose = tuple(c for c in constraints if c.tolerance is not None)
+        self._squares = squares
+        self._shared: Shared | None = share(factors, np.ones(len(factors)))
+
+    def solve(self, number: int) -> Float[np.ndarray, " columns"] | None:
+        """Coefficients of one member, None if it wants a fit of its own."""
+        found = None if self._shared is None else self._shared.solve(self._squares[number])
+        theta = None if found is None else self._problem.lift(found)
+        met = theta is not None and all(c.miss(theta) <= c.allowed for c in self._loose)  # held as at the centre
+        return theta if met else None
+
+
+class _Errors:
+    """Training errors by kind, from one factor a kind."""
+
+    def __init__(self, blocks: Blocks):
+        self._factors = {kind: _joined([b for b in blocks.items if b.kind == kind and b.rows]) for kind in blocks.kinds}
+        self._rows = {kind: blocks.rows(kind) for kind in blocks.kinds}
+
+    def __call__(self, theta: Float[np.ndarray, " columns"]) -> dict[str, float]:
+        return {kind: float(np.sqrt(residual_sum(f, theta) / self._rows[kind])) for kind, f in self._factors.items()}
+
+
+def _joined(items: Sequence[Block]) -> np.ndarray:
+    return join((b.factor if b.plain is None else b.plain for b in items), items[0].factor.shape[1] - 1)

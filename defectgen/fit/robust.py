@@ -1,0 +1,81 @@
+"""Huber's loss on blocks: an outlying configuration, shell or strain pulls with its distance, not with the square of it.
+
+Rows are gone after compression, so the unit that may be an outlier is a block: with `subdivide` one shell of one configuration,
+one range of force constants, one strain, one energy. With u_b the root mean square residual of block b, s_k the median of u over
+the blocks of its kind in the fit by least squares, and c the threshold, minimised is
+
+    sum_b m_b^2 rows_b 2 s_k^2 huber(u_b / s_k),   huber(t) = t^2 / 2 for t <= c, else c t - c^2 / 2,
+
+convex in the coefficients; by iterative reweighting with w_b^2 = min(1, c s_k / u_b) (Holland and Welsch,
+Commun. Stat. A 6, 813 (1977)).
+A single outlying row inside a block is down-weighted with its block: rows of their own would want them all kept.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from .._typing import Float
+from ..training.blocks import Blocks
+from ..training.compress import residual_sum
+from .constraint import as_constraints
+from .hold import hold
+from .loss import Loss
+from .prior import as_prior
+from .problem import pose
+from .qr import QR
+from .shared import share
+from .weights import FitWarning
+
+STEPS, CLOSE = 200, 1e-7
+"""Largest number of reweightings; relative change of the weights at which they end."""
+
+
+def huber(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss) -> Float[np.ndarray, " blocks"]:
+    """By what every block's multiplier is to be multiplied: 1 inside the threshold, less for outliers. Warns if not settled."""
+    assert loss.robust is not None
+    live = np.flatnonzero(multipliers > 0)
+    factors = [blocks.items[b].factor for b in live]
+    rows = np.array([blocks.items[b].rows for b in live])
+    kinds = np.array([blocks.items[b].kind for b in live])
+    solve = _solver(replace(blocks, items=tuple(blocks.items[b] for b in live)), blocks, multipliers[live], loss)
+
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.array([residual_sum(f, theta) for f in factors]) / rows)
+
+    size = residuals(solve(np.ones(len(live))))
+    scale = np.array([np.median(size[kinds == kind]) for kind in kinds])
+    factor, change = np.ones(len(live)), np.inf
+    for _ in range(STEPS):
+        new = np.sqrt(np.minimum(1.0, loss.robust * scale / np.maximum(size, np.finfo(float).tiny)))
+        change, factor = float(np.abs(new - factor).max()), new
+        if change < CLOSE:
+            break
+        size = residuals(solve(factor))
+    else:
+        warnings.warn(f"the robust weights still change by {change:.1g} after {STEPS} reweightings", FitWarning, stacklevel=3)
+    found = np.ones(len(multipliers))
+    found[live] = factor
+    return found
+
+
+def _solver(blocks: Blocks, labelled: Blocks, multipliers: np.ndarray, loss: Loss) -> Callable[[np.ndarray], np.ndarray]:
+    """Coefficients for factors of the multipliers: through one shared factor where that is good enough, else by QR."""
+    prior, constraints = as_prior(loss.prior), as_constraints(labelled, loss.constraints)
+    problem = hold(pose(blocks, multipliers, prior), constraints)
+    stacked = list(problem.weighted())
+    if (gamma := problem.prior_rows()) is not None:
+        stacked.append(gamma)
+    shared = share(stacked, np.ones(len(stacked)))
+
+    def solve(factor: np.ndarray) -> np.ndarray:
+        if shared is not None:
+            found = shared.solve(np.append(factor**2, np.ones(len(stacked) - len(factor))))
+            if found is not None:
+                return problem.lift(found)
+        varied = replace(problem, multipliers=multipliers * factor)
+        return varied.lift(QR().solve(varied).coefficients)
+
+    return solve

@@ -1,0 +1,76 @@
+"""A source of diversity for tests: molecules of ASE's collection, rattled, labelled by a Morse potential; a metric of its own."""
+
+from functools import cache
+
+import numpy as np
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.morse import MorsePotential
+
+from defectgen.campaign import Record, Task
+from defectgen.dataset import Configuration, Dataset, one_body
+from defectgen.study.diversity_source import Pool, Source, pack
+
+NAMES = (
+    *(
+        "CH4",
+        "C2H6",
+        "C2H4",
+        "C2H2",
+        "CH3OH",
+        "CH3CH2OH",
+        "H2CO",
+        "HCOOH",
+        "H2O",
+        "CH3CHO",
+        "CH3OCH3",
+        "C3H8",
+        "C6H6",
+        "C3H4_C3v",
+    ),
+    *("CH3COCH3", "CH3COOH", "cyclobutane", "isobutane", "C3H6_D3h", "trans-butane"),
+)
+
+
+def source(settings: dict) -> Source:
+    spec = {"count": settings.get("configurations", 8), "names": list(NAMES)}
+    return Source(
+        Task("toy_diversity:pool", spec, (), "toy pool"),
+        len(NAMES) - 1,
+        spec["count"],
+        metrics=("toy_diversity:bond_length",),
+    )
+
+
+def pool(spec: dict) -> Record:
+    return pack(made(spec["count"]))
+
+
+@cache
+def made(count: int, apart: str = "C6H6") -> Pool:
+    """Every molecule with `count` mild and two wide configurations; benzene only tests."""
+    found = []
+    for name in NAMES:
+        for law, size, amplitude in (("mild", count, 0.04), ("wide", 2, 0.1)):
+            for number in range(size):
+                atoms = molecule(name)
+                rng = np.random.default_rng([NAMES.index(name), number, size])
+                atoms.positions += amplitude * rng.normal(size=(len(atoms), 3))
+                atoms.calc = MorsePotential(epsilon=1.0, r0=1.2, rho0=4.0)
+                e, f = float(atoms.get_potential_energy()), atoms.get_forces()
+                found.append(Configuration(name, number, tuple(atoms.symbols), atoms.positions.copy(), law, e, f))
+    data = Dataset(tuple(found), "Morse")
+    families = {
+        name: "ring" if name in ("C6H6", "C3H4_C3v", "cyclobutane", "C3H6_D3h") else f"chain {len(name)}" for name in NAMES
+    }
+    return Pool(data, families, "mild", one_body(data), ("wide",), {"benzene": (apart,)}, {"CH4": ("a run broke a bond",)})
+
+
+def bond_length(model, spec: dict, *records: Record) -> list[dict]:
+    """Energy of a stretched H2, as a metric that no test set has."""
+    from defectgen.bridge import Calculator
+
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.3]], calculator=Calculator(model))
+    exact = Atoms("H2", atoms.positions, calculator=MorsePotential(epsilon=1.0, r0=1.2, rho0=4.0))
+    error = abs(atoms.get_potential_energy() - exact.get_potential_energy())
+    return [{"test": "stretched H2", "stretch_error": error}]
