@@ -17,7 +17,7 @@ from ..energy.functional import Potential, crystal_response
 from ..energy.site import SiteEnergy
 from ..errors import compare
 from ..errors.stability import lowest_phonon, stability_constant
-from ..fit import Fit, fit
+from ..fit import Fit, FitWarning, fit
 from ..reference import check_stable, equilibrate
 from ..relax import Equilibrium, GreensFunction, greens_function, relax
 from ..training import Blocks, Rattle, Strains, label, training_cells
