@@ -17,14 +17,11 @@ counted. Random rows: `random` have independent entries, `graded` a condition of
     python benchmarks/bench_fit.py random ACE     some of them
 """
 
-from timing import machine, seconds, summary  # isort: skip  (first: it pins the threads)
+from timing import machine, peak, seconds, summary  # isort: skip  (first: it pins the threads)
 
-import ctypes
-import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
@@ -128,23 +125,6 @@ def by_qr(c: Case) -> np.ndarray:
 
 def by_lstsq(c: Case) -> np.ndarray:
     return np.linalg.lstsq(c.rows, c.labels, rcond=0.0)[0]  # nothing cut off
-
-
-def peak(call: Callable[[], object]) -> float:
-    """MB by which the process grows during a call (Linux; NaN elsewhere)."""
-    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not status.exists():
-        return float("nan")
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    refs.write_text("5")  # the high-water mark starts again
-
-    def kilobytes(name):
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
-
-    before = kilobytes("VmRSS")
-    call()
-    return (kilobytes("VmHWM") - before) / 1e3
 
 
 class Run:

@@ -10,7 +10,9 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
 
-import json  # noqa: E402  (the environment comes first)
+import ctypes  # noqa: E402  (the environment comes first)
+import gc  # noqa: E402
+import json  # noqa: E402
 import platform  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
@@ -48,6 +50,23 @@ def in_turns(ours: Callable[[], object], theirs: Callable[[], object], turns: in
     times = np.array([(seconds(ours), seconds(theirs)) for _ in range(turns)])
     ratios = times[:, 1] / times[:, 0]
     return Pair(*np.median(times, axis=0).tolist(), float(np.median(ratios)), float(ratios.min()), float(ratios.max()))
+
+
+def peak(call: Callable[[], object]) -> float:
+    """MB by which the process grows during a call (Linux; NaN elsewhere)."""
+    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not status.exists():
+        return float("nan")
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    refs.write_text("5")  # the high-water mark starts again
+
+    def kilobytes(name):
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
+
+    before = kilobytes("VmRSS")
+    call()
+    return (kilobytes("VmHWM") - before) / 1e3
 
 
 def machine(*packages: str) -> str:

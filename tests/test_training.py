@@ -483,6 +483,19 @@ def test_more_cells_compile_nothing_new(compilations):
     assert labelled(2) == once == labelled(5)
 
 
+def test_training_cells_of_several_sizes_share_what_is_compiled(compilations):
+    truth, basis = dg.reference.CleriRosato("Cu"), dg.ACEBasis(["Cu"], cutoff=3.9, order=2, degree=6)
+    lattice = dg.fcc("Cu", 3.615)
+
+    def labelled(size):
+        label(training_cells(lattice, dg.vacancy(), size), truth, basis, ["E", "F", "FC", "V"])
+        return compilations()
+
+    once = labelled(2)
+    assert 0 < once < 12  # labels, rows, Hessians and sites of either, and no operation on its own
+    assert labelled(3) == once  # 107 atoms beside 31
+
+
 def test_cells_of_nearly_one_size_share_what_is_compiled(compilations):
     truth, host = dg.reference.LennardJones("Ar", 0.0104, 3.4, cutoff=6.1), dg.supercell(dg.fcc("Ar", 5.26), 3)
     evaluate(truth, host)

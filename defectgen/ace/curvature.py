@@ -4,6 +4,7 @@ from itertools import combinations
 from math import prod
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -47,7 +48,7 @@ class Curvature(eqx.Module):
         distinct, product = np.unique(others, axis=0, return_inverse=True)
         self.support, self.monomials, self.product = Table(support), Table(distinct), Table(product.ravel())
         self.place = Table((owner * support.shape[1] + rank[row[0]]) * support.shape[1] + rank[row[1]])
-        self.weight = jnp.asarray(table.coefficient[entry])
+        self.weight = jax.device_put(table.coefficient[entry])
         self.function, self.pair, self.one = Table(owner), Table(first * one + second), one
 
     def __call__(self, a: Float[Array, "one sites"]) -> Float[Array, "sites functions width width"]:

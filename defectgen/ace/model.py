@@ -54,17 +54,16 @@ class LinearACE(SiteEnergy):
     species: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, basis: ACEBasis, coefficients, provenance: dict | None = None):
-        coefficients = np.asarray(coefficients, dtype=float)
+        coefficients = np.array(coefficients, dtype=float)
         if coefficients.shape != (basis.size,):
             raise InputError(f"the basis has {basis.size} functions; got coefficients of shape {coefficients.shape}")
         if not np.all(np.isfinite(coefficients)):
             raise InputError(f"coefficients must be finite; {int(np.sum(~np.isfinite(coefficients)))} of {basis.size} are not")
         kinds = len(basis.species)
-        self.basis, self.coefficients = basis, jnp.asarray(coefficients)
-        self.one_body = self.coefficients[:kinds]
-        per_species = self.coefficients[basis.channel[kinds:]].reshape(kinds, basis.functions_per_species)
-        weights = folded(basis.tables, np.asarray(per_species))
-        self.weights = jnp.asarray(weights)
+        self.basis, self.coefficients, self.one_body = basis, *jax.device_put((coefficients, coefficients[:kinds].copy()))
+        per_species = coefficients[basis.channel[kinds:]].reshape(kinds, basis.functions_per_species)
+        weights = folded(basis.tables, per_species)
+        self.weights = jax.device_put(weights)
         self.slopes = tuple(basis.polynomial.weighted(w) for w in weights)
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species

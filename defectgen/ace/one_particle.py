@@ -69,7 +69,7 @@ class OneParticle(eqx.Module):
         used, pair = (np.full(kinds * radial.count * harmonics, len(labels)) for _ in range(2))
         others = np.setdiff1d(np.arange(len(labels)), pairs)
         used[row[others]], pair[row[pairs]] = others, pairs
-        self.row, self.used, self.pair = jnp.asarray(row), jnp.asarray(used), jnp.asarray(pair)
+        self.row, self.used, self.pair = jax.device_put((row, used, pair))
 
     def factors(self, stencil: Stencil) -> Factors:
         """Both factors and their derivatives at the neighbours of every site."""

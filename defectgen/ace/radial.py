@@ -36,7 +36,7 @@ class Radial(eqx.Module):
                 f"an envelope of power {envelope} has no continuous forces; use at least 2 (4 keeps third derivatives continuous)"
             )
         self.cutoff, self.count, self.envelope, self.inner, self.outer = float(cutoff), count, envelope, inner, outer
-        self.r0 = jnp.asarray(r0, dtype=float)
+        self.r0 = jax.device_put(np.array(r0, dtype=float))
 
     def __call__(
         self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]

@@ -1,6 +1,7 @@
 """Products of one-particle sums A, and dB/dA: every entry of a function, with one factor left out, is one such product."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -90,7 +91,7 @@ class Slopes(eqx.Module):
         self.one, self.target = one, Table(target)
         order = np.empty(count)
         order[self.layout.place.array] = [f.order for f in table.functions]
-        self.order = jnp.asarray(order)
+        self.order = jax.device_put(order)
 
     @property
     def place(self) -> Int[np.ndarray, " functions"]:

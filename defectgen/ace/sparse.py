@@ -8,6 +8,7 @@ second sum joins. (A scatter, the other way to write this, runs entry by entry.)
 from hashlib import sha256
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -86,7 +87,7 @@ class Layout(eqx.Module):
     def spread(self, values: Float[np.ndarray, " entries"]) -> tuple[Float[Array, "width members"], ...]:
         """One number of every entry in the shape of the bins, zero on padding."""
         values = np.append(values, 0.0)
-        return tuple(jnp.asarray(values[b.array]) for b in self.bins)
+        return tuple(jax.device_put(values[b.array]) for b in self.bins)
 
     def spread_indices(self, indices: Int[np.ndarray, " entries"]) -> tuple[Table, ...]:
         """One index of every entry in the shape of the bins, 0 on padding."""

@@ -75,8 +75,8 @@ class Calculator(Base):
             self.results = {}
         if "energy" not in self.results:
             near = self._neighbours(atoms, box)
-            padded = jnp.asarray(pad(x, near.index.shape[0]))
-            values, forces, virial = energy_forces_virial(self.potential, padded, jnp.asarray(box), near)
+            padded = pad(x, near.index.shape[0])
+            values, forces, virial = energy_forces_virial(self.potential, padded, box, near)
             energies = np.array(values)[: len(x)]
             energy = float(energies.sum())
             self.results.update(energy=energy, free_energy=energy, energies=energies, forces=np.array(forces)[: len(x)])

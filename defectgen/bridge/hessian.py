@@ -1,14 +1,13 @@
 """The sparse Hessian of any atoms, H = D^T V'' D: Hessians of the sites between the difference operator and its transpose."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import bsr_matrix, csr_array
 
 from .._typing import Bool, Float, Int
 from ..energy.bonds import Bonds, padded_rows
-from ..energy.site import SiteEnergy
-from ..energy.total import site_blocks
+from ..energy.site import SiteEnergy, Stencil
+from ..energy.total import site_blocks, stencils
 
 BLOCK_BYTES = 16 * 2**20
 """Bytes of the blocks of sites that are held at once."""
@@ -27,7 +26,7 @@ def sparse_hessian(
     cells narrower than the cutoff are right, and rows sum to zero to rounding. Blocks are added in place: which there are
     is known from the bonds.
     """
-    stencil = bonds.stencil(jnp.asarray(x), jnp.asarray(vectors))
+    stencil = jax.tree.map(np.asarray, stencils(x, vectors, bonds))
     index, mask = np.asarray(bonds.index)[:atoms], np.asarray(bonds.mask)[:atoms]
     pattern = _pattern(index, mask)
     keys = np.repeat(np.arange(atoms), np.diff(pattern.indptr)) * atoms + pattern.indices
@@ -38,9 +37,8 @@ def sparse_hessian(
         count = min(padded_rows(len(every)), max(1, BLOCK_BYTES // (72 * (width + 1) ** 2)))
         for site in np.split(every, np.arange(count, len(every), count)):
             rows = np.concatenate([site, np.full(count - len(site), site[0])])  # all parts have one shape
-            part = jax.tree.map(lambda a, rows=rows: a[rows], stencil)
-            part = type(part)(part.g[:, :width], part.centre, part.neighbour[:, :width])
-            blocks = np.asarray(site_blocks(energy, part))[: len(site)]
+            part = Stencil(*jax.device_put((stencil.g[rows, :width], stencil.centre[rows], stencil.neighbour[rows, :width])))
+            blocks = np.asarray(site_blocks(energy, part, np.array(len(site))))[: len(site)]
             atom = np.column_stack([index[site, :width], site])
             live = np.column_stack([mask[site, :width], np.ones(len(site), dtype=bool)])
             both = live[:, :, None] & live[:, None, :]

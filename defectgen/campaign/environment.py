@@ -60,7 +60,7 @@ def _cache_settings() -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return {}
-    return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5"}
+    return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
 
 
 def _processor() -> str:

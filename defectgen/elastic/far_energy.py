@@ -132,7 +132,7 @@ def _defective(
     counted = np.linalg.norm(start - cell.centre, axis=1) <= outer
     near = bonds(x, whole.vectors, whole.periodic, symbols, potential)
     rows = len(near.index)
-    values = np.asarray(site_energies(potential, jnp.asarray(pad(x, rows)), jnp.asarray(whole.vectors), near))[: len(x)]
+    values = np.asarray(site_energies(potential, pad(x, rows), whole.vectors, near))[: len(x)]
     # Site by site the bulk energy of the site; atoms that came, went or changed their species count with the mean one.
     native = np.array([h >= 0 and whole.symbols[h] == s for h, s in zip(home, symbols, strict=True)])
     own = np.where(native, bulk[whole.host.sublattices[np.maximum(home, 0)]], mean)

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError
-from .._typing import Array, Bool, Float, Int
+from .._typing import Anywhere, Array, Bool, Float, Int
 from ..crystal.neighbours import neighbours
+from .chunks import Part, over_rows, part_of
 from .site import Stencil
 
 
@@ -26,30 +28,51 @@ class Bonds(eqx.Module):
     cutoff: float
     """Cutoff of the site energy; padded slots point to twice this distance."""
 
-    def stencil(self, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"]) -> Stencil:
-        """The stencils of all rows at positions x (A) in a box with the given vectors (A)."""
-        g = x[self.index] - x[:, None, :] + self.shift.astype(x.dtype) @ vectors
-        far = jnp.array([2.0 * self.cutoff, 0.0, 0.0], dtype=x.dtype)
-        return Stencil(jnp.where(self.mask[..., None], g, far), self.kinds, self.kinds[self.index])
+    @property
+    def count(self) -> Int[Array, ""]:
+        """Number of rows before the padding."""
+        return jnp.sum(self.real)
 
-    def difference(self, v: Float[Array, "rows 3"]) -> Float[Array, "rows slots 3"]:
-        """Dv, zero on padding."""
-        return jnp.where(self.mask[..., None], v[self.index] - v[:, None, :], 0.0)
+    def stencil(self, x: Float[Anywhere, "atoms 3"], vectors: Float[Anywhere, "3 3"], part: Part | None = None) -> Stencil:
+        """The stencils of all rows at positions x (A) in a box with the given vectors (A); or of a part: first row and number."""
+        index, shift, mask, kinds, own = (part_of(a, part) for a in (self.index, self.shift, self.mask, self.kinds, x))
+        g = x[index] - own[:, None, :] + shift.astype(x.dtype) @ vectors
+        far = jnp.array([2.0 * self.cutoff, 0.0, 0.0], dtype=x.dtype)
+        return Stencil(jnp.where(mask[..., None], g, far), kinds, self.kinds[index])
+
+    def difference(self, v: Float[Anywhere, "atoms 3"], part: Part | None = None) -> Float[Array, "rows slots 3"]:
+        """Dv, zero on padding; of all rows, or of a part."""
+        index, mask, own = (part_of(a, part) for a in (self.index, self.mask, v))
+        return jnp.where(mask[..., None], v[index] - own[:, None, :], 0.0)
 
     def transpose(self, p: Float[Array, "rows slots 3"]) -> Float[Array, "rows 3"]:
         """D^T p: gathers through the reverse bonds instead of scattering, so it is fast and deterministic."""
-        p = jnp.where(self.mask[..., None], p, 0.0)
         flat = p.reshape(-1, 3)
-        incoming = jnp.where(self.mask[..., None], flat[self.reverse], 0.0)
-        return jnp.sum(incoming - p, axis=1)
+
+        def arriving(part: Part):
+            reverse, mask, own = (part_of(a, part) for a in (self.reverse, self.mask, p))
+            return jnp.sum(jnp.where(mask[..., None], flat[reverse] - own, 0.0), axis=1)
+
+        return over_rows(arriving, len(p), TOGETHER, self.count)
+
+
+TOGETHER = 64
+"""Rows that are added up at once."""
 
 
 def padded_rows(atoms: int) -> int:
-    """The number of rows that `atoms` atoms are padded to: at most 1/8 more, few distinct values."""
-    if atoms <= 8:
-        return 1 << max(0, (atoms - 1)).bit_length() if atoms > 1 else 1
-    step = 1 << max(0, atoms.bit_length() - 4)
+    """The number of rows that `atoms` atoms are padded to: one of SMALL, or at most 1/8 more.
+
+    Padding is memory and no work (see `chunks`), and small cells, of which there are many sizes, share what is compiled.
+    """
+    if atoms <= SMALL[-1]:
+        return next(rows for rows in SMALL if rows >= atoms)
+    step = 1 << (atoms.bit_length() - 4)
     return -(-atoms // step) * step
+
+
+SMALL = (256, 2048)
+"""Rows of small cells: a neighbour list of 0.4 and of 4 MB."""
 
 
 def bonds(
@@ -79,12 +102,12 @@ def bonds(
 
     reverse = np.concatenate([near.reverse, np.arange(atoms * slots, rows * slots).reshape(-1, slots)])
     return Bonds(
-        index=jnp.asarray(grow(near.index, 0)),
-        shift=jnp.asarray(grow(near.shift, 0).astype(np.int32)),
-        mask=jnp.asarray(grow(near.mask, False)),
-        reverse=jnp.asarray(reverse),
-        kinds=jnp.asarray(grow(np.array([known[s] for s in symbols], dtype=np.int64), 0)),
-        real=jnp.asarray(grow(np.ones(atoms, dtype=bool), False)),
+        index=jax.device_put(grow(near.index, 0)),
+        shift=jax.device_put(grow(near.shift, 0).astype(np.int32)),
+        mask=jax.device_put(grow(near.mask, False)),
+        reverse=jax.device_put(reverse),
+        kinds=jax.device_put(grow(np.array([known[s] for s in symbols], dtype=np.int64), 0)),
+        real=jax.device_put(grow(np.ones(atoms, dtype=bool), False)),
         cutoff=float(energy.cutoff),
     )
 

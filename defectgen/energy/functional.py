@@ -76,7 +76,7 @@ class SiteSum(CellEnergy):
     def __init__(self, cell: Cell, potential: SiteEnergy):
         self.cell = cell
         self.potential = potential
-        self._vectors = jnp.asarray(cell.vectors)
+        self._vectors = np.array(cell.vectors)
         self._built_at = np.full_like(cell.positions, np.inf)
         self._bonds: Bonds | None = None
         self._movable = np.ones((1, 3)) if cell.lattice.dimension == 3 else np.array([[1.0, 1.0, 0.0]])
@@ -137,7 +137,7 @@ class SiteSum(CellEnergy):
     def energy_forces(self, x):
         near = self.bonds(x)
         rows = near.index.shape[0]
-        values, forces, _ = energy_forces_virial(self.potential, jnp.asarray(pad(x, rows)), self._vectors, near)
+        values, forces, _ = energy_forces_virial(self.potential, pad(x, rows), self._vectors, near)
         n = len(x)
         energy = float(np.sum((np.asarray(values)[:n] - self._own)[self._counted])) + self._offset
         return energy, np.asarray(forces)[:n] * self._movable
@@ -146,7 +146,7 @@ class SiteSum(CellEnergy):
         near = self.bonds(x)
         rows = near.index.shape[0]
         v = v * self._movable
-        product = hessian_product(self.potential, jnp.asarray(pad(x, rows)), self._vectors, near, jnp.asarray(pad(v, rows)))
+        product = hessian_product(self.potential, pad(x, rows), self._vectors, near, pad(v, rows))
         return np.asarray(product)[: len(x)] * self._movable
 
     def force_constants(self):
@@ -195,8 +195,8 @@ def evaluate(
     check_potential(potential)
     near = bonds(x, box, cell.periodic, cell.symbols, potential)
     rows = near.index.shape[0]
-    values, forces, virial = energy_forces_virial(potential, jnp.asarray(pad(x, rows)), jnp.asarray(box), near)
-    return Evaluation(float(values.sum()), np.asarray(forces)[: len(x)], np.asarray(virial))
+    values, forces, virial = energy_forces_virial(potential, pad(x, rows), box, near)
+    return Evaluation(float(np.asarray(values).sum()), np.asarray(forces)[: len(x)], np.asarray(virial))
 
 
 def hessian(

@@ -47,9 +47,8 @@ class CrystalPairs:
     def packed(self, site: int, hessian: PackedHessian) -> Float[np.ndarray, "functions entries"]:
         """The same for every function of a site, entries (pairs, 3, 3). Function by function: no Hessian of all is made."""
         live, place = self.live[site], self.place[site]
-        slopes, support, middle, own = (
-            np.asarray(a) for a in (hessian.slopes[0], hessian.support, hessian.middle[0], hessian.own[0])
-        )
+        slopes, middle, own = (np.asarray(a)[0] for a in (hessian.slopes, hessian.middle, hessian.own))
+        support = np.asarray(hessian.support)
         sums, k, functions = len(slopes), len(live), len(support)
         moved = np.zeros((sums, 3, k + 1))  # of the neighbours, then of the site itself: the difference operator
         moved[:, :, :k] = slopes[:, :, live]

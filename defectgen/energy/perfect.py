@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Float, Int
@@ -15,7 +14,7 @@ from .bonds import Bonds, bonds, pad
 from .packed import PackedBasis
 from .pairs import CrystalPairs, crystal_pairs
 from .site import SiteEnergy, Stencil
-from .total import channel_rows, energy_forces_virial, packed_hessians, site_energies, site_hessians
+from .total import channel_rows, energy_forces_virial, packed_hessians, site_energies, site_hessians, stencils
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ def crystal_bonds(lattice: Lattice, energy: SiteEnergy) -> tuple[Float[np.ndarra
 def bulk_site_energies(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "sublattices *channels"]:
     """Energy of each sublattice's site in the perfect crystal, eV."""
     x, near = crystal_bonds(lattice, energy)
-    return np.asarray(site_energies(energy, jnp.asarray(x), jnp.asarray(lattice.vectors), near))[: lattice.sublattices]
+    return np.asarray(site_energies(energy, x, lattice.vectors, near))[: lattice.sublattices]
 
 
 def bulk_energy(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "*channels"]:
@@ -58,19 +57,18 @@ def bulk_response(
 ) -> tuple[Float[np.ndarray, "*channels"], Float[np.ndarray, "sublattices 3 *channels"], Float[np.ndarray, "3 3 *channels"]]:
     """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell, for a potential or every channel of a basis."""
     x, near = crystal_bonds(lattice, energy)
-    x, box = jnp.asarray(x), jnp.asarray(lattice.vectors)
-    if jax.eval_shape(energy, near.stencil(x, box)).ndim == 1:
-        values, forces, virial = energy_forces_virial(energy, x, box, near)
-        values = values.sum()
+    if hasattr(energy, "size"):
+        values, forces, virial = channel_rows(energy, x, lattice.vectors, near)
     else:
-        values, forces, virial = channel_rows(energy, x, box, near)
+        values, forces, virial = energy_forces_virial(energy, x, lattice.vectors, near)
+        values = np.asarray(values).sum()
     return np.asarray(values), np.asarray(forces)[: lattice.sublattices], np.asarray(virial)
 
 
 def force_constants(lattice: Lattice, energy: SiteEnergy) -> ForceConstants:
     """Force constants of the infinite crystal from the Hessian jets of one primitive cell."""
     x, near = crystal_bonds(lattice, energy)
-    stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
+    stencil = stencils(x, lattice.vectors, near)
     if isinstance(energy, PackedBasis):
         return _packed_force_constants(lattice, near, energy, stencil)
     return assembled(lattice, near, lambda site: np.asarray(site_hessians(energy, _one(stencil, site)))[0])
@@ -89,13 +87,13 @@ def _packed_force_constants(lattice: Lattice, near: Bonds, energy: PackedBasis, 
     total = np.zeros((energy.size, 9 * len(pairs.keys)))
     for site in range(lattice.sublattices):
         added = pairs.packed(site, packed_hessians(energy, _one(stencil, site)))
-        total[energy.channels_of(int(stencil.centre[site]))] += added
+        total[energy.channels_of(int(np.asarray(stencil.centre)[site]))] += added
     return _force_constants(lattice, pairs, np.ascontiguousarray(total.T).reshape(-1, 3, 3, energy.size))
 
 
 def _one(stencil: Stencil, site: int) -> Stencil:
     """The stencil of one site."""
-    return jax.tree.map(lambda a: a[site : site + 1], stencil)
+    return jax.tree.map(lambda a: jax.device_put(np.asarray(a)[site : site + 1]), stencil)
 
 
 def _force_constants(lattice: Lattice, pairs: CrystalPairs, phi: np.ndarray) -> ForceConstants:
@@ -124,7 +122,7 @@ def elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray,
     Valid at zero stress. In two dimensions rows and columns zz, yz, xz vanish and the unit is eV/A^2.
     """
     x, near = crystal_bonds(lattice, energy)
-    stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
+    stencil = stencils(x, lattice.vectors, near)
     mask, index = np.asarray(near.mask), np.asarray(near.index)
     modes = _strain_modes()
     count = 6 + 3 * lattice.sublattices

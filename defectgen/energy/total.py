@@ -9,37 +9,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Array, Bool, Float, Int
+from .._typing import Anywhere, Array, Bool, Float, Int
 from .bonds import Bonds
+from .chunks import Part, over_rows, over_sites, part_of
 from .packed import PackedBasis, PackedHessian
 from .site import SiteEnergy, Stencil
 
 
-def _chunks(tree, rows: int, chunk: int):
-    """Leading axis `rows` folded to (number of chunks, chunk), padded with copies of the first row."""
-    count = -(-rows // chunk)
-
-    def fold(a):
-        extra = count * chunk - rows
-        if extra:
-            a = jnp.concatenate([a, jnp.broadcast_to(a[:1], (extra, *a.shape[1:]))])
-        return a.reshape(count, chunk, *a.shape[1:])
-
-    return jax.tree.map(fold, tree)
-
-
-def over_sites(function, tree, rows: int, chunk: int):
-    """`function` applied to chunks of the leading axis, results joined."""
-    if rows <= chunk:
-        return function(tree)
-    result = jax.lax.map(function, _chunks(tree, rows, chunk))
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], result)
+@eqx.filter_jit
+def stencils(x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds) -> Stencil:
+    """The stencils of all rows."""
+    return bonds.stencil(x, vectors)
 
 
 @eqx.filter_jit
-def site_energies(energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds):
+def site_energies(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds):
     """Energy of every site, (rows, *channels), eV; zero on padding rows."""
-    values = over_sites(energy, bonds.stencil(x, vectors), len(x), energy.chunk)
+    values = over_rows(lambda part: energy(bonds.stencil(x, vectors, part)), len(x), energy.chunk, bonds.count)
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
 
@@ -54,9 +40,9 @@ def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites s
 
 
 @eqx.filter_jit
-def site_blocks(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites atoms atoms 3 3"]:
-    """D^T V'' D of every site of a scalar potential, eV/A^2: second derivatives in the positions of its neighbours and its own,
-    which comes last."""
+def site_blocks(energy: SiteEnergy, stencil: Stencil, live: Int[Anywhere, ""]) -> Float[Array, "sites atoms atoms 3 3"]:
+    """D^T V'' D of the first `live` sites of a scalar potential, eV/A^2: second derivatives in the positions of its neighbours
+    and its own, which comes last."""
 
     def blocks(stencil):
         inner = jnp.swapaxes(energy.hessian(stencil), 2, 3)
@@ -64,7 +50,7 @@ def site_blocks(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites ato
         return jnp.concatenate([rows, -jnp.sum(rows, axis=2, keepdims=True)], axis=2)
 
     sites, slots = stencil.neighbour.shape
-    return over_sites(blocks, stencil, sites, max(1, HESSIAN_BYTES // (72 * slots**2)))
+    return over_sites(blocks, stencil, sites, max(1, HESSIAN_BYTES // (72 * slots**2)), live)
 
 
 @eqx.filter_jit
@@ -75,24 +61,29 @@ def packed_hessians(energy: PackedBasis, stencil: Stencil) -> PackedHessian:
 
 @eqx.filter_jit
 def energy_forces_virial(
-    energy: SiteEnergy, x: Float[Array, "rows 3"], vectors: Float[Array, "3 3"], bonds: Bonds
+    energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
-    stencil = bonds.stencil(x, vectors)
-    values, p = over_sites(energy.gradient, stencil, len(x), energy.chunk)
-    p = jnp.where(bonds.mask[..., None], p, 0.0)
-    virial = -jnp.einsum("ika,ikb->ab", p, jnp.where(bonds.mask[..., None], stencil.g, 0.0))
+
+    def jets(part: Part):
+        stencil, mask = bonds.stencil(x, vectors, part), part_of(bonds.mask, part)[..., None]
+        values, p = energy.gradient(stencil)
+        p = jnp.where(mask, p, 0.0)
+        return values, p, jnp.einsum("ska,skb->sab", p, jnp.where(mask, stencil.g, 0.0))
+
+    values, p, moment = over_rows(jets, len(x), energy.chunk, bonds.count)
+    virial = -jnp.sum(jnp.where(bonds.real[:, None, None], moment, 0.0), axis=0)
     return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
 
 
 @eqx.filter_jit
 def hessian_product(
     energy: SiteEnergy,
-    x: Float[Array, "rows 3"],
-    vectors: Float[Array, "3 3"],
+    x: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
     bonds: Bonds,
-    v: Float[Array, "*vectors rows 3"],
-    counted: Bool[Array, " first"] | None = None,
+    v: Float[Anywhere, "*vectors rows 3"],
+    counted: Bool[Anywhere, " first"] | None = None,
 ) -> Float[Array, "*vectors rows 3"]:
     """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v; for many vectors v one by one within each chunk of sites, so
     that what they share is computed once and stays in cache.
@@ -101,76 +92,80 @@ def hessian_product(
     """
     many = v.reshape(-1, *x.shape)
 
-    def products(pair):
-        stencil, dg = pair
-        return jnp.moveaxis(jax.lax.map(energy.hessian_operator(stencil), jnp.moveaxis(dg, 1, 0)), 0, 1)
+    def products(part: Part):
+        dg = jax.vmap(lambda v: bonds.difference(v, part))(many)
+        return jnp.moveaxis(jax.lax.map(energy.hessian_operator(bonds.stencil(x, vectors, part)), dg), 0, 1)
 
-    first = len(x) if counted is None else len(counted)
-    tree = bonds.stencil(x, vectors), jax.vmap(bonds.difference, out_axes=1)(many)
-    p = over_sites(products, jax.tree.map(lambda a: a[:first], tree), first, energy.chunk)
+    first, live = (len(x), bonds.count) if counted is None else (len(counted), jnp.sum(counted))
+    p = over_rows(products, first, energy.chunk, live)
     if counted is not None:
-        p = jnp.zeros_like(tree[1]).at[:first].set(jnp.where(counted[:, None, None, None], p, 0.0))
+        p = jnp.zeros((len(x), *p.shape[1:])).at[:first].set(jnp.where(counted[:, None, None, None], p, 0.0))
     return jax.vmap(bonds.transpose, in_axes=1)(p).reshape(v.shape)
 
 
 @eqx.filter_jit
 def channel_rows(
     energy: SiteEnergy,
-    x: Float[Array, "rows 3"],
-    vectors: Float[Array, "3 3"],
+    x: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
     bonds: Bonds,
     chunk: int = 8,
-    counted: Int[Array, " sites"] | None = None,
+    counted: Int[Anywhere, " sites"] | None = None,
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
     """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept).
 
     With `counted`, of the energy of these sites only (-1 for none), and no others are evaluated.
     """
     rows = len(x)
-    real = bonds.mask[..., None]
-    tree = (bonds.stencil(x, vectors), bonds.index, real, bonds.real, jnp.arange(rows))
+    tree = (bonds.stencil(x, vectors), bonds.index, bonds.mask, jnp.arange(rows))
+    live = bonds.count
     if counted is not None:
-        tree = jax.tree.map(lambda a: a[counted], tree)
+        tree, live = jax.tree.map(lambda a: a[counted], tree), jnp.sum(counted >= 0)
     sites = len(tree[-1])
     chunk = min(chunk, sites)
-    folded = _chunks(tree, sites, chunk)
-    count = -(-sites // chunk)
-    live = jnp.arange(count * chunk) < sites
-    if counted is not None:
-        live = live.at[:sites].set(counted >= 0)
-    live = live.reshape(count, chunk)
-    if isinstance(energy, PackedBasis):
-        return _packed_rows(energy, rows, folded, live)
-    channels = jax.eval_shape(energy, jax.tree.map(lambda a: a[0], folded[0])).shape[1]
+    before = jnp.arange(sites)
 
-    def step(carry, item):
+    def add(step):
+        """Carry with every chunk added that has a live site."""
+
+        def one(k, carry):
+            part = (k * chunk, chunk)
+            place = part_of(before, part)  # the last chunk ends with the rows: it may begin with sites that were added before
+            return step(carry, jax.tree.map(lambda a: part_of(a, part), tree), (place >= part[0]) & (place < live))
+
+        return lambda start: jax.lax.fori_loop(0, -(-live // chunk), one, start)
+
+    if isinstance(energy, PackedBasis):
+        own = jax.nn.one_hot(tree[0].centre, len(energy.species), dtype=x.dtype)
+        return _packed_rows(energy, rows, add, jnp.sum(jnp.where((before < live)[:, None], own, 0.0), axis=0))
+    channels = jax.eval_shape(energy, jax.tree.map(lambda a: a[:1], tree[0])).shape[1]
+
+    def step(carry, part, alive):
         total, forces, virial = carry
-        (stencil, index, mask, row_real, row), alive = item
+        stencil, index, mask, row = part
         values, p = energy.gradient(stencil)
+        mask = mask[..., None]
         p = jnp.where((mask & alive[:, None, None])[..., None], p, 0.0)
-        total = total + jnp.sum(jnp.where((row_real & alive)[:, None], values, 0.0), axis=0)
+        total = total + jnp.sum(jnp.where(alive[:, None], values, 0.0), axis=0)
         forces = forces.at[index.reshape(-1)].add(-p.reshape(-1, 3, channels)).at[row].add(p.sum(1))
         g = jnp.where(mask, stencil.g, 0.0)
-        virial = virial - jnp.einsum("ska,skbc->bac", g, p)
-        return (total, forces, virial), None
+        return total, forces, virial - jnp.einsum("ska,skbc->bac", g, p)
 
-    start = (jnp.zeros(channels), jnp.zeros((rows, 3, channels)), jnp.zeros((3, 3, channels)))
-    return jax.lax.scan(step, start, (folded, live))[0]
+    return add(step)((jnp.zeros(channels), jnp.zeros((rows, 3, channels)), jnp.zeros((3, 3, channels))))
 
 
-def _packed_rows(energy: PackedBasis, rows: int, folded, live: Bool[Array, "chunks chunk"]):
+def _packed_rows(energy: PackedBasis, rows: int, add, sites: Float[Array, " species"]):
     """The same for a packed basis: every site adds to the rows of its own species, which become channels at the end.
 
-    Padded slots need no mask: a site energy is blind there, and so is each of its derivatives. Sites beyond the last row are
+    Padded slots need no mask: a site energy is blind there, and so is each of its derivatives. Sites that do not count are
     shown nothing but such slots.
     """
-    kinds = len(energy.species)
-    functions = jax.eval_shape(energy.packed, jax.tree.map(lambda a: a[0], folded[0]))[0].shape[1]
+    kinds, functions = len(energy.species), len(energy.channels_of(0))
     far = jnp.array([2.0 * energy.cutoff, 0.0, 0.0])
 
-    def step(carry, item):
+    def step(carry, part, alive):
         total, forces, virial = carry
-        (stencil, index, _, _, row), alive = item
+        stencil, index, _, row = part
         sites, slots = index.shape
         g = jnp.where(alive[:, None, None], stencil.g, far)
         values, packed = energy.packed(Stencil(g, stencil.centre, stencil.neighbour))
@@ -187,12 +182,10 @@ def _packed_rows(energy: PackedBasis, rows: int, folded, live: Bool[Array, "chun
 
         forces = jax.lax.fori_loop(0, sites * slots, scatter, forces)
         forces = forces.at[row * kinds + stencil.centre].add(own)
-        return (total.at[stencil.centre].add(values), forces, virial.at[stencil.centre].add(-moment)), None
+        return total.at[stencil.centre].add(values), forces, virial.at[stencil.centre].add(-moment)
 
     start = (jnp.zeros((kinds, functions)), jnp.zeros((rows * kinds, 3, functions)), jnp.zeros((kinds, 9, functions)))
-    total, forces, virial = jax.lax.scan(step, start, (folded, live))[0]
-    sites = jax.nn.one_hot(folded[0].centre.reshape(-1), kinds, dtype=total.dtype)
-    sites = jnp.sum(jnp.where((folded[3] & live).reshape(-1, 1), sites, 0.0), axis=0)
+    total, forces, virial = add(step)(start)
     forces = jnp.swapaxes(forces.reshape(rows, kinds, 3, functions), 1, 2)
     virial = jnp.transpose(virial.reshape(kinds, 3, 3, functions), (2, 1, 0, 3))
     return energy.unpack(total, sites), energy.unpack(forces), energy.unpack(virial)
@@ -204,17 +197,19 @@ COUNTED = 32
 
 def channel_hessian_product(
     energy: SiteEnergy,
-    x: Float[Array, "rows 3"],
-    vectors: Float[Array, "3 3"],
+    x: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
     bonds: Bonds,
-    v: Float[Array, "rows 3"],
+    v: Float[Anywhere, "rows 3"],
     chunk: int = 8,
 ) -> Float[Array, "rows 3 channels"]:
     """(d2E/dx2) v of every channel of a basis. Only sites that see an atom move are evaluated: for a few atoms, at any size of
     the cell, it costs the same."""
-    sees = np.flatnonzero(np.any(np.asarray(bonds.difference(v)) != 0.0, axis=(1, 2)))
+    moved, index = np.asarray(v), np.asarray(bonds.index)
+    differs = np.any(moved[index] != moved[:, None], axis=2)
+    sees = np.flatnonzero(np.any(np.asarray(bonds.mask) & differs, axis=1))
     counted = np.append(sees, np.full(-len(sees) % COUNTED if len(sees) else COUNTED, -1))
-    return _channel_hessian_product(energy, x, vectors, bonds, v, chunk, jnp.asarray(counted))
+    return _channel_hessian_product(energy, x, vectors, bonds, v, chunk, counted)
 
 
 @eqx.filter_jit

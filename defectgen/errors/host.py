@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from .._input import InputError
 from .._typing import Array, Bool, Float, Int
 from ..crystal.cell import Cell
 from ..energy.bonds import pad
+from ..energy.chunks import over_sites
 from ..energy.perfect import crystal_bonds
 from ..energy.site import SiteEnergy, Stencil
-from ..energy.total import over_sites, site_hessians
+from ..energy.total import site_hessians, stencils
 from ..relax.fourier import grid
 
 BATCH = 512
@@ -53,14 +54,14 @@ class Host:
         """V''(0) of the perfect stencils, eV/A^2, zero on padding and beyond the energy's own cutoff."""
         _, bonds = crystal_bonds(self.cell.lattice, energy)
         x, count, slots = self.cell.lattice.motif, *self.mask.shape
-        stencil = bonds.stencil(jnp.asarray(pad(x, len(bonds.index))), jnp.asarray(self.cell.lattice.vectors))
+        stencil = stencils(pad(x, len(bonds.index)), self.cell.lattice.vectors, bonds)
         result = np.zeros((count, slots, 3, slots, 3))
         for b in range(count):
             live = np.flatnonzero(np.asarray(bonds.mask)[b])
             keys = np.column_stack([np.asarray(bonds.index)[b, live], np.asarray(bonds.shift)[b, live]])
             own = np.column_stack([self.second[b], self.shift[b]])[self.mask[b]]
             place = np.flatnonzero(self.mask[b])[np.argmax((keys[:, None] == own[None]).all(axis=2), axis=1)]
-            one = Stencil(*(a[b : b + 1] for a in (stencil.g, stencil.centre, stencil.neighbour)))
+            one = Stencil(*jax.device_put([np.asarray(a)[b : b + 1] for a in (stencil.g, stencil.centre, stencil.neighbour)]))
             inner = np.asarray(site_hessians(energy, one))[0][live][:, :, live]
             result[b, place[:, None, None, None], np.arange(3)[:, None, None], place[:, None], np.arange(3)] = inner
         return result
@@ -74,7 +75,7 @@ class Host:
         for start in range(0, len(v), BATCH):
             here = np.arange(start, start + BATCH) % len(v)  # the last batch is filled up: one shape, one compilation
             b = sublattice[here]
-            stencil = Stencil(*map(jnp.asarray, (self.separations[b] + v[here], kinds[b], kinds[self.second[b]])))
+            stencil = Stencil(*jax.device_put((self.separations[b] + v[here], kinds[b], kinds[self.second[b]])))
             found = _gradient(energy, stencil)
             left = len(v) - start
             values.append(np.asarray(found[0])[:left])

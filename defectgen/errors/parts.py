@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Bool, Float
@@ -88,7 +87,7 @@ def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: Sit
     """Energy relative to the perfect crystal (eV) and forces (eV/A)."""
     near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential, SKIN)  # as in a relaxation: nothing is compiled anew
     rows, n = len(near.index), len(cell)
-    values, forces, _ = energy_forces_virial(potential, jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors), near)
+    values, forces, _ = energy_forces_virial(potential, pad(x, rows), cell.vectors, near)
     bulk = bulk_site_energies(cell.lattice, potential)
     sublattice = cell.host.sublattices[np.maximum(cell.sites, 0)]
     native = (cell.sites >= 0) & (np.array(cell.lattice.species)[sublattice] == np.array(cell.symbols))

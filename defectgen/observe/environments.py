@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from .._input import InputError
@@ -58,8 +58,8 @@ def environments(
     if not is_basis(basis):
         raise InputError(f"environments are described by a basis, such as dg.ACEBasis or model.basis; got {type(basis).__name__}")
     near = bonds(positions, vectors, periodic, symbols, basis, bucket=bucket)
-    padded = jnp.asarray(pad(positions, near.index.shape[0]))
-    return Environments(basis, symbols, near, padded, jnp.asarray(vectors))
+    padded, box = jax.device_put((pad(positions, near.index.shape[0]), np.array(vectors)))
+    return Environments(basis, symbols, near, padded, box)
 
 
 def own_columns(basis: ACEBasis, symbol: str) -> Int[np.ndarray, " own"]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from .._input import InputError
@@ -159,9 +159,9 @@ class CoreForceConstants(Observation):
             return np.stack(products)[:, :, :d].reshape(-1)
         near = bonds(x, self.snapshot.vectors, cell.periodic, cell.symbols, energy)
         rows = near.index.shape[0]
-        padded, box = jnp.asarray(pad(x, rows)), jnp.asarray(self.snapshot.vectors)
+        padded, box = jax.device_put((pad(x, rows), np.array(self.snapshot.vectors)))
         product = channel_hessian_product if is_basis(energy) else hessian_product
-        columns = [np.asarray(product(energy, padded, box, near, jnp.asarray(pad(v, rows))))[:n, :d] for v in self._directions()]
+        columns = [np.asarray(product(energy, padded, box, near, pad(v, rows)))[:n, :d] for v in self._directions()]
         stacked = np.stack(columns)
         return stacked.reshape(-1, *stacked.shape[3:])
 

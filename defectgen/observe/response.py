@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError
@@ -33,8 +32,8 @@ def respond(energy: Potential, snapshot: Snapshot, stress: bool = True) -> Respo
         return Response(np.asarray(result.energy), result.forces, result.virial)
     cell = snapshot.cell
     near = bonds(snapshot.positions, snapshot.vectors, cell.periodic, cell.symbols, energy)
-    x = jnp.asarray(pad(snapshot.positions, near.index.shape[0]))
-    total, forces, virial = channel_rows(energy, x, jnp.asarray(snapshot.vectors), near)
+    x = pad(snapshot.positions, near.index.shape[0])
+    total, forces, virial = channel_rows(energy, x, snapshot.vectors, near)
     return Response(np.asarray(total), np.asarray(forces)[: len(cell)], np.asarray(virial))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from .._typing import Float, Int
@@ -57,13 +57,13 @@ class _Near:
         symbols = tuple(cell.symbols[a] for a in self._atom)
         self._bonds: Bonds = bonds(place, np.eye(3), (False, False, False), symbols, potential)
         rows = len(self._bonds.index)
-        self._x, self._box = jnp.asarray(pad(place, rows)), jnp.eye(3)
+        self._x, self._box = jax.device_put((pad(place, rows), np.eye(3)))
         counted = int((distance[near] <= radius).sum())
-        self._counted = jnp.asarray(np.arange(min(padded_rows(counted), rows)) < counted)
+        self._counted = jax.device_put(np.arange(min(padded_rows(counted), rows)) < counted)
 
     def __call__(self, v: Field) -> Field:
         rows = len(self._x)
-        near = jnp.asarray(pad(v[self._atom], rows))
+        near = pad(v[self._atom], rows)
         product = hessian_product(self._potential, self._x, self._box, self._bonds, near, counted=self._counted)
         result = np.zeros_like(v)
         result[self._atom] = np.asarray(product)[: len(self._atom)]

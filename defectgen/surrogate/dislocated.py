@@ -12,8 +12,8 @@ from .._input import InputError
 from .._typing import Array, Bool, Float
 from ..crystal.cell import Cell, primitive_cell
 from ..energy.bonds import Bonds, pad, padded_rows
+from ..energy.chunks import over_sites
 from ..energy.site import SiteEnergy
-from ..energy.total import over_sites
 from .far_field import CHUNK
 from .matched import Surrogate
 from .perfect import Sites, perfect_stencils, sorted_bonds
@@ -135,7 +135,7 @@ def _images(cell: Cell, cutoff: float) -> np.ndarray:
 
 def _slopes(surrogate, crystal, v):
     """dV/dv of every site, zero where the stencil is not whole."""
-    slopes = over_sites(lambda batch: surrogate.gradient(*batch), (crystal.sublattice, v), len(v), CHUNK)
+    slopes = over_sites(lambda batch: surrogate.gradient(*batch), (crystal.sublattice, v), len(v), CHUNK, crystal.bonds.count)
     return jnp.where(crystal.whole[:, None, None], slopes, 0.0)
 
 
@@ -152,12 +152,12 @@ def _product(surrogate: Surrogate, crystal: Sites, strain, u, w):
         sublattice, v, dv = batch
         return jax.jvp(lambda x: surrogate.gradient(sublattice, x), (v,), (dv,))[1]
 
-    slopes = over_sites(slope, (crystal.sublattice, at, along), len(u), CHUNK)
+    slopes = over_sites(slope, (crystal.sublattice, at, along), len(u), CHUNK, crystal.bonds.count)
     return crystal.bonds.transpose(jnp.where(crystal.whole[:, None, None], slopes, 0.0))
 
 
 @eqx.filter_jit
 def _energies(surrogate: Surrogate, crystal: Sites, strain, u):
     tree = (crystal.sublattice, strain + crystal.bonds.difference(u))
-    values = over_sites(lambda batch: surrogate.energy(*batch), tree, len(u), CHUNK)
+    values = over_sites(lambda batch: surrogate.energy(*batch), tree, len(u), CHUNK, crystal.bonds.count)
     return jnp.where(crystal.whole, values, 0.0)

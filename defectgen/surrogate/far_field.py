@@ -11,7 +11,7 @@ from .._input import InputError
 from .._typing import Bool, Complex, Float, Int
 from ..crystal.cell import Cell
 from ..energy.bonds import pad
-from ..energy.total import over_sites
+from ..energy.chunks import over_sites
 from ..relax.fourier import Grid, blocks, convolve, grid
 from .matched import Surrogate, surrogate_force_constants
 from .perfect import Sites, sites_of
@@ -44,7 +44,7 @@ class FarField:
     def forces(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
         """Forces at displacement u (A), eV/A."""
         rows = self.crystal.whole.shape[0]
-        found = _forces(self.surrogate, self.crystal, jnp.asarray(pad(self._on_sites(u) + self.offset, rows)))
+        found = _forces(self.surrogate, self.crystal, pad(self._on_sites(u) + self.offset, rows))
         return self._on_atoms(np.asarray(found))
 
     def product(self, u: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
@@ -64,7 +64,7 @@ class FarField:
     def energies(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, " sites"]:
         """Site energies of the surrogate beyond the radius, eV; zero elsewhere."""
         rows = self.crystal.whole.shape[0]
-        found = _energies(self.surrogate, self.crystal, jnp.asarray(pad(self._on_sites(u) + self.offset, rows)))
+        found = _energies(self.surrogate, self.crystal, pad(self._on_sites(u) + self.offset, rows))
         return np.where(self.beyond, np.asarray(found)[: len(self.atom)], 0.0)
 
     @cached_property
@@ -119,7 +119,7 @@ def far_field(
 def _slopes(surrogate, crystal, u):
     """dV/dv of every site, zero where the stencil is not whole."""
     tree = (crystal.sublattice, crystal.bonds.difference(u))
-    slopes = over_sites(lambda batch: surrogate.gradient(*batch), tree, len(u), CHUNK)
+    slopes = over_sites(lambda batch: surrogate.gradient(*batch), tree, len(u), CHUNK, crystal.bonds.count)
     return jnp.where(crystal.whole[:, None, None], slopes, 0.0)
 
 
@@ -131,5 +131,5 @@ def _forces(surrogate: Surrogate, crystal: Sites, u):
 @eqx.filter_jit
 def _energies(surrogate: Surrogate, crystal: Sites, u):
     tree = (crystal.sublattice, crystal.bonds.difference(u))
-    values = over_sites(lambda batch: surrogate.energy(*batch), tree, len(u), CHUNK)
+    values = over_sites(lambda batch: surrogate.energy(*batch), tree, len(u), CHUNK, crystal.bonds.count)
     return jnp.where(crystal.whole, values, 0.0)

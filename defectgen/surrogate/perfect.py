@@ -3,6 +3,7 @@
 from typing import final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -11,6 +12,7 @@ from ..crystal.cell import Cell, primitive_cell
 from ..crystal.lattice import Lattice
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.site import SiteEnergy, Stencil
+from ..energy.total import stencils
 
 
 @final
@@ -26,8 +28,8 @@ class Sites(eqx.Module):
 def perfect_stencils(lattice: Lattice, energy: SiteEnergy) -> Stencil:
     """The stencils of one primitive cell (a row per sublattice), their slots sorted by separation vector."""
     near, _ = sorted_bonds(primitive_cell(lattice), energy)
-    stencil = near.stencil(jnp.asarray(pad(primitive_cell(lattice).positions, len(near.index))), jnp.asarray(lattice.vectors))
-    return Stencil(*(a[: lattice.sublattices] for a in (stencil.g, stencil.centre, stencil.neighbour)))
+    stencil = stencils(pad(primitive_cell(lattice).positions, len(near.index)), lattice.vectors, near)
+    return jax.tree.map(lambda a: jax.device_put(np.asarray(a)[: lattice.sublattices]), stencil)
 
 
 def affine_projection(lattice: Lattice, energy: SiteEnergy, shifts: bool) -> Float[np.ndarray, "sublattices slots slots"]:
@@ -35,7 +37,7 @@ def affine_projection(lattice: Lattice, energy: SiteEnergy, shifts: bool) -> Flo
     cell = primitive_cell(lattice)
     near, _ = sorted_bonds(cell, energy)
     mask, index = np.asarray(near.mask), np.asarray(near.index)
-    g = np.asarray(near.stencil(jnp.asarray(pad(cell.positions, len(index))), jnp.asarray(lattice.vectors)).g)
+    g = np.asarray(stencils(pad(cell.positions, len(index)), lattice.vectors, near).g)
     found = []
     for b in range(lattice.sublattices):
         columns = [np.where(mask[b][:, None], g[b], 0.0)]
@@ -69,7 +71,7 @@ def sorted_bonds(cell: Cell, energy: SiteEnergy) -> tuple[Bonds, Bool[np.ndarray
     """Bonds of a perfect cell with the slots of every site sorted by separation vector, x first; padding last."""
     near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, energy)
     mask = np.asarray(near.mask)
-    g = np.asarray(near.stencil(jnp.asarray(pad(cell.positions, len(mask))), jnp.asarray(cell.vectors)).g)
+    g = np.asarray(stencils(pad(cell.positions, len(mask)), cell.vectors, near).g)
     key = np.round(g, 5) + 0.0  # sites of one sublattice differ by rounding only
     order = np.lexsort((key[..., 2], key[..., 1], key[..., 0], ~mask), axis=1)
     used = int(mask.sum(axis=1).max())  # the list is padded to a few widths; every slot costs, and this width is the crystal's

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError
@@ -160,8 +159,8 @@ def _rows(c: Configuration, basis: ACEBasis) -> Float[np.ndarray, "rows columns"
     vectors = np.eye(3) if c.vectors is None else c.vectors
     bucket = PERIODIC_BUCKET if any(c.periodic) else BUCKET
     near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=bucket)
-    x = jnp.asarray(pad(c.positions, near.index.shape[0]))
-    energy, forces, _ = channel_rows(basis, x, jnp.asarray(vectors), near)
+    x = pad(c.positions, near.index.shape[0])
+    energy, forces, _ = channel_rows(basis, x, vectors, near)
     return np.concatenate([np.asarray(energy)[None], np.asarray(forces)[: len(c)].reshape(3 * len(c), -1)])
 
 
