@@ -106,7 +106,8 @@ for name in TESTS:
     found = tradeoff(structures, matrix)
     print(f"{name}: best with {found.best:.3g} structures ({found.low:.3g} to {found.high:.3g}), verdict: {found.verdict}")
 axis.set(xscale="log", yscale="log", xlabel=f"structures S, with {BUDGET}/S configurations of each", ylabel="force error (eV/A)")
-axis.set_xticks(structures, [f"{s:g}" for s in structures], minor=False)
+axis.set_xticks(structures, [f"{s:g}" for s in structures])
+axis.minorticks_off()
 axis.legend()
 plt.show()
 

@@ -19,7 +19,8 @@ from defectgen.dataset import Dataset
 from defectgen.report import write
 from defectgen.study import diversity_source
 from defectgen.study.diversity_selection import ordered, structure_points
-from defectgen.study.diversity_split import CONFORMATIONAL, IN_DISTRIBUTION, OWN, division, structures_of, tests_of, used
+from defectgen.study.diversity_split import CONFORMATIONAL, IN_DISTRIBUTION, OWN, division, structures_of, used
+from defectgen.study.diversity_split import tests_of as examined
 from defectgen.training import dataset_rows
 from defectgen.training.diversity import dataset_diversity
 
@@ -31,6 +32,7 @@ prior = "smoothness(0.01, 2)"
 [diversity]
 source = "toy"
 budgets = [6, 12]
+ratio = 3.0
 seeds = 2
 reserve = 2
 structural = 0.1
@@ -40,14 +42,14 @@ selections = ["random", "farthest"]
 baseline = false
 [diversity.fixed_set]
 structures = [3]
-conformations = [1, 2, 4]
+conformations = [1, 2]
 [diversity.basis]
 cutoff = 3.0
 order = 2
 degree = 3
 pair_degree = 4
 """
-SPLIT = {"reserve": 2, "configurations": 4, "structural": 0.1, "scaffold": 0.2, "size": 0.1}
+SPLIT = {"reserve": 2, "configurations": 6, "structural": 0.1, "scaffold": 0.2, "size": 0.1}
 
 
 @pytest.fixture(autouse=True)
@@ -97,13 +99,14 @@ def test_all_splits_of_a_budget_meet_the_same_tests(seed):
     for structures, conformations in ((3, 4), (6, 2), (12, 1)):
         chosen = parts.design(structures, conformations)
         seen = structures_of(pool, chosen)
-        sets = tests_of(pool, parts, seen, 3, 2)
+        sets = examined(pool, parts, seen, 3, 2)
         own = sets.pop(OWN)
         assert set(structures_of(pool, own)) == set(seen) and not set(own) & set(chosen)
         found.append({name: numbers.tolist() for name, numbers in sets.items()})
     assert found[0] == found[1] == found[2] and len(found[0][CONFORMATIONAL]) == 6
     assert {IN_DISTRIBUTION, CONFORMATIONAL, "conformational, wide", "structural", "scaffold", "size", "benzene"} == set(found[0])
-    other = tests_of(pool, division(pool, SPLIT, seed + 1), seen, 3, 2)
+    parts = division(pool, SPLIT, seed + 1)
+    other = examined(pool, parts, structures_of(pool, parts.design(12, 1)), 3, 2)
     assert any(found[0][name] != other[name].tolist() for name in (IN_DISTRIBUTION, "structural"))
 
 
@@ -114,7 +117,7 @@ def test_no_structure_of_a_structural_test_is_in_any_design(order):
     parts = division(pool, SPLIT, 0, None if order is None else names[::-1])
     chosen = parts.design(12, 1)
     seen = set(structures_of(pool, chosen))
-    sets = tests_of(pool, parts, sorted(seen), 3, 2)
+    sets = examined(pool, parts, sorted(seen), 3, 2)
     for name in ("structural", "scaffold", "size", "benzene"):
         assert not seen & set(structures_of(pool, sets[name]))
     families = {pool.families[name] for name in seen}
@@ -165,14 +168,14 @@ def test_a_trial_is_the_fit_and_the_errors_that_one_would_compute_by_hand(carrie
     parts = division(pool, SPLIT, 1)
     basis = dg.ACEBasis(pool.dataset.species, 3.0, 2, 3, w_l=0.5, pair_degree=4)
     rows = dataset_rows(pool.dataset, basis)
-    chosen = parts.design(6, 2)
+    chosen = parts.design(12, 1)
     fitted = dg.fit(rows.blocks(chosen, pool.offsets), "E+F", prior="smoothness(0.01, 2)")
     (line,) = [
         r
         for r in tables.others["diversity"]
-        if (r["structures"], r["conformations"], r["seed"], r["selection"], r["test"]) == (6, 2, 1, "random", "structural")
+        if (r["structures"], r["conformations"], r["seed"], r["selection"], r["test"]) == (12, 1, 1, "random", "structural")
     ]
-    numbers = tests_of(pool, parts, structures_of(pool, chosen), 3, 2)["structural"]
+    numbers = examined(pool, parts, structures_of(pool, chosen), 2, 2)["structural"]
     errors = rows.errors(fitted.model, numbers, pool.offsets)
     # the same rows are reduced in the same order, so only the last digits of a QR may differ
     assert line["forces"] == pytest.approx(errors.mae_forces, rel=1e-6) and line["offset"] == pytest.approx(
@@ -184,9 +187,9 @@ def test_a_trial_is_the_fit_and_the_errors_that_one_would_compute_by_hand(carrie
 def test_tables_have_every_design_test_and_what_a_source_adds(carried):
     tables, outcome, _ = carried
     rows = tables.others["diversity"]
-    assert {(r["structures"], r["conformations"]) for r in rows if r["experiment"] == "fixed set"} == {(3, 1), (3, 2), (3, 4)}
+    assert {(r["structures"], r["conformations"]) for r in rows if r["experiment"] == "fixed set"} == {(3, 1), (3, 2)}
     twelve = {(r["structures"], r["conformations"]) for r in rows if r["experiment"] == "fixed budget" and r["budget"] == 12}
-    assert twelve >= {(3, 4), (12, 1)} and all(s * c == 12 for s, c in twelve)
+    assert twelve >= {(2, 6), (12, 1)} and len(twelve) == 3 and all(s * c == 12 for s, c in twelve)
     assert {r["selection"] for r in rows if r["budget"] == 6} == {"random"}  # other choices at the largest budget only
     assert {r["selection"] for r in rows if r["budget"] == 12 and r["experiment"] == "fixed budget"} == {"random", "farthest"}
     best = tables.others["diversity_tradeoff"]
@@ -195,7 +198,7 @@ def test_tables_have_every_design_test_and_what_a_source_adds(carried):
     assert {(r["structure"], r["reason"]) for r in tables.others["diversity_skipped"]} == {("CH4", "a run broke a bond")}
     assert {r["experiment"] for r in tables.others["diversity_curves"]} == {"fixed budget", "fixed set"}
     trials = [task for task, _ in outcome if task.function.endswith(":trial")]
-    assert len({t.key for t in trials}) == len(trials)  # 3 x 4 is in both experiments and carried out once
+    assert len({t.key for t in trials}) == len(trials)  # 3 x 2 is in both experiments and carried out once
     domain = tables.others["diversity_domain"]
     assert {r["measure"] for r in domain} >= {"extrapolation grade", "leverage of the forces"}
     assert all(r["auroc_atoms"] is None or 0 <= r["auroc_atoms"] <= 1 for r in domain)
@@ -228,7 +231,7 @@ def test_the_page_says_what_was_found(carried, tmp_path):
         pytest.param(("budgets = [6, 12]", "budgets = [400]"), "a budget of 400 labels is more than", id="too much"),
         pytest.param(('source = "toy"', 'source = "moon"'), "sources of a study of diversity are mol.*got 'moon'", id="source"),
         pytest.param(("reserve = 2", "reserve = 8"), "none is left to train on", id="all reserved"),
-        pytest.param(("structures = [3]", "structures = [19]"), "fixed_set asks for 19 structures with 1", id="set"),
+        pytest.param(("structures = [3]", "structures = [21]"), "fixed_set asks for 21 structures with 1", id="set"),
         pytest.param(('["E+F"]', '["E+F+FC"]'), "has energies and forces only, and observations ask for E.F.FC", id="kinds"),
         pytest.param(("structural = 0.1", "structural = 0.9"), "leave nothing to train on", id="parts"),
         pytest.param(("budgets = [6, 12]", "budgets = []\nbudget = 3"), "no such key", id="key"),
@@ -267,7 +270,7 @@ def test_a_data_set_is_described_beside_published_ones(tmp_path, capsys):
     with pytest.raises(SystemExit) as status:
         main(["diversity", str(path), "--structure", "name", "--cutoff", "3"])
     said = capsys.readouterr().out
-    assert status.value.code == 0 and "200 configurations of 20 structures: 10 of each" in said
+    assert status.value.code == 0 and "210 configurations of 21 structures: 10 of each" in said
     order = [said.index(name) for name in ("Molecule3D", "QMugs", "this one", "SPICE", "GEOM", "ANI-1", "QM7-X")]
     assert order == sorted(order) and "openQDC" in said
 

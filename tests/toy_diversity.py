@@ -28,7 +28,7 @@ NAMES = (
         "C6H6",
         "C3H4_C3v",
     ),
-    *("CH3COCH3", "CH3COOH", "cyclobutane", "isobutane", "C3H6_D3h", "trans-butane"),
+    *("CH3COCH3", "CH3COOH", "cyclobutane", "isobutane", "C3H6_D3h", "trans-butane", "C4H4O"),
 )
 
 
@@ -61,7 +61,8 @@ def made(count: int, apart: str = "C6H6") -> Pool:
                 found.append(Configuration(name, number, tuple(atoms.symbols), atoms.positions.copy(), law, e, f))
     data = Dataset(tuple(found), "Morse")
     families = {
-        name: "ring" if name in ("C6H6", "C3H4_C3v", "cyclobutane", "C3H6_D3h") else f"chain {len(name)}" for name in NAMES
+        name: "ring" if name in ("C6H6", "C3H4_C3v", "cyclobutane", "C3H6_D3h", "C4H4O") else f"chain {len(name)}"
+        for name in NAMES
     }
     return Pool(data, families, "mild", one_body(data), ("wide",), {"benzene": (apart,)}, {"CH4": ("a run broke a bond",)})
 

@@ -124,4 +124,4 @@ def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     experiments: dict[tuple[int, int, str], list[str]] = {}
     for d in designs(spec.diversity, source):
         experiments.setdefault((d.structures, d.conformations, d.selection), []).append(d.experiment)
-    return tabulate(spec.diversity.source, experiments, spec.diversity.budgets, outcome)
+    return tabulate(spec.diversity.source, experiments, outcome)

@@ -70,7 +70,7 @@ def used(
     pool: Pool,
     split: dict[str, Any],
     seeds: int,
-    designs: Sequence[tuple[int, int]],
+    designs: Sequence[Sequence[int]],
     orders: dict[str, list[list[str]]],
 ) -> Int[np.ndarray, " _"]:
     """Every configuration that some trial trains or tests on: only these need rows. `orders`: selection -> seed -> structures."""

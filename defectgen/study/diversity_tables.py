@@ -1,7 +1,7 @@
 """From trials to tables: diversity.csv, and per budget, set, test and quantity the trade-off, the learning curve and the gap."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ Experiments = dict[tuple[int, int, str], list[str]]
 def tabulate(
     source: str,
     experiments: Experiments,
-    budgets: Sequence[int],
     outcome: list[tuple[Task, Record]],
 ) -> Tables:
     """All tables of a study of diversity."""
@@ -135,7 +134,7 @@ def budget_curves(rows: Rows) -> Iterator[dict[str, Any]]:
         if len(each) >= 2 and seeds:
             errors = np.array([[each[n][seed] for n in sorted(each)] for seed in seeds])
             about = dict(zip(ABOUT, key[:-1], strict=True))
-            yield {**about, "experiment": BUDGET, "quantity": key[-1], **_exponent(np.array(sorted(each)), errors)}
+            yield {**about, "experiment": BUDGET, "quantity": key[-1], **_exponent(np.array(sorted(each), dtype=float), errors)}
 
 
 def gaps(rows: Rows) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from ..._typing import Float
 from ...ace import ACEBasis
 from ...dataset import Configuration, Dataset
 from ...observe import environments
+from ..dataset_rows import BUCKET
 from .metric import APART, STRAIN
 from .summary import MOST
 from .vendi import gaussian_similarity, vendi_score
@@ -107,7 +108,8 @@ def _bandwidth(dataset: Dataset, basis: ACEBasis, numbers: list[int]) -> float:
 def _points(c: Configuration, basis: ACEBasis, bandwidth: float, scale: float = 1.0) -> Float[np.ndarray, "atoms size"]:
     """Environments as points whose distance is that of the metric; species are APART."""
     vectors = np.eye(3) if c.vectors is None else c.vectors * scale
-    sites = environments(basis, c.symbols, c.positions * scale, vectors, c.periodic).sites
+    bucket = None if any(c.periodic) else BUCKET
+    sites = environments(basis, c.symbols, c.positions * scale, vectors, c.periodic, bucket).sites
     points = sites / (bandwidth * (1.0 + basis.smoothness()))
     kinds = len(basis.species)
     points[:, :kinds] = sites[:, :kinds] * APART / np.sqrt(2)

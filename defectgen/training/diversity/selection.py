@@ -70,8 +70,13 @@ def _most_informative(sets: Sequence[np.ndarray], count: int) -> Int[np.ndarray,
     scaled = [b / np.where(size > 0, size, 1.0) for b in sets]
     factor = FLOOR * np.eye(len(size))
     left, chosen = list(range(len(sets))), []
+    single = all(len(b) == 1 for b in sets)  # then the singular value of a row is its length, and all are found at once
+    rows = np.concatenate(scaled) if single and len(sets) else np.zeros((0, len(size)))
     while len(chosen) < count:
-        gain = [np.sum(np.log1p(svdvals(solve_triangular(factor, scaled[k].T, trans="T")) ** 2)) for k in left]
+        if single:
+            gain = np.sum(solve_triangular(factor, rows[left].T, trans="T") ** 2, axis=0)
+        else:
+            gain = [np.sum(np.log1p(svdvals(solve_triangular(factor, scaled[k].T, trans="T")) ** 2)) for k in left]
         best = left.pop(int(np.argmax(gain)))
         factor = np.linalg.qr(np.concatenate([factor, scaled[best]]), mode="r")
         chosen.append(best)
