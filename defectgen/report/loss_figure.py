@@ -107,9 +107,8 @@ def _held(rows: pd.DataFrame) -> pd.Series:
 
 def _legend(figure: Figure, look: dict[str, Mark]) -> None:
     handles = [Line2D([], [], ls="none", color=m.colour, marker=m.marker, mec="white", label=name) for name, m in look.items()]
-    grey = {"ls": "none", "color": "#BBBBBB"}
     handles += [
-        Line2D([], [], **grey, marker="o", mec="#222222", mew=0.7, label="with constraints"),
+        Line2D([], [], ls="none", color="#BBBBBB", marker="o", mec="#222222", mew=0.7, label="with constraints"),
         Line2D([], [], ls="none", marker="*", ms=11, color="#FFD700", mec="#222222", label="default"),
         Line2D([], [], ls="none", marker="o", ms=10, mfc="none", mec="#222222", label="beaten by none in both"),
     ]
