@@ -41,8 +41,8 @@ size = 0.1
 selections = ["random", "farthest"]
 baseline = false
 [diversity.fixed_set]
-structures = [3]
-conformations = [1, 2]
+structures = [2]
+conformations = [1, 3]
 [diversity.basis]
 cutoff = 3.0
 order = 2
@@ -187,7 +187,7 @@ def test_a_trial_is_the_fit_and_the_errors_that_one_would_compute_by_hand(carrie
 def test_tables_have_every_design_test_and_what_a_source_adds(carried):
     tables, outcome, _ = carried
     rows = tables.others["diversity"]
-    assert {(r["structures"], r["conformations"]) for r in rows if r["experiment"] == "fixed set"} == {(3, 1), (3, 2)}
+    assert {(r["structures"], r["conformations"]) for r in rows if r["experiment"] == "fixed set"} == {(2, 1), (2, 3)}
     twelve = {(r["structures"], r["conformations"]) for r in rows if r["experiment"] == "fixed budget" and r["budget"] == 12}
     assert twelve >= {(2, 6), (12, 1)} and len(twelve) == 3 and all(s * c == 12 for s, c in twelve)
     assert {r["selection"] for r in rows if r["budget"] == 6} == {"random"}  # other choices at the largest budget only
@@ -198,7 +198,7 @@ def test_tables_have_every_design_test_and_what_a_source_adds(carried):
     assert {(r["structure"], r["reason"]) for r in tables.others["diversity_skipped"]} == {("CH4", "a run broke a bond")}
     assert {r["experiment"] for r in tables.others["diversity_curves"]} == {"fixed budget", "fixed set"}
     trials = [task for task, _ in outcome if task.function.endswith(":trial")]
-    assert len({t.key for t in trials}) == len(trials)  # 3 x 2 is in both experiments and carried out once
+    assert len({t.key for t in trials}) == len(trials)  # 2 x 3 is in both experiments and carried out once
     domain = tables.others["diversity_domain"]
     assert {r["measure"] for r in domain} >= {"extrapolation grade", "leverage of the forces"}
     assert all(r["auroc_atoms"] is None or 0 <= r["auroc_atoms"] <= 1 for r in domain)
@@ -231,7 +231,7 @@ def test_the_page_says_what_was_found(carried, tmp_path):
         pytest.param(("budgets = [6, 12]", "budgets = [400]"), "a budget of 400 labels is more than", id="too much"),
         pytest.param(('source = "toy"', 'source = "moon"'), "sources of a study of diversity are mol.*got 'moon'", id="source"),
         pytest.param(("reserve = 2", "reserve = 8"), "none is left to train on", id="all reserved"),
-        pytest.param(("structures = [3]", "structures = [21]"), "fixed_set asks for 21 structures with 1", id="set"),
+        pytest.param(("structures = [2]", "structures = [21]"), "fixed_set asks for 21 structures with 1", id="set"),
         pytest.param(('["E+F"]', '["E+F+FC"]'), "has energies and forces only, and observations ask for E.F.FC", id="kinds"),
         pytest.param(("structural = 0.1", "structural = 0.9"), "leave nothing to train on", id="parts"),
         pytest.param(("budgets = [6, 12]", "budgets = []\nbudget = 3"), "no such key", id="key"),

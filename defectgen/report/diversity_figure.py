@@ -110,7 +110,7 @@ def _best(key: Sequence, rows: pd.DataFrame) -> Picture:
             x, y, [y - np.minimum(low, y), np.maximum(high, y) - y], fmt="o-", color="#0072B2", capsize=2.5, mec="white"
         )
         panel.axhline(1.0, color="#888888", lw=0.9, ls=(0, (4, 2)))
-        both = pd.DataFrame({"budget": np.tile(x, 3), "error": np.concatenate([y, low, high])})
+        both = pd.DataFrame({"budget": np.tile(x, 4), "error": np.concatenate([y, low, high, n / own["tolerated_low"]])})
         _scales(panel, both["budget"].to_numpy(), np.append(both["error"].to_numpy(), [1.0]), least=4.0)
         _ticks(panel, x)
         panel.set_title(test)

@@ -16,7 +16,7 @@ NAMES = {
     "geometry_error": "geometry error",
     "formation_energy_error": "error of the formation energy",
 }
-SEEN = ("in-distribution", "conformational", "structural")
+SEEN = ("in-distribution", "conformational", "structural", "conformational and structural")
 """Tests that the answer must serve at once: new configurations of known structures, and unseen structures."""
 BASELINE = "kernel ridge"
 
@@ -64,7 +64,7 @@ def _answer(best: pd.DataFrame) -> Iterator[str]:
             + "; ".join(parts)
             + " (structures x configurations of each, 95 % interval)."
         )
-    for budget, lines in own[own["test"].isin(SEEN)].groupby("budget"):
+    for budget, lines in own[own["test"].isin(SEEN[:3])].groupby("budget"):
         low, high = lines["tolerated_low"].max(), lines["tolerated_high"].min()
         tests = ", ".join(lines["test"])
         if low <= high:

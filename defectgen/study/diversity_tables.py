@@ -22,6 +22,11 @@ COUNTS = ("configurations", "test_structures", "structures", "conformations", "l
 QUANTITIES = ("energy", "energy_rmse", "offset", "shape", "shape_rmse", "forces", "forces_rmse")
 """Errors of a test set: energies eV/atom, forces eV/A; sources may add others."""
 
+DESIGN = ("selection", "observations", "structures", "conformations", "seed")
+BOTH = "conformational and structural"
+"""The geometric mean of both errors."""
+UNSEEN = "structural"
+
 Rows = list[dict[str, Any]]
 Experiments = dict[tuple[int, int, str], list[str]]
 """(structures, conformations, selection) -> the experiments that a design is in."""
@@ -39,6 +44,7 @@ def tabulate(
             pool = task.after[0]
         if task.function == TRIAL_TASK and record.ok:
             rows += _rows(source, experiments, task, record)
+    rows += list(combined(rows))
     records = {task.key: record for task, record in outcome}
     skipped: Rows = []
     if pool is not None and records[pool.key].ok:
@@ -77,8 +83,22 @@ def _rows(source: str, experiments: Experiments, task: Task, record: Record) -> 
 
 
 def _design(task: Task) -> dict[str, Any]:
-    names = ("selection", "observations", "structures", "conformations", "seed")
-    return {**{name: task.spec[name] for name in names}, "budget": task.spec["structures"] * task.spec["conformations"]}
+    return {**{name: task.spec[name] for name in DESIGN}, "budget": task.spec["structures"] * task.spec["conformations"]}
+
+
+def combined(rows: Rows) -> Iterator[dict[str, Any]]:
+    """For a use that meets seen and unseen structures alike: of every fit the geometric mean of both errors, as a test BOTH."""
+    about = ("source", "experiment", *DESIGN, "model")
+    fits: dict[tuple, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for row in rows:
+        fits[tuple(row[name] for name in about)][row["test"]] = row
+    for tests in fits.values():
+        if CONFORMATIONAL in tests and UNSEEN in tests:
+            one, other = tests[CONFORMATIONAL], tests[UNSEEN]
+            shared = [q for q in _quantities([one]) if _positive(one.get(q)) and _positive(other.get(q))]
+            kept = {name: value for name, value in one.items() if name not in _quantities([one])}
+            kept |= {name: one[name] + other[name] for name in ("configurations", "test_structures")}
+            yield {**kept, "test": BOTH, **{q: float(np.sqrt(one[q] * other[q])) for q in shared}}
 
 
 def tradeoffs(rows: Rows) -> Iterator[dict[str, Any]]:
@@ -120,11 +140,14 @@ def fixed_sets(rows: Rows) -> Iterator[dict[str, Any]]:
 
 
 def budget_curves(rows: Rows) -> Iterator[dict[str, Any]]:
-    """One line a test and quantity: the exponent of the error in the budget, each split in the way that is best in the mean."""
+    """One line a test and quantity: the exponent of the error in the budget, each split in the way that is best in the mean.
+
+    Not of the tests on structures that all splits have seen: these are others for every budget.
+    """
     by_curve: dict[tuple, dict[float, dict[float, float]]] = defaultdict(dict)
     for about, quantity, own in _curves(rows, BUDGET, ("budget",)):
         sizes, errors = _matrix(own, "structures", quantity)
-        if len(sizes) and len(errors):
+        if len(sizes) and len(errors) and CONFORMATIONAL not in about["test"]:
             best = int(np.argmin(np.log(errors).mean(axis=0)))
             seeds = _seeds(own, "structures", quantity)
             key = (*(about[name] for name in ABOUT), quantity)

@@ -62,35 +62,30 @@ def tradeoff(
     logs = np.log(errors)
     mean = logs.mean(axis=0)
     rng = np.random.default_rng(seed)
-    drawn = vertices(structures, logs[rng.integers(len(logs), size=(RESAMPLES, len(logs)))].mean(axis=1))
+    drawn = vertex(structures, logs[rng.integers(len(logs), size=(RESAMPLES, len(logs)))].mean(axis=1))
     low, high = np.quantile(drawn, [0.025, 0.975])
     inside = _inside(logs)
     fewest, most = (ratio(errors[:, end], inside) for end in (0, -1))
     return Tradeoff(
-        *(structures, spreads, vertex(structures, mean), float(low), float(high), _tolerated(structures, mean)),
+        *(structures, spreads, float(vertex(structures, mean)), float(low), float(high), _tolerated(structures, mean)),
         *(fewest, most, _verdict(mean, fewest, most)),
     )
 
 
-def vertex(structures: Float[np.ndarray, " splits"], mean: Float[np.ndarray, " splits"]) -> float:
-    """S at the minimum of the mean of the logarithms; between grid points by the parabola through the least three."""
-    return float(vertices(structures, mean[None])[0])
+def vertex(structures: Float[np.ndarray, " splits"], mean: Float[np.ndarray, "*more splits"]) -> Float[np.ndarray, "*more"]:
+    """S of the least mean logarithm; between grid points by the parabola through the least and its neighbours.
 
-
-def vertices(
-    structures: Float[np.ndarray, " splits"], means: Float[np.ndarray, "resamples splits"]
-) -> Float[np.ndarray, " resamples"]:
-    """The vertex of many means at once, as resampling wants it."""
-    x, last = np.log(structures), len(structures) - 1
-    k = np.argmin(means, axis=1)
-    inner = np.clip(k, 1, last - 1)
-    left, right = x[inner - 1] - x[inner], x[inner + 1] - x[inner]  # the least is at the origin: y = a t^2 + b t
-    each = np.arange(len(means))
-    down, up = (means[each, inner + step] - means[each, inner] for step in (-1, 1))
-    a = (up / right - down / left) / (right - left)
-    b = up / right - a * right
-    step = np.clip(np.divide(-b, 2 * a, out=np.zeros(len(a)), where=a > 0), left, right)
-    return np.exp(np.where((k == 0) | (k == last), x[k], x[inner] + step))
+    With divided differences d01, d12 and curvature a = (d12 - d01) / (x2 - x0) the vertex is at (x0 + x1) / 2 - d01 / (2 a).
+    """
+    x, k = np.log(structures), np.argmin(mean, axis=-1)
+    inner = np.clip(k, 1, len(x) - 2)
+    x0, x1, x2 = x[inner - 1], x[inner], x[inner + 1]
+    y0, y1, y2 = (np.take_along_axis(mean, (inner + d)[..., None], axis=-1)[..., 0] for d in (-1, 0, 1))
+    first, second = (y1 - y0) / (x1 - x0), (y2 - y1) / (x2 - x1)
+    curvature = (second - first) / (x2 - x0)
+    safe = np.where(curvature > 0, curvature, 1.0)
+    at = np.where(curvature > 0, np.clip((x0 + x1) / 2 - first / (2 * safe), x0, x2), x1)
+    return np.where(k == inner, np.exp(at), structures[k])
 
 
 def _inside(logs: Float[np.ndarray, "repetitions splits"]) -> Float[np.ndarray, " repetitions"]:
