@@ -8,7 +8,7 @@ import numpy as np
 
 from .._typing import Float
 from ..errors.generalisation import ratio
-from ..errors.generalisation.tradeoff import RESAMPLES, vertex, vertices
+from ..errors.generalisation.tradeoff import RESAMPLES, vertex
 
 Rows = list[dict[str, Any]]
 QUANTITIES = ("forces_rmse", "energy_rmse", "virial_rmse", "geometry", "formation_energy")
@@ -67,7 +67,7 @@ def _interval(
     """95 % interval of the shift, percentiles of resampled seeds."""
     structures = np.array(sizes, dtype=float)
     chosen = np.random.default_rng(seed).integers(len(before), size=(RESAMPLES, len(before)))
-    one, two = (vertices(structures, np.log(errors)[chosen].mean(axis=1)) for errors in (before, after))
+    one, two = (vertex(structures, np.log(errors)[chosen].mean(axis=1)) for errors in (before, after))
     drawn = np.log2(two / one)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)
