@@ -34,6 +34,8 @@ class Configuration:
     periodic: tuple[bool, bool, bool] = (False, False, False)
     source: str = ""
     """Where it came from."""
+    virial: Float[np.ndarray, "3 3"] | None = None
+    """-dE/d(strain), eV; None if nobody computed it."""
 
     def __post_init__(self):
         where = f"configuration {self.conformation} of {self.structure!r}"
@@ -45,6 +47,8 @@ class Configuration:
             _check(self.forces, (atoms, 3), f"the forces of {where}")
         if self.energy is not None:
             _check(self.energy, (), f"the energy of {where}")
+        if self.virial is not None:
+            _check(self.virial, (3, 3), f"the virial of {where}")
         if self.vectors is not None:
             _check(self.vectors, (3, 3), f"the cell vectors of {where}")
         elif any(self.periodic):

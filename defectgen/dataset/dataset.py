@@ -154,6 +154,7 @@ def from_snapshots(
                 vectors=snapshot.vectors,
                 periodic=cell.periodic,
                 source=snapshot.source,
+                virial=labels.get("virial"),
             )
         )
     return Dataset(tuple(found), truth)
