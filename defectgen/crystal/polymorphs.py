@@ -1,4 +1,4 @@
-"""Phases of one element, each as a lattice of a given volume per atom: what a data set of crystals is made of beside its ground state."""
+"""Phases of one element, each as a lattice of a given volume per atom: the structures beside the ground state."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def beta_tin(symbol: str, a: float, c: float | None = None) -> Lattice:
 
 
 def hexagonal_diamond(symbol: str, a: float, c: float | None = None) -> Lattice:
-    """Hexagonal diamond (lonsdaleite, P6_3/mmc): sides a and c (A; c = sqrt(8/3) a, ideal tetrahedra, if not given), four atoms."""
+    """Hexagonal diamond (lonsdaleite, P6_3/mmc): sides a and c (A; c = sqrt(8/3) a if not given), four atoms."""
     ratio = np.sqrt(8 / 3) if c is None else c / a
     vectors = np.array([[1, 0, 0], [-1 / 2, np.sqrt(3) / 2, 0], [0, 0, ratio]])
     inner = np.array([[1 / 3, 2 / 3, 1 / 16], [2 / 3, 1 / 3, 9 / 16], [1 / 3, 2 / 3, 7 / 16], [2 / 3, 1 / 3, 15 / 16]])

@@ -8,7 +8,7 @@ from ..crystal import DEFECTS, defect_from_name
 from ..energy.bonds import check_species
 from ..reference import REFERENCES
 from ..training import Rattle, Strains, training_cells
-from . import barriers, boundary, bounds, cell_size, choices, dislocations, diversity, fit_accuracy, surrogates
+from . import barriers, boundary, bounds, cell_size, choices, dislocations, diversity, diversity_sets, fit_accuracy, surrogates
 from .harvest import tables
 from .materials import MATERIALS, build_lattice, build_reference
 from .plan import Kitchen
@@ -40,7 +40,7 @@ def plan(spec: RunSpec) -> list[Task]:
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
     kitchen = Kitchen(spec)
-    studies = (cell_size, fit_accuracy, choices, bounds, surrogates, boundary, dislocations, barriers, diversity)
+    studies = (cell_size, fit_accuracy, choices, bounds, surrogates, boundary, dislocations, barriers, diversity, diversity_sets)
     return in_order([task for study in studies for task in study.plan(spec, kitchen)])
 
 

@@ -15,6 +15,7 @@ from ..campaign import Record
 from ..dataset import Configuration
 from ..errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
 from ..observe import Environments, environments, own_columns
+from ..training.dynamics import BUCKET as PERIODIC_BUCKET
 from .diversity_split import OWN, tests_of
 from .diversity_steps import Opened, opened, train
 
@@ -98,4 +99,5 @@ def _scored(
 
 def _around(basis: ACEBasis, c: Configuration) -> Environments:
     vectors = np.eye(3) if c.vectors is None else c.vectors
-    return environments(basis, c.symbols, c.positions, vectors, c.periodic, BUCKET)
+    bucket = PERIODIC_BUCKET if any(c.periodic) else BUCKET
+    return environments(basis, c.symbols, c.positions, vectors, c.periodic, bucket)

@@ -29,6 +29,7 @@ from ..dataset import Configuration, Dataset
 
 SOURCES = {
     "molecules": "defectgen.study.diversity_molecules",
+    "crystals": "defectgen.study.diversity_crystals",
     "file": "defectgen.study.diversity_file",
 }
 """Modules by the name that `[diversity] source` gives."""

@@ -1,7 +1,19 @@
 """From records to the tables of a run: one row per trial, one row per rate, one row per failure."""
 
 from ..campaign import Record, Task
-from . import barriers, boundary, bounds, cell_size, choices, dislocations, diversity, fit_accuracy, mixing, surrogates
+from . import (
+    barriers,
+    boundary,
+    bounds,
+    cell_size,
+    choices,
+    dislocations,
+    diversity,
+    diversity_sets,
+    fit_accuracy,
+    mixing,
+    surrogates,
+)
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE
 from .rates import rates_of
@@ -43,6 +55,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)
         + diversity.harvest(spec, outcome)
+        + diversity_sets.harvest(spec, outcome)
     )
 
 

@@ -270,6 +270,8 @@ class RunSpec(Strict):
     barriers: Surrogates | None = None
     """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
     diversity: Diversity | None = None
+    diversity_sets: tuple[Diversity, ...] = ()
+    """Several data sets in one study, each with a table of its own."""
     bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
 
     def varied(self, change: Variant) -> "RunSpec":
@@ -302,11 +304,12 @@ class RunSpec(Strict):
         fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices))
         others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
         about_defects = fits or any(asked is not None for asked in others)
-        if self.diversity is None and not self.cases:
+        diverse = self.diversity is not None or bool(self.diversity_sets)
+        if not diverse and not self.cases:
             raise ValueError("a study wants at least one defect in a crystal, [[cases]], or a table [diversity]")
-        if self.diversity is not None and (self.cases or about_defects):
+        if diverse and (self.cases or about_defects):
             raise ValueError("a study of [diversity] chooses among structures of its own; give [[cases]] a study of their own")
-        if self.diversity is None and not about_defects:
+        if not diverse and not about_defects:
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
                 "[surrogates] (radii), [boundary] (fractions), [dislocations] (radii), [barriers] (radii) or [diversity] "

@@ -36,7 +36,12 @@ class Law:
 
     def __post_init__(self):
         numbers = (self.temperature, self.rattle, self.strain)
-        if any(not 0 <= n < np.inf for n in numbers) or not any(numbers) or (self.temperature and self.rattle) or self.strain > 0.2:
+        if (
+            any(not 0 <= n < np.inf for n in numbers)
+            or not any(numbers)
+            or (self.temperature and self.rattle)
+            or self.strain > 0.2
+        ):
             raise InputError(
                 "a law is a temperature (K) or a rattle (A), with a strain (up to 0.2), or a strain alone; got "
                 f"temperature {self.temperature:g}, rattle {self.rattle:g}, strain {self.strain:g}"
@@ -112,4 +117,3 @@ def _labels(snapshot: Snapshot, truth: Potential) -> tuple[float, Float[np.ndarr
     x = jnp.asarray(pad(snapshot.positions, near.index.shape[0]))
     values, forces, virial = energy_forces_virial(truth, x, jnp.asarray(snapshot.vectors), near)
     return float(np.sum(np.asarray(values)[:count])), np.asarray(forces)[:count], np.asarray(virial)
-

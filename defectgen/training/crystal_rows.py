@@ -10,18 +10,19 @@ from ..dataset import Configuration
 from ..energy.bonds import bonds, pad
 from ..energy.functional import Potential, crystal_force_constants
 from ..energy.total import channel_rows
-from ..observe import ForceConstants
+from ..observe import ForceConstants, Response
 from .blocks import Block
 from .compress import Compressor
 from .dynamics import BUCKET
 
 
-def virial_rows(c: Configuration, basis: ACEBasis) -> Float[np.ndarray, "6 columns"]:
-    """Rows of the virial of one configuration in Voigt order, eV."""
+def response_rows(c: Configuration, basis: ACEBasis) -> Response:
+    """Rows of energy (eV), forces (eV/A) and virial (eV) of one configuration, from one evaluation."""
     vectors = np.eye(3) if c.vectors is None else c.vectors
     near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=BUCKET)
     x = jnp.asarray(pad(c.positions, near.index.shape[0]))
-    return voigt(np.asarray(channel_rows(basis, x, jnp.asarray(vectors), near)[2]))
+    energy, forces, virial = (np.asarray(a) for a in channel_rows(basis, x, jnp.asarray(vectors), near))
+    return Response(energy, forces[: len(c)], virial)
 
 
 def virial_block(

@@ -25,6 +25,7 @@ from ..energy.total import channel_rows
 from .blocks import Block, Blocks
 from .compress import Compressor
 from .dataset_errors import DatasetErrors
+from .dynamics import BUCKET as PERIODIC_BUCKET
 from .row_store import allocate
 
 BUCKET = 8
@@ -157,7 +158,8 @@ def with_offsets(model: LinearACE, offsets: Mapping[str, float]) -> LinearACE:
 
 def _rows(c: Configuration, basis: ACEBasis) -> Float[np.ndarray, "rows columns"]:
     vectors = np.eye(3) if c.vectors is None else c.vectors
-    near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=BUCKET)
+    bucket = PERIODIC_BUCKET if any(c.periodic) else BUCKET
+    near = bonds(c.positions, vectors, c.periodic, c.symbols, basis, bucket=bucket)
     x = jnp.asarray(pad(c.positions, near.index.shape[0]))
     energy, forces, _ = channel_rows(basis, x, jnp.asarray(vectors), near)
     return np.concatenate([np.asarray(energy)[None], np.asarray(forces)[: len(c)].reshape(3 * len(c), -1)])
