@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -32,21 +33,8 @@ def domain_figure(check: Check) -> Figure:
         figure = Figure(figsize=(7.5, 3.5), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
         x, depth = _seen(check.positions[check.counted], cell.vectors)
-        order = np.lexsort((depth, outside))  # those outside on top, and the nearest to the viewer
-        points = left.scatter(
-            *x[order].T,
-            c=ratio[order],
-            cmap="RdYlBu_r",
-            norm=BoundaryNorm(STEPS, 256, extend="both"),
-            s=float(np.clip(9000 / len(x), 8, 90)),
-            edgecolors=np.where(outside[order], "black", "#999999"),
-            linewidths=np.where(outside[order], 1.3, 0.4),
-        )
-        left.set_aspect("equal")
-        left.set_xlabel("Å")
-        left.set_ylabel("Å")
+        coloured(figure, left, x, depth, ratio, outside)
         left.set_title(f"{cell.lattice.name} {cell.defect}".strip() + f": {int(outside.sum())} of {len(x)} atoms outside")
-        figure.colorbar(points, ax=left, label="grade / threshold", ticks=STEPS, format="%g")
         distance = cell.distance_from_centre(check.positions)[check.counted]
         for kept, colour, name in ((~outside, INSIDE, "inside"), (outside, OUTSIDE, "outside")):
             right.plot(distance[kept], ratio[kept] * check.threshold, "o", ms=4, color=colour, mec="white", mew=0.4, label=name)
@@ -58,6 +46,24 @@ def domain_figure(check: Check) -> Figure:
         right.legend()
         figure.draw_without_rendering()  # the style belongs to this figure only, and a layout reads it
     return figure
+
+
+def coloured(figure: Figure, axes: Axes, x: np.ndarray, depth: np.ndarray, ratio: np.ndarray, outside: np.ndarray) -> None:
+    """Atoms at x (atoms, 2), A, coloured by grade over threshold, those outside ringed; the nearest to the viewer on top."""
+    order = np.lexsort((depth, outside))  # those outside last, so that none is hidden
+    points = axes.scatter(
+        *x[order].T,
+        c=ratio[order],
+        cmap="RdYlBu_r",
+        norm=BoundaryNorm(STEPS, 256, extend="both"),
+        s=float(np.clip(9000 / len(x), 8, 90)),
+        edgecolors=np.where(outside[order], "black", "#999999").tolist(),
+        linewidths=np.where(outside[order], 1.3, 0.4),
+    )
+    axes.set_aspect("equal")
+    axes.set_xlabel("Å")
+    axes.set_ylabel("Å")
+    figure.colorbar(points, ax=axes, label="grade / threshold", ticks=STEPS, format="%g")
 
 
 def _seen(positions: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

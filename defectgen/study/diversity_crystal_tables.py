@@ -95,7 +95,8 @@ def portraits(source: str, outcome: list[tuple[Task, Record]]) -> Rows:
         frame = np.linalg.qr(a.T)[0]
         frame = frame * np.sign(np.sum(frame * a.T, axis=0))
         about = {name: v[name] for name in ("test", "structure", "law", "level", "limit")}
-        design = {name: task.spec[name] for name in ("observations", "structures", "conformations", "seed")}
+        design = {name: task.spec[name] for name in ("observations", "conformations", "seed")}
+        design["structures_trained"] = task.spec["structures"]
         for x, grade, error in zip(
             record.arrays["positions"] @ frame, record.arrays["grade"], record.arrays["error"], strict=True
         ):
