@@ -59,7 +59,7 @@ def _budgets(source: str, rows: pd.DataFrame) -> Picture:
                 else:
                     _thin(panel, part, "structures", mark)
         _finish(panel, drawn, "structures")
-        panel.set_title(test.removeprefix("wider law: "))
+        panel.set_title(_named(test))
     smaller = sorted(set(rows["budget"]) - {largest})
     _label(figure, "structures $S$,  $C=N/S$ configurations of each", "root mean square force error  (eV/Å)", look)
     thin = f" Thin lines: N = {', '.join(f'{n:.0f}' for n in smaller)}." if smaller else ""
@@ -119,13 +119,18 @@ def _fixed(source: str, rows: pd.DataFrame) -> Picture:
             own = drawn[drawn["observations"] == name]
             _curve(panel, own, "conformations", mark, (k - (len(look) - 1) / 2) * 0.03)
         _finish(panel, drawn, "conformations")
-        panel.set_title(test.removeprefix("wider law: "))
+        panel.set_title(_named(test))
     _label(figure, "configurations of each structure $C$", "root mean square force error  (eV/Å)", look)
     caption = (
         f"{source}: {rows['structures'].max():.0f} structures fixed, and C configurations of each. Points: geometric mean over "
         "the repetitions with its 95 % interval."
     )
     return Picture(stem("diversity-crystals-fixed", source), f"{source}: a fixed set of structures", caption, figure, rows)
+
+
+def _named(test: str) -> str:
+    """A test as a title: laws by what they are, lengths with their proper sign."""
+    return test.removeprefix("wider law: ").replace(" A,", " Å,")
 
 
 def _grid(names: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:

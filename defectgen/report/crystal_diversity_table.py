@@ -72,8 +72,8 @@ def _shifts(table: pd.DataFrame | None) -> dict[str, Any] | None:
     return {
         "heading": "Do virials and force constants move the optimum?",
         "about": "Against E+F, at the largest budget, paired by repetition. Shift: doublings of the best number of structures, "
-        "with the interval of resampled repetitions; clear if that excludes zero. Ratios: error with these observations over that of "
-        "E+F, over all splits, with the fewest and with the most structures.",
+        "with the interval of resampled repetitions; clear if that excludes zero. Ratios: error with these observations over "
+        "that of E+F, over all splits, with the fewest and with the most structures.",
         "header": [*header, "fewest", "most"],
         "rows": rows,
         "open": False,

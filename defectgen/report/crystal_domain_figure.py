@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from defectgen.report.axes import ticks
 from defectgen.report.domain_figure import INSIDE, OUTSIDE, coloured
 from defectgen.report.figures import Picture, stem
 
@@ -37,13 +38,16 @@ def _portrait(source: str, rows: pd.DataFrame) -> Picture:
     right.set_xscale("log")
     right.set_yscale("log")
     right.grid(True, which="major")
+    ticks(right.xaxis)
+    ticks(right.yaxis)
     right.set_xlabel("extrapolation grade")
     right.set_ylabel("force error of the atom  (eV/Å)")
     right.legend(title=f"{int(bad.sum())} of {len(rows)} atoms above", fontsize=8, title_fontsize=8)
+    limit = np.format_float_positional(about["limit"], 2, fractional=False)
+    design = f"{about['structures_trained']:.0f} structures with {about['conformations']:.0f} configurations each"
     caption = (
         f"{source}: a cell of the test “{about['test']}”, its atoms coloured by the extrapolation grade of a fit to "
-        f"{about['observations']} of {about['structures_trained']:.0f} structures with "
-        f"{about['conformations']:.0f} configurations each. Right: the force error of the same atoms; dashed: a grade of one, dotted: "
-        f"three times the error on new configurations of seen structures ({np.format_float_positional(about['limit'], 2, fractional=False)} eV/Å)."
+        f"{about['observations']} of {design}. Right: the force errors of the same atoms; dashed: a grade of one, dotted: three "
+        f"times the error on new configurations of seen structures ({limit} eV/Å)."
     )
     return Picture(stem("diversity-portrait", source), f"{source}: does the domain see it?", caption, figure, rows)
