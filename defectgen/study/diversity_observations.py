@@ -8,7 +8,7 @@ import numpy as np
 
 from .._typing import Float
 from ..errors.generalisation import ratio
-from ..errors.generalisation.tradeoff import RESAMPLES, vertex
+from ..errors.generalisation.tradeoff import RESAMPLES, vertex, vertices
 
 Rows = list[dict[str, Any]]
 QUANTITIES = ("forces_rmse", "energy_rmse", "virial_rmse", "geometry", "formation_energy")
@@ -65,12 +65,9 @@ def _interval(
     sizes: Sequence[int], before: Float[np.ndarray, "seeds splits"], after: Float[np.ndarray, "seeds splits"], seed: int = 0
 ) -> tuple[float, float]:
     """95 % interval of the shift, percentiles of resampled seeds."""
-    rng, structures = np.random.default_rng(seed), np.array(sizes, dtype=float)
-    logs = np.log(before), np.log(after)
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = rng.integers(len(before), size=len(before))
-        one, two = (vertex(structures, each[chosen].mean(axis=0)) for each in logs)
-        drawn.append(np.log2(two / one))
+    structures = np.array(sizes, dtype=float)
+    chosen = np.random.default_rng(seed).integers(len(before), size=(RESAMPLES, len(before)))
+    one, two = (vertices(structures, np.log(errors)[chosen].mean(axis=1)) for errors in (before, after))
+    drawn = np.log2(two / one)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)

@@ -62,7 +62,7 @@ def tradeoff(
     logs = np.log(errors)
     mean = logs.mean(axis=0)
     rng = np.random.default_rng(seed)
-    drawn = [vertex(structures, logs[rng.integers(len(logs), size=len(logs))].mean(axis=0)) for _ in range(RESAMPLES)]
+    drawn = vertices(structures, logs[rng.integers(len(logs), size=(RESAMPLES, len(logs)))].mean(axis=1))
     low, high = np.quantile(drawn, [0.025, 0.975])
     inside = _inside(logs)
     fewest, most = (ratio(errors[:, end], inside) for end in (0, -1))
@@ -73,13 +73,24 @@ def tradeoff(
 
 
 def vertex(structures: Float[np.ndarray, " splits"], mean: Float[np.ndarray, " splits"]) -> float:
-    """S of the least mean logarithm; between grid points by the parabola through the least and its neighbours."""
-    x, k = np.log(structures), int(np.argmin(mean))
-    if k in (0, len(x) - 1):
-        return float(structures[k])
-    a, b, _ = np.polyfit(x[k - 1 : k + 2] - x[k], mean[k - 1 : k + 2], 2)
-    step = -b / (2 * a) if a > 0 else 0.0
-    return float(np.exp(np.clip(x[k] + step, x[k - 1], x[k + 1])))
+    """S at the minimum of the mean of the logarithms; between grid points by the parabola through the least three."""
+    return float(vertices(structures, mean[None])[0])
+
+
+def vertices(
+    structures: Float[np.ndarray, " splits"], means: Float[np.ndarray, "resamples splits"]
+) -> Float[np.ndarray, " resamples"]:
+    """The vertex of many means at once, as resampling wants it."""
+    x, last = np.log(structures), len(structures) - 1
+    k = np.argmin(means, axis=1)
+    inner = np.clip(k, 1, last - 1)
+    left, right = x[inner - 1] - x[inner], x[inner + 1] - x[inner]  # the least is at the origin: y = a t^2 + b t
+    each = np.arange(len(means))
+    down, up = (means[each, inner + step] - means[each, inner] for step in (-1, 1))
+    a = (up / right - down / left) / (right - left)
+    b = up / right - a * right
+    step = np.clip(np.divide(-b, 2 * a, out=np.zeros(len(a)), where=a > 0), left, right)
+    return np.exp(np.where((k == 0) | (k == last), x[k], x[inner] + step))
 
 
 def _inside(logs: Float[np.ndarray, "repetitions splits"]) -> Float[np.ndarray, " repetitions"]:
