@@ -69,7 +69,8 @@ def drawn(spec: dict[str, Any], rest: Record) -> Record:
     asked = parsed(spec["settings"])
     truth, lattice = truth_of(asked.material), lattice_of(spec, spec["phase"], rest)
     wanted: dict[str, list] = {}
-    made, skipped = asked.structures()
+    made, refused = asked.structures()
+    skipped = dict(refused)
     sets = [(made, [(asked.law, asked.conformations), *((law, 1) for law in asked.wider)])]
     for apart in asked.apart.values():
         found, refused = asked.structures(apart)

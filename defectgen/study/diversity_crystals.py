@@ -1,11 +1,14 @@
 """The source of crystals: phases with defects in small cells, thermal configurations, labels of an analytic reference."""
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
 from ..campaign import Task
+from ..campaign.task import canonical
 from ..crystal import defect_from_name
 from ..crystal.polymorphs import phase
 from ..training.crystal_conformations import Law
@@ -17,6 +20,8 @@ from .spec import Size, Strict, sentence
 STEPS = "defectgen.study.diversity_crystal_steps"
 RELAXED = "defectgen.study.diversity_crystal_defects:relaxed"
 WIDER = "defectgen.study.diversity_crystal_tests:wider"
+Structures = tuple[dict[str, CrystalStructure], dict[str, str]]
+"""Those that can be made by name, and why others cannot."""
 Widths = tuple[float, float, float]
 """A, least distances between opposite faces of a cell."""
 
@@ -98,14 +103,11 @@ class Settings(Strict):
             Law(rattle=self.rattle, strain=self.strain),
         )
 
-    def structures(self, asked: "Apart | None" = None) -> tuple[dict[str, CrystalStructure], dict[str, str]]:
+    def structures(self, asked: "Apart | None" = None) -> Structures:
         """Structures by name, of the pool or of a test set, and those that cannot be made; cells are chosen before phases are at
         rest, from the volume of the material, so that a plan knows them."""
         given = self if asked is None else asked
-        start = build_lattice(self.described)
-        volume, symbol = start.volume / start.sublattices, start.species[0]
-        lattices = {name: phase(name, symbol, volume) for name in given.phases}
-        return crystal_structures(lattices, given.defects, given.cells, given.dilations)
+        return _structures(self.material, given.phases, given.defects, given.cells, given.dilations)
 
     def names(self, asked: "Apart | None" = None) -> tuple[str, ...]:
         return tuple(self.structures(asked)[0])
@@ -116,10 +118,23 @@ class Settings(Strict):
         return tuple(dict.fromkeys((*self.phases, *(p for a in self.apart.values() for p in a.phases))))
 
 
+@lru_cache(maxsize=64)
+def _structures(material: str, phases: tuple, defects: tuple, cells: tuple, dilations: tuple) -> Structures:
+    """Made once a process: every trial asks, and a hundred cells take longer than a fit."""
+    start = build_lattice(MATERIALS[material])
+    volume, symbol = start.volume / start.sublattices, start.species[0]
+    return crystal_structures({name: phase(name, symbol, volume) for name in phases}, defects, cells, dilations)
+
+
 def parsed(settings: dict[str, Any]) -> Settings:
     """The settings. Raises InputError for what makes no sense, naming the key."""
+    return _parsed(canonical(settings, "the settings of a data set"))
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Settings:
     try:
-        return Settings(**settings)
+        return Settings(**json.loads(text))
     except ValidationError as error:
         raise InputError(f"settings.{sentence(error)}") from None
 
