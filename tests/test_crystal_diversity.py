@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import spglib
+from small_study import carried_out
 
 import defectgen as dg
 from defectgen._input import InputError
@@ -287,3 +288,53 @@ def test_relaxations_that_failed_are_counted_once_however_many_experiments_a_spl
 
 def test_a_structure_says_its_name():
     assert CrystalStructure("fcc", "vacancy", (2, 2, 3), 0.02).name == "fcc vacancy 2x2x3 +2%"
+
+
+TOY = """
+name = "toy"
+observations = ["E+F", "E+F+FC+V"]
+
+[fit]
+prior = "smoothness(1e-3)"
+
+[[diversity_sets]]
+source = "crystals"
+budgets = [4]
+seeds = 2
+reserve = 2
+structural = 0.0
+scaffold = 0.0
+size = 0.0
+baseline = false
+basis = { cutoff = 4.5, order = 2, degree = 6, w_l = 1.5, pair_degree = 6 }
+fixed_set = { structures = [2], conformations = [1, 2, 4] }
+
+[diversity_sets.settings]
+material = "Cu"
+phases = ["fcc", "bcc"]
+defects = ["none", "vacancy"]
+cells = [[5, 5, 5]]
+temperature = 600
+hot = 1200
+conformations = 6
+relaxed = ["vacancy"]
+simulation_size = 3
+apart = { "unseen phases" = { phases = ["sc"], cells = [[4.5, 4.5, 4.5]] } }
+"""
+
+
+@pytest.mark.slow
+def test_a_study_of_crystals_from_its_file_to_its_tables(tmp_path):
+    found, outcome = carried_out(TOY, tmp_path)
+    rows, others = found.others["diversity"], found.others
+    assert {row["source"] for row in rows} == {"Cu"} and {row["observations"] for row in rows} == {"E+F", "E+F+FC+V"}
+    assert {"in-distribution", "unseen phases", "relaxed vacancy"} <= {row["test"] for row in rows}
+    assert {line["phase"]: line["stable"] for line in others["diversity_phases"]} == {"fcc": True, "bcc": False, "sc": False}
+    cost = {(line["observations"], line["structures"]): line for line in others["diversity_cost"]}
+    assert cost["E+F", 4]["calculations"] == 4 and cost["E+F", 4]["virials"] == 0
+    dearest = cost["E+F+FC+V", 4]  # six displacements for the one atom of fcc, none for bcc, which is not stable
+    assert dearest["calculations"] == 4 + 6 * dearest["phases_with_force_constants"] and dearest["virials"] == 24
+    assert all(line["seeds"] == 2 for line in others["diversity_outcomes"])
+    assert len(others["diversity_portrait"]) == 8
+    trained = [t for t, _ in outcome if t.function.endswith("diversity_steps:trial")]
+    assert len(trained) == 2 * 2 * 5  # observations, seeds, designs: (1, 4) (2, 2) (4, 1) (2, 1) (2, 4)

@@ -205,7 +205,12 @@ def _phases(table: pd.DataFrame | None) -> dict[str, Any] | None:
 
 
 def _place(line: dict[str, Any]) -> list[str]:
-    return [str(line["source"]), str(line["test"]), NAMES.get(line["quantity"], line["quantity"]), str(line["observations"])]
+    return [
+        str(line["source"]),
+        str(line["test"]),
+        NAMES.get(str(line["quantity"]), str(line["quantity"])),
+        str(line["observations"]),
+    ]
 
 
 def _interval(line: dict[str, Any], name: str) -> str:

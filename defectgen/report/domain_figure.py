@@ -58,7 +58,7 @@ def coloured(figure: Figure, axes: Axes, x: np.ndarray, depth: np.ndarray, ratio
         norm=BoundaryNorm(STEPS, 256, extend="both"),
         s=float(np.clip(9000 / len(x), 8, 90)),
         edgecolors=np.where(outside[order], "black", "#999999").tolist(),
-        linewidths=np.where(outside[order], 1.3, 0.4),
+        linewidths=np.where(outside[order], 1.3, 0.4).tolist(),
     )
     axes.set_aspect("equal")
     axes.set_xlabel("Å")

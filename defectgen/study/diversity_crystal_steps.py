@@ -189,7 +189,8 @@ def opened(spec: dict[str, Any], record: Record) -> Opened:
 
 
 def _virials(here: Opened, chosen: np.ndarray) -> Block:
-    rows = np.array([voigt(here.response(n).virial) for n in chosen.tolist()])
+    found = [here.response(n).virial for n in chosen.tolist()]
+    rows = np.array([voigt(virial) for virial in found if virial is not None])  # a basis has them all
     return virial_block(rows, here.virials[chosen], here.pool.dataset.atoms[chosen], here.pool.law)
 
 
