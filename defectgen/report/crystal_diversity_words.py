@@ -9,6 +9,7 @@ from defectgen.report.typeset import decimal, number
 SEEN = ("in-distribution",)
 APART = ("unseen defects", "larger cells", "unseen phases", "unseen defects in strained crystal")
 FORCES = "forces_rmse"
+NAMES = {FORCES: "forces", "virial_rmse": "virials", "geometry": "relaxed geometry", "formation_energy": "formation energy"}
 
 
 def crystal_findings(others: dict[str, pd.DataFrame]) -> list[str]:
@@ -79,14 +80,15 @@ def _defects(best: pd.DataFrame, outcomes: pd.DataFrame | None) -> Iterator[str]
 
 def _shifts(table: pd.DataFrame) -> Iterator[str]:
     """Whether further observations move the optimum, and what they are worth."""
-    own = table[(table["budget"] == table["budget"].max()) & (table["quantity"] == FORCES)]
-    for observations, lines in own.groupby("observations", sort=False):
+    top = table[table["budget"] == table["budget"].max()]
+    for (observations, quantity), lines in top.groupby(["observations", "quantity"], sort=False):
+        if quantity not in NAMES:
+            continue
         clear = lines[lines["moves"].astype(str).str.lower() == "true"]
-        helped = int((lines["gain_high"] < 1).sum())
-        harmed = int((lines["gain_low"] > 1).sum())
+        helped, harmed = int((lines["gain_high"] < 1).sum()), int((lines["gain_low"] > 1).sum())
         where = ", ".join(f"{line['source']} {line['test'].removeprefix('wider law: ')}" for line in clear.to_dict("records"))
         yield (
-            f"{observations} against {lines['against'].iloc[0]}, force errors: the best number of structures moves clearly in "
+            f"{observations} against {lines['against'].iloc[0]}, {NAMES[quantity]}: the best number of structures moves clearly in "
             f"{len(clear)} of {len(lines)} tests{f' ({where})' if where else ''}; over all splits the error is multiplied by "
             f"{decimal(lines['gain'].min())} to {decimal(lines['gain'].max())}, clearly less in {helped} tests, clearly more in "
             f"{harmed}."

@@ -1,10 +1,12 @@
 """A portrait for the page: a defect in a strained crystal, every atom with its grade, its force error and where it is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..campaign import Record
+from ..dataset import Configuration
 from ..errors.domain import Extrapolation
 from ..observe import environments
 from ..training.dynamics import BUCKET
@@ -15,7 +17,7 @@ from .diversity_steps import Opened, opened, train
 
 
 def portrait(spec: dict[str, Any], pool_record: Record, rows_record: Record, *records: Record) -> Record:
-    """The extrapolation grades of the last structure of the last test set apart. spec: that of a trial.
+    """The extrapolation grades of the most strained, largest cell of the tests apart. spec: that of a trial.
 
     Arrays by atom: positions (A), grade, force error (eV/A). The threshold of the grade is 1, the largest of the active set;
     that of the error is LIMIT times the root mean square on new configurations of the structures that were seen.
@@ -27,13 +29,26 @@ def portrait(spec: dict[str, Any], pool_record: Record, rows_record: Record, *re
     theta = np.asarray(trained.fit.coefficients)
     sets = tests_of(here.pool, trained.parts, trained.seen, spec["common"], 1)
     level = float(np.sqrt(np.mean(np.concatenate([_wrong(here, n, theta) for n in sets[OWN].tolist()]) ** 2)))
-    name = list(parsed(spec["settings"]).apart)[-1]
-    number = int(sets[name][-1])
+    asked = parsed(spec["settings"])
+    shown = {
+        key: (abs(one.dilation), name) for name, each in asked.apart.items() for key, one in asked.structures(each)[0].items()
+    }
+    candidates = [(shown[key][0], len(c), n) for n, key, c in _apart(here, sets, set(shown))]
+    number = max(candidates)[2]
+    name = shown[here.pool.dataset.configurations[number].structure][1]
     c = here.pool.dataset.configurations[number]
     assert c.vectors is not None  # a crystal
     values = {"test": name, "structure": c.structure, "law": c.law, "level": level, "limit": LIMIT * level}
     arrays = {"positions": c.positions, "vectors": c.vectors, "grade": measure.grade(_sites(here, number))}
     return Record(values, {**arrays, "error": _wrong(here, number, theta)})
+
+
+def _apart(here: Opened, sets: dict[str, np.ndarray], names: set[str]) -> Iterator[tuple[int, str, Configuration]]:
+    """Number, structure and configuration of what tests and is one of these structures."""
+    for number in sorted({int(n) for numbers in sets.values() for n in numbers}):
+        c = here.pool.dataset.configurations[number]
+        if c.structure in names:
+            yield number, c.structure, c
 
 
 def _sites(here: Opened, number: int) -> np.ndarray:

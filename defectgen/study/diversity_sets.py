@@ -57,7 +57,7 @@ def _portrait(asked: Diversity, tasks: list[Task]) -> list[Task]:
     if asked.source != "crystals" or not graded or not asked.settings.get("apart"):
         return []
     middle = sorted(graded, key=lambda task: task.spec["structures"])[len(graded) // 2]
-    return [Task(PORTRAIT, middle.spec, middle.after, "portrait")]
+    return [Task(PORTRAIT, middle.spec, middle.after, "portrait", version="2")]
 
 
 def _source(asked: Diversity, line: dict[str, Any]) -> dict[str, str]:
