@@ -88,7 +88,7 @@ def _shifts(table: pd.DataFrame) -> Iterator[str]:
         helped, harmed = int((lines["gain_high"] < 1).sum()), int((lines["gain_low"] > 1).sum())
         where = ", ".join(f"{line['source']} {line['test'].removeprefix('wider law: ')}" for line in clear.to_dict("records"))
         yield (
-            f"{observations} against {lines['against'].iloc[0]}, {NAMES[quantity]}: the best number of structures moves clearly in "
+            f"{observations} against {lines['against'].iloc[0]}, {NAMES[quantity]}: the best S moves clearly in "
             f"{len(clear)} of {len(lines)} tests{f' ({where})' if where else ''}; over all splits the error is multiplied by "
             f"{decimal(lines['gain'].min())} to {decimal(lines['gain'].max())}, clearly less in {helped} tests, clearly more in "
             f"{harmed}."
