@@ -74,7 +74,8 @@ from .errors import (  # noqa: E402
 from .fit import fit  # noqa: E402
 from .reference import equilibrate  # noqa: E402
 from .relax import migration_barrier, relax, saddle_point  # noqa: E402
-from .training import Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
+from .study.planning import judge_labels, plan_training  # noqa: E402
+from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -83,6 +84,7 @@ __all__ = [
     "ASEReference",
     "Calculator",
     "Cell",
+    "Cost",
     "InputError",
     "Lattice",
     "LinearACE",
@@ -122,11 +124,13 @@ __all__ = [
     "image_correction",
     "interstitial",
     "l12",
+    "judge_labels",
     "label",
     "load_domain",
     "load_model",
     "microcrack",
     "migration_barrier",
+    "plan_training",
     "predict",
     "predicted_rate",
     "primitive_cell",

@@ -34,13 +34,13 @@ def write(directory: str | Path) -> Path:
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += choices_pictures(run.others.get("choices"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
-        images = [(picture, _draw(picture, run.directory / "figures")) for picture in drawn]
+        images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
     write_whole(page, render(run, images).encode())
     return page
 
 
-def _draw(picture: Picture, folder: Path) -> bytes:
+def draw(picture: Picture, folder: Path) -> bytes:
     """Write one figure three ways; its SVG."""
     FigureCanvasAgg(picture.figure)
     svg, png = io.BytesIO(), io.BytesIO()

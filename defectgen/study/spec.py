@@ -232,7 +232,7 @@ class RunSpec(Strict):
         try:
             return RunSpec(**content)
         except ValidationError as error:
-            raise InputError(f"choices.variants: {_sentence(error)}") from None
+            raise InputError(f"choices.variants: {sentence(error)}") from None
 
     @field_validator("name")
     @classmethod
@@ -325,7 +325,7 @@ def parse(text: str, folder: Path) -> RunSpec:
                 case["material"] = material(named, folder)
         return RunSpec(**content)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from None
+        raise InputError(sentence(error)) from None
     except TypeError as error:
         raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
 
@@ -335,23 +335,24 @@ def _own(name: str, table: Any) -> Material:
     try:
         return Material(**{"name": name, **table})
     except ValidationError as error:
-        raise InputError(f"materials.{name}.{_sentence(error)}") from None
+        raise InputError(f"materials.{name}.{sentence(error)}") from None
 
 
 def dump(spec: RunSpec) -> str:
     """The resolved specification as TOML; `load` of it gives the same specification."""
-    return tomli_w.dumps(_without_none(spec.model_dump(mode="json")))
+    return tomli_w.dumps(without_none(spec.model_dump(mode="json")))
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
+    """Plain data without the entries that are None, which TOML cannot write."""
     if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
+        return {k: without_none(v) for k, v in value.items() if v is not None}
     if isinstance(value, (list, tuple)):
-        return [_without_none(v) for v in value]
+        return [without_none(v) for v in value]
     return value
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError, hint: str = "; see defectgen init for a template") -> str:
     """The most telling of the faults: a key that is not known explains another one that is missing."""
     faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     first = faults[0]
@@ -366,7 +367,7 @@ def _sentence(error: ValidationError) -> str:
         return f"{place}: {first['msg'].removeprefix('Value error, ')}"
     else:
         text = f": {first['msg']} (got {_short(first.get('input'))})"
-    return f"{place}{text}; see defectgen init for a template"
+    return f"{place}{text}{hint}"
 
 
 def _short(value: Any) -> str:
