@@ -92,6 +92,7 @@ def plan(
     reference: Annotated[
         str | None, typer.Option(help="Cheap stand-in for the code that labels (see list).", show_default="the material's own")
     ] = None,
+    order: Annotated[int, typer.Option(help="Of the basis: neighbours at once, plus one is the body order.")] = 3,
     by: Annotated[str, typer.Option(help="Judge plans by their measured error, or as certified.")] = "measured",
     sizes: Annotated[
         str | None, typer.Option(help="Training cells, like 2,3,4.", show_default="those with up to 256 atoms")
@@ -128,6 +129,7 @@ def plan(
             "configurations": numbers(configurations, int, "--configurations"),
             "observations": tuple(observations.split(",")),
             "degrees": numbers(degrees, float, "--degrees"),
+            "order": order,
             "cutoff": cutoff,
             "simulation_size": simulation_size,
             "rattle": rattle,

@@ -76,7 +76,7 @@ def tasks(search: Search) -> list[tuple[dict, Task]]:
 
 def richer_basis(basis: dict) -> dict:
     """The basis of the richer fit of a certificate."""
-    more = Certificates().richer
+    more = Certificates.model_fields["richer"].default
     return {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
 
 

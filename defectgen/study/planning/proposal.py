@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..._input import InputError
+from ..._typing import Float
 from ...campaign import Record
 from ...crystal import Lattice
 from ...training import cheapest, lasting, pareto_front
@@ -70,7 +71,7 @@ class Proposal:
     @cached_property
     def best(self) -> Plan | None:
         """The cheapest that reaches every target, None if there is none."""
-        k = cheapest([plan.hours for plan in self.plans], [plan.worst(self.search.targets) for plan in self.plans], 1.0)
+        k = cheapest(self._hours, np.array([plan.worst(self.search.targets) for plan in self.plans]), 1.0)
         return None if k is None else self.plans[k]
 
     @cached_property
@@ -90,7 +91,9 @@ class Proposal:
     @property
     def sentence(self) -> str:
         """The answer."""
-        asked = " and ".join(f"a {n} error of {t:g} {QUANTITIES[n]}" for n, t in self.search.targets.items())
+        asked = " and ".join(
+            f"{'an' if n == 'energy' else 'a'} {n} error of {t:g} {QUANTITIES[n]}" for n, t in self.search.targets.items()
+        )
         plan = self.nearest if self.best is None else self.best
         errors = " and ".join(f"{plan.error(name):.2g} {QUANTITIES[name]}" for name in self.search.targets)
         if self.best is None:
@@ -102,7 +105,11 @@ class Proposal:
 
     def front(self, quantity: str) -> list[Plan]:
         """The plans that no cheaper one beats in the error of "energy" or "geometry"."""
-        return [self.plans[k] for k in pareto_front([p.hours for p in self.plans], [p.error(quantity) for p in self.plans])]
+        return [self.plans[k] for k in pareto_front(self._hours, np.array([p.error(quantity) for p in self.plans]))]
+
+    @property
+    def _hours(self) -> Float[np.ndarray, " plans"]:
+        return np.array([plan.hours for plan in self.plans])
 
     def structures(self, plan: Plan) -> list[Calculation]:
         """What has to be computed for a plan; those of plans of one size are the same objects."""
@@ -127,16 +134,21 @@ def _plan(choice: dict, values: dict, menu: Menu, search: Search) -> Plan:
     wanted = menu.of(choice["size"], choice["configurations"], choice["observations"])
     errors = {name: values.get(f"{name}_error") for name in QUANTITIES}
     refused = values["refused"] or ("its rows do not determine the defect" if None in errors.values() else "")
-    usable = {name: np.nan if refused else float(errors[name]) for name in QUANTITIES}
+    energy, geometry = (float("nan" if refused else errors[name] or 0.0) for name in QUANTITIES)
     return Plan(
-        **choice,
+        size=choice["size"],
+        configurations=choice["configurations"],
+        observations=choice["observations"],
+        degree=choice["degree"],
         functions=values["functions"],
         rows=values["rows"],
         structures=len(wanted),
         atoms=len(wanted[0].snapshot.cell),
         hours=sum(one.hours(search.cost) for one in wanted),
-        **{f"{name}_error": error for name, error in usable.items()},
-        **{f"{name}_found": error for name, error in usable.items()},
+        energy_error=energy,
+        geometry_error=geometry,
+        energy_found=energy,
+        geometry_found=geometry,
         refused=refused,
     )
 

@@ -77,13 +77,14 @@ class Search(Strict):
     @property
     def training(self) -> Training:
         """How the cells of the pool are made."""
-        return Training(configurations=max(self.configurations), rattle=self.rattle, seed=self.seed)
+        given = {"configurations": max(self.configurations), "rattle": self.rattle, "seed": self.seed}
+        return Training.model_validate(given)
 
     @cached_property
     def study(self) -> RunSpec:
         """The grid as a study; its tasks are those of every other study."""
         assert self.cutoff is not None and self.simulation_size is not None  # `completed` has seen to it
-        basis = Basis(cutoff=self.cutoff, order=self.order, degree=max(self.degrees))
+        basis = Basis.model_validate({"cutoff": self.cutoff, "order": self.order, "degree": max(self.degrees)})
         case = Case(material=self.material, defect=self.defect, simulation_size=self.simulation_size, basis=basis)
         return RunSpec(
             name=self.name,
@@ -93,7 +94,7 @@ class Search(Strict):
             fit=FitSettings(weights=WEIGHTS),
             cell_size=CellSize(sizes=self.sizes),
             fit_accuracy=FitAccuracy(size=max(self.sizes), degrees=self.degrees),
-            certificates=Certificates() if self.by == "certified" else None,
+            certificates=Certificates.model_validate({}) if self.by == "certified" else None,
         )
 
     def toml(self) -> str:
