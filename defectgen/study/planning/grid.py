@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Event, Store, Task
+from ...campaign import Event, Record, Store, Task
 from ...campaign import run as run_tasks
 from ...crystal import Lattice
 from ..materials import Material
@@ -83,23 +83,30 @@ def richer_basis(basis: dict) -> dict:
 def searched(
     search: Search, store: Store, lattice_constant: float | None, workers: int, progress: Callable[[Event], None] | None
 ) -> Proposal:
-    """All plans, carried out. Raises InputError for a lattice constant that makes no sense, and if a task failed."""
+    """All plans, carried out; one whose fit fails is refused with that reason.
+
+    Raises InputError for a lattice constant that makes no sense, and if a task failed that plans share.
+    """
     chosen = tasks(search)
     records = run_tasks([task for _, task in chosen], store, workers=workers, progress=progress)
-    for _, task in chosen:
-        if not records[task.key].ok:
-            raise InputError(f"{task.label}: {records[task.key].failed}")
+    for needed in (needed for _, task in chosen for needed in task.after):
+        if not records[needed.key].ok:
+            raise InputError(f"{needed.label}: {records[needed.key].failed}")
     kitchen, (case,) = Kitchen(search.study), search.study.cases
     perfect = records[kitchen.crystal(case).key]
     own = rest_lattice({"material": search.material.model_dump(mode="json")}, perfect)
     scale = 1.0 if lattice_constant is None else _scale(own, lattice_constant)
-    lattice, resting = own.deformed(scale * np.eye(3)), {}
+    lattice, resting = own.deformed(np.diag([scale, scale, scale if own.dimension == 3 else 1.0])), {}
     for size in search.sizes:
         at_rest = records[kitchen.rows(case, size).after[1].key].arrays["positions"]
         resting[size] = scale * (at_rest - defect_cell({"defect": search.defect, "size": size}, own).positions)
     assert search.cutoff is not None  # `prepared` has seen to it
     menu = Menu(lattice, search.defect, search.training, resting, search.step, 2 * search.cutoff)
-    return proposed(search, lattice, menu, [(choice, records[task.key]) for choice, task in chosen])
+    return proposed(search, lattice, menu, [(choice, _usable(records[task.key])) for choice, task in chosen])
+
+
+def _usable(record: Record) -> Record:
+    return record if record.ok else Record({"rows": 0, "functions": 0, "refused": record.failed})
 
 
 def _scale(lattice: Lattice, constant: float) -> float:

@@ -199,8 +199,7 @@ def _fitted(blocks: Blocks, widest, basis, prior: str | None) -> Fit:
 def _with_next(found: Verdict, known: _Known) -> Verdict:
     """With the cheapest plan that is expected to reach the targets."""
     proposal, best, targets = found.proposal, found.best, found.proposal.search.targets
-    scale = {name: getattr(best.certificate, name).estimate / best.plan.error(name) for name in targets}
-    scale = {name: value if np.isfinite(value) else 1.0 for name, value in scale.items()}
+    scale = {name: _scale(getattr(best.certificate, name).estimate, best.plan.error(name)) for name in targets}
     steps = []
     for plan in proposal.plans:
         if plan.worst({name: target / scale[name] for name, target in targets.items()}) <= 1:
@@ -211,3 +210,9 @@ def _with_next(found: Verdict, known: _Known) -> Verdict:
         return found
     _, plan, missing = min(steps, key=lambda step: (step[0], step[1].worst(targets)))
     return Verdict(proposal, found.attempts, plan, tuple(missing))
+
+
+def _scale(estimate: float, predicted: float) -> float:
+    """How much larger the errors are than with the cheap reference; 1 where the cheap one had no use for this plan."""
+    ratio = estimate / predicted if predicted > 0 else np.nan
+    return ratio if np.isfinite(ratio) and ratio > 0 else 1.0

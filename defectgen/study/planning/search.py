@@ -45,7 +45,7 @@ class Search(Strict):
     """A, l2 norm of the error of the strain."""
     by: Literal["measured", "certified"] = "measured"
     """Errors against the cheap reference in the simulation cell, or certificates, which do not need it there."""
-    sizes: tuple[int, ...] = Field((), min_length=0)
+    sizes: tuple[int, ...] = ()
     """Conventional cells along each side; those with up to LARGEST atoms if none are given."""
     configurations: tuple[int, ...] = (1, 3, 6)
     """Rattled copies beside the defect at rest."""
