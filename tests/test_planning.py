@@ -334,17 +334,24 @@ def test_labels_handed_back_are_fitted_and_certified():
 
 
 def test_labels_that_do_not_do_ask_for_the_cheapest_next_step():
-    poor = dg.judge_labels(proposal(), [files()["small"]])
+    """Of the geometry: force constants and virials halve its error, another rattled copy gains less and costs less."""
+
+    def judged(target: float):
+        found = dg.plan_training("W", "vacancy", target_geometry=target, out=folder(), **GRID)
+        return dg.judge_labels(found, [files()["small"]])
+
+    poor = judged(1e-4)
     assert not poor.reached and poor.next is None and "no plan of the grid is expected" in poor.sentence
-    estimate = poor.best.certificate.energy.estimate
-    known = proposal()
-    good = min(p.energy_error for p in known.plans)
-    target = 1.01 * estimate * good / poor.best.plan.energy_error  # what the best plan is expected to reach
-    verdict = dg.judge_labels(dg.plan_training("W", "vacancy", target_energy=target, out=folder(), **GRID), [files()["small"]])
-    assert not verdict.reached and verdict.next is not None and verdict.add
-    assert verdict.next.energy_error * estimate / poor.best.plan.energy_error <= target
-    have = {id(c) for c in verdict.proposal.structures(poor.best.plan)}
-    assert not have & {id(c) for c in verdict.add} and "the cheapest next step is size 2" in verdict.sentence
+    plan, estimate = poor.best.plan, poor.best.certificate.geometry.estimate
+    assert plan.configurations == 1 and plan.observations == "E+F" and np.isfinite(plan.geometry_error)
+    for other in poor.proposal.plans[3], poor.proposal.plans[5]:
+        assert other.geometry_error < 0.7 * plan.geometry_error
+        target = 1.01 * other.geometry_error * estimate / plan.geometry_error  # what it is expected to come to, and 1 %
+        verdict = judged(target)
+        assert not verdict.reached and verdict.next is not None and verdict.sentence.startswith("not reached: geometry error")
+        assert verdict.next.geometry_error <= 1.01 * other.geometry_error and verdict.next.hours <= other.hours
+        wanted, have = verdict.proposal.structures(verdict.next), verdict.proposal.structures(plan)
+        assert {id(c) for c in verdict.add} == {id(c) for c in wanted} - {id(c) for c in have}
 
 
 def test_missing_structures_are_counted():
