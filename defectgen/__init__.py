@@ -82,7 +82,8 @@ from .errors import (  # noqa: E402
 from .fit import Constraint, Loss, fit, losses, refit, weight_response  # noqa: E402
 from .reference import equilibrate  # noqa: E402
 from .relax import migration_barrier, relax, saddle_point  # noqa: E402
-from .training import Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
+from .study.planning import judge_labels, plan_training  # noqa: E402
+from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -92,6 +93,7 @@ __all__ = [
     "Calculator",
     "Cell",
     "Constraint",
+    "Cost",
     "InputError",
     "Lattice",
     "LinearACE",
@@ -132,6 +134,7 @@ __all__ = [
     "hcp",
     "image_correction",
     "interstitial",
+    "judge_labels",
     "l12",
     "label",
     "load_domain",
@@ -139,6 +142,7 @@ __all__ = [
     "losses",
     "microcrack",
     "migration_barrier",
+    "plan_training",
     "predict",
     "predicted_rate",
     "primitive_cell",

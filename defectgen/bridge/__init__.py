@@ -6,6 +6,7 @@ Molecules are in `bridge.molecules`, which is imported by name because RDKit and
 from .calculator import Calculator
 from .datasets import dataset_from_extxyz, dataset_from_hdf5
 from .extxyz import read_extxyz, write_extxyz
+from .labelled import LabelledReference, inequivalent
 from .phonons import phonon_frequencies
 from .phonopy_files import fold_force_constants, primitive_sites, read_force_constants, write_force_constants
 from .reference import ASEReference
@@ -14,12 +15,14 @@ from .structures import cell_from_ase, defect_from_atoms, from_ase, to_ase
 __all__ = [
     "ASEReference",
     "Calculator",
+    "LabelledReference",
     "cell_from_ase",
     "dataset_from_extxyz",
     "dataset_from_hdf5",
     "defect_from_atoms",
     "fold_force_constants",
     "from_ase",
+    "inequivalent",
     "phonon_frequencies",
     "primitive_sites",
     "read_extxyz",

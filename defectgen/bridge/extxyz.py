@@ -1,6 +1,6 @@
 """Labelled configurations as extended XYZ files, the field's common format."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import ase.io
@@ -54,9 +54,14 @@ def read_extxyz(
     return snapshots
 
 
-def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot]) -> None:
-    """Frames with REF_energy, REF_forces, REF_virial, REF_stress (if periodic) and config_type, every number to its last bit."""
-    Path(path).write_text("".join(_frame(snapshot) for snapshot in snapshots))
+def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot], notes: Iterable[Mapping[str, str]] | None = None) -> None:
+    """Frames with REF_energy, REF_forces, REF_virial, REF_stress (if periodic) and config_type, every number to its last bit.
+
+    `notes`, one mapping of words a frame, are written beside the labels: what is to be computed, for instance.
+    """
+    snapshots = list(snapshots)
+    beside = [{}] * len(snapshots) if notes is None else list(notes)
+    Path(path).write_text("".join(_frame(*pair) for pair in zip(snapshots, beside, strict=True)))
 
 
 def frames(path: Path) -> list[Atoms]:
@@ -75,7 +80,7 @@ def frames(path: Path) -> list[Atoms]:
     return found
 
 
-def _frame(snapshot: Snapshot) -> str:
+def _frame(snapshot: Snapshot, notes: Mapping[str, str]) -> str:
     """One frame as text. Numbers are written so that reading inverts it exactly; ASE's own writer keeps eight decimals."""
     cell, known = snapshot.cell, snapshot.labels or {}
     columns = [np.array(cell.symbols)[:, None], _text(snapshot.positions)]
@@ -93,11 +98,15 @@ def _frame(snapshot: Snapshot) -> str:
         entries.append(f'REF_virial="{_flat(known["virial"].T)}"')
         if all(cell.periodic):
             entries.append(f'REF_stress="{_flat(-known["virial"].T / abs(np.linalg.det(snapshot.vectors)))}"')
-    group = snapshot.group.replace("\\", "\\\\").replace('"', '\\"')
-    entries += [f'config_type="{group}"'] if group else []
+    words = {"config_type": snapshot.group} if snapshot.group else {}
+    entries += [f'{key}="{_escaped(word)}"' for key, word in {**words, **notes}.items()]
     entries.append(f'pbc="{" ".join("T" if p else "F" for p in cell.periodic)}"')
     rows = [" ".join(row) for row in np.concatenate(columns, axis=1)]
     return "\n".join([str(len(rows)), " ".join(entries), *rows]) + "\n"
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _text(array: np.ndarray) -> np.ndarray:

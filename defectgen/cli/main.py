@@ -12,7 +12,7 @@ from defectgen.cli.speak import say, spoken
 app = typer.Typer(
     name="defectgen",
     help="How far can a fitted interatomic potential be trusted beyond its training data?",
-    epilog="Exit status: 0 done, 1 the run finished with failed cases or structures are outside a domain, 2 bad input.",
+    epilog="Exit status: 0 done, 1 a run has failed cases, structures are outside a domain or labels miss a target, 2 bad input.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -117,6 +117,73 @@ def diversity(
 
         keys = {"energy": energy, "forces": forces, "energy_unit": energy_unit, "length_unit": length_unit}
         raise typer.Exit(describe(datasets, structure, keys, cutoff, study))
+
+
+@app.command()
+def plan(
+    material: Annotated[str, typer.Option(help="A material (see list).")],
+    defect: Annotated[str, typer.Option(help="A defect (see list).")],
+    target_energy: Annotated[float | None, typer.Option(help="Error of the formation energy to reach, eV.")] = None,
+    target_geometry: Annotated[float | None, typer.Option(help="Error of the relaxed geometry to reach, A.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="plans/MATERIAL-DEFECT")] = None,
+    labelled: Annotated[list[Path] | None, typer.Option(help="Extended XYZ with labels; may be given several times.")] = None,
+    lattice_constant: Annotated[
+        float | None, typer.Option(help="Of the code that labels, A.", show_default="that of the reference")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Cheap stand-in for the code that labels (see list).", show_default="the material's own")
+    ] = None,
+    order: Annotated[int, typer.Option(help="Of the basis: neighbours at once, plus one is the body order.")] = 3,
+    by: Annotated[str, typer.Option(help="Judge plans by their measured error, or as certified.")] = "measured",
+    sizes: Annotated[
+        str | None, typer.Option(help="Training cells, like 2,3,4.", show_default="those with up to 256 atoms")
+    ] = None,
+    configurations: Annotated[str, typer.Option(help="Rattled copies of the defect.")] = "1,3,6",
+    observations: Annotated[str, typer.Option(help="Kinds of labels.")] = "E+F,E+F+V,E+F+FC,E+F+FC+V",
+    degrees: Annotated[str, typer.Option(help="Degrees of the basis.")] = "6,8,10",
+    cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="twice the nearest neighbours")] = None,
+    simulation_size: Annotated[
+        int | None, typer.Option(help="Cell in which errors are taken.", show_default="two more than the largest training cell")
+    ] = None,
+    rattle: Annotated[float, typer.Option(help="Largest standard deviation of the displacements, A.")] = 0.03,
+    step: Annotated[float, typer.Option(help="Displacement behind force constants, A.")] = 0.015,
+    cost_exponent: Annotated[float, typer.Option(help="Hours = prefactor * atoms^exponent.")] = 3.0,
+    cost_prefactor: Annotated[float, typer.Option(help="Hours.")] = 1e-6,
+    cost_stress: Annotated[float, typer.Option(help="Extra for a stress, a fraction.")] = 0.1,
+    cost_column: Annotated[float, typer.Option(help="A displaced supercell, in calculations of its size.")] = 1.0,
+    cost_smallest: Annotated[float, typer.Option(help="Atoms that a smaller cell costs as much as.")] = 1.0,
+    workers: Annotated[int, typer.Option(help="Local worker processes.")] = 1,
+) -> None:
+    """Find the cheapest labels with which a fit reaches a target, and write their structures; judge them when labelled.
+
+    Status 1 if the labels do not reach the target, 2 if no plan does.
+    """
+    with spoken():
+        from defectgen.cli.planning import numbers, plan_labels
+
+        grid = {
+            "target_energy": target_energy,
+            "target_geometry": target_geometry,
+            "reference": reference,
+            "by": by,
+            "sizes": numbers(sizes, int, "--sizes"),
+            "configurations": numbers(configurations, int, "--configurations"),
+            "observations": tuple(observations.split(",")),
+            "degrees": numbers(degrees, float, "--degrees"),
+            "order": order,
+            "cutoff": cutoff,
+            "simulation_size": simulation_size,
+            "rattle": rattle,
+            "step": step,
+        }
+        cost = {
+            "exponent": cost_exponent,
+            "prefactor": cost_prefactor,
+            "stress": cost_stress,
+            "column": cost_column,
+            "smallest": cost_smallest,
+        }
+        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], lattice_constant, workers, grid))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from .neighbours import Neighbours, neighbours
 from .recipe import Defect
 from .shells import Site, neighbour_shells
 from .snapshot import Snapshot
-from .symmetry import lattice_from_primitive, site_symmetry, structure
+from .symmetry import lattice_from_primitive, site_symmetry, space_group, structure
 
 __all__ = [
     "DEFECTS",
@@ -52,6 +52,7 @@ __all__ = [
     "rocksalt",
     "sc",
     "site_symmetry",
+    "space_group",
     "square",
     "structure",
     "substitution",

@@ -92,6 +92,21 @@ def structure(lattice: Lattice) -> str:
     return _STRUCTURES.get((int(dataset.number), classes, lattice.dimension), "")
 
 
+def space_group(lattice: Lattice) -> tuple[Float[np.ndarray, "operations 3 3"], Float[np.ndarray, "operations 3"]]:
+    """The operations x -> x @ Q + q (A) that map the crystal onto itself, one of every class of translations.
+
+    Only the identity where no symmetry is found; in two dimensions those that keep the plane and its sides.
+    """
+    dataset = _dataset(lattice)
+    if dataset is None:
+        return np.eye(3)[None], np.zeros((1, 3))
+    vectors = _spread(lattice)
+    turns = np.linalg.inv(vectors) @ np.asarray(dataset.rotations).transpose(0, 2, 1) @ vectors
+    shifts = np.asarray(dataset.translations) @ vectors
+    keeps = np.abs(turns[:, 2, 2] - 1) < 1e-6 if lattice.dimension == 2 else np.full(len(turns), True)
+    return turns[keeps], shifts[keeps] * (1.0 if lattice.dimension == 3 else np.array([1.0, 1.0, 0.0]))
+
+
 def site_symmetry(lattice: Lattice, position: Float[np.ndarray, "3"]) -> str:
     """Schoenflies symbol of the point group that leaves a position (A) of the crystal in place, "Td" for instance."""
     dataset = _dataset(lattice)

@@ -30,6 +30,9 @@ class BlackBox(ABC):
     has_stress: bool = True
     """Whether it can be asked for a stress."""
 
+    reach: float = 12.0
+    """Width of the supercell in which force constants are differenced, A."""
+
     @abstractmethod
     def evaluate(
         self,
@@ -49,16 +52,47 @@ def blackbox_bulk_response(lattice: Lattice, potential: BlackBox, stress: bool =
     return result.energy, result.forces, result.virial
 
 
-def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float = 12.0) -> ForceConstants:
-    """Force constants by central differences in a supercell at least `reach` (A) wide.
+@dataclass(frozen=True, eq=False)
+class Displacement:
+    """A perfect supercell with one atom moved: two of them make a column of force constants."""
+
+    cell: Cell
+    positions: Float[np.ndarray, "atoms 3"]
+    """A."""
+    atom: int
+    axis: int
+    sign: float
+
+
+def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacement]:
+    """One atom of every sublattice moved by +-`step` (A) along every axis, in a supercell at least `reach` (A) wide."""
+    width = widths(lattice.conventional @ lattice.vectors)
+    repeats = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
+    cell = supercell(lattice, repeats)
+    found = []
+    for b in range(lattice.sublattices):
+        origin = int(np.flatnonzero(cell.host.sublattices == b)[0])
+        for a in range(lattice.dimension):
+            for sign in (1.0, -1.0):
+                moved = cell.positions.copy()
+                moved[origin, a] += sign * step
+                found.append(Displacement(cell, moved, origin, a, sign))
+    return found
+
+
+def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float | None = None) -> ForceConstants:
+    """Force constants by central differences in a supercell at least `reach` (A) wide, by default the potential's own.
 
     Each force is given to the nearest image of its atom, shared equally among images at the same distance; interactions
     longer than half the supercell are therefore folded back (the supercell's width is the resolution of the result).
     """
-    width = widths(lattice.conventional @ lattice.vectors)
-    repeats = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
-    cell = supercell(lattice, repeats)
     step = potential.step
+    asked = displacements(lattice, step, potential.reach if reach is None else reach)
+    cell = asked[0].cell
+    columns: dict[int, np.ndarray] = {}
+    for one in asked:
+        forces = potential.evaluate(cell.symbols, one.positions, cell.vectors, cell.periodic, False).forces
+        columns.setdefault(one.atom, np.zeros((len(cell), 3, 3)))[:, one.axis, :] -= one.sign * forces / (2 * step)
     images = np.stack(np.meshgrid(*[np.arange(-2, 3) if p else np.array([0]) for p in cell.periodic], indexing="ij"), -1).reshape(
         -1, 3
     )
@@ -66,18 +100,8 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
     assert matrix is not None  # a supercell has one
     box_in_primitive = images @ matrix
     first, second, translations, phi = [], [], [], []
-    for b in range(lattice.sublattices):
-        origin = int(np.flatnonzero(cell.host.sublattices == b)[0])
-        block = np.zeros((len(cell), 3, 3))
-        for a in range(3):
-            if a >= lattice.dimension:
-                continue
-            forces = []
-            for sign in (1.0, -1.0):
-                moved = cell.positions.copy()
-                moved[origin, a] += sign * step
-                forces.append(potential.evaluate(cell.symbols, moved, cell.vectors, cell.periodic, False).forces)
-            block[:, a, :] = -(forces[0] - forces[1]) / (2 * step)
+    for origin, block in columns.items():
+        b = int(cell.host.sublattices[origin])
         relative = cell.host.translations - cell.host.translations[origin]
         for atom in range(len(cell)):
             t = relative[atom] + box_in_primitive

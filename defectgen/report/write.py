@@ -46,13 +46,13 @@ def write(directory: str | Path) -> Path:
             drawn += portrait_pictures(run.others.get("diversity_portrait"))
         else:
             drawn += diversity_pictures(*(run.others.get(f"diversity_{name}") for name in ("gaps", "tradeoff", "curves")))
-        images = [(picture, _draw(picture, run.directory / "figures")) for picture in drawn]
+        images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
     write_whole(page, render(run, images).encode())
     return page
 
 
-def _draw(picture: Picture, folder: Path) -> bytes:
+def draw(picture: Picture, folder: Path) -> bytes:
     """Write one figure three ways; its SVG."""
     FigureCanvasAgg(picture.figure)
     svg, png = io.BytesIO(), io.BytesIO()

@@ -30,11 +30,20 @@ from .spec import Case, RunSpec, dump, embedded, load, parse, template
 from .steps import box
 from .tabulation import Tables
 
-__all__ = ["RunSpec", "Tables", "catalogue", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
+__all__ = ["RunSpec", "Tables", "catalogue", "check", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
 
 
 def plan(spec: RunSpec) -> list[Task]:
     """All tasks of a run, needed ones first. Raises InputError at once for defects, cells and files that cannot be used."""
+    check(spec)
+    kitchen = Kitchen(spec)
+    fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, designs)
+    studies = (*fits, surrogates, boundary, dislocations, barriers, diversity, diversity_sets)
+    return in_order([task for study in studies for task in study.plan(spec, kitchen)])
+
+
+def check(spec: RunSpec) -> None:
+    """Raises InputError for defects, cells and files that cannot be used."""
     for case in spec.cases if spec.dislocations is None else ():
         lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
         reference = build_reference(case.material)
@@ -56,10 +65,6 @@ def plan(spec: RunSpec) -> list[Task]:
         rattle = Rattle(training.configurations, training.rattle, training.strain)
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
-    kitchen = Kitchen(spec)
-    fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, designs)
-    studies = (*fits, surrogates, boundary, dislocations, barriers, diversity, diversity_sets)
-    return in_order([task for study in studies for task in study.plan(spec, kitchen)])
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:

@@ -48,7 +48,7 @@ def _compared(base: dict[int, dict[int, float]], other: dict[int, dict[int, floa
     before, after = (np.array([[found[k][s] for s in sizes] for k in seeds]) for found in (base, other))
     low, high = _interval(sizes, before, after)
     structures = np.array(sizes, dtype=float)
-    best = [vertex(structures, np.log(e).mean(axis=0)) for e in (before, after)]
+    best = [float(vertex(structures, np.log(e).mean(axis=0))) for e in (before, after)]
     spread = {
         "gain_fewest": ratio(after[:, 0], before[:, 0]),
         "gain_most": ratio(after[:, -1], before[:, -1]),

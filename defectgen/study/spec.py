@@ -448,18 +448,19 @@ def _own(name: str, table: Any) -> Material:
 
 def dump(spec: RunSpec) -> str:
     """The resolved specification as TOML; `load` of it gives the same specification."""
-    return tomli_w.dumps(_without_none(spec.model_dump(mode="json")))
+    return tomli_w.dumps(without_none(spec.model_dump(mode="json")))
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
+    """Plain data without the entries that are None, which TOML cannot write."""
     if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
+        return {k: without_none(v) for k, v in value.items() if v is not None}
     if isinstance(value, (list, tuple)):
-        return [_without_none(v) for v in value]
+        return [without_none(v) for v in value]
     return value
 
 
-def sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError, hint: str = "; see defectgen init for a template") -> str:
     """The most telling of the faults: a key that is not known explains another one that is missing."""
     faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     first = faults[0]
@@ -474,7 +475,7 @@ def sentence(error: ValidationError) -> str:
         return f"{place}: {first['msg'].removeprefix('Value error, ')}"
     else:
         text = f": {first['msg']} (got {_short(first.get('input'))})"
-    return f"{place}{text}; see defectgen init for a template"
+    return f"{place}{text}{hint}"
 
 
 def _short(value: Any) -> str:

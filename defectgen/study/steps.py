@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -134,7 +134,7 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         rattle=Rattle(training["configurations"], training["rattle"], training["strain"], training["rattle_radius"]),
         strains=Strains(tuple(training["virial_strains"]), training["virial_pairs"], training["shift"]),
     )
-    basis = _basis(spec["basis"], cells[0].cell)
+    basis = basis_of(spec["basis"], cells[0].cell)
     truth, subdivide = truth_of(spec), training.get("subdivide", False)
     targets = ("C", "Ef") if subdivide and isinstance(truth, SiteEnergy) else ("Ef",) if subdivide else ()
     blocks = label(
@@ -147,18 +147,24 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         core_atoms=training["core_atoms"],
         subdivide=subdivide,
     )
+    headers, arrays = packed(blocks.items)
+    cell = cells[0].cell
+    return Record({"blocks": headers, "truth": blocks.truth, "radius": cell.radius, "atoms": len(cell)}, arrays)
+
+
+def packed(items: Iterable[Block]) -> tuple[list[dict], dict[str, np.ndarray]]:
+    """Blocks as plain data and arrays; `fitted_to` reads them."""
     headers, arrays = [], {}
-    for number, block in enumerate(blocks.items):
+    for number, block in enumerate(items):
         plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source", "part", "distance")}
         headers.append({**plain, "route": asdict(block.route)})
         arrays[f"factor{number}"] = block.factor
         if block.plain is not None:
             arrays[f"plain{number}"] = block.plain
-    cell = cells[0].cell
-    return Record({"blocks": headers, "truth": blocks.truth, "radius": cell.radius, "atoms": len(cell)}, arrays)
+    return headers, arrays
 
 
-def _basis(spec: dict, cell: Cell) -> ACEBasis:
+def basis_of(spec: dict, cell: Cell) -> ACEBasis:
     """The basis for all species of the crystal, then those that the defect brings."""
     return ACEBasis(tuple(dict.fromkeys((*cell.lattice.species, *cell.symbols))), **spec)
 
@@ -175,7 +181,7 @@ def fitted_to(spec: dict, cell: Cell, training: Record, basis: dict | None = Non
 
 def model_of(spec: dict, cell: Cell, trial: Record) -> LinearACE:
     """The fitted model of a record of `trial`. spec: basis."""
-    return LinearACE(_basis(spec["basis"], cell), trial.arrays["coefficients"])
+    return LinearACE(basis_of(spec["basis"], cell), trial.arrays["coefficients"])
 
 
 def _stability(
@@ -192,7 +198,7 @@ def _stability(
 
 def blocks_of(spec: dict, cell: Cell, training: Record) -> Blocks:
     """The rows of a record of `rows`, for the basis of a trial. spec: basis, full (the basis of the rows)."""
-    full, basis = _basis(spec["full"], cell), _basis(spec["basis"], cell)
+    full, basis = basis_of(spec["full"], cell), basis_of(spec["basis"], cell)
     items = tuple(
         Block(
             **{**header, "route": Route(**header["route"])},

@@ -1,0 +1,140 @@
+"""Labelled frames as a reference: what another code computed, looked up by geometry."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from .._input import InputError
+from .._typing import Float, Int
+from ..crystal.lattice import Lattice
+from ..crystal.snapshot import Snapshot
+from ..crystal.symmetry import space_group
+from ..energy.blackbox import BlackBox, Evaluation
+
+SAME_PLACE = 1e-3
+"""A: files round positions and vectors to 1e-4 or better, and displacements of force constants are ten times this."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LabelledReference(BlackBox):
+    """A reference that knows the labelled frames and nothing else.
+
+    A frame answers for a configuration with the same atoms at the same places of the same box, whatever their order, and for
+    its images under the space group of the `crystal`, if there is one: one displaced atom of a cubic crystal answers for all.
+    Raises InputError for a question that no frame answers, and for a label that its frame lacks.
+    """
+
+    frames: tuple[Snapshot, ...]
+    crystal: Lattice | None = None
+    step: float = 0.01
+    """Displacement behind the force constants, A."""
+    reach: float = 12.0
+    """Width of the supercell of the force constants, A."""
+    name: str = "labelled frames"
+
+    species = None
+
+    def evaluate(
+        self,
+        symbols: tuple[str, ...],
+        positions: Float[np.ndarray, "atoms 3"],
+        vectors: Float[np.ndarray, "3 3"],
+        periodic: tuple[bool, bool, bool],
+        stress: bool,
+    ) -> Evaluation:
+        """Energy (eV), forces (eV/A) and, if `stress`, virial (eV) of the frame that is this configuration."""
+        found = self._find(symbols, positions, vectors)
+        if found is None:
+            raise InputError(
+                f"no labelled frame is this configuration of {len(symbols)} atoms ({_formula(symbols)}); compute it, and hand "
+                "back all frames with atoms and box as they were written"
+            )
+        frame, order, turn = found
+        known = frame.labels or {}
+        wanted = ("energy", "forces", "virial") if stress else ("energy", "forces")
+        if missing := [label for label in wanted if label not in known]:
+            what = "stress or virial" if missing[0] == "virial" else missing[0]
+            raise InputError(f"the frame {frame.source} has no {what}, which is needed of it; compute it")
+        virial = turn.T @ known["virial"] @ turn if "virial" in known else None
+        return Evaluation(float(known["energy"]), known["forces"][order] @ turn, virial)
+
+    def knows(self, snapshot: Snapshot) -> bool:
+        """Whether a frame is this configuration, up to symmetry."""
+        return self._find(snapshot.cell.symbols, snapshot.positions, snapshot.vectors) is not None
+
+    def _find(
+        self, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray
+    ) -> tuple[Snapshot, Int[np.ndarray, " atoms"], Float[np.ndarray, "3 3"]] | None:
+        """The frame, which of its atoms is each of those asked for, and the rotation (of rows) that turns its labels."""
+        alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < SAME_PLACE]
+        for turn, shift in self._operations(symbols, vectors) if alike else ():
+            for frame in alike:
+                order = _order(frame, frame.positions @ turn + shift, symbols, positions, vectors)
+                if order is not None:
+                    return frame, order, turn
+        return None
+
+    def _operations(self, symbols: tuple[str, ...], vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The identity, then, for as many atoms as the crystal has in the box, what maps both crystal and box onto themselves."""
+        yield np.eye(3), np.zeros(3)
+        if self.crystal is None:
+            return
+        matrix = vectors @ np.linalg.inv(self.crystal.vectors)
+        boxes = round(abs(np.linalg.det(matrix)))
+        if np.abs(matrix - np.rint(matrix)).max() > 1e-3 or sorted(symbols) != sorted(self.crystal.species * boxes):
+            return
+        inverse = np.linalg.inv(vectors)
+        turns = [(t, s) for t, s in zip(*space_group(self.crystal), strict=True) if _whole(vectors @ t @ inverse)]
+        for translation in _translations(np.rint(matrix).astype(int)) @ self.crystal.vectors:
+            for turn, shift in turns:
+                yield turn, shift + translation
+
+
+def inequivalent(snapshots: Iterable[Snapshot], crystal: Lattice) -> list[Snapshot]:
+    """Those of the configurations that have to be computed: the others are their images under the space group of the crystal."""
+    found: list[Snapshot] = []
+    for snapshot in snapshots:
+        if not LabelledReference(tuple(found), crystal).knows(snapshot):
+            found.append(snapshot)
+    return found
+
+
+def _whole(matrix: np.ndarray) -> bool:
+    return bool(np.abs(matrix - np.rint(matrix)).max() < 1e-6)
+
+
+def _translations(matrix: Int[np.ndarray, "3 3"]) -> Int[np.ndarray, "count 3"]:
+    """All translations of the crystal within a box of whole multiples of its vectors, the shortest first."""
+    reach = np.abs(matrix).sum(axis=0)
+    t = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), -1).reshape(-1, 3)
+    place = t @ np.linalg.inv(matrix)
+    inside = t[np.all((place > -1e-9) & (place < 1 - 1e-9), axis=1)]
+    return inside[np.argsort(np.abs(inside).sum(axis=1), kind="stable")]
+
+
+def _order(
+    frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray
+) -> Int[np.ndarray, " atoms"] | None:
+    """For every atom asked for, the atom of the frame at its place or an image of it; None if there is one without."""
+    inverse = np.linalg.inv(vectors)
+    here, there = _inside(positions @ inverse), _inside(placed @ inverse)
+    index = np.asarray(KDTree(there, boxsize=1.0).query(here)[1])
+    miss = here - there[index]
+    far = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=1).max() > SAME_PLACE
+    if far or len(np.unique(index)) < len(index):
+        return None
+    return index if all(frame.cell.symbols[k] == symbol for k, symbol in zip(index, symbols, strict=True)) else None
+
+
+def _inside(fractional: np.ndarray) -> np.ndarray:
+    """Coordinates in [0, 1); the remainder of a tiny negative number is 1 after rounding."""
+    wrapped = fractional % 1.0
+    return np.where(wrapped >= 1.0, 0.0, wrapped)
+
+
+def _formula(symbols: tuple[str, ...]) -> str:
+    return " ".join(f"{symbols.count(symbol)} {symbol}" for symbol in dict.fromkeys(symbols))

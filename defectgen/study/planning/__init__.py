@@ -1,0 +1,27 @@
+"""Question: what is the cheapest set of labels with which a fit is accurate enough for a defect?
+
+A cheap reference stands for the expensive one. Every plan of a grid - size of the cells, number of configurations, kinds of
+observations, degree of the basis - is carried out with it, and what its labels would cost the expensive one is counted.
+"""
+
+from .grid import plan_training, searched, tasks
+from .labelled import Attempt, Verdict, judge_labels
+from .proposal import QUANTITIES, Plan, Proposal
+from .search import Search, prepared
+from .structures import Calculation, write_structures
+
+__all__ = [
+    "QUANTITIES",
+    "Attempt",
+    "Calculation",
+    "Plan",
+    "Proposal",
+    "Search",
+    "Verdict",
+    "judge_labels",
+    "plan_training",
+    "prepared",
+    "searched",
+    "tasks",
+    "write_structures",
+]

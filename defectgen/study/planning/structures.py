@@ -1,0 +1,120 @@
+"""The structures of a plan, and what has to be computed for each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..._typing import Float
+from ...bridge import inequivalent, write_extxyz
+from ...crystal import Lattice, Snapshot, defect_from_name
+from ...energy.blackbox import displacements
+from ...training import Cost, Rattle, Strains, parse_observations, training_cells
+from ...training.cells import BULK, DEFECT, STRAIN
+from ..spec import Training
+
+DISPLACED = "displaced"
+"""Group of the perfect supercells with one atom moved, whose forces are columns of force constants."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calculation:
+    """One structure and what is wanted of it beside energy and forces."""
+
+    snapshot: Snapshot
+    stress: bool = False
+    column: bool = False
+    """Whether its forces are a column of force constants."""
+
+    @property
+    def compute(self) -> str:
+        """What to ask a code for."""
+        return "forces" if self.column else "energy forces stress" if self.stress else "energy forces"
+
+    def hours(self, cost: Cost) -> float:
+        """What it costs."""
+        return cost.hours(len(self.snapshot.cell), stress=self.stress, column=self.column)
+
+
+def spread_order(count: int) -> list[int]:
+    """1 ... count in an order of which every beginning is spread out: each the farthest from 0 and from those before it."""
+    taken: list[int] = []
+    while len(taken) < count:
+        left = [k for k in range(count, 0, -1) if k not in taken]
+        taken.append(max(left, key=lambda k: min(abs(k - t) for t in [*taken, 0])))
+    return taken
+
+
+def configurations(
+    lattice: Lattice, defect: str, size: int, training: dict, displacement: Float[np.ndarray, "atoms 3"] | None
+) -> list[Snapshot]:
+    """All training cells of one size: the defect at rest, its rattled copies in `spread_order`, the crystal, strained crystals.
+
+    The first n copies are those of a plan of n: what is labelled for a small plan serves a larger one.
+    """
+    settings = Training(**training)
+    cells = training_cells(
+        lattice,
+        defect_from_name(defect),
+        size,
+        settings.seed,
+        displacement=displacement,
+        rattle=Rattle(settings.configurations, settings.rattle, settings.strain, settings.rattle_radius),
+        strains=Strains(settings.virial_strains, settings.virial_pairs, settings.shift),
+    )
+    copies = [cells[k] for k in spread_order(settings.configurations)]
+    return [cells[0], *copies, *cells[settings.configurations + 1 :]]
+
+
+class Menu:
+    """What every plan asks a code for. Structures that plans share are the same objects, so that they are counted once."""
+
+    def __init__(
+        self, lattice: Lattice, defect: str, training: Training, resting: dict[int, np.ndarray], step: float, reach: float
+    ):
+        self.lattice, self.defect, self.training, self.resting = lattice, defect, training, resting
+        """`resting`: displacement (A) of the defect at rest by size."""
+        self.step, self.reach = step, reach
+        self._defective: dict[int, list[Calculation]] = {}
+
+    def of(self, size: int, count: int, observations: str) -> list[Calculation]:
+        """The calculations of a plan with `count` rattled copies.
+
+        The perfect crystal is always among them, with its stress: it fixes the lattice constant. V adds the strained crystals
+        with their stress, FC one displaced atom of every kind that symmetry tells apart, in a supercell `reach` (A) wide.
+        """
+        kinds = parse_observations(observations)
+        if size not in self._defective:
+            self._defective[size] = [Calculation(cell) for cell in self._cells(size) if cell.group == DEFECT]
+        groups = {BULK} | ({STRAIN} if "V" in kinds else set()) | ({DISPLACED} if "FC" in kinds else set())
+        return self._defective[size][: count + 1] + [one for one in self._crystals if one.snapshot.group in groups]
+
+    def _cells(self, size: int) -> list[Snapshot]:
+        return configurations(self.lattice, self.defect, size, self.training.model_dump(mode="json"), self.resting[size])
+
+    @cached_property
+    def _crystals(self) -> list[Calculation]:
+        """Perfect, strained and displaced crystals, whatever the size of the defect cells."""
+        small = [Calculation(cell, stress=True) for cell in self._cells(min(self.resting)) if cell.group != DEFECT]
+        return small + [Calculation(cell, column=True) for cell in displaced(self.lattice, self.step, self.reach)]
+
+
+def displaced(crystal: Lattice, step: float, reach: float) -> list[Snapshot]:
+    """Perfect supercells with one atom moved by `step` (A), those that symmetry does not make of each other."""
+    asked = [
+        Snapshot(d.cell, d.positions, d.cell.vectors, DISPLACED, source=f"atom {d.atom} {'xyz'[d.axis]} {d.sign * step:+g} A")
+        for d in displacements(crystal, step, reach)
+    ]
+    return inequivalent(asked, crystal)
+
+
+def write_structures(path: Path, wanted: Iterable[Calculation], crystal: Lattice, defect: str) -> None:
+    """Extended XYZ with, for every frame, its group, what to compute, how it was made, and crystal and defect in words."""
+    wanted = list(wanted)
+    constant = np.linalg.norm(crystal.conventional[0] @ crystal.vectors)
+    words = {"crystal": f"{crystal.name} a={constant:.6f}", "defect": defect}
+    notes = [{"compute": one.compute, "made": one.snapshot.source, **words} for one in wanted]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_extxyz(path, [one.snapshot for one in wanted], notes)

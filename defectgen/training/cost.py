@@ -1,0 +1,40 @@
+"""What labels cost: a power of the number of atoms, with extras for a stress and for a column of force constants."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._input import InputError
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Hours of one calculation: prefactor * max(atoms, smallest)^exponent, times (1 + stress) and `column` where they apply.
+
+    The cube of the number of atoms is what diagonalisation costs in density-functional codes. Calibrate the prefactor with one
+    run of your own: hours / atoms^exponent.
+    Raises InputError for numbers that are negative or not finite, and for a prefactor of zero.
+    """
+
+    exponent: float | int = 3.0
+    prefactor: float | int = 1e-6
+    """Hours; the default is two hours for 128 atoms."""
+    stress: float | int = 0.1
+    """Extra for a stress, as a fraction of the energy and the forces."""
+    column: float | int = 1.0
+    """A column of force constants, in calculations of the supercell: 1 for a displaced atom, less where a code has perturbation
+    theory or uses more symmetry than the displacements already do."""
+    smallest: float | int = 1.0
+    """Atoms: a cell with fewer costs as much as this many, because it wants more k-points."""
+
+    def __post_init__(self):
+        for name in ("exponent", "prefactor", "stress", "column", "smallest"):
+            value = getattr(self, name)
+            if not np.isfinite(value) or value < 0 or (name == "prefactor" and value == 0):
+                wanted = "positive" if name == "prefactor" else "zero or positive"
+                raise InputError(f"the {name} of a cost is a {wanted} number; got {value!r}")
+
+    def hours(self, atoms: int, *, stress: bool = False, column: bool = False) -> float:
+        """Hours for the energy and forces of a cell of so many atoms, with a stress, or as a column of force constants."""
+        single = self.prefactor * max(atoms, self.smallest) ** self.exponent
+        return float(single * (1.0 + self.stress * stress) * (self.column if column else 1.0))
