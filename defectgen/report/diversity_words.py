@@ -82,7 +82,7 @@ def _split(line: dict) -> str:
     return f"{_pair(s, n)} ({line['low']:.3g} to {line['high']:.3g} structures; {line['verdict']})"
 
 
-def _pair(structures: float, budget: float) -> str:
+def _pair(structures: float | int | np.number, budget: float | int | np.number) -> str:
     return f"{structures:.3g} x {budget / structures:.2g}"
 
 
