@@ -15,6 +15,7 @@ FOLDERS = {  # in the order in which a newcomer reads
     "crystal": "The perfect crystal",
     "fit": "The fit",
     "domain": "Where a fit may be trusted",
+    "diversity": "How a budget of labels is spent",
     "bounds": "Bounds and rates",
     "relax": "Relaxation",
 }

@@ -57,7 +57,7 @@ def bulk_response(
 ) -> tuple[Float[np.ndarray, "*channels"], Float[np.ndarray, "sublattices 3 *channels"], Float[np.ndarray, "3 3 *channels"]]:
     """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell, for a potential or every channel of a basis."""
     x, near = crystal_bonds(lattice, energy)
-    if hasattr(energy, "size"):
+    if jax.eval_shape(lambda y: energy(near.stencil(y, lattice.vectors)), x).ndim > 1:  # a channel for every function
         values, forces, virial = channel_rows(energy, x, lattice.vectors, near)
     else:
         values, forces, virial = energy_forces_virial(energy, x, lattice.vectors, near)

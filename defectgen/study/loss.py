@@ -43,7 +43,8 @@ def listed(spec: RunSpec) -> list[Loss]:
         common: dict[str, Any] = {"observations": list(spec.observations), "prior": spec.fit.prior, "solver": spec.fit.solver}
         settings = {**common, **grid, "weights": {**spec.fit.weights, **grid.get("weights", {})}}
         settings["prior"] = _priors(settings["prior"])
-        made = [canonical(each) for each in losses(**settings)]
+        settings["weights"] = dict(sorted(settings["weights"].items()))  # a file that is written back orders its keys anew
+        made = [canonical(each) for each in losses(**dict(sorted(settings.items())))]
         if grid.get("name") and len(made) > 1:
             raise InputError(
                 f"loss.grids: a name belongs to one loss, and the grid {grid['name']!r} makes {len(made)}; leave it out"
@@ -105,6 +106,8 @@ def canonical(loss: Loss) -> Loss:
 
 def check(spec: RunSpec, case: Case) -> None:
     """Raises InputError for weights and strains that would meet no rows of a case, and for powers in [training]."""
+    if spec.loss is None:
+        return
     training, several = spec.training, build_lattice(case.material).sublattices > 1
     if training.force_distance_power or training.force_constant_range_power:
         raise InputError(
