@@ -59,6 +59,20 @@ def test_designs_are_tried_on_every_defect_beside_the_default():
     assert {line["group"] for line in found.others["design_weights"]} >= {"E:defect", "F:defect", "V0:bulk"}
 
 
+def test_a_variant_is_no_point_of_the_design_s_curve():
+    spec = parsed(
+        ("[cell_size]", "[choices]\nsizes = [3]\n[choices.variants.heavier]\nfit = { weights = { E = 9.0 } }\n[cell_size]"),
+    )
+    values = {name: 1.0 for name in ("geometry_error", "geometry_error_max", "energy_error", "condition", "stability_constant")}
+    values |= {f"rmse_{name}": 1.0 for name in ("energy", "forces", "force_constants", "virial")}
+    values |= {"dimension": 2, "basis_functions": 3, "simulation_atoms": 9, "rank": 3, "converged": True, "same_basin": True}
+    values |= {"radius": 1.0, "atoms": 9, "warnings": []}
+    found = study.tables(spec, [(task, Record(values)) for task in study.plan(spec) if not task.function.endswith("measured")])
+    designed = [row for row in found.results if row["study"] == "cell-size"]
+    assert len(designed) == 4  # two sizes, two sets of observations
+    assert sum(row["study"] == "choices: heavier" for row in found.results) == 2
+
+
 def test_weights_of_a_design_go_to_crystals_with_fewer_kinds_of_rows():
     silicon = {"F": {"defect": 2.0, "bulk": 1.0}, "VF": {"strain": 3.0}}
     assert designs._known(silicon, {"F": {"defect": 1.0}}) == {"F": {"defect": 2.0}}

@@ -49,6 +49,8 @@ def measured(spec: dict, perfect: Record, reference: Record, training: Record, t
 
     spec: that of the trial, and richer. A fit that does not hold the defect has none, and the record says why.
     """
+    if not trial.values["converged"]:
+        return Record({"refused": f"the model did not relax: {trial.values['message']}"})
     cell = defect_cell(spec, rest_lattice(spec, perfect))
     fitted = fitted_to(spec, cell, training)
     richer = fitted_to(spec, cell, training, spec["richer"], RICHER_PRIOR)

@@ -18,7 +18,7 @@ from . import (
     surrogates,
 )
 from .materials import build_lattice
-from .plan import STEPS, SURROGATE
+from .plan import STEPS, SURROGATE, Kitchen
 from .rates import rates_of
 from .spec import RunSpec
 from .tabulation import Tables
@@ -31,9 +31,10 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     results, remarked, terms = [], set(), []
     origin: dict[str, int] = {}
     bound_of = {task.after[-1].key: (task, record) for task, record in outcome if task.function == bounds.TASK and record.ok}
-    for name in (cell_size.NAME, fit_accuracy.NAME):
+    for study in (cell_size, fit_accuracy):
+        name, asked = study.NAME, {task.key for task in study.plan(spec, Kitchen(spec))}
         for task, record in outcome:
-            if task.function == f"{STEPS}:trial" and record.ok and _belongs(spec, name, task):
+            if task.key in asked and task.function == f"{STEPS}:trial" and record.ok:
                 origin.setdefault(task.key, len(results))
                 results.append(_row(name, task, record, records))
                 failures += [] if task.key in remarked else _remarks(task, record)  # a trial may be in both tables
@@ -72,18 +73,6 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + diversity.harvest(spec, outcome)
         + diversity_sets.harvest(spec, outcome)
     )
-
-
-def _belongs(spec: RunSpec, name: str, task: Task) -> bool:
-    size, degree = task.spec["training_size"], task.spec["basis"]["degree"]
-    if name == cell_size.NAME:
-        own = [c.basis.degree for c in spec.cases if c.basis is not None and _is(c, task)]
-        return spec.cell_size is not None and size in spec.cell_size.sizes and degree in own
-    return spec.fit_accuracy is not None and size == spec.fit_accuracy.size and degree in spec.fit_accuracy.degrees
-
-
-def _is(case, task: Task) -> bool:
-    return case.material.name == task.spec["material"]["name"] and case.defect == task.spec["defect"]
 
 
 def _row(study: str, task: Task, record: Record, records: dict[str, Record]) -> dict:
