@@ -49,7 +49,7 @@ def row(fit, cell, rate):
     k = found[0].displacement
     n = 3 * len(cell)
     counted = (n**3 / 3 + 2 * n**2 * k.shape[2]) / rate
-    chosen = np.argsort(np.abs(fit.coefficients))[-COLUMNS:]
+    chosen = np.argsort(np.abs(fit.coefficients) * np.abs(k).max(axis=(0, 1)))[-COLUMNS:]  # those that the defect feels
     errors, spent = [], 0.0
     for column in chosen:
         h = STEP / np.abs(k[:, :, column]).max()
