@@ -1,21 +1,16 @@
-"""How the cost of a fitted model and of its design rows grows: functions, order, neighbours, atoms, species, cores.
+"""How the cost of a fitted model and of its design rows grows: functions, order, neighbours, atoms, species.
 
 Why this case: a user who doubles a basis or a cutoff wants to know the price. Expected: rows grow like functions times
 neighbours (the result has that many numbers), energy and forces like the products of one-particle sums and like neighbours times
 one-particle functions, both linearly with atoms, and hardly with species for the same number of functions of a site.
 
 What limits it: see `operations` of bench_evaluate and `growth` of bench_design_rows for the counted limits. Exponents are fitted
-to three sizes, so they say how it grows here and not in the limit. Two cores: two processes, each pinned to a core, do the same
-work at once; 2 would be perfect, less is what they lose to each other's memory traffic.
+to three sizes, so they say how it grows here and not in the limit. What two cores give is in bench_cores.
 """
 
 from timing import bandwidth, dgemm_rate, machine, seconds  # isort: skip  (first: it pins the threads)
 
-import os
-import subprocess
-import sys
 from resource import RUSAGE_SELF, getrusage
-from time import perf_counter
 
 import jax
 import jax.numpy as jnp
@@ -82,35 +77,6 @@ def grow(name: str) -> None:
         print(f"{'':<12}{'exponent':>35}" + "".join(f"{s:>9.2f}" for s in slopes))
 
 
-def throughput(processes: int) -> float:
-    """Atoms and evaluations of energy and forces a second of so many processes at once, each on a core of its own."""
-    call = [sys.executable, __file__, "--work"]
-    running = [
-        subprocess.Popen(["taskset", "-c", str(core), *call], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for core in range(processes)
-    ]
-    for process in running:
-        assert process.stdout is not None
-        process.stdout.readline()  # compiled
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return sum(float(process.communicate()[0]) for process in running)
-
-
-def work() -> None:
-    _, model, at, atoms, _ = setting(degree=12, size=4)
-    jax.block_until_ready(energy_forces_virial(model, *at))
-    print("ready", flush=True)
-    sys.stdin.readline()
-    start, turns = perf_counter(), 0
-    while perf_counter() - start < 5.0:
-        jax.block_until_ready(energy_forces_virial(model, *at))
-        turns += 1
-    print(turns * atoms / (perf_counter() - start))
-
-
 def main():
     print(machine())
     print(f"matrix products {dgemm_rate() / 1e9:.0f} GFLOP/s, copies {bandwidth() / 1e9:.0f} GB/s; us an atom, one core")
@@ -118,13 +84,7 @@ def main():
     for name in STUDIES:
         grow(name)
     print(f"largest memory of this process: {getrusage(RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
-    cores = os.cpu_count() or 1
-    if cores > 1:
-        one, two = throughput(1), throughput(2)
-        print(
-            f"E+F of 212 functions: {one / 1e3:.0f} thousand atoms a second on one core, {two / 1e3:.0f} on two: {two / one:.2f} times"
-        )
 
 
 if __name__ == "__main__":
-    work() if sys.argv[1:2] == ["--work"] else main()
+    main()

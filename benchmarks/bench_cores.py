@@ -1,0 +1,167 @@
+"""Two cores: what every hot path gives when two processes do it at once, each pinned to a core of its own.
+
+Why this case: defectgen uses cores by processes, one thread each (a study's workers, dask), never by threads within a kernel, which on a
+busy machine cost several times the processor time they save. What this loses is what two processes take from each other: caches
+and memory traffic. The first two lines say what the machine itself loses, in matrix products (arithmetic alone) and in copies that are
+larger than its caches (memory alone); a hot path below both of them would share something it should not.
+
+Every process repeats its work for some seconds of wall time, after a warm-up, both beginning together; counted are calls a second.
+Meaningful on a quiet machine only. 2 would be perfect.
+
+    python benchmarks/bench_cores.py            all
+    python benchmarks/bench_cores.py "rows"     those whose name begins so
+"""
+
+from timing import machine, summary  # isort: skip  (first: it pins the threads)
+
+import os
+import subprocess
+import sys
+from time import perf_counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from bench_scaling import setting
+
+import defectgen as dg
+from defectgen.energy.perfect import force_constants
+from defectgen.energy.total import channel_rows, energy_forces_virial, hessian_product
+from defectgen.training.compress import Compressor
+
+SECONDS = 4.0
+"""Each process works for so long, and to the end of the call it is in."""
+
+
+def product():
+    a = np.random.default_rng(0).normal(size=(1024, 1024))
+    return lambda: a @ a
+
+
+def copy():
+    a = np.ones(32 << 20)
+    b = np.empty_like(a)
+    return lambda: np.copyto(b, a)
+
+
+def rows():
+    basis, _, at, _, _ = setting(degree=15)
+    return lambda: jax.block_until_ready(channel_rows(basis, *at))
+
+
+def forces():
+    _, model, at, _, _ = setting(degree=15, size=4)
+    return lambda: jax.block_until_ready(energy_forces_virial(model, *at))
+
+
+def products():
+    _, model, at, _, _ = setting(degree=15, size=4)
+    v = jnp.asarray(np.random.default_rng(1).normal(size=(8, *at[0].shape)))
+    return lambda: jax.block_until_ready(hessian_product(model, *at, v))
+
+
+def factor():
+    batch = np.random.default_rng(0).normal(size=(3000, 1000))
+
+    def call():
+        compressor = Compressor(1000)
+        for _ in range(4):
+            compressor.add(batch, batch[:, 0])
+        return compressor.factor()
+
+    return call
+
+
+def constants():
+    basis = dg.ACEBasis(["Si"], cutoff=5.5, order=3, degree=15)
+    lattice = dg.diamond("Si", 5.431)
+    return lambda: force_constants(lattice, basis)
+
+
+def matrix():
+    atoms = dg.to_ase(dg.vacancy().apply(dg.supercell(dg.diamond("Si", 5.431), 5)))
+    calculator = dg.Calculator(dg.reference.StillingerWeber("Si"))
+
+    def call():
+        calculator.reset()
+        return calculator.get_property("hessian", atoms)
+
+    return call
+
+
+def relaxation():
+    truth = dg.reference.StillingerWeber("Si")
+    lattice = dg.equilibrate(dg.diamond("Si", 5.43), truth)
+    cell = dg.interstitial("tetrahedral").apply(dg.supercell(lattice, 8))
+    return lambda: dg.relax(cell, truth, eigenvalue=False)
+
+
+PATHS = {
+    "matrix product, 1024": product,
+    "copy, 256 MB": copy,
+    "rows, 510 functions": rows,
+    "energy and forces, 510 functions": forces,
+    "Hessian product, 510 functions, of 8 vectors": products,
+    "R factor, 12,000 x 1,000": factor,
+    "force constants, Si, 510 functions": constants,
+    "Hessian, Si, 999 atoms": matrix,
+    "relaxing Si, 4,097 atoms": relaxation,
+}
+
+
+def rate(name: str, processes: int) -> float:
+    """Calls a second of so many processes together."""
+    running = [
+        subprocess.Popen(
+            ["taskset", "-c", str(core), sys.executable, __file__, "--work", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for core in sorted(CORES)[:processes]
+    ]
+    for process in running:
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()  # compiled
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return sum(float(process.communicate()[0].splitlines()[-1]) for process in running)
+
+
+def work(name: str) -> None:
+    """What a process does: warm up, say so, wait for the word, and print its calls a second."""
+    call = PATHS[name]()
+    call()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    start, turns = perf_counter(), 0
+    while perf_counter() - start < SECONDS:
+        call()
+        turns += 1
+    print(turns / (perf_counter() - start))
+
+
+def main(begin: str) -> None:
+    print(machine())
+    print(f"{'work':<48}{'one core (ms)':>15}{'two cores (ms)':>16}{'times':>8}")
+    for name in (name for name in PATHS if name.startswith(begin)):
+        one, two = rate(name, 1), rate(name, 2)
+        print(f"{name:<48}{1e3 / one:>15.2f}{1e3 / two:>16.2f}{two / one:>8.2f}", flush=True)
+        summary(f"{name}, on two cores", "ms", 1e3 / two, "ours on one core", 1e3 / one, 5e2 / one)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2])
+        sys.exit()
+    try:
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))  # `make bench` pins its cases to one
+        CORES = os.sched_getaffinity(0)
+    except (AttributeError, OSError):
+        CORES = set()
+    if len(CORES) < 2:
+        print("this machine has one core for us, or says nothing of its cores: nothing to compare")
+        sys.exit()
+    main(sys.argv[1] if len(sys.argv) > 1 else "")
