@@ -132,6 +132,19 @@ def test_directions_without_rows_have_no_bound_and_a_prior_gives_them_one():
     assert np.isfinite(judge(held, certificate.sensitivity).geometry.bound)
 
 
+def test_under_constraints_only_what_they_leave_free_is_uncertain():
+    _, _, certificate = case()
+    held = fit(blocks()[1], SET, weights=WEIGHTS, constraints=["V0", "E:bulk"])
+    found = judge(held, certificate.sensitivity)
+    rows = np.concatenate([c.rows for c in held.constraints])
+    rows = rows[np.abs(rows).max(axis=1) > 1e-9 * np.abs(rows).max()]  # by symmetry shears are rounding
+    for quantity in (found.geometry, found.energy):
+        size = np.abs(rows) @ np.abs(quantity.direction)
+        assert np.all(np.abs(rows @ quantity.direction) < 1e-7 * size)  # rows are conditioned like 1e8
+        assert np.isfinite(quantity.bound) and 0 < quantity.spread <= quantity.bound
+    assert found.parameters == held.problem.columns < certificate.parameters
+
+
 def test_a_richer_fit_that_is_the_truth_gives_the_true_error():
     made, rest, _ = case()
     _, wide = blocks()

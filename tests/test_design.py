@@ -11,6 +11,7 @@ from defectgen._input import InputError
 from defectgen.errors.certificate import judge, sensitivity
 from defectgen.errors.design import choose_data, design_loss
 from defectgen.errors.design.objective import pose_design
+from defectgen.errors.design.weights import _again
 from defectgen.fit import fit
 
 
@@ -65,6 +66,32 @@ def test_a_design_lowers_the_estimate_and_with_a_richer_fit_that_is_the_truth_th
     assert np.sqrt(geometry) == pytest.approx(design.before.geometry.estimate, rel=1e-5)
     before, after = (dg.compare(rest, relaxed(f.model, rest.positions)) for f in (poor, design.fit))
     assert after.geometry * after.energy < before.geometry * before.energy
+
+
+@pytest.mark.parametrize("loss", [{"constraints": ["V0", "E:bulk"]}, {"prior": 1e-4}], ids=["constraints", "prior"])
+def test_a_design_changes_weights_and_nothing_else(loss):
+    made = fit(blocks()[1], SET, weights=WEIGHTS, **loss)
+    again = _again(made, made.weights)
+    np.testing.assert_allclose(again.coefficients, made.coefficients, rtol=1e-10, atol=0)
+    heavier = {kind: {g: w * (5.0 if kind == "F" else 1.0) for g, w in own.items()} for kind, own in made.weights.items()}
+    weights = {kind: dict(own) for kind, own in heavier.items()}
+    other = fit(blocks()[1], SET, weights=weights, **loss)
+    np.testing.assert_allclose(_again(made, heavier).coefficients, other.coefficients, rtol=1e-8)
+    assert np.abs(other.coefficients - made.coefficients).max() > 1e-6
+    assert [c.name for c in again.constraints] == [c.name for c in made.constraints]
+
+
+def test_a_design_keeps_what_a_loss_weighted_block_by_block():
+    lattice, _ = blocks()
+    cells = dg.training_cells(
+        lattice, dg.vacancy(), 2, seed=0, rattle=dg.Rattle(2, 0.05), strains=dg.Strains((0.01,), pairs=False)
+    )
+    basis = dg.ACEBasis(["Cu"], cutoff=4.4, order=2, degree=5)
+    apart = dg.label(cells, dg.reference.CleriRosato("Cu"), basis, ["E", "F", "FC", "V"], subdivide=True)
+    made = fit(apart, dg.Loss(SET, WEIGHTS, force_distance_power=2.0, robust=1.345))
+    np.testing.assert_allclose(_again(made, made.weights).coefficients, made.coefficients, rtol=1e-8)
+    plain = fit(apart, SET, weights=WEIGHTS)
+    assert np.abs(plain.coefficients - made.coefficients).max() > 1e-3 * np.abs(made.coefficients).max()
 
 
 def candidates(seed=0, count=12, columns=5):

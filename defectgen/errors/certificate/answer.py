@@ -81,7 +81,7 @@ def _iterated(rest: Equilibrium, model: SiteEnergy, precondition: Preconditioner
     padded, box = jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors)
 
     def product(v: Float[np.ndarray, "fields atoms 3"]) -> Float[np.ndarray, "fields atoms 3"]:
-        wide = np.zeros((BATCH, rows, 3))
+        wide = np.zeros((1 if len(v) == 1 else BATCH, rows, 3))  # two programs at most
         wide[: len(v), :atoms] = v
         image = np.asarray(hessian_product(model, padded, box, near, jnp.asarray(wide)))[: len(v), :atoms]
         return np.stack([precondition.project(one) for one in image])

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..._input import InputError
 from ..._typing import Float
-from ...ace import LinearACE
-from ...energy.bonds import bonds, pad
+from ...ace import ACEBasis, LinearACE
+from ...crystal.snapshot import Snapshot
 from ...energy.perfect import bulk_energy
-from ...energy.total import channel_rows
+from ...observe import respond
 from ...relax import Equilibrium, GreensFunction
 from ..norms import bonds_of
 from .answer import DIRECT, answers
@@ -59,13 +58,20 @@ def sensitivity(
         )
     if not rest.converged:
         raise InputError(f"the defect must be relaxed with the model, and it is not: {rest.message}")
-    cell, basis = rest.cell, model.basis
-    if cell.clamped:
-        raise InputError("a sensitivity is taken in a periodic cell; relax the defect in dg.supercell(lattice, size)")
-    near = bonds(rest.positions, cell.vectors, cell.periodic, cell.symbols, basis)
-    x = jnp.asarray(pad(rest.positions, near.index.shape[0]))
-    energy, forces, _ = channel_rows(basis, x, jnp.asarray(cell.vectors), near)
-    per_atom = np.asarray(bulk_energy(cell.lattice, basis)) / cell.lattice.sublattices
+    energy, forces = rows_at(rest, model.basis)
     answer = answers(rest, model, preconditioner, direct) if answer is None else answer
-    displacement = answer(np.asarray(forces)[: len(cell)])
-    return Sensitivity(rest, displacement, np.asarray(energy) - len(cell) * per_atom, answer)
+    return Sensitivity(rest, answer(forces), energy, answer)
+
+
+def rows_at(rest: Equilibrium, basis: ACEBasis) -> tuple[Float[np.ndarray, " columns"], Float[np.ndarray, "atoms 3 columns"]]:
+    """Energy minus N times the bulk's (eV) and forces (eV/A) of every function of a basis at an equilibrium.
+
+    Raises InputError for a clamped ball.
+    """
+    cell = rest.cell
+    if cell.clamped:
+        raise InputError("derivatives in the coefficients are taken in a periodic cell; use dg.supercell(lattice, size)")
+    rows = respond(basis, Snapshot(cell, rest.positions, cell.vectors), stress=False)
+    assert rows.energy is not None and rows.forces is not None  # a site energy has both
+    per_atom = bulk_energy(cell.lattice, basis) / cell.lattice.sublattices
+    return rows.energy - len(cell) * per_atom, rows.forces

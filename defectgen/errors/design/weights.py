@@ -1,5 +1,6 @@
 """Weights of a loss that make the certificate of one defect, or of several, smallest."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,9 @@ from scipy.optimize import minimize
 
 from ..._input import InputError
 from ...ace import LinearACE
-from ...fit import Fit, fit
+from ...fit import Fit, FitWarning, Loss
+from ...fit.fitting import solved
+from ...fit.weights import Weights
 from ...relax import Equilibrium, relax
 from ..certificate import Certificate, certify
 from ..certificate.sensitivity import sensitivity
@@ -24,7 +27,7 @@ RANGE = 1e3
 class LossDesign:
     """Weights and what they promise."""
 
-    weights: dict[str, dict[str, float]]
+    weights: Weights
     """weights[kind][group]: what dg.fit takes."""
     fit: Fit = field(repr=False)
     """With these weights."""
@@ -92,9 +95,18 @@ def design_loss(
     return LossDesign(now.weights, now, pilot, first[0], certificates[0], tuple(history))
 
 
-def _again(old: Fit, weights: dict) -> Fit:
-    """The same fit with other weights."""
-    return fit(old.blocks, old.observations, weights, old.prior, old.solver)
+def _again(old: Fit, weights: Weights) -> Fit:
+    """The same fit with other weights: its constraints, and what its loss weighted block by block, stay as they are."""
+    loss = Loss(old.observations, weights, prior=old.prior, constraints=old.constraints)
+    multipliers = np.zeros(len(old.blocks.items))
+    fitted = [place for place, block in enumerate(old.blocks.items) if block.kind in old.weights]
+    for place, multiplier in zip(fitted, old.problem.multipliers, strict=True):
+        block = old.blocks.items[place]
+        before = old.weights[block.kind][block.group]
+        multipliers[place] = multiplier * weights[block.kind][block.group] / before if before else 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # the pilot has said which coefficients its rows leave open
+        return solved(old.blocks, loss, weights, multipliers, old.solver)
 
 
 def _mean_log(certificates: Sequence[Certificate], share: float) -> float:
@@ -102,7 +114,7 @@ def _mean_log(certificates: Sequence[Certificate], share: float) -> float:
     return float(np.mean(logs))
 
 
-def _round(now: Fit, wide: Fit | None, rests, certificates, share: float) -> dict[str, dict[str, float]]:
+def _round(now: Fit, wide: Fit | None, rests, certificates, share: float) -> Weights:
     """One minimisation at fixed sensitivities; the new weights."""
     posed = []
     for rest, certificate in zip(rests, certificates, strict=True):
