@@ -9,6 +9,7 @@ from defectgen import study
 from defectgen.campaign import Record
 from defectgen.campaign.execute import execute
 from defectgen.report.certificate_figure import certificate_findings, certificate_pictures, certificate_table
+from defectgen.report.design_figure import design_findings, design_pictures, design_table
 from defectgen.study import certificates, designs
 
 CERTIFIED = ("[cell_size]\nsizes = [3, 4]", "[cell_size]\nsizes = [4]\n[certificates]\nricher = 2\n[bounds]\ncell_size = false")
@@ -57,6 +58,40 @@ def test_designs_are_tried_on_every_defect_beside_the_default():
         promised = record["geometry_after"] * record["energy_after"]
         assert promised <= record["geometry_before"] * record["energy_before"] * (1 + 1e-12)
     assert {line["group"] for line in found.others["design_weights"]} >= {"E:defect", "F:defect", "V0:bulk"}
+
+
+def test_the_page_shows_what_designs_gain_and_where_they_lose():
+    def tried(defect, loss, kind, gain, trusted=True):
+        error = 1e-3 / gain if trusted else np.nan
+        known = {name: error for name in ("geometry_error", "energy_error")} | {"geometry_gain": gain, "energy_gain": 1 / gain}
+        return {
+            "material": "Cu",
+            "defect": defect,
+            "observations": "E+F",
+            "loss": loss,
+            "designed_for": kind,
+            **known,
+            "trusted": trusted,
+        }
+
+    rows = [tried(defect, designs.DEFAULT, "other", 1.0) for defect in ("vacancy", "divacancy")]
+    rows += [
+        tried("vacancy", "designed for Cu vacancy", "own", 4.0),
+        tried("divacancy", "designed for Cu vacancy", "another defect", 0.5),
+    ]
+    rows += [tried("vacancy", "designed for W divacancy", "another material", 2.0, trusted=False)]
+    table = pd.DataFrame(rows)
+    (picture,) = design_pictures(table)
+    for axes, gains in zip(picture.figure.axes, ([4.0, 0.5], [0.25, 2.0]), strict=True):
+        drawn = [tuple(x) for shown in axes.lines if len(x := shown.get_xdata()) == 1]
+        assert drawn == [(gain,) for gain in gains]  # what lost the defect is not drawn
+    assert "1 fit that lost the defect is not shown" in picture.caption
+    own, other = design_findings(table)
+    assert "designed for this defect" in own and "4.0 in the median for the geometry" in own
+    assert "0.25 in the median for the energy (0.25 to 0.25; worse than the default in 1 of 1)" in own
+    assert "another defect" in other
+    assert [len(row) for row in design_table(table)["rows"]] == [8] * 5
+    assert design_table(None) is None and not list(design_pictures(None)) and not list(design_findings(None))
 
 
 def test_a_variant_is_no_point_of_the_design_s_curve():

@@ -60,12 +60,31 @@ def nothing_to_show(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no point to draw", ha="center", va="center", transform=axes.transAxes, color="#777777")
 
 
-def legend(figure: Figure, marks: dict[str, Mark], *, hollow: bool, dashed: bool, triangles: bool = False) -> None:
-    """One legend for all panels, above them, in the stead of an earlier one."""
+def legend(
+    figure: Figure,
+    marks: dict[str, Mark],
+    *,
+    hollow: bool = False,
+    dashed: bool = False,
+    triangles: bool = False,
+    lines: bool = True,
+) -> None:
+    """One legend for all panels, above them, in the stead of an earlier one; `lines`: points are joined."""
     for earlier in list(figure.legends):
         earlier.remove()
+    edges = {name: mark.colour if mark.marker == "x" else "white" for name, mark in marks.items()}  # a cross is all edge
+    joined = {} if lines else {"ls": "none"}
     handles = [
-        Line2D([], [], color=mark.colour, marker=mark.marker, markeredgecolor="white", markeredgewidth=0.6, label=name)
+        Line2D(
+            [],
+            [],
+            color=mark.colour,
+            marker=mark.marker,
+            mec=edges[name],
+            mew=1.2 if mark.marker == "x" else 0.6,
+            label=name,
+            **joined,
+        )
         for name, mark in marks.items()
     ]
     if hollow:

@@ -33,7 +33,7 @@ def bound_picture(case: str, rows: pd.DataFrame) -> Picture:
     figure, axes = panels(2)
     for panel, quantity in zip(axes, _PANELS, strict=True):
         _panel(panel, rows, quantity, look)
-    legend(figure, look, hollow=False, dashed=False)
+    legend(figure, look)
     caption = (
         f"{case}: what each term of the bound contributes at training radius {rows['training_radius'].iloc[0]:.3g}: to the "
         "geometry, the perfect crystal's answer to this part of the force error; to the energy, this part of the energy. The "

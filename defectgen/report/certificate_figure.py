@@ -31,7 +31,7 @@ def _against(rows: pd.DataFrame, name: str, what: str) -> Picture:
     figure, axes = panels(2, height=3.6)
     for panel, quantity in zip(axes, _UNITS, strict=True):
         _panel(panel, rows, quantity, name, look)
-    legend(figure, look, hollow=False, dashed=False)
+    legend(figure, look, lines=False)
     explained = {
         "estimate": "what a richer fit to the same labels changes, and its own spread",
         "spread": "root mean square over all changes of the coefficients that are as large as the residual of the fit",

@@ -43,6 +43,11 @@ def _questions(run: Run) -> Iterator[str]:
             "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robustness, "
             "rows held exactly) is then a small solve, and its model is relaxed like the reference."
         )
+    if "design" in run.others:
+        yield (
+            "For every defect a loss is designed: weights that minimise its certificate; the reference is asked nothing in the "
+            "large cell. Each designed loss is then tried on all defects, beside the default and other losses."
+        )
     if "boundary" in run.others:
         yield (
             "The defect is relaxed with the reference in growing cells under several boundary conditions; the difference from "

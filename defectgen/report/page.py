@@ -15,6 +15,7 @@ from defectgen.report.certificate_figure import certificate_findings, certificat
 from defectgen.report.choices_figure import choices_findings
 from defectgen.report.crystal_diversity_table import crystal_tables
 from defectgen.report.crystal_diversity_words import crystal_findings
+from defectgen.report.design_figure import design_findings, design_table
 from defectgen.report.diversity_table import diversity_tables
 from defectgen.report.diversity_words import diversity_findings
 from defectgen.report.figures import Picture
@@ -86,6 +87,7 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
             *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
             *findings(run),
             *certificate_findings(run.others.get("certificate_quality")),
+            *design_findings(run.others.get("design")),
             *choices_findings(run.others.get("choices")),
         ],
         diversity=(crystal_tables if of_crystals(run) else diversity_tables)(run.others),
@@ -97,6 +99,7 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
             for each in bound_tables(run.others.get("bounds"))
         ],
         certificates=certificate_table(run.others.get("certificate_quality")),
+        designs=design_table(run.others.get("design")),
         bound_figures=[_figure(picture, svg) for picture, svg in images if _of_bound(picture)],
         rates=_table(run.rates.assign(interval=_intervals(run.rates)), _RATES),
         results=_table(run.results, _RESULTS),

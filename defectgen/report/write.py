@@ -13,6 +13,7 @@ from defectgen.report.certificate_figure import certificate_pictures
 from defectgen.report.choices_figure import choices_pictures
 from defectgen.report.crystal_diversity_figure import crystal_pictures
 from defectgen.report.crystal_domain_figure import portrait_pictures
+from defectgen.report.design_figure import design_pictures
 from defectgen.report.diversity_figure import diversity_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
@@ -38,6 +39,7 @@ def write(directory: str | Path) -> Path:
     with rc_context(RC):
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += certificate_pictures(run.others.get("certificates"))
+        drawn += design_pictures(run.others.get("design"))
         drawn += choices_pictures(run.others.get("choices"))
         drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
