@@ -1,25 +1,19 @@
-"""Question: with N labels to spend, how many different structures, and how many configurations of each?
-
-Two experiments (theory: diversity/fixed-budget, diversity/fixed-set): N constant and split in all ways, and structures fixed with
-growing numbers of configurations. What is chosen among comes from a source (diversity_source.py says how one plugs in).
-"""
+"""The two experiments on one data set: which designs they have, the tasks of each, and their tables."""
 
 import math
 from dataclasses import dataclass
 
-from .._input import InputError
-from ..campaign import Record, Task
-from ..dataset import budget_grid
-from .diversity_baseline import available
-from .diversity_selection import RANDOM
-from .diversity_source import Source, find
-from .diversity_tables import DOMAIN_TASK, ROWS_TASK, TRIAL_TASK, tabulate
-from .plan import Kitchen
-from .spec import Diversity, RunSpec
-from .tabulation import Tables
-
-NAME = "diversity"
-BUDGET, SET = "fixed budget", "fixed set"
+from ..._input import InputError
+from ...campaign import Record, Task
+from ...dataset import budget_grid
+from ..plan import Kitchen
+from ..spec import Diversity, RunSpec
+from ..tabulation import Tables
+from .baseline import available
+from .rows import BUDGET, SET
+from .selection import RANDOM
+from .source import Source, find
+from .tables import DOMAIN_TASK, ROWS_TASK, TRIAL_TASK, tabulate
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,7 @@ def _trial(spec: RunSpec, source: Source, design: Design, common: int, observati
 
 
 def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
-    """diversity.csv (every error of every fit) and what follows from it: see diversity_tables.py."""
+    """diversity.csv (every error of every fit) and what follows from it: see tables.py."""
     if spec.diversity is None:
         return Tables()
     source = find(spec.diversity.source, spec.diversity.settings)

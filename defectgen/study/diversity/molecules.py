@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from .._input import InputError
-from ..campaign import Record, Task
-from .diversity_source import Pool, Source, pack
-from .spec import Strict, sentence
+from ..._input import InputError
+from ...campaign import Record, Task
+from ..spec import Strict, sentence
+from .source import Pool, Source, pack
 
-ALL = "defectgen.study.diversity_molecules:pool"
+ALL = "defectgen.study.diversity.molecules:pool"
 
 
 class Settings(Strict):
@@ -43,7 +43,7 @@ def source(settings: dict[str, Any]) -> Source:
         asked = Settings(**settings)
     except ValidationError as error:
         raise InputError(f"diversity.settings.{sentence(error)}") from None
-    from ..bridge.molecules import Law, library, tasks
+    from ...bridge.molecules import Law, library, tasks
 
     found = library(asked.elements, asked.heavy)
     if asked.molecules is not None and asked.molecules > len(found):
@@ -68,7 +68,7 @@ def source(settings: dict[str, Any]) -> Source:
 
 def pool(spec: dict[str, Any], *labelled: Record) -> Record:
     """The pool of the records of all labelling tasks. spec: smiles (by name), law, wider, wanted (by law), method."""
-    from ..bridge.molecules import free_atoms, gather, scaffold
+    from ...bridge.molecules import free_atoms, gather, scaffold
 
     found = gather(labelled)
     present = set(found.dataset.structures)

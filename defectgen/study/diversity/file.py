@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from .._input import InputError
-from ..bridge import dataset_from_extxyz, dataset_from_hdf5
-from ..campaign import Record, Task
-from ..dataset import Dataset, one_body
-from .diversity_source import Pool, Source, pack
-from .spec import Strict, sentence
+from ..._input import InputError
+from ...bridge import dataset_from_extxyz, dataset_from_hdf5
+from ...campaign import Record, Task
+from ...dataset import Dataset, one_body
+from ..spec import Strict, sentence
+from .source import Pool, Source, pack
 
-ALL = "defectgen.study.diversity_file:pool"
+ALL = "defectgen.study.diversity.file:pool"
 
 
 class Settings(Strict):

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from .._input import InputError
-from .._typing import Float
-from ..ace import ACEBasis
-from ..campaign import Record
-from ..dataset import Configuration
-from ..errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
-from ..observe import Environments, environments, own_columns
-from ..training.dynamics import BUCKET as PERIODIC_BUCKET
-from .diversity_split import OWN, tests_of
-from .diversity_steps import Opened, opened, train
+from ..._input import InputError
+from ..._typing import Float
+from ...ace import ACEBasis
+from ...campaign import Record
+from ...dataset import Configuration
+from ...errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
+from ...observe import Environments, environments, own_columns
+from ...training.dynamics import BUCKET as PERIODIC_BUCKET
+from .split import OWN, tests_of
+from .steps import Opened, opened, train
 
 LIMIT = 3.0
 SITES = {"extrapolation grade": Extrapolation, "distance to neighbours": Neighbours, "Mahalanobis distance": Mahalanobis}

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..ace import ACEBasis
-from ..campaign import Record, scratch
-from ..campaign.lock import queued
-from ..campaign.task import canonical
-from ..dataset import Division
-from ..fit import Fit, FitWarning, fit
-from ..training import DatasetErrors, DatasetRows, dataset_rows, with_offsets
-from ..training.dataset_rows import digest
-from .diversity_baseline import kernel_ridge_errors
-from .diversity_selection import RANDOM, ordered, structure_points
-from .diversity_source import Pool, basis_of, named, unpack
-from .diversity_split import division, structures_of, tests_of, used
+from ...ace import ACEBasis
+from ...campaign import Record, scratch
+from ...campaign.lock import queued
+from ...campaign.task import canonical
+from ...dataset import Division
+from ...fit import Fit, FitWarning, fit
+from ...training import DatasetErrors, DatasetRows, dataset_rows, with_offsets
+from ...training.dataset_rows import digest
+from .baseline import kernel_ridge_errors
+from .selection import RANDOM, ordered, structure_points
+from .source import Pool, basis_of, named, unpack
+from .split import division, structures_of, tests_of, used
 
 ACE, KERNEL = "linear ACE", "kernel ridge"
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Float
-from ..errors.generalisation import ratio
-from ..errors.generalisation.tradeoff import RESAMPLES, vertex
+from ..._typing import Float
+from ...errors.generalisation import ratio
+from ...errors.generalisation.tradeoff import RESAMPLES, vertex
+from .rows import BUDGET, Rows, positive
 
-Rows = list[dict[str, Any]]
 QUANTITIES = ("forces_rmse", "energy_rmse", "virial_rmse", "geometry", "formation_energy")
-BUDGET = "fixed budget"
 
 
 def shifts(rows: Rows, base: str) -> Iterator[dict[str, Any]]:
@@ -26,8 +25,8 @@ def shifts(rows: Rows, base: str) -> Iterator[dict[str, Any]]:
     for row in rows:
         if row["experiment"] == BUDGET and row["selection"] == "random":
             for quantity in QUANTITIES:
-                value = row.get(quantity)
-                if isinstance(value, int | float) and np.isfinite(value) and value > 0:
+                value: Any = row.get(quantity)
+                if positive(value):
                     key = row["source"], row["budget"], row["model"], row["test"], quantity
                     curves[key][row["observations"]][row["seed"]][row["structures"]] = float(value)
     for key, sets in curves.items():

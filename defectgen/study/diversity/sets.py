@@ -1,18 +1,16 @@
-"""Question of diversity, asked of several data sets in one study: the same experiments, in the same tables by `source`."""
+"""Several data sets in one study, `[[diversity_sets]]`: the same experiments, in the same tables by `source`."""
 
 from dataclasses import replace
 from typing import Any
 
-from ..campaign import Record, Task, in_order
-from . import diversity
-from .diversity_crystal_tables import PORTRAIT, tabulate
-from .diversity_observations import shifts
-from .diversity_tables import DOMAIN_TASK
-from .plan import Kitchen
-from .spec import Diversity, RunSpec
-from .tabulation import Tables
-
-NAME = "diversity_sets"
+from ...campaign import Record, Task, in_order
+from ..plan import Kitchen
+from ..spec import Diversity, RunSpec
+from ..tabulation import Tables
+from . import experiments
+from .crystals.tables import PORTRAIT, tabulate
+from .observations import shifts
+from .tables import DOMAIN_TASK
 
 
 def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
@@ -26,7 +24,7 @@ def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     for asked in spec.diversity_sets:
         keys = {task.key for task in in_order(_plan(spec, asked, kitchen))}
         own = [(task, record) for task, record in outcome if task.key in keys]
-        tables = diversity.harvest(_single(spec, asked), own)
+        tables = experiments.harvest(_single(spec, asked), own)
         named = {name: [{**line, **_source(asked, line)} for line in lines] for name, lines in tables.others.items()}
         found += Tables(others=named)
         found += Tables(others={"diversity_observations": list(shifts(named.get("diversity", []), spec.observations[0]))})
@@ -45,7 +43,7 @@ def _single(spec: RunSpec, asked: Diversity) -> RunSpec:
 
 
 def _plan(spec: RunSpec, asked: Diversity, kitchen: Kitchen) -> list[Task]:
-    tasks = diversity.plan(_single(spec, asked), kitchen)
+    tasks = experiments.plan(_single(spec, asked), kitchen)
     first = spec.observations[0]
     kept = [task for task in tasks if task.function != DOMAIN_TASK or task.spec["observations"] == first]
     return [replace(task, label=f"{label(asked)} {task.label}") for task in [*kept, *_portrait(asked, kept)]]

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from ..campaign import Record, Task
-from .diversity_crystal_steps import STRAYED, chosen_of, seen_phases
-from .diversity_source import unpack
-from .diversity_split import structures_of
-from .diversity_tables import TRIAL_TASK
-from .tabulation import Tables
+from ....campaign import Record, Task
+from ...tabulation import Tables
+from ..rows import Rows
+from ..source import unpack
+from ..split import structures_of
+from ..tables import TRIAL_TASK
+from .blocks import chosen_of, seen_phases
+from .steps import STRAYED
 
-DRAWN = "defectgen.study.diversity_crystal_steps:drawn"
-PORTRAIT = "defectgen.study.diversity_crystal_portrait:portrait"
-Rows = list[dict[str, Any]]
+DRAWN = "defectgen.study.diversity.crystals.steps:drawn"
+PORTRAIT = "defectgen.study.diversity.crystals.portrait:portrait"
 
 
 def tabulate(source: str, rows: Rows, outcome: list[tuple[Task, Record]]) -> Tables:

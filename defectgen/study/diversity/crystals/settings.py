@@ -1,4 +1,4 @@
-"""The source of crystals: phases with defects in small cells, thermal configurations, labels of an analytic reference."""
+"""What a study file says of a data set of crystals: phases, defects, cells, laws and tests, checked."""
 
 import json
 from functools import lru_cache
@@ -6,20 +6,15 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from .._input import InputError
-from ..campaign import Task
-from ..campaign.task import canonical
-from ..crystal import defect_from_name
-from ..crystal.polymorphs import phase
-from ..training.crystal_conformations import Law
-from ..training.crystal_structures import NONE, SURFACE, CrystalStructure, crystal_structures
-from .diversity_source import Source
-from .materials import MATERIALS, Material, build_lattice
-from .spec import Size, Strict, sentence
+from ...._input import InputError
+from ....campaign.task import canonical
+from ....crystal import defect_from_name
+from ....crystal.polymorphs import phase
+from ....training.crystal_conformations import Law
+from ....training.crystal_structures import NONE, SURFACE, CrystalStructure, crystal_structures
+from ...materials import MATERIALS, Material, build_lattice
+from ...spec import Size, Strict, sentence
 
-STEPS = "defectgen.study.diversity_crystal_steps"
-RELAXED = "defectgen.study.diversity_crystal_defects:relaxed"
-WIDER = "defectgen.study.diversity_crystal_tests:wider"
 Structures = tuple[dict[str, CrystalStructure], dict[str, str]]
 """Those that can be made by name, and why others cannot."""
 Widths = tuple[float, float, float]
@@ -137,30 +132,3 @@ def _parsed(text: str) -> Settings:
         return Settings(**json.loads(text))
     except ValidationError as error:
         raise InputError(f"settings.{sentence(error)}") from None
-
-
-def source(settings: dict[str, Any]) -> Source:
-    """The source. Raises InputError for settings that make no sense."""
-    asked = parsed(settings)
-    name = asked.material
-    own = {"settings": asked.model_dump(mode="json"), "digest": asked.described.digest}
-    rest = {
-        p: Task(f"{STEPS}:at_rest", {**own, "settings": {"material": name}, "phase": p}, (), f"{name} {p} at rest", 3.0)
-        for p in asked.all_phases
-    }
-    drawn = [
-        Task(f"{STEPS}:drawn", {**own, "phase": p}, (rest[p],), f"{name} {p} configurations", 20.0) for p in asked.all_phases
-    ]
-    pool = Task(f"{STEPS}:pool", own, tuple(drawn), f"{name} pool", 2.0)
-    exact = [
-        Task(f"{STEPS}:exact", {**own, "defect": d}, (rest[asked.phases[0]],), f"{name} {d} reference", 5.0)
-        for d in asked.relaxed
-    ]
-    return Source(
-        pool,
-        len(asked.names()),
-        asked.conformations,
-        after=(pool, *(rest[p] for p in asked.phases), *exact),
-        blocks=f"{STEPS}:blocks",
-        metrics=(WIDER, *((RELAXED,) if asked.relaxed else ())),
-    )

@@ -7,10 +7,10 @@ Gaussian of the distance, its width and the ridge chosen by cross validation ove
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from .._input import InputError
-from .._typing import Float, Int
-from ..dataset import relative
-from ..training import DatasetErrors, DatasetRows
+from ..._input import InputError
+from ..._typing import Float, Int
+from ...dataset import relative
+from ...training import DatasetErrors, DatasetRows
 
 WIDTHS = (0.3, 1.0, 3.0)
 """Of the kernel, in units of the median distance between training configurations."""

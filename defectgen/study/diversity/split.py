@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Int
-from ..dataset import Division, divide
-from .diversity_source import Pool
+from ..._typing import Int
+from ...dataset import Division, divide
+from .source import Pool
 
 IN_DISTRIBUTION = "in-distribution"
 CONFORMATIONAL = "conformational"

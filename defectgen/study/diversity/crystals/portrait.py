@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from ..campaign import Record
-from ..dataset import Configuration
-from ..errors.domain import Extrapolation
-from ..observe import environments
-from ..training.dynamics import BUCKET
-from .diversity_crystals import parsed
-from .diversity_domain import LIMIT
-from .diversity_split import OWN, tests_of
-from .diversity_steps import Opened, opened, train
+from ....campaign import Record
+from ....dataset import Configuration
+from ....errors.domain import Extrapolation
+from ....observe import environments
+from ....training.dynamics import BUCKET
+from ..domain import LIMIT
+from ..split import OWN, tests_of
+from ..steps import Opened, opened, train
+from .settings import parsed
 
 
 def portrait(spec: dict[str, Any], pool_record: Record, rows_record: Record, *records: Record) -> Record:

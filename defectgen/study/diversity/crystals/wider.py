@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from ..ace import LinearACE
-from ..campaign import Record
-from ..training.crystal_rows import voigt
-from .diversity_crystal_steps import Opened, opened
-from .diversity_crystals import parsed
+from ....ace import LinearACE
+from ....campaign import Record
+from ....training.crystal_rows import voigt
+from .blocks import Opened, opened
+from .settings import parsed
 
 
 def wider(model: LinearACE, spec: dict[str, Any], pool_record: Record, *records: Record) -> list[dict[str, Any]]:

@@ -3,15 +3,15 @@
 import math
 from typing import Any
 
-from .._input import InputError
-from ..ace import LinearACE
-from ..campaign import Record
-from ..crystal import defect_from_name
-from ..errors import compare
-from ..relax import greens_function, relax
-from .diversity_crystal_steps import lattice_of
-from .diversity_crystals import parsed
-from .steps import AT_REST, box, restored
+from ...._input import InputError
+from ....ace import LinearACE
+from ....campaign import Record
+from ....crystal import defect_from_name
+from ....errors import compare
+from ....relax import greens_function, relax
+from ...steps import AT_REST, box, restored
+from .settings import parsed
+from .steps import lattice_of
 
 
 def relaxed(model: LinearACE, spec: dict[str, Any], pool: Record, *records: Record) -> list[dict[str, Any]]:

@@ -22,15 +22,15 @@ from typing import Any
 
 import numpy as np
 
-from .._input import InputError
-from ..ace import ACEBasis
-from ..campaign import Record, Task
-from ..dataset import Configuration, Dataset
+from ..._input import InputError
+from ...ace import ACEBasis
+from ...campaign import Record, Task
+from ...dataset import Configuration, Dataset
 
 SOURCES = {
-    "molecules": "defectgen.study.diversity_molecules",
-    "crystals": "defectgen.study.diversity_crystals",
-    "file": "defectgen.study.diversity_file",
+    "molecules": "defectgen.study.diversity.molecules",
+    "crystals": "defectgen.study.diversity.crystals",
+    "file": "defectgen.study.diversity.file",
 }
 """Modules by the name that `[diversity] source` gives."""
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .._typing import Float
-from ..ace import ACEBasis
-from ..training import dataset_rows
-from ..training.diversity.selection import d_optimal, farthest_points
-from .diversity_source import Pool
+from ..._typing import Float
+from ...ace import ACEBasis
+from ...training import dataset_rows
+from ...training.diversity.selection import d_optimal, farthest_points
+from .source import Pool
 
 RANDOM = "random"
 SELECTIONS = (RANDOM, "farthest", "d-optimal")
