@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from defectgen.report.diversity.cells import counted, decimals, interval, spans
 from defectgen.report.typeset import decimal, number
 
 FIRST = ("forces", "energy", "shape", "geometry_error")
@@ -21,7 +22,7 @@ SEEN = ("in-distribution", "conformational", "structural", "conformational and s
 BASELINE = "kernel ridge"
 
 
-def diversity_findings(others: dict[str, pd.DataFrame]) -> list[str]:
+def budget_findings(others: dict[str, pd.DataFrame]) -> list[str]:
     """The answer for a producer of data, what the ends cost, learning curves, gaps, the second model, and the domain."""
     best = others.get("diversity_tradeoff")
     found: list[str] = []
@@ -89,11 +90,9 @@ def _pair(structures: float | int | np.number, budget: float | int | np.number) 
 def _balance(best: pd.DataFrame) -> Iterator[str]:
     """How many comparisons are balances, of all quantities and tests of one model."""
     for model, own in best[~best["quantity"].str.endswith("_rmse")].groupby("model", sort=False):
-        counts = own["verdict"].value_counts()
-        listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.items())
         yield (
-            f"{model}: of {len(own)} comparisons of a budget's splits (budgets, tests and quantities counted apart): {listing}. "
-            "Balance means that both ends are worse than the inside, each with 95 % confidence."
+            f"{model}: of {len(own)} comparisons of a budget's splits (budgets, tests and quantities counted apart): "
+            f"{counted(own['verdict'])}. Balance means that both ends are worse than the inside, each with 95 % confidence."
         )
 
 
@@ -103,7 +102,7 @@ def _ends(best: pd.DataFrame) -> Iterator[str]:
     for line in own[(own["budget"] == own["budget"].max()) & own["test"].isin(SEEN)].to_dict("records"):
         yield (
             f"At {line['budget']:.0f} labels, test {line['test']}: the fewest structures multiply the {_named(quantity)} of a "
-            f"split between the ends by {_interval(line, 'fewest')}, one configuration of each by {_interval(line, 'most')}."
+            f"split between the ends by {interval(line, 'fewest')}, one configuration of each by {interval(line, 'most')}."
         )
 
 
@@ -152,7 +151,7 @@ def _gaps(gaps: pd.DataFrame | None, best: pd.DataFrame | None) -> Iterator[str]
         return
     structures = base.loc[base["error"].idxmin(), "structures"]
     lines = top[(top["structures"] == structures) & top["over_in_distribution"].notna()].to_dict("records")
-    parts = [f"{line['test']} {_interval(line, 'over_in_distribution')}" for line in lines]
+    parts = [f"{line['test']} {interval(line, 'over_in_distribution')}" for line in lines]
     if parts:
         where = _pair(structures, top["budget"].max())
         yield (
@@ -184,8 +183,7 @@ def _domain(table: pd.DataFrame | None) -> Iterator[str]:
         return
     own = table[table["test"].isin(["structural", "scaffold", "size"])]
     for measure, lines in own.groupby("measure", sort=False):
-        known = [(test, each["auroc_atoms"].dropna()) for test, each in lines.groupby("test", sort=False)]
-        parts = [f"{test} {decimal(a.mean())} ({decimal(a.min())} to {decimal(a.max())})" for test, a in known if len(a)]
+        parts = spans(lines.groupby("test", sort=False), "auroc_atoms")
         if parts:
             yield (
                 f"Domain of applicability, {measure}: AUROC for atoms whose force error is more than three times the level on "
@@ -204,11 +202,5 @@ def _named(quantity: str) -> str:
     return NAMES.get(quantity, quantity.replace("_", " "))
 
 
-def _interval(line: dict, name: str) -> str:
-    return f"{number(line[name])} ({number(line[f'{name}_low'])} to {number(line[f'{name}_high'])})"
-
-
 def _slope(line: dict) -> str:
-    if not np.isfinite(line["low"]):
-        return decimal(line["slope"])
-    return f"{decimal(line['slope'])} ({decimal(line['low'])} to {decimal(line['high'])})"
+    return decimals(line, "slope") if np.isfinite(line["low"]) else decimal(line["slope"])

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from defectgen.report.diversity.panels import grid, handle, label_at, outer, whiskers
 from defectgen.report.figures import Picture, stem
 
 LABELS = {
@@ -31,14 +30,12 @@ BASELINE = ("kernel ridge", "energy")
 COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#000000", "#8A6D00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 NOTE: dict[str, Any] = {"fontsize": 8.5, "zorder": 6, "bbox": {"fc": "white", "ec": "none", "pad": 1.0, "alpha": 0.85}}
-WIDE = 3
-"""Panels in a row."""
 PULL = 2.0
 """Whiskers are cut where they leave the points by more than this factor: of few repetitions they fill the page."""
 KEY = ["source", "observations", "model", "quantity"]
 
 
-def diversity_pictures(errors: pd.DataFrame | None, best: pd.DataFrame | None, curves: pd.DataFrame | None) -> Iterator[Picture]:
+def budget_pictures(errors: pd.DataFrame | None, best: pd.DataFrame | None, curves: pd.DataFrame | None) -> Iterator[Picture]:
     """For every model and quantity: trade-offs, best splits against the budget, learning curves of fixed sets.
 
     errors, best, curves: the tables diversity_gaps, diversity_tradeoff and diversity_curves.
@@ -73,7 +70,7 @@ def _of(table: pd.DataFrame, key: Sequence) -> pd.DataFrame:
 
 def _tradeoff(key: Sequence, rows: pd.DataFrame, best: pd.DataFrame | None) -> Picture:
     """One panel a test set, one curve a budget, the best split marked."""
-    figure, axes = _grid(list(dict.fromkeys(rows["test"])))
+    figure, axes = grid(list(dict.fromkeys(rows["test"])), 2.35, 0.6)
     budgets = sorted(rows["budget"].unique())
     for test, panel in axes.items():
         drawn = rows[rows["test"] == test]
@@ -85,7 +82,7 @@ def _tradeoff(key: Sequence, rows: pd.DataFrame, best: pd.DataFrame | None) -> P
                     _star(panel, line, own, k)
         _finish(panel, drawn, "structures")
         panel.set_title(test)
-    _outer(axes, "structures $S$,  $C=N/S$ configurations of each", _label(key[3]))
+    outer(figure, "structures $S$,  $C=N/S$ configurations of each", _label(key[3]))
     handles = [_handle(k, f"$N$ = {budget:g}") for k, budget in enumerate(budgets)]
     handles.append(Line2D([], [], marker="*", ms=11, mfc="#BBBBBB", mec="black", ls="none", label="best split, 95 % interval"))
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6))
@@ -100,7 +97,7 @@ def _tradeoff(key: Sequence, rows: pd.DataFrame, best: pd.DataFrame | None) -> P
 
 def _best(key: Sequence, rows: pd.DataFrame) -> Picture:
     """Configurations of each structure in the best split, against the budget, one panel a test set."""
-    figure, axes = _grid(list(dict.fromkeys(rows["test"])))
+    figure, axes = grid(list(dict.fromkeys(rows["test"])), 2.35, 0.6)
     for test, panel in axes.items():
         own = rows[rows["test"] == test].sort_values("budget")
         x, n = own["budget"].to_numpy(float), own["budget"].to_numpy(float)
@@ -114,7 +111,7 @@ def _best(key: Sequence, rows: pd.DataFrame) -> Picture:
         _scales(panel, both["budget"].to_numpy(), np.append(both["error"].to_numpy(), [1.0]), least=4.0)
         _ticks(panel, x)
         panel.set_title(test)
-    _outer(axes, "labels $N$", "configurations of each structure, $C$")
+    outer(figure, "labels $N$", "configurations of each structure, $C$")
     caption = (
         f"{_source(key)}: configurations of each structure in the best split of N labels, for the {_quantity(key[3])} on each "
         "test set, with the 95 % interval of resampled repetitions; grey: splits whose error is within ten per cent of the best. "
@@ -126,7 +123,7 @@ def _best(key: Sequence, rows: pd.DataFrame) -> Picture:
 
 def _fixed(key: Sequence, rows: pd.DataFrame, curves: pd.DataFrame | None) -> Picture:
     """Error against the number of configurations of each structure, one panel a test set, one curve a set."""
-    figure, axes = _grid(list(dict.fromkeys(rows["test"])))
+    figure, axes = grid(list(dict.fromkeys(rows["test"])), 2.35, 0.6)
     sets = sorted(rows["structures"].unique())
     for test, panel in axes.items():
         drawn = rows[rows["test"] == test]
@@ -142,7 +139,7 @@ def _fixed(key: Sequence, rows: pd.DataFrame, curves: pd.DataFrame | None) -> Pi
             colour = COLOURS[k % len(COLOURS)]
             panel.text(0.97, 0.96 - 0.11 * row, text, color=colour, ha="right", va="top", transform=panel.transAxes, **NOTE)
         panel.set_title(test)
-    _outer(axes, "configurations of each structure $C$", _label(key[3]))
+    outer(figure, "configurations of each structure $C$", _label(key[3]))
     handles = [_handle(k, f"$S$ = {structures:g}") for k, structures in enumerate(sets)]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6))
     caption = (
@@ -153,21 +150,9 @@ def _fixed(key: Sequence, rows: pd.DataFrame, curves: pd.DataFrame | None) -> Pi
     return Picture(stem("diversity-fixed", *map(str, key)), heading, caption, figure, rows)
 
 
-def _grid(names: list[str]) -> tuple[Figure, dict[str, Axes]]:
-    rows = -(-len(names) // WIDE)
-    columns = min(len(names), WIDE)
-    figure = Figure(figsize=(2.75 * columns + 0.4, 2.35 * rows + 0.6), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for spare in axes[len(names) :]:
-        spare.set_axis_off()
-    return figure, dict(zip(names, axes, strict=False))
-
-
 def _curve(panel: Axes, own: pd.DataFrame, x: str, k: int) -> None:
     """Points with whiskers, joined."""
-    y = own["error"].to_numpy(float)
-    low = np.maximum(own["error_low"].to_numpy(float), y / PULL)
-    high = np.minimum(own["error_high"].to_numpy(float), y * PULL)
+    y, low, high = whiskers(own, PULL)
     style = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "mec": "white", "mew": 0.5, "ms": 5}
     panel.errorbar(own[x], y, [y - low, high - y], elinewidth=0.8, capsize=1.5, zorder=3, **style)
 
@@ -182,10 +167,8 @@ def _star(panel: Axes, line: dict, own: pd.DataFrame, k: int) -> None:
 
 
 def _finish(panel: Axes, rows: pd.DataFrame, x: str) -> None:
-    y = rows["error"].to_numpy(float)
-    low = np.maximum(rows["error_low"].to_numpy(float), y / PULL).min()
-    high = np.minimum(rows["error_high"].to_numpy(float), y * PULL).max()
-    _scales(panel, rows[x].to_numpy(float), np.array([low, high]), least=2.0)
+    _, low, high = whiskers(rows, PULL)
+    _scales(panel, rows[x].to_numpy(float), np.array([low.min(), high.max()]), least=2.0)
     _ticks(panel, np.unique(rows[x].to_numpy(float)))
 
 
@@ -212,20 +195,11 @@ def _ticks(panel: Axes, values: np.ndarray) -> None:
         far = place - last >= 0.13
         labels.append(f"{value:g}" if far else "")
         last = place if far else last
-    panel.xaxis.set_major_locator(FixedLocator(values.tolist()))
-    panel.xaxis.set_major_formatter(FixedFormatter(labels))
-    panel.xaxis.set_minor_locator(FixedLocator([]))
-
-
-def _outer(axes: dict[str, Axes], x: str, y: str) -> None:
-    """One label for all panels, below and at the left."""
-    figure = next(iter(axes.values())).figure
-    figure.supxlabel(x, fontsize=9)
-    figure.supylabel(y, fontsize=9)
+    label_at(panel, values, labels)
 
 
 def _handle(k: int, label: str) -> Line2D:
-    return Line2D([], [], color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], mec="white", mew=0.5, label=label)
+    return handle(label, COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)])
 
 
 def _label(quantity: str) -> str:

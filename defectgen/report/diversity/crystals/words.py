@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from defectgen.report.diversity.cells import counted, spans, true
 from defectgen.report.typeset import decimal, number
 
 SEEN = ("in-distribution",)
@@ -48,11 +49,9 @@ def _verdicts(best: pd.DataFrame) -> Iterator[str]:
     """How often there is a balance."""
     own = best[(best["quantity"] == FORCES) & best["test"].isin((*SEEN, *APART))]
     for budget, lines in own.groupby("budget"):
-        counts = lines["verdict"].value_counts()
-        listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.items())
         yield (
             f"Force errors with {budget:.0f} labels, over crystals, sets of observations and tests in distribution and apart: "
-            f"of {len(lines)} comparisons {listing}."
+            f"of {len(lines)} comparisons {counted(lines['verdict'])}."
         )
         parts = [
             f"{test} {number(each['fewest'].min())} to {number(each['fewest'].max())} and {number(each['most'].min())} to "
@@ -69,8 +68,7 @@ def _defects(best: pd.DataFrame, outcomes: pd.DataFrame | None) -> Iterator[str]
     for quantity, name in (("geometry", "geometry"), ("formation_energy", "formation energy")):
         own = best[best["quantity"] == quantity]
         if len(own):
-            counts = ", ".join(f"{verdict} {count}" for verdict, count in own["verdict"].value_counts().items())
-            yield f"Relaxed defects, {name}: of {len(own)} comparisons {counts}."
+            yield f"Relaxed defects, {name}: of {len(own)} comparisons {counted(own['verdict'])}."
     if outcomes is not None:
         failed, seeds = int(outcomes["failed"].sum()), int(outcomes["seeds"].sum())
         by = outcomes.groupby("structures")[["failed", "seeds"]].sum()
@@ -84,7 +82,7 @@ def _shifts(table: pd.DataFrame) -> Iterator[str]:
     for (observations, quantity), lines in top.groupby(["observations", "quantity"], sort=False):
         if quantity not in NAMES:
             continue
-        clear = lines[lines["moves"].astype(str).str.lower() == "true"]
+        clear = lines[lines["moves"].map(true)]
         helped, harmed = int((lines["gain_high"] < 1).sum()), int((lines["gain_low"] > 1).sum())
         where = ", ".join(f"{line['source']} {line['test'].removeprefix('wider law: ')}" for line in clear.to_dict("records"))
         yield (
@@ -100,11 +98,7 @@ def _domain(table: pd.DataFrame | None) -> Iterator[str]:
     if table is None:
         return
     for measure, lines in table[table["test"].isin(APART)].groupby("measure", sort=False):
-        parts = []
-        for test, each in lines.groupby("test", sort=False):
-            known = each["auroc_atoms"].dropna()
-            if len(known):
-                parts.append(f"{test} {decimal(known.mean())} ({decimal(known.min())} to {decimal(known.max())})")
+        parts = spans(lines.groupby("test", sort=False), "auroc_atoms")
         if parts:
             yield (
                 f"{measure.capitalize()}: AUROC for atoms with a force error above three times the level on seen structures, "

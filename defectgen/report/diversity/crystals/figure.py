@@ -1,16 +1,15 @@
 """Crystals: errors against the number of structures for every set of observations, relaxed defects, fixed sets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from defectgen.report.axes import ticks
+from defectgen.report.diversity.panels import grid, handle, label_at, outer, whiskers
 from defectgen.report.figures import Picture, stem
 from defectgen.report.style import Mark, marks
 
@@ -22,13 +21,11 @@ QUANTITIES = {
 }
 HIDDEN = ("conformational", "conformational, own structures")
 """Tests that are in the tables only: one structure, and another one for every split."""
-WIDE = 3
-"""Panels in a row."""
 PULL = 2.5
 """Whiskers are cut where they leave the points by more than this factor."""
 
 
-def crystal_pictures(errors: pd.DataFrame, outcomes: pd.DataFrame | None) -> Iterator[Picture]:
+def split_pictures(errors: pd.DataFrame, outcomes: pd.DataFrame | None) -> Iterator[Picture]:
     """Three figures a material. errors, outcomes: the tables diversity_gaps and diversity_outcomes."""
     for source, rows in errors.groupby("source", sort=False):
         forces = rows[(rows["quantity"] == FORCES) & ~rows["test"].isin(HIDDEN)]
@@ -46,7 +43,7 @@ def crystal_pictures(errors: pd.DataFrame, outcomes: pd.DataFrame | None) -> Ite
 
 def _budgets(source: str, rows: pd.DataFrame) -> Picture:
     """One panel a test; the largest budget in colour, smaller ones as thin lines above it."""
-    figure, axes = _grid(list(dict.fromkeys(rows["test"])))
+    figure, axes = grid(list(dict.fromkeys(rows["test"])), 2.2, 0.7)
     look, largest = marks(rows["observations"]), rows["budget"].max()
     for test, panel in axes.items():
         drawn = rows[rows["test"] == test]
@@ -75,11 +72,11 @@ def _defects(source: str, rows: pd.DataFrame, outcomes: pd.DataFrame | None) -> 
     """One column a defect, geometry above and formation energy below; failures are written where they happened."""
     names = [test for test in dict.fromkeys(rows["test"])]
     figure = Figure(figsize=(3.0 * len(names) + 0.6, 5.0), layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
-    grid = figure.subplots(len(QUANTITIES), len(names), squeeze=False)
+    panels = figure.subplots(len(QUANTITIES), len(names), squeeze=False)
     look = marks(rows["observations"])
     for line, (quantity, label) in enumerate(QUANTITIES.items()):
         for column, test in enumerate(names):
-            panel, drawn = grid[line, column], rows[(rows["test"] == test) & (rows["quantity"] == quantity)]
+            panel, drawn = panels[line, column], rows[(rows["test"] == test) & (rows["quantity"] == quantity)]
             for k, (name, mark) in enumerate(look.items()):
                 own = drawn[drawn["observations"] == name]
                 _curve(panel, own, "structures", mark, (k - (len(look) - 1) / 2) * 0.03)
@@ -111,7 +108,7 @@ def _say_failures(panel: Axes, test: str, outcomes: pd.DataFrame | None) -> None
 
 def _fixed(source: str, rows: pd.DataFrame) -> Picture:
     """One panel a test, error against configurations of each of the same structures."""
-    figure, axes = _grid(list(dict.fromkeys(rows["test"])))
+    figure, axes = grid(list(dict.fromkeys(rows["test"])), 2.2, 0.7)
     look = marks(rows["observations"])
     for test, panel in axes.items():
         drawn = rows[rows["test"] == test]
@@ -133,21 +130,10 @@ def _named(test: str) -> str:
     return test.removeprefix("wider law: ").replace(" A,", " Å,")
 
 
-def _grid(names: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
-    lines, columns = -(-len(names) // WIDE), min(len(names), WIDE)
-    figure = Figure(figsize=(2.75 * columns + 0.4, 2.2 * lines + 0.7), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    for spare in axes[len(names) :]:
-        spare.set_axis_off()
-    return figure, dict(zip(names, axes, strict=False))
-
-
 def _curve(panel: Axes, own: pd.DataFrame, x: str, mark: Mark, aside: float) -> None:
     """Points with whiskers, joined; moved a little to the side, so that whiskers of several sets stand beside each other."""
     own = own.sort_values(x)
-    y = own["error"].to_numpy(float)
-    low = np.maximum(own["error_low"].to_numpy(float), y / PULL)
-    high = np.minimum(own["error_high"].to_numpy(float), y * PULL)
+    y, low, high = whiskers(own, PULL)
     place = own[x].to_numpy(float) * (1 + aside)
     style = {"color": mark.colour, "marker": mark.marker, "mec": "white", "mew": 0.5, "ms": 5}
     panel.errorbar(place, y, [y - low, high - y], elinewidth=0.8, capsize=1.5, zorder=3, lw=1.2, **style)
@@ -164,23 +150,16 @@ def _finish(panel: Axes, rows: pd.DataFrame, x: str) -> None:
     panel.set_yscale("log")
     values = np.unique(rows[x].to_numpy(float))
     panel.set_xlim(values.min() / 1.25, values.max() * 1.25)
-    y = rows["error"].to_numpy(float)
-    low = np.maximum(rows["error_low"].to_numpy(float), y / PULL).min()
-    high = np.minimum(rows["error_high"].to_numpy(float), y * PULL).max()
+    _, lows, highs = whiskers(rows, PULL)
+    low, high = lows.min(), highs.max()
     spare = max(1.08, (2.0 * low / high) ** 0.5)
     panel.set_ylim(low / spare, high * spare)
     panel.grid(True, which="major")
     ticks(panel.yaxis)
-    panel.xaxis.set_major_locator(FixedLocator(values.tolist()))
-    panel.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in values]))
-    panel.xaxis.set_minor_locator(FixedLocator([]))
+    label_at(panel, values, [f"{value:g}" for value in values])
 
 
 def _label(figure: Figure, x: str, y: str, look: dict[str, Mark]) -> None:
-    figure.supxlabel(x, fontsize=9)
-    if y:
-        figure.supylabel(y, fontsize=9)
-    handles = [
-        Line2D([], [], color=mark.colour, marker=mark.marker, mec="white", mew=0.5, label=name) for name, mark in look.items()
-    ]
+    outer(figure, x, y)
+    handles = [handle(name, mark.colour, mark.marker) for name, mark in look.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
