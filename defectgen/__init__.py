@@ -5,6 +5,7 @@ labels and rows, fits, relaxation, errors and rates, and the doors to ASE.
 """
 
 import os
+from typing import TYPE_CHECKING, Any
 
 _EMITTERS = "xla_cpu_use_fusion_emitters"
 if _EMITTERS not in os.environ.get("XLA_FLAGS", ""):  # before XLA reads it, at its first compilation
@@ -82,8 +83,10 @@ from .errors import (  # noqa: E402
 from .fit import Constraint, Loss, fit, losses, refit, weight_response  # noqa: E402
 from .reference import equilibrate  # noqa: E402
 from .relax import migration_barrier, relax, saddle_point  # noqa: E402
-from .study.planning import judge_labels, plan_training  # noqa: E402
 from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
+
+if TYPE_CHECKING:
+    from .study.planning import judge_labels, plan_training
 
 __version__ = "0.1.0"
 
@@ -167,3 +170,16 @@ __all__ = [
     "write_extxyz",
     "zincblende",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The planner, imported when first asked for: it brings all studies with it, half a second that most scripts do not need."""
+    if name not in ("judge_labels", "plan_training"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .study import planning
+
+    return getattr(planning, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

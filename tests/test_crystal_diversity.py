@@ -15,10 +15,11 @@ from defectgen.crystal.slab import slab
 from defectgen.dataset import Dataset
 from defectgen.observe import respond
 from defectgen.reference import reference_from_name
-from defectgen.study.diversity_crystal_steps import _nothing
-from defectgen.study.diversity_crystal_tables import outcomes
-from defectgen.study.diversity_crystals import parsed, source
-from defectgen.study.diversity_observations import shifts
+from defectgen.study.diversity.crystals import source
+from defectgen.study.diversity.crystals.blocks import _nothing
+from defectgen.study.diversity.crystals.settings import parsed
+from defectgen.study.diversity.crystals.tables import outcomes
+from defectgen.study.diversity.observations import shifts
 from defectgen.training import dataset_rows
 from defectgen.training.blocks import Blocks
 from defectgen.training.crystal_conformations import Law, configurations, conformation, strayed
@@ -336,5 +337,5 @@ def test_a_study_of_crystals_from_its_file_to_its_tables(tmp_path):
     assert dearest["calculations"] == 4 + 6 * dearest["phases_with_force_constants"] and dearest["virials"] == 24
     assert all(line["seeds"] == 2 for line in others["diversity_outcomes"])
     assert len(others["diversity_portrait"]) == 8
-    trained = [t for t, _ in outcome if t.function.endswith("diversity_steps:trial")]
+    trained = [t for t, _ in outcome if t.function.endswith("diversity.steps:trial")]
     assert len(trained) == 2 * 2 * 5  # observations, seeds, designs: (1, 4) (2, 2) (4, 1) (2, 1) (2, 4)

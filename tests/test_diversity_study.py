@@ -17,10 +17,10 @@ from defectgen.campaign import Store
 from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.report import write
-from defectgen.study import diversity_source
-from defectgen.study.diversity_selection import ordered, structure_points
-from defectgen.study.diversity_split import CONFORMATIONAL, IN_DISTRIBUTION, OWN, division, structures_of, used
-from defectgen.study.diversity_split import tests_of as examined
+from defectgen.study.diversity import source as sources
+from defectgen.study.diversity.selection import ordered, structure_points
+from defectgen.study.diversity.split import CONFORMATIONAL, IN_DISTRIBUTION, OWN, division, structures_of, used
+from defectgen.study.diversity.split import tests_of as examined
 from defectgen.training import dataset_rows
 from defectgen.training.diversity import dataset_diversity
 
@@ -54,7 +54,7 @@ SPLIT = {"reserve": 2, "configurations": 6, "structural": 0.1, "scaffold": 0.2, 
 
 @pytest.fixture(autouse=True)
 def toy_source(monkeypatch):
-    monkeypatch.setitem(diversity_source.SOURCES, "toy", "toy_diversity")
+    monkeypatch.setitem(sources.SOURCES, "toy", "toy_diversity")
 
 
 def changed(*replacements: tuple[str, str]) -> str:
@@ -70,7 +70,7 @@ def changed(*replacements: tuple[str, str]) -> str:
 
 def test_a_pool_is_the_same_after_it_was_kept():
     pool = toy_diversity.made(8)
-    again = diversity_source.unpack(diversity_source.pack(pool))
+    again = sources.unpack(sources.pack(pool))
     for name in ("families", "law", "offsets", "wider", "apart", "skipped", "sizes"):
         assert getattr(again, name) == getattr(pool, name)
     for a, b in zip(pool.dataset.configurations, again.dataset.configurations, strict=True):
@@ -83,12 +83,12 @@ def test_a_pool_is_the_same_after_it_was_kept():
         )
         assert np.array_equal(a.positions, b.positions) and np.array_equal(a.forces, b.forces) and b.vectors is None
     crystal = replace(pool.dataset.configurations[0], vectors=9 * np.eye(3), periodic=(True, True, False))
-    boxed = diversity_source.unpack(diversity_source.pack(replace(pool, dataset=Dataset((crystal,)))))
+    boxed = sources.unpack(sources.pack(replace(pool, dataset=Dataset((crystal,)))))
     assert np.array_equal(boxed.dataset.configurations[0].vectors, 9 * np.eye(3))
     assert boxed.dataset.configurations[0].periodic == (True, True, False)
     bare = replace(pool.dataset.configurations[0], forces=None)
     with pytest.raises(InputError, match="wants energies and forces of every configuration, and 'CH4' has no"):
-        diversity_source.pack(replace(pool, dataset=Dataset((bare,))))
+        sources.pack(replace(pool, dataset=Dataset((bare,))))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -155,7 +155,7 @@ def nearest(points: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def carried(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    patch.setitem(diversity_source.SOURCES, "toy", "toy_diversity")
+    patch.setitem(sources.SOURCES, "toy", "toy_diversity")
     folder = tmp_path_factory.mktemp("toy")
     tables, outcome = carried_out(TOY, folder)
     patch.undo()
@@ -244,7 +244,7 @@ def test_a_study_that_cannot_be_carried_out_is_one_sentence(replacement, words, 
 
 
 def test_without_the_extra_a_study_of_molecules_is_one_sentence(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("defectgen.study.diversity_molecules.find_spec", lambda name: None)
+    monkeypatch.setattr("defectgen.study.diversity.molecules.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as status:
         main(["run", "diversity-molecules", "--out", str(tmp_path / "out")])
     said = capsys.readouterr().err

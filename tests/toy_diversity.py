@@ -9,7 +9,7 @@ from ase.calculators.morse import MorsePotential
 
 from defectgen.campaign import Record, Task
 from defectgen.dataset import Configuration, Dataset, one_body
-from defectgen.study.diversity_source import Pool, Source, pack
+from defectgen.study.diversity.source import Pool, Source, pack
 
 NAMES = (
     *(

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from .._input import InputError
 from .._typing import Float
@@ -24,6 +23,9 @@ from .result import Fit
 from .robust import huber
 from .shared import Shared, share
 from .weights import Weights
+
+if TYPE_CHECKING:
+    import pandas  # half a second, for one table
 
 ENOUGH = 3
 """Losses alike in what takes part from which a shared factorisation pays: making one costs about as much as two fits."""
@@ -75,9 +77,11 @@ class Refits:
             raise InputError("these blocks carry no basis, so there is no model; its coefficients are in refits[number]")
         return LinearACE(self.blocks.basis, self[number].coefficients, provenance={"loss": self[number].loss.label})
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pandas.DataFrame":
         """One row a loss: settings, training errors (field units), seconds."""
-        return pd.DataFrame([each.row for each in self.items])
+        from pandas import DataFrame
+
+        return DataFrame([each.row for each in self.items])
 
 
 def refit(blocks: Blocks | Fit, losses: Loss | Iterable[Loss]) -> Refits:

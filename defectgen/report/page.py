@@ -13,11 +13,8 @@ from defectgen.report.bound_rates import fall_table
 from defectgen.report.bound_table import bound_tables
 from defectgen.report.certificate_figure import certificate_findings, certificate_table
 from defectgen.report.choices_figure import choices_findings
-from defectgen.report.crystal_diversity_table import crystal_tables
-from defectgen.report.crystal_diversity_words import crystal_findings
 from defectgen.report.design_figure import design_findings, design_table
-from defectgen.report.diversity_table import diversity_tables
-from defectgen.report.diversity_words import diversity_findings
+from defectgen.report.diversity import diversity_findings, diversity_tables
 from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.gather import Run
@@ -83,14 +80,14 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         duration=duration(run.seconds),
         lead=lead(run),
         findings=[
-            *_diversity_findings(run),
+            *diversity_findings(run.others),
             *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
             *findings(run),
             *certificate_findings(run.others.get("certificate_quality")),
             *design_findings(run.others.get("design")),
             *choices_findings(run.others.get("choices")),
         ],
-        diversity=(crystal_tables if of_crystals(run) else diversity_tables)(run.others),
+        diversity=diversity_tables(run.others),
         losses=loss_tables(run.others.get("losses")),
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
@@ -106,15 +103,6 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         failures=run.failures.to_dict("records"),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
-
-
-def of_crystals(run: Run) -> bool:
-    """Whether a study of diversity compares sets of observations, as that of crystals does: it has its own figures and tables."""
-    return "diversity_observations" in run.others
-
-
-def _diversity_findings(run: Run) -> list[str]:
-    return crystal_findings(run.others) if of_crystals(run) else list(diversity_findings(run.others))
 
 
 def _of_bound(picture: Picture) -> bool:

@@ -11,14 +11,12 @@ from defectgen.report.bound_figure import bound_pictures
 from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.report.certificate_figure import certificate_pictures
 from defectgen.report.choices_figure import choices_pictures
-from defectgen.report.crystal_diversity_figure import crystal_pictures
-from defectgen.report.crystal_domain_figure import portrait_pictures
 from defectgen.report.design_figure import design_pictures
-from defectgen.report.diversity_figure import diversity_pictures
+from defectgen.report.diversity import diversity_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.gather import gather
 from defectgen.report.loss_figure import loss_pictures
-from defectgen.report.page import of_crystals, render
+from defectgen.report.page import render
 from defectgen.report.style import RC
 
 
@@ -43,11 +41,7 @@ def write(directory: str | Path) -> Path:
         drawn += choices_pictures(run.others.get("choices"))
         drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
-        if of_crystals(run):
-            drawn += crystal_pictures(run.others["diversity_gaps"], run.others.get("diversity_outcomes"))
-            drawn += portrait_pictures(run.others.get("diversity_portrait"))
-        else:
-            drawn += diversity_pictures(*(run.others.get(f"diversity_{name}") for name in ("gaps", "tradeoff", "curves")))
+        drawn += diversity_pictures(run.others)
         images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
     write_whole(page, render(run, images).encode())

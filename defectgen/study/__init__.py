@@ -18,7 +18,6 @@ from . import (
     designs,
     dislocations,
     diversity,
-    diversity_sets,
     fit_accuracy,
     loss,
     surrogates,
@@ -38,7 +37,7 @@ def plan(spec: RunSpec) -> list[Task]:
     check(spec)
     kitchen = Kitchen(spec)
     fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, designs)
-    studies = (*fits, surrogates, boundary, dislocations, barriers, diversity, diversity_sets)
+    studies = (*fits, surrogates, boundary, dislocations, barriers, diversity)
     return in_order([task for study in studies for task in study.plan(spec, kitchen)])
 
 

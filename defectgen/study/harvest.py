@@ -11,7 +11,6 @@ from . import (
     designs,
     dislocations,
     diversity,
-    diversity_sets,
     fit_accuracy,
     loss,
     mixing,
@@ -71,7 +70,6 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)
         + diversity.harvest(spec, outcome)
-        + diversity_sets.harvest(spec, outcome)
     )
 
 

@@ -262,7 +262,7 @@ class Diversity(Strict):
     """How a budget of labels is best split into structures and configurations of each (theory: diversity/experiments)."""
 
     source: str = "molecules"
-    """Where the data set comes from: molecules, or another source of study/diversity_source.py."""
+    """Where the data set comes from: molecules, or another source of study/diversity/source.py."""
     settings: dict[str, Any] = {}
     """Of the source."""
     basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults

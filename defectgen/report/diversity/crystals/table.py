@@ -1,0 +1,177 @@
+"""Tables of a study of diversity in crystals for the page: header and rows of text."""
+
+import pandas as pd
+
+from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, span, table, tables, true
+from defectgen.report.typeset import NONE
+
+SHOWN = ("forces_rmse", "geometry", "formation_energy")
+NAMES = {"forces_rmse": "forces, eV/Å", "geometry": "geometry, Å", "formation_energy": "formation energy, eV"}
+
+
+def crystal_tables(others: dict[str, pd.DataFrame]) -> list[Table]:
+    """Those that the run has."""
+    return tables(
+        others,
+        {
+            "diversity_tradeoff": _best,
+            "diversity_observations": _shifts,
+            "diversity_domain": _domain,
+            "diversity_outcomes": _outcomes,
+            "diversity_cost": _costs,
+            "diversity_curves": _curves,
+            "diversity_phases": _phases,
+        },
+    )
+
+
+def _best(frame: pd.DataFrame) -> Table:
+    own = frame[frame["quantity"].isin(SHOWN)]
+    rows = [
+        [
+            *_place(line),
+            f"{line['budget']:.0f}",
+            f"{line['best_structures']:.2g} ({line['low']:.2g} to {line['high']:.2g})",
+            f"{line['tolerated_low']:.0f} to {line['tolerated_high']:.0f}",
+            interval(line, "error"),
+            interval(line, "fewest"),
+            interval(line, "most"),
+            str(line["verdict"]),
+        ]
+        for line in own.to_dict("records")
+    ]
+    header = ["crystal", "test", "error", "observed", "labels", "best S, 95 %", "S within 10 %", "least error"]
+    return table(*BEST, [*header, "fewest / inside", "most / inside", "verdict"], rows)
+
+
+def _shifts(frame: pd.DataFrame) -> Table:
+    own = frame[frame["quantity"].isin(SHOWN) & (frame["budget"] == frame["budget"].max())]
+    rows = [
+        [
+            *_place(line),
+            f"{line['best_before']:.2g} \N{RIGHTWARDS ARROW} {line['best_after']:.2g}",
+            decimals(line, "shift", "shift_"),
+            "yes" if true(line["moves"]) else "no",
+            interval(line, "gain"),
+            interval(line, "gain_fewest"),
+            interval(line, "gain_most"),
+        ]
+        for line in own.to_dict("records")
+    ]
+    header = ["crystal", "test", "error", "observed", "best S", "shift, doublings", "clear", "error ratio, all splits"]
+    return table(
+        "Do virials and force constants move the optimum?",
+        "Against E+F, at the largest budget, paired by repetition. Shift: doublings of the best number of structures, "
+        "with the interval of resampled repetitions; clear if that excludes zero. Ratios: error with these observations over "
+        "that of E+F, over all splits, with the fewest and with the most structures.",
+        [*header, "fewest", "most"],
+        rows,
+    )
+
+
+def _domain(frame: pd.DataFrame) -> Table:
+    rows = []
+    for (source, test, measure), own in frame.groupby(["source", "test", "measure"], sort=False):
+        known = own["auroc_atoms"]
+        counts = [f"{own[name].sum():.0f}" for name in ("atoms", "bad_atoms")]
+        rows.append([source, test, measure, *counts, span(known), f"{known.notna().sum()}"])
+    return table(
+        "The domain of applicability",
+        "AUROC: how often an atom whose force error is more than three times the level on new configurations of the "
+        "structures trained on has the larger number than another atom, 1 at best and 0.5 by chance; mean, and least to most, "
+        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (last column).",
+        ["crystal", "test", "measure", "atoms", "with large errors", "AUROC", "fits"],
+        rows,
+        shown=True,
+    )
+
+
+def _outcomes(frame: pd.DataFrame) -> Table:
+    rows = []
+    for (source, test, observations), own in frame.groupby(["source", "test", "observations"], sort=False):
+        bad = own[own["failed"] > 0].sort_values("structures")
+        where = ", ".join(f"S = {line['structures']:.0f}: {line['failed']:.0f}" for line in bad.to_dict("records"))
+        reasons = "; ".join(dict.fromkeys(r for text in bad["reasons"].astype(str) for r in text.split("; ")))
+        rows.append(
+            [
+                source,
+                test,
+                observations,
+                f"{own['failed'].sum():.0f} of {own['seeds'].sum():.0f}",
+                where or NONE,
+                reasons[:160] or NONE,
+            ]
+        )
+    return table(
+        "Relaxed defects that went wrong",
+        "A fit that does not converge, leaves the basin or does not hold the crystal together; by split.",
+        ["crystal", "defect", "observed", "failed", "by split", "reasons"],
+        rows,
+    )
+
+
+def _costs(frame: pd.DataFrame) -> Table:
+    own = frame[frame["labels"] == frame["labels"].max()].sort_values(["source", "structures"], kind="stable")
+    names = ("labels", "calculations", "energies", "forces", "virials", "phases", "phases_with_force_constants")
+    rows = [
+        [line["source"], line["observations"], f"{line['structures']:.0f} x {line['conformations']:.0f}"]
+        + [f"{line[name]:.4g}" for name in names]
+        for line in own.to_dict("records")
+    ]
+    return table(
+        "What the labels cost",
+        "Means over the repetitions, largest number of labels. Virials come with the calculation of energy and forces; "
+        "force constants of a phase take 6 displaced supercells for each atom of its primitive cell (central differences, no "
+        "symmetry used), and are observed of phases that were seen and are stable at rest.",
+        ["crystal", "observed", "S x C", "labels", "calculations", "energies", "forces", "virials", "phases", "with FC"],
+        rows,
+    )
+
+
+def _curves(frame: pd.DataFrame) -> Table:
+    own = frame[frame["quantity"].isin(SHOWN) & (frame["experiment"] == "fixed set")]
+    rows = [
+        [
+            *_place(line),
+            f"{line['structures']:.0f}",
+            str(line["sizes"]),
+            decimals(line, "slope"),
+            decimals(line, "last_slope", "last_"),
+        ]
+        for line in own.to_dict("records")
+    ]
+    return table(
+        "Fixed sets: exponents in the number of configurations",
+        "The last column is the exponent between the two largest numbers.",
+        ["crystal", "test", "error", "observed", "structures", "C", "exponent, 95 %", "last exponent, 95 %"],
+        rows,
+    )
+
+
+def _phases(frame: pd.DataFrame) -> Table:
+    rows = [
+        [
+            line["source"],
+            line["phase"],
+            "yes" if true(line["stable"]) else "no, so no FC",
+            f"{line['configurations']:.0f}",
+            f"{line['strayed']:.0f}",
+        ]
+        for line in frame.to_dict("records")
+    ]
+    return table(
+        "The phases",
+        "Stable: all waves of the phase at rest have positive energy. Strayed: configurations with an atom more than "
+        "half a nearest-neighbour spacing away from its site; they keep their labels and their structure.",
+        ["crystal", "phase", "stable", "configurations", "strayed"],
+        rows,
+    )
+
+
+def _place(line: Line) -> list[str]:
+    return [
+        str(line["source"]),
+        str(line["test"]),
+        NAMES.get(str(line["quantity"]), str(line["quantity"])),
+        str(line["observations"]),
+    ]

@@ -1,0 +1,134 @@
+"""What a study file says of a data set of crystals: phases, defects, cells, laws and tests, checked."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from ...._input import InputError
+from ....campaign.task import canonical
+from ....crystal import defect_from_name
+from ....crystal.polymorphs import phase
+from ....training.crystal_conformations import Law
+from ....training.crystal_structures import NONE, SURFACE, CrystalStructure, crystal_structures
+from ...materials import MATERIALS, Material, build_lattice
+from ...spec import Size, Strict, sentence
+
+Structures = tuple[dict[str, CrystalStructure], dict[str, str]]
+"""Those that can be made by name, and why others cannot."""
+Widths = tuple[float, float, float]
+"""A, least distances between opposite faces of a cell."""
+
+
+class Apart(Strict):
+    """Structures that only test: those of these phases, defects, cells and dilations."""
+
+    phases: tuple[str, ...] = Field(min_length=1)
+    defects: tuple[str, ...] = (NONE,)
+    cells: tuple[Widths, ...] = Field(min_length=1)
+    dilations: tuple[float, ...] = (0.0,)
+
+
+class Settings(Strict):
+    """`[settings]` of a data set with source = "crystals"."""
+
+    material: str
+    """A known material of one element: it has the reference potential."""
+    phases: tuple[str, ...] = Field(min_length=1)
+    """Trained on; the first is the one that defects are relaxed in."""
+    defects: tuple[str, ...] = (NONE, "vacancy", SURFACE)
+    cells: tuple[Widths, ...] = Field(min_length=1)
+    dilations: tuple[float, ...] = (-0.02, 0.02)
+    """Changes of all lengths from each phase's own volume at zero pressure."""
+    apart: dict[str, Apart] = Field(default_factory=dict)
+    """Further test sets by name."""
+    temperature: float = Field(gt=0)
+    """K, of the law that is trained on."""
+    strain: float = Field(0.01, ge=0)
+    """Standard deviation of the strain of the box, in every law."""
+    conformations: int = Field(34, ge=2)
+    """Of every structure, those for tests included."""
+    hot: float = Field(gt=0)
+    """K, of a wider law."""
+    wide_strain: float = Field(0.04, ge=0)
+    """Of a wider law at the trained temperature."""
+    rattle: float = Field(0.1, ge=0)
+    """A, of independent displacements: the other generator."""
+    every: int = Field(2, ge=1)
+    """Of the pool's structures, sorted by name, every so many is in the tests of the wider laws."""
+    relaxed: tuple[str, ...] = ()
+    """Defects that every model relaxes in a large cell of the first phase."""
+    simulation_size: Size = 4
+    relaxed_from: int = Field(1, ge=1)
+    """Labels: only models of at least so many relax defects."""
+    seed: int = Field(0, ge=0)
+
+    @field_validator("material")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in MATERIALS or len(set(MATERIALS[value].species)) != 1:
+            single = [name for name, m in MATERIALS.items() if len(set(m.species)) == 1]
+            raise ValueError(f"a data set of crystals is of a known element ({', '.join(single)}); got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_made(self):
+        twice = [name for name, a in self.apart.items() if set(self.names()) & set(self.names(a))]
+        if twice:
+            raise ValueError(f"the structures of apart.{twice[0]} are trained on as well; choose others")
+        for name in self.relaxed:
+            defect_from_name(name)
+        return self
+
+    @property
+    def described(self) -> Material:
+        return MATERIALS[self.material]
+
+    @property
+    def law(self) -> Law:
+        return Law(temperature=self.temperature, strain=self.strain)
+
+    @property
+    def wider(self) -> tuple[Law, ...]:
+        """The laws that only test, on the structures that were seen."""
+        return (
+            Law(temperature=self.hot, strain=self.strain),
+            Law(temperature=self.temperature, strain=self.wide_strain),
+            Law(rattle=self.rattle, strain=self.strain),
+        )
+
+    def structures(self, asked: "Apart | None" = None) -> Structures:
+        """Structures by name, of the pool or of a test set, and those that cannot be made; cells are chosen before phases are at
+        rest, from the volume of the material, so that a plan knows them."""
+        given = self if asked is None else asked
+        return _structures(self.material, given.phases, given.defects, given.cells, given.dilations)
+
+    def names(self, asked: "Apart | None" = None) -> tuple[str, ...]:
+        return tuple(self.structures(asked)[0])
+
+    @property
+    def all_phases(self) -> tuple[str, ...]:
+        """Those of the pool, then those of the tests."""
+        return tuple(dict.fromkeys((*self.phases, *(p for a in self.apart.values() for p in a.phases))))
+
+
+@lru_cache(maxsize=64)
+def _structures(material: str, phases: tuple, defects: tuple, cells: tuple, dilations: tuple) -> Structures:
+    """Made once a process: every trial asks, and a hundred cells take longer than a fit."""
+    start = build_lattice(MATERIALS[material])
+    volume, symbol = start.volume / start.sublattices, start.species[0]
+    return crystal_structures({name: phase(name, symbol, volume) for name in phases}, defects, cells, dilations)
+
+
+def parsed(settings: dict[str, Any]) -> Settings:
+    """The settings. Raises InputError for what makes no sense, naming the key."""
+    return _parsed(canonical(settings, "the settings of a data set"))
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Settings:
+    try:
+        return Settings(**json.loads(text))
+    except ValidationError as error:
+        raise InputError(f"settings.{sentence(error)}") from None
