@@ -17,6 +17,7 @@ from defectgen.campaign import Store
 from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.report import write
+from defectgen.study.diversity import domain, steps
 from defectgen.study.diversity import source as sources
 from defectgen.study.diversity.selection import ordered, structure_points
 from defectgen.study.diversity.split import CONFORMATIONAL, IN_DISTRIBUTION, OWN, division, structures_of, used
@@ -304,3 +305,48 @@ def test_more_of_the_same_is_no_diversity():
     assert moved.structural == pytest.approx(frozen.structural, rel=1e-9)  # of the same configurations
     assert moved.conformational > 1.5 and moved_wide.each == 2 and moved.vendi > frozen.vendi
     assert frozen.vendi <= frozen.sampled and 1 <= frozen.structural <= frozen.structural_sampled
+
+
+# what limits the domain of applicability -----------------------------------------------------------------------------------
+
+
+def test_squares_of_misfit_and_of_what_labels_can_remove_add_up():
+    pool = toy_diversity.made(8)
+    basis = dg.ACEBasis(pool.dataset.species, cutoff=3.0, order=2, degree=3, pair_degree=4)
+    blocks = dataset_rows(pool.dataset, basis).blocks(np.arange(len(pool.dataset)), pool.offsets)
+    whole = np.concatenate([block.factor for block in blocks.items])
+    rows, labels = whole[:, :-1], whole[:, -1]
+    best = np.linalg.lstsq(rows, labels, rcond=None)[0]
+    other = best + 1e-2 * np.random.default_rng(0).normal(size=best.shape)
+    error, removable, misfit = (np.sum(v**2) for v in (rows @ other - labels, rows @ (other - best), rows @ best - labels))
+    assert error == pytest.approx(removable + misfit, rel=1e-9) and misfit > 0
+
+
+def test_without_misfit_all_of_the_error_can_be_removed():
+    spec = {"split": SPLIT, "seed": 0, "structures": 3, "conformations": 2, "common": 3, "selection": "random", "blocks": None}
+    spec |= {"basis": {"cutoff": 3.0, "order": 2, "degree": 3, "pair_degree": 4}, "observations": "E+F"}
+    spec |= {"fit": {"prior": "smoothness(1e-6, 2)", "weights": {}, "solver": "qr"}, "seeds": 1, "designs": [(3, 2)]}
+    spec |= {"selections": ["random"]}
+
+    def lines(pool):
+        record = sources.pack(pool)
+        rows = steps.rows(spec, record)
+        best = domain.everything(spec, record, rows)
+        found = domain.measured(spec, record, rows, best).values["lines"]
+        return best, [line for line in found if line["measure"] == domain.LEVERAGE and line["test"] != OWN]
+
+    pool = toy_diversity.made(8)
+    best, found = lines(pool)
+    assert all(line["misfit_share"] > 0 for line in found)  # Morse's law is not in the basis
+    basis = dg.ACEBasis(pool.dataset.species, **spec["basis"])
+    model = dg.LinearACE(basis, best.arrays["coefficients"])
+    relabelled = []
+    for c in pool.dataset.configurations:
+        atoms = Atoms(c.symbols, c.positions, calculator=dg.Calculator(model))
+        energy = atoms.get_potential_energy() + sum(pool.offsets[s] for s in c.symbols)
+        relabelled.append(replace(c, energy=energy, forces=atoms.get_forces()))
+    _, known = lines(replace(pool, dataset=Dataset(tuple(relabelled))))
+    for line in known:
+        assert line["misfit_share"] < 1e-4  # the prior alone
+        if line["auroc_atoms"] is not None:
+            assert line["auroc_reducible"] == pytest.approx(line["auroc_atoms"], abs=0.02)  # an atom or two at the threshold

@@ -50,6 +50,11 @@ def spans(groups: Any, column: str) -> list[str]:
     return [f"{name} {span(each[column])}" for name, each in groups if each[column].notna().any()]
 
 
+def share(values: pd.Series) -> str:
+    """Median of parts of a whole, as a percentage."""
+    return NONE if values.isna().all() else f"{100 * values.median():.0f}%"
+
+
 def counted(values: pd.Series) -> str:
     """How often each value occurs, the most frequent first."""
     return ", ".join(f"{value} {count}" for value, count in values.value_counts().items())

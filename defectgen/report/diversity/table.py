@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, span, table, tables
+from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, share, span, table, tables
 from defectgen.report.typeset import NONE
 
 _HIDDEN = ("energy_rmse", "shape_rmse", "forces_rmse")
@@ -96,14 +96,29 @@ def _domain(frame: pd.DataFrame) -> Table:
                 f"{own['configurations'].sum():.0f}",
                 f"{own['bad_configurations'].sum():.0f}",
                 span(own["auroc_configurations"]),
+                share(own["misfit_share"]),
+                span(own["auroc_reducible"]),
             ]
         )
     return table(
         "The domain of applicability",
         "AUROC: how often an atom with a large force error (more than three times the root mean square on new "
         "configurations of the structures trained on) has the larger number than one without, 1 at best and 0.5 by chance; mean, "
-        "and least to most over splits and repetitions at the largest budget. Configurations are judged by their worst atom.",
-        ["test", "measure", "atoms", "with large errors", "AUROC, atoms", "configurations", "with such atoms", "AUROC"],
+        "and least to most over splits and repetitions at the largest budget. Configurations are judged by their worst atom. "
+        "Misfit: the part of the squared error that a fit to all configurations would leave, median; removable: the rest, which "
+        "other labels would change.",
+        [
+            "test",
+            "measure",
+            "atoms",
+            "with large errors",
+            "AUROC, atoms",
+            "configurations",
+            "with such atoms",
+            "AUROC",
+            "misfit",
+            "AUROC, removable",
+        ],
         rows,
         shown=True,
     )

@@ -20,6 +20,7 @@ NAMES = {
 SEEN = ("in-distribution", "conformational", "structural", "conformational and structural")
 """Tests that the answer must serve at once: new configurations of known structures, and unseen structures."""
 BASELINE = "kernel ridge"
+LEVERAGE = "leverage of the forces"
 
 
 def budget_findings(others: dict[str, pd.DataFrame]) -> list[str]:
@@ -182,13 +183,27 @@ def _domain(table: pd.DataFrame | None) -> Iterator[str]:
     if table is None:
         return
     own = table[table["test"].isin(["structural", "scaffold", "size"])]
+    yield from told(own, "over splits and repetitions")
+
+
+def told(own: pd.DataFrame, over: str) -> Iterator[str]:
+    """AUROC of every measure of the domain by test; then what the basis limits: the same for the part that labels can remove."""
+    tests = list(own.groupby("test", sort=False))
     for measure, lines in own.groupby("measure", sort=False):
         parts = spans(lines.groupby("test", sort=False), "auroc_atoms")
         if parts:
             yield (
                 f"Domain of applicability, {measure}: AUROC for atoms whose force error is more than three times the level on "
-                f"seen structures, mean (least to most over splits and repetitions): {'; '.join(parts)}."
+                f"seen structures, mean (least to most {over}): {'; '.join(parts)}."
             )
+    reducible = spans(own[own["measure"] == LEVERAGE].groupby("test", sort=False), "auroc_reducible")
+    if reducible:
+        shares = "; ".join(f"{test} {100 * lines['misfit_share'].median():.0f}%" for test, lines in tests)
+        yield (
+            "What limits this: of the squared force error a fit to all configurations, tests included, would leave (median) "
+            f"{shares}; that is the misfit of the basis, which no measure of what was seen can know. Of the part that other "
+            f"labels would remove, the {LEVERAGE} tells the large ones with an AUROC of {'; '.join(reducible)}."
+        )
 
 
 def _skipped(table: pd.DataFrame | None) -> Iterator[str]:

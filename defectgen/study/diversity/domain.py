@@ -2,8 +2,15 @@
 
 An atom is bad if its force error is more than LIMIT times the level in distribution, the root mean square over the atoms of
 new configurations of the structures that were trained on. theory: diversity/experiments, domain/grade, domain/leverage.
+
+A measure of what a fit has seen can know only what other labels would change. The error is therefore taken apart by the fit to
+all configurations of the study, tests included: the force that other labels would *remove* is the difference of the two fits,
+what is left is the *misfit* of the basis. Every measure is also judged by the first part alone, with its own level.
+theory: diversity/reducible.
 """
 
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +21,7 @@ from ...ace import ACEBasis
 from ...campaign import Record
 from ...dataset import Configuration
 from ...errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
+from ...fit import FitWarning, fit
 from ...observe import Environments, environments, own_columns
 from ...training.dynamics import BUCKET as PERIODIC_BUCKET
 from .split import OWN, tests_of
@@ -28,33 +36,62 @@ EACH = 1
 """Configurations of each test structure: atoms of one structure are much alike."""
 
 
-def measured(spec: dict[str, Any], pool_record: Record, rows_record: Record, *records: Record) -> Record:
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One configuration: lengths of vectors of force, eV/A, one an atom, and what the measures say of each."""
+
+    error: Float[np.ndarray, " atoms"]
+    reducible: Float[np.ndarray, " atoms"]
+    misfit: Float[np.ndarray, " atoms"]
+    grades: dict[str, Float[np.ndarray, " atoms"]]
+
+
+def everything(spec: dict[str, Any], pool_record: Record, rows_record: Record) -> Record:
+    """The fit to the energies and forces of all configurations that the study uses. spec: that of a trial, less the design."""
+    here, settings = opened(spec, pool_record, rows_record), spec["fit"]
+    blocks = here.rows.blocks(np.arange(len(here.used)), here.pool.offsets)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # a function that no configuration sees has no part in any error
+        found = fit(blocks, "E+F", None, settings["prior"], settings["solver"])
+    return Record({"rank": found.rank, "rmse": found.rmse}, {"coefficients": np.asarray(found.coefficients)})
+
+
+def measured(spec: dict[str, Any], pool_record: Record, rows_record: Record, best: Record, *records: Record) -> Record:
     """AUROC of every measure on every test set, for atoms, and configurations by their worst atom; spec: as of a trial."""
     here = opened(spec, pool_record, rows_record)
     trained = train(spec, here, records)
     sets = tests_of(here.pool, trained.parts, trained.seen, spec["common"], EACH)
     sites = _sites(here, trained.chosen)
     leverage = Leverage.of(trained.fit)
-    theta = np.asarray(trained.fit.coefficients)
-    scored = {name: [_scored(here, n, sites, leverage, theta) for n in numbers.tolist()] for name, numbers in sets.items()}
-    level = float(np.sqrt(np.mean(np.concatenate([errors for errors, _ in scored[OWN]]) ** 2)))
+    thetas = np.asarray(trained.fit.coefficients), best.arrays["coefficients"]
+    scored = {name: [_scored(here, n, sites, leverage, *thetas) for n in numbers.tolist()] for name, numbers in sets.items()}
+    level = _rms([one.error for one in scored[OWN]])
+    own = _rms([one.reducible for one in scored[OWN]])
     lines = [
-        {"test": name, "measure": measure, "level": level, **_quality(found, measure, level)}
+        {"test": name, "measure": measure, "level": level, **_quality(found, measure, level, own)}
         for name, found in scored.items()
         for measure in (*SITES, LEVERAGE)
     ]
     return Record({"lines": lines})
 
 
-def _quality(found: list[tuple[np.ndarray, dict[str, np.ndarray]]], measure: str, level: float) -> dict[str, float | None]:
-    """How well one measure tells bad atoms, and configurations with a bad atom, from the others."""
-    errors = [e for e, _ in found]
-    scores = [s[measure] for _, s in found]
-    bad, worst = np.concatenate(errors) > LIMIT * level, np.array([e.max() > LIMIT * level for e in errors])
+def _rms(parts: list[np.ndarray]) -> float:
+    return float(np.sqrt(np.mean(np.concatenate(parts) ** 2)))
+
+
+def _quality(found: list[Scored], measure: str, level: float, own: float) -> dict[str, float | None]:
+    """How well one measure tells bad atoms, and configurations with a bad atom, from the others; `own` level of the reducible."""
+    scores = [one.grades[measure] for one in found]
+    bad = np.concatenate([one.error for one in found]) > LIMIT * level
+    reducible = np.concatenate([one.reducible for one in found]) > LIMIT * own
+    worst = np.array([one.error.max() > LIMIT * level for one in found])
     return {
         "atoms": len(bad),
         "bad_atoms": int(bad.sum()),
         "auroc_atoms": _auroc(np.concatenate(scores), bad),
+        "misfit_share": (_rms([one.misfit for one in found]) / max(_rms([one.error for one in found]), 1e-300)) ** 2,
+        "reducible_atoms": int(reducible.sum()),
+        "auroc_reducible": _auroc(np.concatenate(scores), reducible),
         "configurations": len(worst),
         "bad_configurations": int(worst.sum()),
         "auroc_configurations": _auroc(np.array([s.max() for s in scores]), worst),
@@ -82,19 +119,25 @@ def _sites(here: Opened, chosen: np.ndarray) -> dict[str, BySpecies]:
 
 
 def _scored(
-    here: Opened, number: int, sites: dict[str, BySpecies], leverage: Leverage, theta: Float[np.ndarray, " columns"]
-) -> tuple[Float[np.ndarray, " atoms"], dict[str, Float[np.ndarray, " atoms"]]]:
-    """Force error of every atom (length of the vector, eV/A), and its grade by every measure."""
+    here: Opened,
+    number: int,
+    sites: dict[str, BySpecies],
+    leverage: Leverage,
+    theta: Float[np.ndarray, " columns"],
+    best: Float[np.ndarray, " columns"],
+) -> Scored:
+    """Force error of every atom, its parts, and its grade by every measure; `best`: coefficients of the fit to everything."""
     c, place = here.pool.dataset.configurations[number], int(here.places(np.array([number]))[0])
     columns, rows = here.rows.columns[place], here.rows.of(place)[1:]
     assert c.forces is not None  # a pool has them all
-    wrong = (rows @ theta[columns]).reshape(-1, 3) - c.forces
+    now, could = ((rows @ each[columns]).reshape(-1, 3) for each in (theta, best))
     full = np.zeros((len(rows), here.basis.size))
     full[:, columns] = rows
     around = _around(here.basis, c)
-    found = {name: measure.grade(around) for name, measure in sites.items()}
-    found[LEVERAGE] = np.sqrt(np.sum(leverage.deviation(full).reshape(-1, 3) ** 2, axis=1))
-    return np.linalg.norm(wrong, axis=1), found
+    grades = {name: measure.grade(around) for name, measure in sites.items()}
+    grades[LEVERAGE] = np.sqrt(np.sum(leverage.deviation(full).reshape(-1, 3) ** 2, axis=1))
+    error, reducible, misfit = (np.linalg.norm(v, axis=1) for v in (now - c.forces, now - could, could - c.forces))
+    return Scored(error, reducible, misfit, grades)
 
 
 def _around(basis: ACEBasis, c: Configuration) -> Environments:

@@ -13,7 +13,7 @@ from .baseline import available
 from .rows import BUDGET, SET
 from .selection import RANDOM
 from .source import Source, find
-from .tables import DOMAIN_TASK, ROWS_TASK, TRIAL_TASK, tabulate
+from .tables import BEST_TASK, DOMAIN_TASK, ROWS_TASK, TRIAL_TASK, tabulate
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
     pairs = sorted({(d.structures, d.conformations) for d in all_designs})
     how = {"seeds": asked.seeds, "designs": pairs, "selections": list(asked.selections)}
     rows = Task(ROWS_TASK, {**shared, **how}, (source.pool,), f"{asked.source} rows", 30.0)
-    tasks = [rows]
+    best = Task(
+        BEST_TASK, {**shared, "fit": spec.fit.model_dump(mode="json")}, (source.pool, rows), f"{asked.source} best fit", 5.0
+    )
+    tasks = [rows, *([best] if asked.domain else [])]
     fewest = {n: min(d.structures for d in all_designs if d.labels == n and d.experiment == BUDGET) for n in asked.budgets}
     for observations in spec.observations:
         if source.blocks is None and set(observations.split("+")) - {"E", "F"}:
@@ -80,10 +83,10 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
             for design in all_designs:
                 own = _trial(spec, source, design, fewest.get(design.labels, design.structures), observations, seed, shared)
                 label = f"{design.structures} x {design.conformations}, {design.selection}, {observations}, seed {seed}"
-                after = (source.pool, rows, *source.after)
-                tasks.append(Task(TRIAL_TASK, own, after, label, 1.0 + 1e-3 * design.labels))
+                before = (source.pool, rows)
+                tasks.append(Task(TRIAL_TASK, own, (*before, *source.after), label, 1.0 + 1e-3 * design.labels))
                 if asked.domain and design.selection == RANDOM and _at_largest(asked, design):
-                    tasks.append(Task(DOMAIN_TASK, own, after, f"domain of {label}", 4.0))
+                    tasks.append(Task(DOMAIN_TASK, own, (*before, best, *source.after), f"domain of {label}", 4.0))
     return list({task.key: task for task in tasks}.values())
 
 

@@ -16,6 +16,7 @@ from .split import CONFORMATIONAL
 STEPS = "defectgen.study.diversity.steps"
 ROWS_TASK, TRIAL_TASK = f"{STEPS}:rows", f"{STEPS}:trial"
 DOMAIN_TASK = "defectgen.study.diversity.domain:measured"
+BEST_TASK = "defectgen.study.diversity.domain:everything"
 
 DESIGN = ("selection", "observations", "structures", "conformations", "seed")
 BOTH = "conformational and structural"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, span, table, tables, true
+from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, share, span, table, tables, true
 from defectgen.report.typeset import NONE
 
 SHOWN = ("forces_rmse", "geometry", "formation_energy")
@@ -74,13 +74,26 @@ def _domain(frame: pd.DataFrame) -> Table:
     for (source, test, measure), own in frame.groupby(["source", "test", "measure"], sort=False):
         known = own["auroc_atoms"]
         counts = [f"{own[name].sum():.0f}" for name in ("atoms", "bad_atoms")]
-        rows.append([source, test, measure, *counts, span(known), f"{known.notna().sum()}"])
+        rows.append(
+            [
+                source,
+                test,
+                measure,
+                *counts,
+                span(known),
+                f"{known.notna().sum()}",
+                share(own["misfit_share"]),
+                span(own["auroc_reducible"]),
+            ]
+        )
     return table(
         "The domain of applicability",
         "AUROC: how often an atom whose force error is more than three times the level on new configurations of the "
         "structures trained on has the larger number than another atom, 1 at best and 0.5 by chance; mean, and least to most, "
-        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (last column).",
-        ["crystal", "test", "measure", "atoms", "with large errors", "AUROC", "fits"],
+        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (their number beside it). "
+        "Misfit: the part of the squared error that a fit to all configurations would leave, median; removable: the rest, which "
+        "other labels would change.",
+        ["crystal", "test", "measure", "atoms", "with large errors", "AUROC", "fits", "misfit", "AUROC, removable"],
         rows,
         shown=True,
     )

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from defectgen.report.diversity.cells import counted, spans, true
+from defectgen.report.diversity.cells import counted, true
+from defectgen.report.diversity.words import told
 from defectgen.report.typeset import decimal, number
 
 SEEN = ("in-distribution",)
@@ -97,10 +98,4 @@ def _domain(table: pd.DataFrame | None) -> Iterator[str]:
     """How well each measure tells atoms with large force errors, on the structural tests."""
     if table is None:
         return
-    for measure, lines in table[table["test"].isin(APART)].groupby("measure", sort=False):
-        parts = spans(lines.groupby("test", sort=False), "auroc_atoms")
-        if parts:
-            yield (
-                f"{measure.capitalize()}: AUROC for atoms with a force error above three times the level on seen structures, "
-                f"mean (least to most over crystals, splits and repetitions): {'; '.join(parts)}."
-            )
+    yield from told(table[table["test"].isin(APART)], "over crystals, splits and repetitions")
