@@ -10,7 +10,8 @@ from defectgen.campaign import Record
 from defectgen.campaign.execute import execute
 from defectgen.report.certificate_figure import certificate_findings, certificate_pictures, certificate_table
 from defectgen.report.design_figure import design_findings, design_pictures, design_table
-from defectgen.study import certificates, designs
+from defectgen.study import certificates
+from defectgen.study.design import loss as designs
 
 CERTIFIED = ("[cell_size]\nsizes = [3, 4]", "[cell_size]\nsizes = [4]\n[certificates]\nricher = 2\n[bounds]\ncell_size = false")
 DESIGNED = ("[cell_size]\nsizes = [3, 4]", '[design]\nsize = 4\n[design.losses."exact energies"]\nE = 1000.0\n')
@@ -51,8 +52,10 @@ def test_designs_are_tried_on_every_defect_beside_the_default():
     found = study.tables(spec, done)
     lines = found.others[designs.NAME]
     losses = {line["loss"] for line in lines}
-    assert losses == {"designed for triangular divacancy", designs.DEFAULT, "uniform", "exact energies"}
+    assert losses == {"designed for triangular divacancy", designs.DEFAULT, "uniform", "exact energies", designs.THEORY}
     assert all(line["geometry_gain"] == 1 for line in lines if line["loss"] == designs.DEFAULT)
+    theory = [line for line in lines if line["loss"] == designs.THEORY]
+    assert len(theory) == 2 and all(line["trusted"] and line["geometry_gain"] != 1 for line in theory)
     made = [record.values for task, record in done if task.function == designs.TASK]
     for record in made:
         promised = record["geometry_after"] * record["energy_after"]

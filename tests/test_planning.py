@@ -19,9 +19,10 @@ from defectgen.bridge import LabelledReference, inequivalent
 from defectgen.campaign import Store
 from defectgen.crystal import Snapshot
 from defectgen.energy.blackbox import blackbox_force_constants, displacements
+from defectgen.study.calculations import Calculation
 from defectgen.study.planning import prepared, searched, steps, tasks, write_structures
 from defectgen.study.planning.search import WEIGHTS
-from defectgen.study.planning.structures import Calculation, spread_order
+from defectgen.study.planning.structures import spread_order
 from defectgen.training import cheapest, lasting, pareto_front
 
 GRID = {

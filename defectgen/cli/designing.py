@@ -1,7 +1,8 @@
-"""``defectgen design``: weights of a loss for one defect."""
+"""``defectgen design``: weights of a loss for one defect, and training data within a budget."""
 
 from pathlib import Path
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -9,21 +10,36 @@ from defectgen._input import InputError
 from defectgen.campaign.files import write_whole
 from defectgen.cli.speak import console, say
 from defectgen.errors.certificate import Certificate
-from defectgen.study.designing import Designed, design_for
+from defectgen.study.calculations import write_structures
+from defectgen.study.design.one_defect import Designed, design_for
+from defectgen.study.design.one_defect_data import Chosen, check, data_for
+from defectgen.study.design.pool import KINDS
 
 
-def design(out: Path, material: str, defect: str, **settings) -> int:
-    """Print weights and what they promise, and write a run file that uses them; 0.
+def design(
+    out: Path, material: str, defect: str, budget: float | None = None, criterion: str = "G", size: int = 3, **settings
+) -> int:
+    """Print weights and what they promise, and write a run file that uses them; with a budget the same of training data; 0.
 
     Raises:
-        InputError: something given makes no sense, or the file is there already.
+        InputError: something given makes no sense, or a file is there already.
     """
-    if out.exists():
-        raise InputError(f"{out} is there already and would be lost; give another --out, or delete it")
-    found = design_for(material, defect, progress=say, **settings)
+    structures = out.with_suffix(".extxyz")
+    for path in (out, structures) if budget is not None else (out,):
+        if path.exists():
+            raise InputError(f"{path} is there already and would be lost; give another --out, or delete it")
+    if budget is not None:
+        check(criterion, budget)
+    found = design_for(material, defect, size=size, progress=say, **settings)
     _show(found)
     write_whole(out, found.study.encode())
     say(f"wrote {out}; try it: defectgen run {out}")
+    if budget is not None:
+        chosen = data_for(found, defect, size, budget, criterion, say)
+        _show_data(chosen, criterion)
+        wanted = [calculation for one in chosen.data for calculation in one.calculations]
+        write_structures(structures, wanted, found.lattice, defect)
+        say(f"wrote {structures}: {len(wanted)} structures to compute, those of the start among them")
     return 0
 
 
@@ -49,3 +65,28 @@ def _promise(certificate: Certificate) -> str:
         f"expected geometry error {certificate.geometry.estimate:.2g} A (bound {certificate.geometry.bound:.2g}), "
         f"energy error {certificate.energy.estimate:.2g} eV (bound {certificate.energy.bound:.2g})"
     )
+
+
+def _show_data(found: Chosen, criterion: str) -> None:
+    """How many of every kind and size were chosen, what that costs, and what it promises against chance."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "atoms", "chosen", "of"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right")
+    groups = sorted({(KINDS.index(one.kind), one.atoms) for one in found.pool})
+    for kind, atoms in groups:
+        own = {k for k, one in enumerate(found.pool) if (KINDS.index(one.kind), one.atoms) == (kind, atoms)}
+        cells = (KINDS[kind], str(atoms), str(len(own & set(found.numbers))), str(len(own)))
+        table.add_row(*(Text(c) for c in cells))
+    console().print(table)
+    say(
+        f"data by {criterion}: {len(found.numbers)} of {len(found.pool)} candidates for {found.cost:.3g} calculations of the "
+        f"training cell, beside a start of {found.start_cost:.2g}"
+    )
+    chance = np.array(found.chance)
+    for name, unit, own, others in zip(("geometry", "energy"), ("A", "eV"), found.promise, chance.T, strict=True):
+        middle = float(np.median(others))
+        better = f"{middle / own:.2g} times smaller" if own <= middle else f"{own / middle:.2g} times larger"
+        say(
+            f"expected {name} error {own:.2g} {unit}; {len(others)} random choices of the same cost: {middle:.2g} "
+            f"({others.min():.2g} to {others.max():.2g}), so {better}"
+        )

@@ -88,14 +88,18 @@ def design(
     cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="2.1 spacings")] = None,
     observations: Annotated[str, typer.Option(help="What is observed.")] = "E+F+FC+V",
     share: Annotated[float, typer.Option(help="Weight of the energy error against the geometry error, 0 to 1.")] = 0.5,
-    out: Annotated[Path, typer.Option(help="Run file to write.")] = Path("designed.toml"),
+    budget: Annotated[
+        float | None, typer.Option(help="Also choose training data for so much, in calculations of the training cell.")
+    ] = None,
+    criterion: Annotated[str, typer.Option(help="How: G or M (for this defect, without or with misfit), A or D.")] = "G",
+    out: Annotated[Path, typer.Option(help="Run file to write; chosen structures go beside it.")] = Path("designed.toml"),
 ) -> None:
-    """Design the weights of a loss for one defect, and write a run file that uses them."""
+    """Design the weights of a loss for one defect, and write a run file that uses them; with --budget the data as well."""
     with spoken():
         from defectgen.cli.designing import design as designed
 
-        settings = {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff}
-        raise typer.Exit(designed(out, material, defect, observations=observations, share=share, **settings))
+        settings = {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff, "share": share}
+        raise typer.Exit(designed(out, material, defect, budget, criterion, observations=observations, **settings))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from defectgen.report.bound_rates import fall_table
 from defectgen.report.bound_table import bound_tables
 from defectgen.report.certificate_figure import certificate_findings, certificate_table
 from defectgen.report.choices_figure import choices_findings
+from defectgen.report.design_data_figure import design_data_findings
 from defectgen.report.design_figure import design_findings, design_table
 from defectgen.report.diversity import diversity_findings, diversity_tables
 from defectgen.report.figures import Picture
@@ -85,6 +86,7 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
             *findings(run),
             *certificate_findings(run.others.get("certificate_quality")),
             *design_findings(run.others.get("design")),
+            *design_data_findings(run.others.get("design_data")),
             *choices_findings(run.others.get("choices")),
         ],
         diversity=diversity_tables(run.others),

@@ -11,6 +11,7 @@ from defectgen.report.bound_figure import bound_pictures
 from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.report.certificate_figure import certificate_pictures
 from defectgen.report.choices_figure import choices_pictures
+from defectgen.report.design_data_figure import design_data_pictures
 from defectgen.report.design_figure import design_pictures
 from defectgen.report.diversity import diversity_pictures
 from defectgen.report.figures import Picture, pictures
@@ -38,6 +39,7 @@ def write(directory: str | Path) -> Path:
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += certificate_pictures(run.others.get("certificates"))
         drawn += design_pictures(run.others.get("design"))
+        drawn += design_data_pictures(run.others.get("design_data"))
         drawn += choices_pictures(run.others.get("choices"))
         drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
         drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)

@@ -15,7 +15,7 @@ from . import (
     cell_size,
     certificates,
     choices,
-    designs,
+    design,
     dislocations,
     diversity,
     fit_accuracy,
@@ -36,7 +36,7 @@ def plan(spec: RunSpec) -> list[Task]:
     """All tasks of a run, needed ones first. Raises InputError at once for defects, cells and files that cannot be used."""
     check(spec)
     kitchen = Kitchen(spec)
-    fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, designs)
+    fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, design)
     studies = (*fits, surrogates, boundary, dislocations, barriers, diversity)
     return in_order([task for study in studies for task in study.plan(spec, kitchen)])
 
@@ -50,6 +50,7 @@ def check(spec: RunSpec) -> None:
         sizes |= {spec.fit_accuracy.size} if spec.fit_accuracy is not None else set()
         sizes |= set(spec.choices.sizes if spec.choices is not None else ())
         sizes |= {spec.design.size} if spec.design is not None else set()
+        sizes |= set(spec.design.data.sizes) if spec.design is not None and spec.design.data is not None else set()
         sizes |= {spec.loss.size} if spec.loss is not None else set()
         for size in (case.simulation_size, *sorted(sizes)):
             cell = defect.apply(box(lattice, size))

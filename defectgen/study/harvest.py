@@ -8,7 +8,7 @@ from . import (
     cell_size,
     certificates,
     choices,
-    designs,
+    design,
     dislocations,
     diversity,
     fit_accuracy,
@@ -63,7 +63,7 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     return (
         tables
         + certificates.harvest(outcome, results, origin)
-        + designs.harvest(outcome)
+        + design.harvest(outcome)
         + choices.worth(results)
         + loss.harvest(spec, outcome, results)
         + boundary.harvest(spec, outcome)

@@ -1,6 +1,7 @@
 """Design: the loss and the training data that make the certificate of a defect smallest, before any label is bought."""
 
 from .data import Choice, choose_data
+from .misfit import Misfit
 from .weights import LossDesign, design_loss
 
-__all__ = ["Choice", "LossDesign", "choose_data", "design_loss"]
+__all__ = ["Choice", "LossDesign", "Misfit", "choose_data", "design_loss"]

@@ -1,10 +1,10 @@
 """Which of many configurations to label: those that lower the expected error of the quantity of interest most for their cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from ..._input import InputError
 from ..._typing import Float
@@ -51,24 +51,51 @@ def choose_data(
         raise InputError("the criterion G wants the rows of a quantity of interest; give target, or choose by A or D")
     if len(cost) != len(candidates) or not np.all(cost > 0):
         raise InputError(f"every one of the {len(candidates)} candidates has a positive cost; got {cost.tolist()}")
-    if not len(cost) or cost.min() > budget:
-        cheapest = f"the cheapest of {len(cost)} costs {cost.min():g}" if len(cost) else "there are none"
-        raise InputError(f"the budget {budget:g} buys no candidate: {cheapest}")
+    if not len(cost):
+        raise InputError(f"the budget {budget:g} buys no candidate: there are none")
     every = [*candidates] + ([known] if known is not None else [])
     size = np.sqrt(np.mean(np.concatenate(every) ** 2, axis=0))
     size[size == 0] = 1.0
-    grams = np.stack([(rows / size).T @ (rows / size) for rows in candidates])
-    start = FLOOR**2 * np.eye(len(size)) + (0.0 if known is None else (known / size).T @ (known / size))
-    goal = np.eye(len(size)) if target is None or criterion == "A" else (target / size).T @ (target / size)
+    floor = FLOOR * np.diag(size)
+    triangle = np.linalg.qr(np.concatenate([*every, floor]), mode="r")
+    root = solve_triangular(triangle, np.eye(len(size)))  # coordinates in which all rows together are the identity
+
+    def gram(rows: np.ndarray) -> np.ndarray:
+        return (rows @ root).T @ (rows @ root)
+
+    grams = np.stack([gram(rows) for rows in candidates])
+    start = gram(floor) + (0.0 if known is None else gram(known))
+    goal = gram(np.diag(size)) if target is None or criterion == "A" else gram(target)
+    volume = 2 * float(np.sum(np.log(np.abs(np.diag(triangle)) / size)))
 
     def value(matrix: np.ndarray) -> float:
         factor = cho_factor(matrix, lower=True)
         if criterion == "D":
-            return 2 * float(np.sum(np.log(np.diag(factor[0]))))
+            return volume + 2 * float(np.sum(np.log(np.diag(factor[0]))))
         return float(np.trace(cho_solve(factor, goal)))
 
-    sign = -1.0 if criterion == "D" else 1.0
-    log = (lambda v: v) if criterion == "D" else np.log
+    return select(grams, start, value, cost, budget, exchanges, grows=criterion == "D")
+
+
+def select(
+    grams: Float[np.ndarray, "candidates columns wide"],
+    start: Float[np.ndarray, "columns wide"],
+    value: Callable[[np.ndarray], float],
+    cost: Float[np.ndarray, " candidates"],
+    budget: float | int,
+    exchanges: int = 2,
+    grows: bool = False,
+) -> Choice:
+    """The same for any `value` of the sum of the Gram matrices (or others that add up) of what is chosen and of the `start`.
+
+    A value that `grows` is made large as it is, any other small by its logarithm; the choice ends where nothing more helps.
+    Raises InputError for a budget that buys nothing.
+    """
+    if not len(cost) or cost.min() > budget:
+        cheapest = f"the cheapest of {len(cost)} costs {cost.min():g}" if len(cost) else "there are none"
+        raise InputError(f"the budget {budget:g} buys no candidate: {cheapest}")
+    sign = -1.0 if grows else 1.0
+    log = (lambda v: v) if grows else np.log
     chosen: list[int] = []
     now, spent, values = start, 0.0, [value(start)]
     while True:
@@ -78,6 +105,8 @@ def choose_data(
         found = [value(now + grams[k]) for k in able]
         gains = [sign * (log(values[-1]) - log(v)) / cost[k] for k, v in zip(able, found, strict=True)]
         best = int(np.argmax(gains))
+        if gains[best] < 0:  # rows that a basis cannot represent may do harm
+            break
         chosen.append(able[best])
         now, spent = now + grams[able[best]], spent + cost[able[best]]
         values.append(found[best])

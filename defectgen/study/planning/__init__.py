@@ -4,11 +4,11 @@ A cheap reference stands for the expensive one. Every plan of a grid - size of t
 observations, degree of the basis - is carried out with it, and what its labels would cost the expensive one is counted.
 """
 
+from ..calculations import Calculation, write_structures
 from .grid import plan_training, searched, tasks
 from .labelled import Attempt, Verdict, judge_labels
 from .proposal import QUANTITIES, Plan, Proposal
 from .search import Search, prepared
-from .structures import Calculation, write_structures
 
 __all__ = [
     "QUANTITIES",

@@ -16,13 +16,13 @@ from ...fit import Fit, FitWarning, fit
 from ...training import Blocks, label
 from ...training.cells import BULK
 from ...training.label import AT_REST
+from ..calculations import Calculation
 from ..certificates import RICHER_PRIOR
 from ..steps import basis_of, box
 from .grid import richer_basis
 from .proposal import QUANTITIES, Plan, Proposal
 from .search import WEIGHTS
 from .steps import certificate, too_few
-from .structures import Calculation
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,9 @@ from ..._typing import Float
 from ...campaign import Record
 from ...crystal import Lattice
 from ...training import cheapest, lasting, pareto_front
+from ..calculations import Calculation
 from .search import Search
-from .structures import Calculation, Menu
+from .structures import Menu
 
 QUANTITIES = {"energy": "eV", "geometry": "A"}
 

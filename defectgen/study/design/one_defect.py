@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import tomli_w
 
-from .._input import InputError
-from ..ace import ACEBasis
-from ..crystal import Cell, defect_from_name, supercell
-from ..energy.bonds import check_species
-from ..errors.design import LossDesign, design_loss
-from ..fit import FitWarning, fit
-from ..reference import equilibrate
-from ..relax import relax
-from ..training import label, training_cells
-from ..training.observations import spell_observations
-from .certificates import RICHER_PRIOR
-from .materials import build_lattice, build_reference, material
+from ..._input import InputError
+from ...ace import ACEBasis
+from ...crystal import Cell, Lattice, defect_from_name, supercell
+from ...energy.bonds import check_species
+from ...energy.functional import Potential
+from ...errors.design import LossDesign, design_loss
+from ...fit import FitWarning, fit
+from ...reference import equilibrate
+from ...relax import relax
+from ...training import label, training_cells
+from ...training.observations import spell_observations
+from ..certificates import RICHER_PRIOR
+from ..materials import build_lattice, build_reference, material
 
 REACH = 2.1
 """Cutoff of the basis in nearest-neighbour spacings, if none is given: two shells of bcc and fcc, three of diamond."""
@@ -32,6 +33,11 @@ RICHER = 2.0
 class Designed:
     """A loss for one defect, and a run file that uses it."""
 
+    lattice: Lattice
+    """At zero stress."""
+    truth: Potential
+    wide: ACEBasis
+    """That of the richer fit."""
     loss: LossDesign
     cell: Cell
     """In which the defect was relaxed with the models."""
@@ -96,7 +102,8 @@ def design_for(
                 f"a loss is designed from a pilot that holds the defect, and the one of degree {degree:g} does not ({error}); "
                 "raise --degree or --size"
             ) from None
-    return Designed(loss, cell, _study(name, defect, size, simulation or size + 2, degree, reach, observations, loss))
+    study = _study(name, defect, size, simulation or size + 2, degree, reach, observations, loss)
+    return Designed(lattice, truth, wide, loss, cell, study)
 
 
 def _study(

@@ -1,25 +1,32 @@
 """Question: how much smaller does a designed loss make the error of a defect, also of defects that it was not designed for?"""
 
+from typing import Any
+
 import numpy as np
 
-from .._input import InputError
-from ..campaign import Record, Task
-from ..errors.design import design_loss
-from ..fit import fit
-from ..relax import greens_function, relax
-from .certificates import RICHER_PRIOR
-from .plan import Kitchen
-from .spec import Case, RunSpec
-from .steps import AT_REST, assess, defect_cell, fitted_to, rest_lattice
-from .tabulation import Tables
+from ..._input import InputError
+from ...campaign import Record, Task
+from ...errors.design import design_loss
+from ...fit import Loss, fit
+from ...relax import greens_function, relax
+from ..certificates import RICHER_PRIOR
+from ..plan import Kitchen
+from ..spec import Case, RunSpec
+from ..steps import AT_REST, assess, blocks_of, defect_cell, fitted_to, rest_lattice
+from ..tabulation import Tables
 
 NAME = "design"
-TASK = "defectgen.study.designs:designed"
-TRIAL = "defectgen.study.designs:tried"
+TASK = "defectgen.study.design.loss:designed"
+TRIAL = "defectgen.study.design.loss:tried"
 DESIGNED, DEFAULT = "designed for", "default 30:1:1"
 
 LOSSES = {DEFAULT: {}, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
 """What a design is compared with in every study."""
+
+THEORY = "theory-weighted"
+THEORY_LOSS = {"force_distance_power": 1.0, "force_constant_range_power": 2.0, "constraints": ["E:bulk"]}
+"""The loss that the bound asks for, at the default weights (theory: fit/loss): forces by their distance to the defect, force
+constants by the square of their range, energies from that of the crystal, which is held exactly."""
 
 
 def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
@@ -36,6 +43,7 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
                 _trial(spec, kitchen, case, observations, name, weights, None)
                 for name, weights in {**LOSSES, **spec.design.losses}.items()
             ]
+            found.append(_theory(spec, kitchen, case, observations))
     return found
 
 
@@ -69,6 +77,14 @@ def _trial(
     return Task(TRIAL, {**common, "loss": name, "loss_weights": weights}, after, label, 1.0)
 
 
+def _theory(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> Task:
+    """Distances weigh late, so its rows are kept apart by distance."""
+    assert spec.design is not None
+    usual = _trial(spec, kitchen, case, observations, THEORY, {}, None)
+    rows = kitchen.rows(case, spec.design.size, subdivide=True)
+    return Task(TRIAL, {**usual.spec, "loss_settings": THEORY_LOSS}, (*usual.after[:2], rows), usual.label, 1.0)
+
+
 def designed(spec: dict, perfect: Record, training: Record) -> Record:
     """Weights that minimise the certificate of the defect, from the default ones. spec: that of a trial, richer, share."""
     cell = defect_cell(spec, rest_lattice(spec, perfect))
@@ -93,8 +109,17 @@ def designed(spec: dict, perfect: Record, training: Record) -> Record:
 
 
 def tried(spec: dict, perfect: Record, reference: Record, training: Record, design: Record | None = None) -> Record:
-    """A fit with some loss, relaxed and compared. spec: that of a trial, loss, loss_weights (None: those of the design)."""
+    """A fit with some loss, relaxed and compared.
+
+    spec: that of a trial, loss, loss_weights (None: those of the design), loss_settings (beyond weights, if any).
+    """
     cell = defect_cell(spec, rest_lattice(spec, perfect))
+    if "loss_settings" in spec:
+        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in spec["loss_settings"].items()}
+        prior, solver = spec["fit"]["prior"], spec["fit"]["solver"]
+        loss = Loss(spec["observations"], spec["loss_weights"], prior=prior, solver=solver, **settings)
+        found = assess(spec, cell, reference, lambda: fit(blocks_of(spec, cell, training), loss))
+        return Record({**found.values, "refused": ""})
     if design is not None and design.values["refused"]:
         return Record({"refused": design.values["refused"]})
     weights = spec["loss_weights"] if design is None else design.values["weights"]
