@@ -18,7 +18,7 @@ from defectgen.fit import FitWarning, Loss, fit, losses, refit, share, weight_re
 from defectgen.report.loss_figure import loss_pictures
 from defectgen.report.loss_table import loss_findings, loss_tables
 from defectgen.study import parse, plan
-from defectgen.study.loss import canonical, listed
+from defectgen.study.loss.losses import canonical, listed
 from defectgen.training.blocks import Block, Blocks
 from defectgen.training.compress import triangle
 from defectgen.training.subdivide import SHELL

@@ -1,0 +1,92 @@
+"""The tables of a study of losses: every loss with its settings, errors and place on the fronts; the answers to every weight."""
+
+import numpy as np
+
+from ...campaign import Record, Task
+from ...fit import DEFAULT_WEIGHTS, Loss
+from ...training.observations import KINDS, TARGETS, parts_of
+from ..spec import RunSpec
+from ..tabulation import Tables
+from .losses import NAME, called, default_of, designs, label, listed
+from .steps import RESPONSE, RMSE
+
+SENSITIVITY = "loss_sensitivity"
+DESIGNED = "as designed"
+_QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error", "forces": "rmse_forces"}
+"""What a Pareto front is drawn in: two errors of the defect and that of the fit."""
+
+
+def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]], results: list[dict]) -> Tables:
+    """The tables losses (a line per loss, every setting and error) and loss_sensitivity; `results` are lines of results.csv."""
+    if spec.loss is None:
+        return Tables()
+    own = {(row["material"], row["defect"], row["study"]): row for row in results if row["study"].startswith(f"{NAME}: ")}
+    lines = []
+    for case in spec.cases:
+        place = case.material.name, case.defect
+        mine = [(loss, row) for loss in listed(spec) if (row := own.get((*place, label(spec, loss)))) is not None]
+        base = own.get((*place, label(spec, default_of(spec))))
+        rows = [row for _, row in mine]
+        fronts = zip(_front(rows, tuple(_QUANTITIES.values())), _front(rows, ("geometry_error", "energy_error")), strict=True)
+        lines += [_line(spec, loss, row, base, *on) for (loss, row), on in zip(mine, fronts, strict=True)]
+    slopes = [
+        {"material": task.spec["material"]["name"], "defect": task.spec["defect"], "observations": task.spec["observations"]}
+        | {"knob": knob, "quantity": quantity, "slope": slope}
+        for task, record in outcome
+        if task.function == RESPONSE and record.ok
+        for quantity, values in record.values["slopes"].items()
+        for knob, slope in zip(record.values["knobs"], values, strict=True)
+    ]
+    return Tables(others={name: rows for name, rows in (("losses", lines), (SENSITIVITY, slopes)) if rows})
+
+
+def trusted(row: dict) -> bool:
+    """Whether the model reached the same state and is stable there."""
+    return bool(row["converged"] and row["same_basin"])
+
+
+def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool, defect_front: bool) -> dict:
+    """A line of losses.csv: the loss, every setting, every error, and how both errors compare with the default's."""
+    parts = parts_of(loss.observations.split("+"))
+    weights = {kind: DEFAULT_WEIGHTS[kind] if kind in parts else None for kind in (*KINDS, "V0", *TARGETS)}
+    weights |= {kind: value for kind, value in loss.weights.items() if kind in weights}
+    exact = loss.constraints.items() if isinstance(loss.constraints, dict) else ((name, None) for name in loss.constraints)
+    about = ("material", "defect", "training_size", "training_radius", "basis_functions", "simulation_atoms")
+    errors = ("geometry_error", "geometry_error_max", "energy_error", *RMSE.values())
+    return {
+        **{name: row[name] for name in about},
+        "loss": called(spec, loss),
+        "design": DESIGNED if loss in designs(spec) else "",
+        "default": loss == default_of(spec),
+        "observations": loss.observations,
+        **{f"weight_{kind}": weight for kind, weight in weights.items()},
+        "weights_by_group": " ".join(f"{key}={value:g}" for key, value in loss.weights.items() if ":" in key),
+        "force_distance_power": loss.force_distance_power,
+        "force_constant_range_power": loss.force_constant_range_power,
+        "strains": " ".join(f"{a:g}" for a in loss.strains or spec.training.virial_strains) if "V" in loss.observations else "",
+        "strain_pairs": loss.strain_pairs,
+        "robust": loss.robust,
+        "prior": loss.prior,
+        "solver": loss.solver,
+        "constraints": " ".join(name if tolerance is None else f"{name}±{tolerance:g}" for name, tolerance in exact),
+        **{name: row.get(name) for name in errors},
+        **{name: row.get(name) for name in ("rank", "condition", "stability_constant", "converged", "same_basin")},
+        "geometry_ratio": _ratio(row, base, "geometry_error"),
+        "energy_ratio": _ratio(row, base, "energy_error"),
+        "pareto": front,
+        "pareto_defect": defect_front,
+    }
+
+
+def _ratio(row: dict, base: dict | None, column: str) -> float | None:
+    return row[column] / base[column] if base is not None and base[column] else None
+
+
+def _front(rows: list[dict], columns: tuple[str, ...]) -> list[bool]:
+    """Whether no other trusted loss is at least as good in all of these errors, and better in one."""
+    errors = np.array([[row[name] if trusted(row) else np.inf for name in columns] for row in rows], dtype=float)
+    found = []
+    for own in errors:
+        beaten = np.all(errors <= own, axis=1) & np.any(errors < own, axis=1)
+        found.append(bool(np.isfinite(own).all() and not beaten.any()))
+    return found
