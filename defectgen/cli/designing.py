@@ -83,10 +83,9 @@ def _show_data(found: Chosen, criterion: str) -> None:
         f"training cell, beside a start of {found.start_cost:.2g}"
     )
     chance = np.array(found.chance)
-    for name, unit, own, others in zip(("geometry", "energy"), ("A", "eV"), found.promise, chance.T, strict=True):
-        middle = float(np.median(others))
-        better = f"{middle / own:.2g} times smaller" if own <= middle else f"{own / middle:.2g} times larger"
+    for name, own, others in zip(("geometry", "energy"), found.promise, chance.T, strict=True):
+        low, middle, high = (float(f(others) / own) for f in (np.min, np.median, np.max))
         say(
-            f"expected {name} error {own:.2g} {unit}; {len(others)} random choices of the same cost: {middle:.2g} "
-            f"({others.min():.2g} to {others.max():.2g}), so {better}"
+            f"expected {name} error of {len(others)} random choices of the same cost, over that of this one: {middle:.2g} "
+            f"({low:.2g} to {high:.2g})"
         )

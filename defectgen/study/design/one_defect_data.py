@@ -9,7 +9,7 @@ from ..._input import InputError
 from ...crystal import defect_from_name, supercell
 from ...relax import relax
 from ..spec import DesignData
-from .choice import CRITERIA, Offer
+from .choice import CRITERIA, MISFIT, Offer
 from .data import promise_of
 from .one_defect import Designed
 from .pool import Candidate, candidates, cost_of, rows_of
@@ -31,7 +31,7 @@ class Chosen:
     """Of what was chosen, in calculations of the training cell."""
     start_cost: float
     promise: tuple[float, float]
-    """Expected errors of geometry (A) and energy (eV), with the misfit of the basis as the labels of the start show it."""
+    """Expected errors of geometry and energy: of M with the misfit of the basis (A, eV), else per unit of independent error."""
     chance: tuple[tuple[float, float], ...]
     """The same of random choices of the same cost."""
 
@@ -83,12 +83,13 @@ def data_for(
     settings = {"fit": {"weights": {}, "prior": asked.prior, "solver": "qr"}}
     promise = promise_of(settings, designed.cell, offer)
     numbers = promise.choose(criterion, budget * unit)
+    measure = promise.errors if criterion == MISFIT else promise.spreads
     return Chosen(
         start=tuple(start),
         pool=tuple(pool),
         numbers=tuple(numbers),
         cost=float(offer.costs[numbers].sum()) / unit,
         start_cost=sum(one.hours(cost) for one in start) / unit,
-        promise=promise.errors(numbers),
-        chance=tuple(promise.errors(offer.random(budget * unit, seed)) for seed in range(SEEDS)),
+        promise=measure(numbers),
+        chance=tuple(measure(offer.random(budget * unit, seed)) for seed in range(SEEDS)),
     )
