@@ -72,18 +72,16 @@ def legend(
     """One legend for all panels, above them, in the stead of an earlier one; `lines`: points are joined."""
     for earlier in list(figure.legends):
         earlier.remove()
-    edges = {name: mark.colour if mark.marker == "x" else "white" for name, mark in marks.items()}  # a cross is all edge
-    joined = {} if lines else {"ls": "none"}
     handles = [
         Line2D(
             [],
             [],
             color=mark.colour,
             marker=mark.marker,
-            mec=edges[name],
+            ls="-" if lines else "none",
+            mec=mark.colour if mark.marker == "x" else "white",  # a cross is all edge
             mew=1.2 if mark.marker == "x" else 0.6,
             label=name,
-            **joined,
         )
         for name, mark in marks.items()
     ]
