@@ -1,9 +1,8 @@
 """The rows of diversity.csv, one for every error of every fit: which of their columns name a curve, and which are its numbers."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 from ...errors.generalisation import Spread
 
@@ -23,7 +22,7 @@ def quantities(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 def positive(value: Any) -> bool:
     """Whether a value is a number with a logarithm."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(0 < value < math.inf)
 
 
 def spread(name: str, found: Spread) -> dict[str, float]:
