@@ -8,6 +8,7 @@ import spglib
 from small_study import carried_out
 
 import defectgen as dg
+from defectgen import study
 from defectgen._input import InputError
 from defectgen.crystal import defect_from_name, neighbours
 from defectgen.crystal.polymorphs import PHASES, a15, beta_tin, hexagonal_diamond, phase
@@ -339,3 +340,12 @@ def test_a_study_of_crystals_from_its_file_to_its_tables(tmp_path):
     assert len(others["diversity_portrait"]) == 8
     trained = [t for t, _ in outcome if t.function.endswith("diversity.steps:trial")]
     assert len(trained) == 2 * 2 * 5  # observations, seeds, designs: (1, 4) (2, 2) (4, 1) (2, 1) (2, 4)
+
+
+def test_a_portrait_is_drawn_of_a_fit_that_the_study_makes():
+    tasks = study.plan(study.load("diversity-crystals"))
+    portraits = [task for task in tasks if task.function.endswith("portrait:portrait")]
+    fits = [task for task in tasks if task.function.endswith("steps:trial")]
+    assert [task.label for task in portraits] == ["Cu portrait", "Si portrait", "W portrait"]
+    for task in portraits:
+        assert any(task.spec == fit.spec and task.after == fit.after for fit in fits)

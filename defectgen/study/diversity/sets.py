@@ -10,7 +10,7 @@ from ..tabulation import Tables
 from . import experiments
 from .crystals.tables import PORTRAIT, tabulate
 from .observations import shifts
-from .tables import DOMAIN_TASK
+from .tables import DOMAIN_TASK, TRIAL_TASK
 
 
 def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
@@ -55,7 +55,8 @@ def _portrait(asked: Diversity, tasks: list[Task]) -> list[Task]:
     if asked.source != "crystals" or not graded or not asked.settings.get("apart"):
         return []
     middle = sorted(graded, key=lambda task: task.spec["structures"])[len(graded) // 2]
-    return [Task(PORTRAIT, middle.spec, middle.after, "portrait", version="2")]
+    trial = next(task for task in tasks if task.function == TRIAL_TASK and task.spec == middle.spec)
+    return [Task(PORTRAIT, trial.spec, trial.after, "portrait", version="2")]
 
 
 def _source(asked: Diversity, line: dict[str, Any]) -> dict[str, str]:
