@@ -118,10 +118,11 @@ def channel_rows(
     """
     rows = len(x)
     tree = (bonds.stencil(x, vectors), bonds.index, bonds.mask, jnp.arange(rows))
-    live = bonds.count
-    if counted is not None:
+    live = stop = bonds.count
+    sites = rows
+    if counted is not None:  # a number of steps that is known: the derivative of such a loop leaves out what nobody asks for
         tree, live = jax.tree.map(lambda a: a[counted], tree), jnp.sum(counted >= 0)
-    sites = len(tree[-1])
+        sites = stop = len(counted)
     chunk = min(chunk, sites)
     before = jnp.arange(sites)
 
@@ -133,7 +134,7 @@ def channel_rows(
             place = part_of(before, part)  # the last chunk ends with the rows: it may begin with sites that were added before
             return step(carry, jax.tree.map(lambda a: part_of(a, part), tree), (place >= part[0]) & (place < live))
 
-        return lambda start: jax.lax.fori_loop(0, -(-live // chunk), one, start)
+        return lambda start: jax.lax.fori_loop(0, -(-stop // chunk), one, start)
 
     if isinstance(energy, PackedBasis):
         own = jax.nn.one_hot(tree[0].centre, len(energy.species), dtype=x.dtype)
