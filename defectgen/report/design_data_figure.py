@@ -39,9 +39,7 @@ def design_data_pictures(table: pd.DataFrame | None) -> Iterator[Picture]:
         panel.set_yticks(range(len(places)), [_place(*key) for key, _ in places])  # pyright: ignore[reportCallIssue]
     axes[1].tick_params(labelleft=False)
     lost = ~table["trusted"].astype(bool)
-    legend(figure, look, hollow=bool(lost.any()), dashed=False)
-    for handle in figure.legends[0].legend_handles:
-        handle.set_linestyle("none")  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+    legend(figure, look, hollow=bool(lost.any()), lines=False)
     caption = (
         "Errors of fits to data chosen from one pool within one budget, as multiples of that of the median random choice; left "
         "of 1 a choice is better than chance. G, A and D are optimal designs, M counts the misfit of the basis too; none "
