@@ -72,10 +72,11 @@ def test_a_design_lowers_the_estimate_and_with_a_richer_fit_that_is_the_truth_th
 def test_a_design_changes_weights_and_nothing_else(loss):
     made = fit(blocks()[1], SET, weights=WEIGHTS, **loss)
     again = _again(made, made.weights)
-    np.testing.assert_allclose(again.coefficients, made.coefficients, rtol=1e-10, atol=0)
+    np.testing.assert_allclose(again.coefficients, made.coefficients, rtol=1e-10, atol=0)  # one problem, solved twice
     heavier = {kind: {g: w * (5.0 if kind == "F" else 1.0) for g, w in own.items()} for kind, own in made.weights.items()}
     weights = {kind: dict(own) for kind, own in heavier.items()}
     other = fit(blocks()[1], SET, weights=weights, **loss)
+    # multipliers are scaled here and computed there: rounding of 1e-16 times a condition of 1e8
     np.testing.assert_allclose(_again(made, heavier).coefficients, other.coefficients, rtol=1e-8)
     assert np.abs(other.coefficients - made.coefficients).max() > 1e-6
     assert [c.name for c in again.constraints] == [c.name for c in made.constraints]
@@ -89,7 +90,7 @@ def test_a_design_keeps_what_a_loss_weighted_block_by_block():
     basis = dg.ACEBasis(["Cu"], cutoff=4.4, order=2, degree=5)
     apart = dg.label(cells, dg.reference.CleriRosato("Cu"), basis, ["E", "F", "FC", "V"], subdivide=True)
     made = fit(apart, dg.Loss(SET, WEIGHTS, force_distance_power=2.0, robust=1.345))
-    np.testing.assert_allclose(_again(made, made.weights).coefficients, made.coefficients, rtol=1e-8)
+    np.testing.assert_allclose(_again(made, made.weights).coefficients, made.coefficients, rtol=1e-8)  # the same rounding
     plain = fit(apart, SET, weights=WEIGHTS)
     assert np.abs(plain.coefficients - made.coefficients).max() > 1e-3 * np.abs(made.coefficients).max()
 

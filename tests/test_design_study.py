@@ -109,6 +109,7 @@ def test_a_promise_is_the_spread_of_what_the_chosen_rows_leave_open():
     size = np.linalg.norm(stacked, axis=0)
     _, s, v = np.linalg.svd(stacked / size, full_matrices=False)
     found = [np.linalg.norm(rows[:, own] / size @ v.T / s) for rows in promise.targets]
+    # two factorisations of columns of unit norm, rounding of 1e-16 times a condition below 1e9
     np.testing.assert_allclose((one["geometry_spread"], one["energy_spread"]), found, rtol=1e-6)
 
 

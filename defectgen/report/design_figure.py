@@ -80,23 +80,28 @@ def design_findings(designs: pd.DataFrame | None) -> Iterator[str]:
     """What a design gains on its own defect and on others, and how often it loses."""
     if designs is None or designs.empty:
         return
+    others = designs[designs["loss"] != _DEFAULT]
     for name, words in WORDS.items():
-        own = designs[(designs["designed_for"] == name) & (designs["loss"] != _DEFAULT)]
-        good = own[own["trusted"].astype(bool)]
-        if good.empty:
-            continue
-        parts = []
-        for quantity in ("geometry", "energy"):
-            gain = good[f"{quantity}_gain"].astype(float)
-            span = (
-                f"{number(gain.min())} to {number(gain.max())}; worse than the default in {int((gain < 1).sum())} of {len(gain)}"
-            )
-            parts.append(f"{number(gain.median())} in the median for the {quantity} ({span})")
-        lost = len(own) - len(good)
-        yield (
-            f"Losses {words}, error of the default divided by theirs: {' and '.join(parts)}"
-            f"{f'; {lost} more lost the defect' if lost else ''}."
-        )
+        own = others[others["designed_for"] == name]
+        if name == "other":  # losses that somebody wrote down are each a choice of its own
+            for loss, each in own.groupby("loss", sort=False):
+                yield from _gains(f"Loss {loss}", each)
+        else:
+            yield from _gains(f"Losses {words}", own)
+
+
+def _gains(about: str, rows: pd.DataFrame) -> Iterator[str]:
+    """What some losses gain over the default, and how often they lose; nothing if none held its defect."""
+    good = rows[rows["trusted"].astype(bool)]
+    if good.empty:
+        return
+    parts = []
+    for quantity in ("geometry", "energy"):
+        gain = good[f"{quantity}_gain"].astype(float)
+        span = f"{number(gain.min())} to {number(gain.max())}; worse than the default in {int((gain < 1).sum())} of {len(gain)}"
+        parts.append(f"{number(gain.median())} in the median for the {quantity} ({span})")
+    lost = f"; {len(rows) - len(good)} more lost the defect" if len(good) < len(rows) else ""
+    yield f"{about}, error of the default over theirs: {' and '.join(parts)}{lost}."
 
 
 def design_table(designs: pd.DataFrame | None) -> dict[str, Any] | None:

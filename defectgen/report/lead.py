@@ -48,6 +48,11 @@ def _questions(run: Run) -> Iterator[str]:
             "For every defect a loss is designed: weights that minimise its certificate; the reference is asked nothing in the "
             "large cell. Each designed loss is then tried on all defects, beside the default and other losses."
         )
+    if "design_data" in run.others:
+        yield (
+            "Training data are chosen from a pool of candidates before any of it is labelled, within a budget, and compared with "
+            "random data of the same cost."
+        )
     if "boundary" in run.others:
         yield (
             "The defect is relaxed with the reference in growing cells under several boundary conditions; the difference from "

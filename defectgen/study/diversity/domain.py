@@ -89,7 +89,8 @@ def _quality(found: list[Scored], measure: str, level: float, own: float) -> dic
         "atoms": len(bad),
         "bad_atoms": int(bad.sum()),
         "auroc_atoms": _auroc(np.concatenate(scores), bad),
-        "misfit_share": (_rms([one.misfit for one in found]) / max(_rms([one.error for one in found]), 1e-300)) ** 2,
+        "misfit_share": (_rms([one.misfit for one in found]) / max(_rms([one.error for one in found]), np.finfo(float).tiny))
+        ** 2,
         "reducible_atoms": int(reducible.sum()),
         "auroc_reducible": _auroc(np.concatenate(scores), reducible),
         "configurations": len(worst),
