@@ -77,7 +77,7 @@ $(VENV)/.runtime: requirements.txt | $(VENV)/.python
 	@$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.package: pyproject.toml $(VENV)/.runtime
+$(VENV)/.package: pyproject.toml hatch_build.py $(wildcard defectgen/kernel/*.[ch]) $(VENV)/.runtime
 	@$(PIP) install --no-deps -e .
 	@touch $@
 

@@ -21,6 +21,7 @@ from ..energy.packed import PackedBasis, PackedHessian
 from ..energy.site import Stencil
 from .curvature import Curvature
 from .one_particle import OneParticle
+from .program import RowProgram
 from .radial import Radial
 from .slopes import Polynomial, Slopes, products
 from .sparse import Layout, SparseSum, Table
@@ -53,6 +54,8 @@ class ACEBasis(PackedBasis):
     polynomial: Polynomial
     slopes: Slopes
     curvature: Curvature
+    program: RowProgram
+    """The same functions for the compiled kernel."""
 
     def __init__(
         self,
@@ -106,6 +109,8 @@ class ACEBasis(PackedBasis):
         self.polynomial = Polynomial(table)
         self.slopes = Slopes(table)
         self.curvature = Curvature(table, self.slopes)
+        channel = self.channel[len(species) :].reshape(len(species), -1)
+        self.program = RowProgram(table, self.one_particle.radial, channel)
 
     # ---- what it holds
     @property
@@ -201,6 +206,10 @@ class ACEBasis(PackedBasis):
         each = packed[..., self.slopes.place].reshape(*packed.shape[:-2], -1)
         every = jnp.concatenate([jnp.zeros((*each.shape[:-1], kinds)) if constants is None else constants, each], axis=-1)
         return self._joined(every)
+
+    def compiled_rows(self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]):
+        """See PackedBasis."""
+        return self.program.rows(stencil, index, live) if self.program.serves else None
 
     def packed_hessian(self, stencil: Stencil) -> PackedHessian:
         """V''(k, l) = sum_vw B_vw dphi_v(k) dphi_w(l) + [k = l] sum_v B_v d2phi_v(k), v and w among the sums of the function."""

@@ -78,7 +78,7 @@ class Harmonics(eqx.Module):
         place = {label: k for k, label in enumerate(self.legendre)}
         labels = _labels(self.degree)
         at = np.array([place.get((l, abs(m) + up), len(place)) for l, m in labels])  # noqa: E741
-        return _taken(jnp.stack(rows, axis=-2), at) * np.array([_norm(*label) for label in labels])[:, None]
+        return _taken(jnp.stack(rows, axis=-2), at) * np.array([norm(*label) for label in labels])[:, None]
 
     def _circle(self, cosine: list, sine: list) -> Float[Array, "*batch harmonics slots"]:
         at = np.array([m if m >= 0 else self.degree - m for _, m in _labels(self.degree)])
@@ -101,7 +101,7 @@ class Harmonics(eqx.Module):
 
         def total(m: int):
             terms = [
-                weights[..., l * l + l + m, :] * (_norm(l, m) * self.legendre[l, abs(m) + up])
+                weights[..., l * l + l + m, :] * (norm(l, m) * self.legendre[l, abs(m) + up])
                 for l in range(abs(m) + up, self.degree + 1)  # noqa: E741
             ]
             return sum(terms, start=jnp.zeros_like(weights[..., 0, :]))
@@ -125,7 +125,7 @@ def _labels(degree: int) -> list[tuple[int, int]]:
     return [(l, m) for l in range(degree + 1) for m in range(-l, l + 1)]  # noqa: E741
 
 
-def _norm(l: int, m: int) -> float:  # noqa: E741
+def norm(l: int, m: int) -> float:  # noqa: E741
     """N_lm."""
     k = abs(m)
     return math.sqrt((2 * l + 1) / (4 * math.pi) * math.factorial(l - k) / math.factorial(l + k)) * (2**0.5 if m else 1)

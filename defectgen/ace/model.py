@@ -16,6 +16,7 @@ from ..energy.site import SiteEnergy, Stencil
 from ..energy.sums import hessian_of_sums
 from .basis import ACEBasis
 from .one_particle import Motion
+from .program import Program
 from .slopes import products
 from .sparse import SparseSum, rows_of
 from .specification import folded
@@ -49,6 +50,8 @@ class LinearACE(SiteEnergy):
     weights: Float[Array, "species monomials"]
     slopes: tuple[SparseSum, ...]
     """For each species of the central atom: from products to dV/dA, order by order."""
+    program: Program
+    """The same polynomial for the compiled kernel."""
     provenance: "Provenance" = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
@@ -65,8 +68,14 @@ class LinearACE(SiteEnergy):
         weights = folded(basis.tables, per_species)
         self.weights = jax.device_put(weights)
         self.slopes = tuple(basis.polynomial.weighted(w) for w in weights)
+        self.program = Program(basis.tables, basis.one_particle.radial, weights, coefficients[:kinds], basis.species)
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species
+
+    @property
+    def compact(self) -> SiteEnergy:
+        """What the compiled kernel wants, where there is one."""
+        return self.program if self.program.serves else self
 
     def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
         one_particle = self.basis.one_particle
@@ -76,6 +85,10 @@ class LinearACE(SiteEnergy):
         return own + self.one_body[stencil.centre]
 
     def gradient(self, stencil: Stencil):
+        """By the compiled kernel where there is one."""
+        return _gradient(self, stencil) if self.program.serves else self.gradient_in_jax(stencil)
+
+    def gradient_in_jax(self, stencil: Stencil):
         """dV/dA, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order (Euler)."""
         one_particle = self.basis.one_particle
         factors = one_particle.factors(stencil)
@@ -108,6 +121,10 @@ class LinearACE(SiteEnergy):
 
         return along
 
+    def hessian_products(self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]):
+        """By the compiled kernel where there is one."""
+        return _hessian_products(self, stencil, dg) if self.program.serves else super().hessian_products(stencil, dg)
+
     def _by_order(self, lower: Float[Array, "monomials sites"], stencil: Stencil) -> Float[Array, "orders one sites"]:
         """dV/dA of the functions of each order, from the products of their other factors; linear in these."""
         slopes = self.slopes[0](lower)
@@ -134,6 +151,26 @@ class LinearACE(SiteEnergy):
         except OSError as error:
             raise InputError(f"the model cannot be written to {path}: {error.strerror}; choose another folder") from None
         return path
+
+
+@eqx.filter_custom_jvp
+def _gradient(model: LinearACE, stencil: Stencil):
+    return model.program.gradient(stencil)
+
+
+@_gradient.def_jvp
+def _(primals, tangents):
+    return eqx.filter_jvp(LinearACE.gradient_in_jax, primals, tangents)
+
+
+@eqx.filter_custom_jvp
+def _hessian_products(model: LinearACE, stencil: Stencil, dg: Array):
+    return model.program.hessian_products(stencil, dg)
+
+
+@_hessian_products.def_jvp
+def _(primals, tangents):
+    return eqx.filter_jvp(SiteEnergy.hessian_products, primals, tangents)
 
 
 def load_model(path: str | Path) -> LinearACE:

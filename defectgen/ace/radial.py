@@ -46,7 +46,7 @@ class Radial(eqx.Module):
         The recursion is a loop of the program: quick to compile, with its derivatives too.
         """
         t, first = self._start(r, centre, neighbour)
-        rows = np.array(_jacobi_recursion(self.count, 2 * self.envelope)).reshape(-1, 3)
+        rows = self.recursion()
 
         def step(pair, row):
             pair = _step(t, pair, row)
@@ -60,9 +60,13 @@ class Radial(eqx.Module):
     ) -> list[Float[Array, "*batch"]]:
         """The same as a list, n = 1..count, without a loop: quick to run."""
         t, first = self._start(r, centre, neighbour)
-        rows = _jacobi_recursion(self.count, 2 * self.envelope)
+        rows = self.recursion().tolist()
         pairs = accumulate(rows, lambda pair, row: _step(t, pair, row), initial=(jnp.zeros_like(first), first))
         return [value for _, value in pairs]
+
+    def recursion(self) -> Float[np.ndarray, "steps 3"]:
+        """a, b, c of R_(n+1) = (a t + b) R_n - c R_(n-1), t = 2y - 1."""
+        return np.array(_jacobi_recursion(self.count, 2 * self.envelope)).reshape(-1, 3)
 
     def _start(self, r, centre, neighbour) -> tuple[Array, Array]:
         """The argument t = 2y - 1 of the polynomials, and R_1."""

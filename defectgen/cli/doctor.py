@@ -68,6 +68,7 @@ def _findings() -> Iterator[Finding]:
         yield _importable(module, distribution)
     for what, test in (("jax", _jax), ("neighbour list", _neighbours), ("output directory", _writable)):
         yield _works(what, test)
+    yield _kernel()
     for distribution, (use, remedy) in _OPTIONAL.items():
         version = installed(distribution)
         yield (
@@ -101,6 +102,15 @@ def _jax() -> str:
     if jnp.ones(1).dtype != jnp.float64:
         raise RuntimeError("arrays are not float64; unset JAX_ENABLE_X64")
     return f"float64 on {devices}"
+
+
+def _kernel() -> Finding:
+    from defectgen import kernel
+
+    missing = kernel.missing()
+    if missing is None:
+        return Finding(True, "compiled kernel: fitted potentials are several times as fast as without")
+    return Finding(None, f"no compiled kernel ({missing}): everything works, more slowly")
 
 
 def _neighbours() -> str:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.spatial import KDTree
@@ -212,7 +211,7 @@ def hessian(
         seeds = np.zeros((32, rows * 3))
         for k in range(start, min(start + 32, 3 * n)):
             seeds[k - start, k] = 1.0
-        batch = jax.vmap(lambda v: hessian_product(potential, padded, box, near, v))(jnp.asarray(seeds.reshape(32, rows, 3)))
+        batch = hessian_product(potential, padded, box, near, seeds.reshape(32, rows, 3))
         columns.append(np.asarray(batch)[: min(32, 3 * n - start), :n])
     return np.moveaxis(np.concatenate(columns).reshape(n, 3, n, 3), (0, 1), (2, 3))
 

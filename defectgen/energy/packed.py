@@ -43,6 +43,15 @@ class PackedBasis(SiteEnergy):
     ) -> Float[Array, "*batch channels"]:
         """Packed functions of every species of the central atom moved to the channels, with given one-body constants."""
 
+    def compiled_rows(
+        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+    ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
+        """Energy, forces and virial of every channel, summed over the first `live` sites, by a compiled kernel.
+
+        None where there is none: then they are made of `packed`.
+        """
+        return None
+
     @abstractmethod
     def packed_hessian(self, stencil: Stencil) -> PackedHessian:
         """Second derivatives of every function of the species of each site, unit 1/A^2."""

@@ -39,6 +39,11 @@ class SiteEnergy(eqx.Module):
     chunk: ClassVar[int] = 64
     """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
 
+    @property
+    def compact(self) -> "SiteEnergy":
+        """The same energy with nothing but what its gradients and Hessian products want: that is handed over at every call."""
+        return self
+
     @abstractmethod
     def __call__(self, stencil: Stencil) -> Float[Array, "sites *channels"]:
         """Energies of the sites, eV."""
@@ -56,6 +61,12 @@ class SiteEnergy(eqx.Module):
             return self.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
 
         return lambda dg: jax.jvp(gradient, (stencil.g,), (dg,))[1]
+
+    def hessian_products(
+        self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]
+    ) -> Float[Array, "vectors sites slots 3 *channels"]:
+        """The same for many dg, one by one."""
+        return jax.lax.map(self.hessian_operator(stencil), dg)
 
     def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
         """Second derivatives d2V/dg dg (eV/A^2)."""

@@ -59,12 +59,15 @@ def packed_hessians(energy: PackedBasis, stencil: Stencil) -> PackedHessian:
     return energy.packed_hessian(stencil)
 
 
-@eqx.filter_jit
 def energy_forces_virial(
     energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
+    return _energy_forces_virial(energy.compact, x, vectors, bonds)
 
+
+@eqx.filter_jit
+def _energy_forces_virial(energy, x, vectors, bonds):
     def jets(part: Part):
         stencil, mask = bonds.stencil(x, vectors, part), part_of(bonds.mask, part)[..., None]
         values, p = energy.gradient(stencil)
@@ -76,7 +79,6 @@ def energy_forces_virial(
     return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
 
 
-@eqx.filter_jit
 def hessian_product(
     energy: SiteEnergy,
     x: Float[Anywhere, "rows 3"],
@@ -90,11 +92,16 @@ def hessian_product(
 
     With `counted`, of the energy of those sites only that it marks: it covers the first rows, and the others are not evaluated.
     """
+    return _hessian_product(energy.compact, x, vectors, bonds, v, counted)
+
+
+@eqx.filter_jit
+def _hessian_product(energy, x, vectors, bonds, v, counted):
     many = v.reshape(-1, *x.shape)
 
     def products(part: Part):
         dg = jax.vmap(lambda v: bonds.difference(v, part))(many)
-        return jnp.moveaxis(jax.lax.map(energy.hessian_operator(bonds.stencil(x, vectors, part)), dg), 0, 1)
+        return jnp.moveaxis(energy.hessian_products(bonds.stencil(x, vectors, part), dg), 0, 1)
 
     first, live = (len(x), bonds.count) if counted is None else (len(counted), jnp.sum(counted))
     p = over_rows(products, first, energy.chunk, live)
@@ -114,10 +121,16 @@ def channel_rows(
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
     """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept).
 
-    With `counted`, of the energy of these sites only (-1 for none), and no others are evaluated.
+    With `counted`, of the energy of these sites only (-1 for none), and no others are evaluated. Without it a basis may have
+    them made by a compiled kernel, which cannot be differentiated.
     """
     rows = len(x)
-    tree = (bonds.stencil(x, vectors), bonds.index, bonds.mask, jnp.arange(rows))
+    stencil = bonds.stencil(x, vectors)
+    if isinstance(energy, PackedBasis) and counted is None:
+        compiled = energy.compiled_rows(stencil, bonds.index, bonds.count)
+        if compiled is not None:
+            return compiled
+    tree = (stencil, bonds.index, bonds.mask, jnp.arange(rows))
     live = stop = bonds.count
     sites = rows
     if counted is not None:  # a number of steps that is known: the derivative of such a loop leaves out what nobody asks for

@@ -1,0 +1,169 @@
+"""What the compiled kernel works through: a basis, or a linear ACE potential, as tables of variables, products and terms."""
+
+from functools import lru_cache
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from .. import kernel
+from .._typing import Array, Float, Int
+from ..energy.site import SiteEnergy, Stencil
+from .radial import Radial
+from .slopes import factors_left_out
+from .sparse import Table
+from .specification import Tables
+from .variables import Nodes, Variables, blocks, left
+
+
+class Program(SiteEnergy):
+    """A potential: its polynomial as terms, each a node times one more variable. It has values, slopes and Hessian products."""
+
+    chunk: ClassVar[int] = 64
+    """Sites handed over at once; the kernel divides its work itself."""
+
+    tables: tuple[Table, ...] = eqx.field(static=True)
+    """Sizes; place and width of variables; parent and factor of nodes; first term of each node; variable of each term."""
+    numbers: tuple[Array, ...]
+    """Cutoff and r0; recursion of radial functions; weights (species, terms); one-body energies (species)."""
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        table: Tables,
+        radial: Radial,
+        weights: Float[np.ndarray, "species monomials"],
+        one_body: Float[np.ndarray, " species"],
+        species: tuple[str, ...],
+    ):
+        self.cutoff, self.species = radial.cutoff, species
+        variables, order, tables = _terms(table)
+        self.tables = (_sizes(variables, radial), *tables)
+        scaled = (weights * variables.scale)[:, order]
+        self.numbers = jax.device_put((_distances(radial), radial.recursion(), scaled, one_body.copy()))
+
+    @property
+    def serves(self) -> bool:
+        """Whether the kernel is there and takes this potential."""
+        return _serves(self.tables)
+
+    @property
+    def arrays(self) -> tuple:
+        """In the order in which the kernel reads them."""
+        return _arranged(self.tables, self.numbers)
+
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
+        return self.gradient(stencil)[0]
+
+    def gradient(self, stencil: Stencil) -> tuple[Float[Array, " sites"], Float[Array, "sites slots 3"]]:
+        return kernel.gradient(stencil.g, stencil.centre, stencil.neighbour, self.arrays)
+
+    def hessian_products(
+        self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]
+    ) -> Float[Array, "vectors sites slots 3"]:
+        return kernel.hessian_products(stencil.g, stencil.centre, stencil.neighbour, dg, self.arrays)
+
+
+class RowProgram(eqx.Module):
+    """A basis: the entries of dB/dA that are not zero, each a sum of nodes."""
+
+    tables: tuple[Table, ...] = eqx.field(static=True)
+    """Sizes; place and width of variables; parent and factor of nodes; entries of each function, by species of the variable;
+    variable of each entry, its first term, its place among the variables in use; these, and the first of each species; node of
+    each term; channel of every function of every species."""
+    numbers: tuple[Array, ...]
+    """Cutoff and r0; recursion of radial functions; coefficient of each term; one over the order of each function."""
+    size: int = eqx.field(static=True)
+    """Number of channels."""
+
+    def __init__(self, table: Tables, radial: Radial, channel: Int[np.ndarray, "species functions"]):
+        variables, coefficient, tables = _entries(table)
+        self.tables = (_sizes(variables, radial), *tables, Table(channel))
+        part = 1.0 / np.array([f.order for f in table.functions])
+        self.numbers = jax.device_put((_distances(radial), radial.recursion(), coefficient, part))
+        self.size = int(channel.max()) + 1
+
+    @property
+    def serves(self) -> bool:
+        """Whether the kernel is there and takes this basis."""
+        return _serves(self.tables)
+
+    def rows(
+        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+    ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
+        """Energy, forces and virial of every channel, of the first `live` sites."""
+        arrays = _arranged(self.tables, self.numbers)
+        return kernel.rows(stencil.g, stencil.centre, stencil.neighbour, index, live, arrays, self.size)
+
+
+def _serves(tables: tuple[Table, ...]) -> bool:
+    degree = int(tables[0].array[5])
+    return kernel.missing() is None and degree <= kernel.HIGHEST_L
+
+
+def _arranged(tables: tuple[Table, ...], numbers: tuple[Array, ...]) -> tuple:
+    """Sizes, distances, recursion, other tables, other numbers."""
+    first, *others = (table.array for table in tables)
+    return (first, *numbers[:2], *others, *numbers[2:])
+
+
+@lru_cache(maxsize=16)
+def _terms(table: Tables) -> tuple[Variables, Int[np.ndarray, " terms"], tuple[Table, ...]]:
+    """The variables, the monomial of each term, and the tables of a potential."""
+    variables = Variables(table)
+    monomials = variables.products(table.monomials)
+    nodes = Nodes(monomials)
+    heads = [nodes.head(monomial) for monomial in monomials]
+    terms = np.array([(nodes.number(head), left(m, head)) for m, head in zip(monomials, heads, strict=True)])
+    order = np.lexsort((terms[:, 1], terms[:, 0]))
+    head, variable = terms[order].T
+    start = np.searchsorted(head, np.arange(len(nodes.parent) + 1))
+    found = variables.place, variables.width, nodes.parent, nodes.factor, start, variable
+    return variables, order, tuple(Table(np.array(a)) for a in found)
+
+
+@lru_cache(maxsize=16)
+def _entries(table: Tables) -> tuple[Variables, Float[np.ndarray, " terms"], tuple[Table, ...]]:
+    """The variables, the coefficient of each term, and the tables of a basis but for its channels."""
+    variables = Variables(table)
+    monomial, factor, others = factors_left_out(table)
+    distinct, place = np.unique(others, axis=0, return_inverse=True)
+    products = variables.products(distinct)
+    nodes = Nodes(products)
+    node = np.array([nodes.number(product) for product in products])[place.ravel()]
+    variable = variables.of[factor]
+
+    of_monomial = np.argsort(monomial, kind="stable")
+    first = np.searchsorted(monomial[of_monomial], np.arange(len(table.monomials) + 1)).tolist()
+    many = np.diff(first)[table.monomial]
+    entry = np.repeat(np.arange(len(table.function)), many)
+    term = of_monomial[np.concatenate([np.arange(first[m], first[m + 1]) for m in table.monomial])]
+
+    function, variable, source = table.function[entry], variable[term], node[term]
+    coefficient = (table.coefficient * variables.scale[table.monomial])[entry]
+    order = np.lexsort((variable, function))  # variables of one species stand together
+    function, variable, source, coefficient = (a[order] for a in (function, variable, source, coefficient))
+    new = np.append(True, (np.diff(function) != 0) | (np.diff(variable) != 0))
+    begins = np.flatnonzero(new)
+    species = variables.owner[variable[begins]]
+    row = function[begins] * variables.species + species
+    bounds = np.arange(len(table.functions))[:, None] * variables.species + np.arange(variables.species + 1)
+    owned = np.searchsorted(variables.owner[variables.used], np.arange(variables.species + 1))
+    found = (
+        *(variables.place, variables.width, nodes.parent, nodes.factor, np.searchsorted(row, bounds)),
+        *(variable[begins], np.append(begins, len(new)), np.searchsorted(variables.used, variable[begins])),
+        *(variables.labels, owned, source),
+    )
+    return variables, coefficient, tuple(Table(np.array(a)) for a in found)
+
+
+def _distances(radial: Radial) -> Float[np.ndarray, " numbers"]:
+    return np.append(radial.cutoff, np.asarray(radial.r0))
+
+
+def _sizes(variables: Variables, radial: Radial) -> Table:
+    """The first table of every program."""
+    shape = radial.count, int(blocks(radial.count)), radial.envelope, radial.inner, radial.outer
+    return Table(np.array([*shape, variables.degree, variables.species, variables.count]))

@@ -1,0 +1,165 @@
+// The handlers that XLA calls, see defectgen/kernel/__init__.py: read the buffers, go through the sites batch by batch.
+#include "energy.h"
+#include "rows.h"
+#include "xla.h"
+
+// ---- reading: buffers in the order of defectgen/ace/program.py
+enum { SIZES, NUMBERS, RECURSION, PLACE, WIDTH, PARENT, FACTOR };
+enum { START = FACTOR + 1, OTHER, WEIGHT, ONE_BODY };
+enum { ENTRIES = FACTOR + 1, VARIABLE, TERM, COLUMN, USED, OWNED, SOURCE, CHANNEL, COEFFICIENT, PART };
+
+static const void* content(const XLA_FFI_CallFrame* frame, int k) { return argument(frame, k)->data; }
+
+static Functions read_functions(const XLA_FFI_CallFrame* frame, int first) {
+  const int32_t* sizes = content(frame, first + SIZES);
+  const double* numbers = content(frame, first + NUMBERS);
+  const int degree = sizes[5];
+  return (Functions){
+      .shape = {.count = sizes[0],
+                .padded = sizes[1],
+                .envelope = sizes[2],
+                .inner = sizes[3],
+                .outer = sizes[4],
+                .degree = degree,
+                .harmonics = (degree + 1) * (degree + 1),
+                .legendre = (degree + 1) * (degree + 2) / 2,
+                .cutoff = numbers[0],
+                .recursion = content(frame, first + RECURSION)},
+      .species = sizes[6],
+      .variables = sizes[7],
+      .r0 = numbers + 1,
+      .place = content(frame, first + PLACE),
+      .width = content(frame, first + WIDTH),
+  };
+}
+
+static Model read_model(const XLA_FFI_CallFrame* frame, int first) {
+  const Functions functions = read_functions(frame, first);
+  return (Model){.functions = functions,
+                 .graph = {.nodes = (int)argument(frame, first + PARENT)->dims[0],
+                           .factors = functions.variables,
+                           .parent = content(frame, first + PARENT),
+                           .factor = content(frame, first + FACTOR),
+                           .start = content(frame, first + START),
+                           .other = content(frame, first + OTHER)},
+                 .weight = content(frame, first + WEIGHT),
+                 .one_body = content(frame, first + ONE_BODY)};
+}
+
+static Basis read_basis(const XLA_FFI_CallFrame* frame, int first, int channels) {
+  return (Basis){.functions = read_functions(frame, first),
+                 .nodes = (int)argument(frame, first + PARENT)->dims[0],
+                 .parent = content(frame, first + PARENT),
+                 .factor = content(frame, first + FACTOR),
+                 .count = (int)argument(frame, first + PART)->dims[0],
+                 .channels = channels,
+                 .start = content(frame, first + ENTRIES),
+                 .variable = content(frame, first + VARIABLE),
+                 .term = content(frame, first + TERM),
+                 .column = content(frame, first + COLUMN),
+                 .used = content(frame, first + USED),
+                 .owned = content(frame, first + OWNED),
+                 .source = content(frame, first + SOURCE),
+                 .coefficient = content(frame, first + COEFFICIENT),
+                 .part = content(frame, first + PART),
+                 .channel = content(frame, first + CHANNEL)};
+}
+
+static Stencils read_stencils(const XLA_FFI_CallFrame* frame) {
+  const XLA_FFI_Buffer* g = argument(frame, 0);
+  return (Stencils){g->dims[0], g->dims[1], g->data, content(frame, 1), content(frame, 2)};
+}
+
+static double* zeros(double* at, size_t count) { return memset(at, 0, count * sizeof(double)); }
+
+// ---- (g, centre, neighbour, model) -> (values, dV/dg)
+XLA_FFI_Error* defectgen_ace_gradient(XLA_FFI_CallFrame* frame) {
+  if (asks_for_metadata(frame)) return tell_metadata(frame);
+  const Stencils in = read_stencils(frame);
+  const Model model = read_model(frame, 3);
+  const Functions* functions = &model.functions;
+  double *value = result(frame, 0)->data, *out = zeros(result(frame, 1)->data, 3 * in.sites * in.slots);
+  Batch batch;
+  Work work;
+  for (int pass = 0; pass < 2; pass++) {
+    Claim claimed = {0};
+    claim_batch(&claimed, functions, &in, 1, &batch);
+    work.weights = claim_lanes(&claimed, 4 * functions->shape.harmonics);
+    work.da = claim_lanes(&claimed, functions->variables);
+    work.product = claim_lanes(&claimed, model.graph.nodes);
+    work.slope = claim_lanes(&claimed, model.graph.nodes);
+    if (pass == 0 && !reserve(claimed.used)) return out_of_memory(frame);
+  }
+  for (int z = 0; z < functions->species; z++)
+    for (int64_t next = 0; fill(&in, in.sites, z, &next, &batch) > 0;) energy_gradient(&model, &in, &batch, &work, value, out);
+  return NULL;
+}
+
+// ---- (g, centre, neighbour, dg of every vector, model) -> V'' dg of every vector
+XLA_FFI_Error* defectgen_ace_hessian_products(XLA_FFI_CallFrame* frame) {
+  if (asks_for_metadata(frame)) return tell_metadata(frame);
+  const Stencils in = read_stencils(frame);
+  const int64_t vectors = argument(frame, 3)->dims[0];
+  const Model model = read_model(frame, 4);
+  const Functions* functions = &model.functions;
+  const size_t most = most_neighbours(functions, &in);
+  double* out = zeros(result(frame, 0)->data, 3 * vectors * in.sites * in.slots);
+  Batch batch;
+  Work work;
+  for (int pass = 0; pass < 2; pass++) {
+    Claim claimed = {0};
+    claim_batch(&claimed, functions, &in, 2, &batch);
+    work.weights = claim_lanes(&claimed, 6 * functions->shape.harmonics);
+    work.da = claim_lanes(&claimed, functions->variables);
+    work.change = claim_lanes(&claimed, functions->variables);
+    work.product = claim_lanes(&claimed, model.graph.nodes);
+    work.slope = claim_lanes(&claimed, model.graph.nodes);
+    work.d_product = claim_lanes(&claimed, model.graph.nodes);
+    work.d_slope = claim_lanes(&claimed, model.graph.nodes);
+    work.motion = claim_lanes(&claimed, 4 * most);
+    work.radial = claim_lanes(&claimed, most * functions->shape.padded);
+    work.harmonic = claim_lanes(&claimed, most * functions->shape.harmonics);
+    work.fixed = claim(&claimed, most, sizeof(Fixed));
+    if (pass == 0 && !reserve(claimed.used)) return out_of_memory(frame);
+  }
+  for (int z = 0; z < functions->species; z++)
+    for (int64_t next = 0; fill(&in, in.sites, z, &next, &batch) > 0;)
+      hessian_products(&model, &in, &batch, &work, vectors, content(frame, 3), out);
+  return NULL;
+}
+
+// ---- (g, centre, neighbour, index, number of live sites, basis) -> (energies, forces, virial) of all sites together
+XLA_FFI_Error* defectgen_ace_rows(XLA_FFI_CallFrame* frame) {
+  if (asks_for_metadata(frame)) return tell_metadata(frame);
+  const Stencils in = read_stencils(frame);
+  const int32_t* index = content(frame, 3);
+  const int64_t live = *(const int64_t*)content(frame, 4);
+  const int channels = (int)result(frame, 0)->dims[0];
+  const Basis basis = read_basis(frame, 5, channels);
+  const Functions* functions = &basis.functions;
+  const size_t most = most_neighbours(functions, &in), used = argument(frame, 5 + USED)->dims[0];
+  double *total = zeros(result(frame, 0)->data, channels), *virial = zeros(result(frame, 2)->data, 9 * (size_t)channels);
+  double* forces = zeros(result(frame, 1)->data, 3 * (size_t)channels * in.sites);
+  Batch batch;
+  RowWork work;
+  for (int pass = 0; pass < 2; pass++) {
+    Claim claimed = {0};
+    claim_batch(&claimed, functions, &in, 1, &batch);
+    work.product = claim_lanes(&claimed, basis.nodes);
+    work.d = claim_lanes(&claimed, argument(frame, 5 + VARIABLE)->dims[0]);
+    work.value = claim_lanes(&claimed, basis.count);
+    work.turn = claim_lanes(&claimed, 3 * most * functions->shape.harmonics);
+    work.x = claim_lanes(&claimed, 3 * most * used);
+    work.moment = claim_lanes(&claimed, COLUMNS * used);
+    work.y = claim_lanes(&claimed, COLUMNS * basis.count);
+    work.nowhere = claim(&claimed, 3 * channels, sizeof(double));
+    if (pass == 0 && !reserve(claimed.used)) return out_of_memory(frame);
+  }
+  zeros(work.nowhere, 3 * channels);
+  for (int z = 0; z < functions->species; z++)
+    for (int64_t next = 0; fill(&in, live, z, &next, &batch) > 0;)
+      rows_of_batch(&basis, &in, index, &batch, &work, total, forces, virial);
+  return NULL;
+}
+
+const char* defectgen_sources(void) { return SOURCES; }

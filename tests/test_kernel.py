@@ -1,0 +1,260 @@
+"""The compiled kernel: beside its twin in JAX, its derivatives, cells in which it might go astray, and doing without it."""
+
+import ctypes
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_ace import CASES, CUTOFF, TRAPS, random_stencil
+
+import defectgen as dg
+from defectgen import kernel
+from defectgen.energy.bonds import bonds, pad
+from defectgen.energy.packed import PackedBasis
+from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.energy.total import channel_rows, hessian_product
+
+pytestmark = pytest.mark.skipif(kernel.missing() is not None, reason=f"no compiled kernel: {kernel.missing()}")
+
+in_jax = eqx.filter_jit(lambda model, stencil: model.gradient_in_jax(stencil))
+by_kernel = eqx.filter_jit(lambda model, stencil: model.gradient(stencil))
+products_in_jax = eqx.filter_jit(lambda model, stencil, moved: SiteEnergy.hessian_products(model, stencil, moved))
+products_by_kernel = eqx.filter_jit(lambda model, stencil, moved: model.hessian_products(stencil, moved))
+
+
+def model_of(basis, seed=1):
+    return dg.LinearACE(basis, np.random.default_rng(seed).normal(size=basis.size))
+
+
+def agree(found, expected, times=1e-13):
+    """Sums of a few thousand terms in another order."""
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=times * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("sites", [1, 4, 11], ids=lambda n: f"{n} sites")
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_its_twin(case, sites):
+    species, order, degree = CASES[case]
+    model = model_of(dg.ACEBasis(species, cutoff=CUTOFF, order=order, degree=degree))
+    stencil = random_stencil(len(species), seed=sites, sites=sites)
+    moved = jnp.asarray(np.random.default_rng(2).normal(size=(3, *stencil.g.shape)))
+    for found, expected in zip(by_kernel(model, stencil), in_jax(model, stencil), strict=True):
+        agree(found, expected)
+    agree(products_by_kernel(model, stencil, moved), products_in_jax(model, stencil, moved))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"envelope": 2}, {"transform": (1, 3)}, {"transform": (2, 5)}, {"w_l": 0.4}, {"pair_degree": 0}, {"pair_degree": 13}],
+    ids=str,
+)
+def test_it_is_its_twin_for_every_kind_of_basis(options):
+    """An envelope of power 2 has a second derivative that jumps at the cutoff: neighbours stay inside it."""
+    model = model_of(dg.ACEBasis(["Ni", "Al"], cutoff=CUTOFF, order=3, degree=5, **options))
+    stencil = random_stencil(2, seed=3)
+    stencil = replace(stencil, g=stencil.g * 0.85)
+    moved = jnp.asarray(np.random.default_rng(2).normal(size=(1, *stencil.g.shape)))
+    agree(by_kernel(model, stencil)[1], in_jax(model, stencil)[1])
+    agree(products_by_kernel(model, stencil, moved), products_in_jax(model, stencil, moved))
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_degenerate_geometries(trap):
+    model = model_of(dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=4, degree=6))
+    stencil = Stencil(jnp.asarray([TRAPS[trap]], dtype=float), jnp.zeros(1, int), jnp.zeros((1, 3), int))
+    moved = jnp.asarray(np.random.default_rng(2).normal(size=(1, *stencil.g.shape)))
+    np.testing.assert_allclose(by_kernel(model, stencil)[1], in_jax(model, stencil)[1], atol=1e-12)
+    expected = products_in_jax(model, stencil, moved)
+    np.testing.assert_allclose(products_by_kernel(model, stencil, moved), expected, atol=1e-12 * max(1, np.abs(expected).max()))
+
+
+def test_sites_without_neighbours():
+    """Among others and alone, in a stencil whose lanes have 0, 1, 5 and 9 neighbours, and neighbours on the cutoff itself."""
+    model = model_of(dg.ACEBasis(["Ni", "Al"], cutoff=CUTOFF, order=3, degree=5))
+    stencil = random_stencil(2, seed=3, sites=5)
+    far, g = np.array([2 * CUTOFF, 0, 0]), np.array(stencil.g)
+    g[0], g[1, 1:], g[2, 5:], g[4, 0] = far, far, far, [0, CUTOFF, 0]
+    stencil = replace(stencil, g=jnp.asarray(g))
+    moved = jnp.ones((1, *g.shape))
+    (values, forces), (expected, slow) = by_kernel(model, stencil), in_jax(model, stencil)
+    agree(values, expected)
+    agree(forces, slow)
+    agree(products_by_kernel(model, stencil, moved), products_in_jax(model, stencil, moved))
+    assert values[0] == np.asarray(model.one_body)[np.asarray(stencil.centre)[0]] and np.all(forces[0] == 0)
+    alone = jax.tree.map(lambda a: a[:1], stencil)
+    assert by_kernel(model, alone)[0][0] == values[0] and np.all(products_by_kernel(model, alone, moved[:, :1]) == 0)
+
+
+def test_derivatives_of_what_it_gives():
+    """Forwards and backwards, in positions and in coefficients; and mapped over a batch."""
+    basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=3, degree=6)
+    model, stencil = model_of(basis), random_stencil(1)
+    along = jnp.asarray(np.random.default_rng(2).normal(size=stencil.g.shape))
+
+    def forces(g):
+        return model.gradient(replace(stencil, g=g))[1]
+
+    expected = products_in_jax(model, stencil, along[None])[0]
+    agree(jax.jvp(forces, (stencil.g,), (along,))[1], expected)
+    agree(jax.vjp(forces, stencil.g)[1](along)[0], expected)
+    moved = jnp.stack([stencil.g, 1.01 * stencil.g])
+    agree(jax.vmap(forces)(moved), jnp.stack([forces(g) for g in moved]))
+
+    def bent(g):
+        return model.hessian_products(replace(stencil, g=g), along[None])[0]
+
+    step = 1e-4
+    change = (bent(stencil.g + step * along) - bent(stencil.g - step * along)) / (2 * step)
+    agree(jax.jvp(bent, (stencil.g,), (along,))[1], change, times=1e-5)  # truncation of the differences
+
+
+class WithoutKernel(PackedBasis):
+    """A basis whose rows are made in JAX."""
+
+    basis: dg.ACEBasis
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, basis):
+        self.basis, self.cutoff, self.species = basis, basis.cutoff, basis.species
+
+    size = property(lambda self: self.basis.size)
+
+    def __call__(self, stencil):
+        return self.basis(stencil)
+
+    def packed(self, stencil):
+        return self.basis.packed(stencil)
+
+    def unpack(self, packed, constants=None):
+        return self.basis.unpack(packed, constants)
+
+    def packed_hessian(self, stencil):
+        return self.basis.packed_hessian(stencil)
+
+    def channels_of(self, kind):
+        return self.basis.channels_of(kind)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "species", "order", "degree"),
+    [
+        (dg.diamond("Si", 5.43), ["Si"], 3, 8),
+        (dg.fcc("Cu", 3.6), ["Cu"], 1, 6),
+        (dg.fcc("Cu", 3.6), ["Cu"], 4, 6),
+        (dg.l12("Al", "Ni", 3.6), ["Ni", "Al"], 3, 5),
+        (dg.l12("Al", "Ni", 3.6), ["Ni", "Cu", "Al"], 3, 4),
+    ],
+    ids=["Si", "Cu, order 1", "Cu, order 4", "two species", "a species that is not there"],
+)
+def test_rows_are_those_of_jax(lattice, species, order, degree):
+    basis = dg.ACEBasis(species, cutoff=4.2, order=order, degree=degree)
+    cell = dg.vacancy().apply(dg.supercell(lattice, 2))
+    x = cell.positions + 0.1 * np.random.default_rng(0).normal(size=cell.positions.shape)
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, basis, skin=0.4)
+    at = jnp.asarray(pad(x, len(near.index))), jnp.asarray(cell.vectors), near
+    for found, expected in zip(channel_rows(basis, *at), channel_rows(WithoutKernel(basis), *at), strict=True):
+        agree(found, expected)
+
+
+def test_rows_of_a_cell_smaller_than_the_cutoff():
+    """An atom is its own neighbour many times over, so that lanes add to the same row."""
+    basis = dg.ACEBasis(["Cu"], cutoff=4.2, order=3, degree=5)
+    cell = dg.supercell(dg.sc("Cu", 2.4), (1, 1, 2))
+    x = cell.positions + 0.1 * np.random.default_rng(0).normal(size=cell.positions.shape)
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, basis)
+    at = jnp.asarray(pad(x, len(near.index))), jnp.asarray(cell.vectors), near
+    for found, expected in zip(channel_rows(basis, *at), channel_rows(WithoutKernel(basis), *at), strict=True):
+        agree(found, expected)
+
+
+def test_products_of_a_cell_are_those_of_forces():
+    model = model_of(dg.ACEBasis(["Si"], cutoff=4.2, order=3, degree=6))
+    cell = dg.vacancy().apply(dg.supercell(dg.diamond("Si", 5.43), 2))
+    rng = np.random.default_rng(0)
+    x, v = (cell.positions + 0.05 * rng.normal(size=cell.positions.shape)), rng.normal(size=cell.positions.shape)
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, model, skin=0.4)
+    rows, step = len(near.index), 1e-4
+    product = hessian_product(model, jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors), near, jnp.asarray(pad(v, rows)))
+    ahead, behind = (dg.evaluate(model, cell, positions=x + s * step * v).forces for s in (1, -1))
+    agree(np.asarray(product)[: len(x)], (behind - ahead) / (2 * step), times=1e-6)  # truncation of the differences
+
+
+def test_without_it_nothing_changes(tmp_path):
+    """A process that is told to leave it out gives the same energy and forces."""
+    script = """
+import json, sys
+import numpy as np, defectgen as dg
+from defectgen import kernel
+basis = dg.ACEBasis(["Si"], cutoff=4.2, order=3, degree=6)
+model = dg.LinearACE(basis, np.random.default_rng(1).normal(size=basis.size))
+cell = dg.vacancy().apply(dg.supercell(dg.diamond("Si", 5.43), 2))
+found = dg.evaluate(model, cell)
+print(json.dumps([kernel.missing(), found.energy, found.forces.ravel().tolist()]))
+"""
+    told = []
+    for value in ("0", "1"):
+        environment = {**os.environ, "DEFECTGEN_KERNEL": value}
+        told.append(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment))
+    (reason, energy, forces), (none, fast, quick) = (json.loads(done.stdout) for done in told)
+    assert none is None and "DEFECTGEN_KERNEL" in reason
+    assert abs(energy) > 1 and np.isclose(energy, fast, rtol=1e-12)
+    agree(quick, np.array(forces))
+
+
+def test_a_library_of_other_sources_is_refused(monkeypatch):
+    monkeypatch.setattr(kernel, "sources", lambda: "0123456789abcdef")
+    assert "other sources" in kernel.missing.__wrapped__()
+
+
+def test_a_library_that_is_none_is_refused(monkeypatch, tmp_path):
+    broken = tmp_path / "kernel.so"
+    broken.write_bytes(b"not a library")
+    monkeypatch.setattr(kernel, "LIBRARY", broken)
+    assert "cannot be loaded" in kernel.missing.__wrapped__()
+    monkeypatch.setattr(kernel, "LIBRARY", tmp_path / "none.so")
+    assert "not built" in kernel.missing.__wrapped__()
+
+
+def test_harmonics_beyond_its_arrays_are_left_to_jax():
+    basis = dg.ACEBasis(["Cu"], cutoff=3.0, order=2, degree=4, w_l=0.035)
+    assert basis.one_particle.degree_l > kernel.HIGHEST_L
+    assert not basis.program.serves and not model_of(basis).program.serves
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """The build of the package, turned to a copy of the sources."""
+    found = importlib.util.spec_from_file_location("hatch_build", Path(__file__).parents[1] / "hatch_build.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    for source in kernel.FOLDER.glob("*.[ch]"):
+        shutil.copy(source, tmp_path)
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    return module
+
+
+def test_building_it(build, tmp_path):
+    assert build.build_kernel() is None and build.fingerprint() == kernel.sources()
+    library = ctypes.CDLL(str(tmp_path / "kernel.so"))
+    library.defectgen_sources.restype = ctypes.c_char_p
+    assert library.defectgen_sources().decode() == kernel.sources()
+
+
+def test_building_it_without_a_compiler(build, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CC", "no-such-compiler")
+    (tmp_path / "kernel.so").write_bytes(b"of another time")
+    reason = build.build_kernel()
+    assert reason and "clang" in reason and not (tmp_path / "kernel.so").exists()
