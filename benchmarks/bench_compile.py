@@ -23,7 +23,7 @@ import jax
 
 import defectgen as dg
 from defectgen.campaign import Store, run
-from defectgen.campaign.environment import share_cache
+from defectgen.campaign.environment import share_cache, worker_environment
 from defectgen.study import load, plan
 
 COMPILE = "/jax/core/compile/backend_compile_duration"
@@ -60,8 +60,8 @@ def quickstart(folder: str) -> None:
 
 def cold_and_warm() -> None:
     print(f"{'quickstart':<12}{'compilations':>14}{'compiling (s)':>15}{'tracing (s)':>13}{'processor (s)':>15}")
-    with TemporaryDirectory() as cache:
-        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+    with TemporaryDirectory() as cache, worker_environment():
+        environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"} | {"XDG_CACHE_HOME": cache}
         for label in ("cold", "warm"):
             with TemporaryDirectory() as folder:
                 call = [sys.executable, __file__, "--quickstart", folder]

