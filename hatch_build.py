@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "defectgen" / "kernel"
@@ -32,9 +33,10 @@ def build_kernel() -> str | None:
     headers = Path(jaxlib.origin).parent / "include"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     failed = ""
-    for candidate in dict.fromkeys((compiler, "cc", "gcc", "clang")):
-        defined = f'-DSOURCES="{fingerprint()}"'
-        command = [candidate, *FLAGS, defined, f"-I{headers}", str(FOLDER / "kernel.c"), "-o", str(library), "-lm"]
+    # some systems have no loader that picks code for the processor at hand: there code for all processors has to do
+    for candidate, plain in product(dict.fromkeys((compiler, "cc", "gcc", "clang")), ([], ["-DONE_PROCESSOR"])):
+        defined = [f'-DSOURCES="{fingerprint()}"', *plain]
+        command = [candidate, *FLAGS, *defined, f"-I{headers}", str(FOLDER / "kernel.c"), "-o", str(library), "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True)
         except OSError as error:

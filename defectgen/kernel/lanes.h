@@ -14,7 +14,7 @@ typedef double lanes __attribute__((vector_size(8 * LANES)));
 #define INLINE static inline __attribute__((always_inline))
 
 // One binary for every processor of a family: the compiler writes the marked functions for each, the loader picks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__ELF__)
+#if !defined(ONE_PROCESSOR) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__ELF__)
 #define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EVERY_PROCESSOR
