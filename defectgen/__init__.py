@@ -6,8 +6,13 @@ labels and rows, fits, relaxation, errors and rates, and the doors to ASE.
 
 import os
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import jax
+
+from . import kernel
+
+jax.config.update("jax_enable_x64", True)  # set once, here: every number in this package is float64
 
 
 def _quick_to_compile() -> str:
@@ -18,20 +23,15 @@ def _quick_to_compile() -> str:
     """
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = {"xla_cpu_use_fusion_emitters": "false"}
-    by_kernel = (Path(__file__).parent / "kernel" / "kernel.so").exists() and os.environ.get("DEFECTGEN_KERNEL") != "0"
-    if by_kernel and not entry_points(group="jax_plugins"):
+    if kernel.refused() is None and not entry_points(group="jax_plugins"):
         wanted["xla_backend_optimization_level"] = "1"
     return " ".join([flags, *(f"--{name}={value}" for name, value in wanted.items() if name not in flags)]).strip()
 
 
-os.environ["XLA_FLAGS"] = _quick_to_compile()  # before XLA reads it, at its first compilation
-
-import jax  # noqa: E402
-
-jax.config.update("jax_enable_x64", True)  # set once, here: every number in this package is float64
+os.environ["XLA_FLAGS"] = _quick_to_compile()  # XLA reads it when it makes its first array, and none is made before this line
 
 from . import reference  # noqa: E402  after the line above, before which no array may exist
-from ._input import InputError  # noqa: E402
+from ._input import InputError, InputWarning  # noqa: E402
 from .ace import ACEBasis, LinearACE, load_model  # noqa: E402
 from .bridge import (  # noqa: E402
     ASEReference,
@@ -112,6 +112,7 @@ __all__ = [
     "Constraint",
     "Cost",
     "InputError",
+    "InputWarning",
     "Lattice",
     "LinearACE",
     "Loss",

@@ -377,7 +377,7 @@ class Unpacked(SiteEnergy):
 
 @pytest.mark.parametrize("chunk", [1, 4, 64])
 def test_packed_rows_are_those_of_the_jets(chunk):
-    """Two species, padded atoms, and chunks that do not divide them."""
+    """Two species, padded atoms, and chunks that do not divide them; with the sites named the rows are made in JAX."""
     basis = dg.ACEBasis(["Ni", "Al"], cutoff=4.0, order=3, degree=5)
     cell = dg.vacancy().apply(dg.supercell(dg.l12("Al", "Ni", 3.6), (1, 1, 5)))
     x = cell.positions + 0.1 * np.random.default_rng(0).normal(size=cell.positions.shape)
@@ -385,7 +385,8 @@ def test_packed_rows_are_those_of_the_jets(chunk):
     rows = len(near.index)
     assert rows > len(cell)  # some rows are padding
     at = jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors), near
-    for packed, general in zip(channel_rows(basis, *at, chunk), channel_rows(Unpacked(basis), *at, 5), strict=True):
+    named = np.arange(len(cell))
+    for packed, general in zip(channel_rows(basis, *at, chunk, named), channel_rows(Unpacked(basis), *at, 5), strict=True):
         assert np.abs(general).max() > 1.0
         np.testing.assert_allclose(packed, general, atol=1e-12 * np.abs(general).max())
 

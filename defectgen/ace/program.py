@@ -27,6 +27,8 @@ class Program(SiteEnergy):
     """Sizes; place and width of variables; parent and factor of nodes; first term of each node; variable of each term."""
     numbers: tuple[Array, ...]
     """Cutoff and r0; recursion of radial functions; weights (species, terms); one-body energies (species)."""
+    degree: int = eqx.field(static=True)
+    """Highest angular momentum."""
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
 
@@ -40,14 +42,14 @@ class Program(SiteEnergy):
     ):
         self.cutoff, self.species = radial.cutoff, species
         variables, order, tables = _terms(table)
-        self.tables = (_sizes(variables, radial), *tables)
+        self.tables, self.degree = (_sizes(variables, radial), *tables), variables.degree
         scaled = (weights * variables.scale)[:, order]
         self.numbers = jax.device_put((_distances(radial), radial.recursion(), scaled, one_body.copy()))
 
     @property
     def serves(self) -> bool:
         """Whether the kernel is there and takes this potential."""
-        return _serves(self.tables)
+        return kernel.missing() is None and self.degree <= kernel.HIGHEST_L
 
     @property
     def arrays(self) -> tuple:
@@ -75,12 +77,14 @@ class RowProgram(eqx.Module):
     each term; channel of every function of every species."""
     numbers: tuple[Array, ...]
     """Cutoff and r0; recursion of radial functions; coefficient of each term; one over the order of each function."""
+    degree: int = eqx.field(static=True)
+    """Highest angular momentum."""
     size: int = eqx.field(static=True)
     """Number of channels."""
 
     def __init__(self, table: Tables, radial: Radial, channel: Int[np.ndarray, "species functions"]):
         variables, coefficient, tables = _entries(table)
-        self.tables = (_sizes(variables, radial), *tables, Table(channel))
+        self.tables, self.degree = (_sizes(variables, radial), *tables, Table(channel)), variables.degree
         part = 1.0 / np.array([f.order for f in table.functions])
         self.numbers = jax.device_put((_distances(radial), radial.recursion(), coefficient, part))
         self.size = int(channel.max()) + 1
@@ -88,7 +92,7 @@ class RowProgram(eqx.Module):
     @property
     def serves(self) -> bool:
         """Whether the kernel is there and takes this basis."""
-        return _serves(self.tables)
+        return kernel.missing() is None and self.degree <= kernel.HIGHEST_L
 
     def rows(
         self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
@@ -96,11 +100,6 @@ class RowProgram(eqx.Module):
         """Energy, forces and virial of every channel, of the first `live` sites."""
         arrays = _arranged(self.tables, self.numbers)
         return kernel.rows(stencil.g, stencil.centre, stencil.neighbour, index, live, arrays, self.size)
-
-
-def _serves(tables: tuple[Table, ...]) -> bool:
-    degree = int(tables[0].array[5])
-    return kernel.missing() is None and degree <= kernel.HIGHEST_L
 
 
 def _arranged(tables: tuple[Table, ...], numbers: tuple[Array, ...]) -> tuple:

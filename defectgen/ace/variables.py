@@ -70,7 +70,7 @@ class Nodes:
 
 
 def left(product: Product, part: Product) -> int:
-    """The factor that a part of a product lacks."""
+    """The factor that a part of a product lacks: it is the first in which they differ, or the last."""
     return next((a for a, b in zip(product, part, strict=False) if a != b), product[-1])
 
 
@@ -80,4 +80,5 @@ def _parts(product: Product) -> list[Product]:
 
 
 def blocks(count: Int[np.ndarray, "*shape"] | int):
+    """Rounded up to whole blocks."""
     return -(-count // BLOCK) * BLOCK

@@ -122,7 +122,7 @@ def channel_rows(
     """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept).
 
     With `counted`, of the energy of these sites only (-1 for none), and no others are evaluated. Without it a basis may have
-    them made by a compiled kernel, which cannot be differentiated.
+    them made by a compiled kernel, which cannot be differentiated and has chunks of its own.
     """
     rows = len(x)
     stencil = bonds.stencil(x, vectors)

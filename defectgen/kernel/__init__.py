@@ -29,24 +29,39 @@ def sources() -> str:
 
 
 @lru_cache(maxsize=1)
-def missing() -> str | None:
-    """Why the kernel is not used, in words; None if it is."""
+def refused() -> str | None:
+    """Why the library beside the sources is not used, in words; None if it can be. Asks nothing of JAX."""
     if os.environ.get("DEFECTGEN_KERNEL") == "0":
         return "DEFECTGEN_KERNEL=0 is set"
-    if jax.default_backend() != "cpu":
-        return f"computing on {jax.default_backend()}"
     if not LIBRARY.exists():
         return "it was not built: install the package again where there is a C compiler"
     try:
-        library = ctypes.CDLL(str(LIBRARY))
-        library.defectgen_sources.restype = ctypes.c_char_p
-        if library.defectgen_sources().decode() != sources():
+        if _library().defectgen_sources().decode() != sources():
             return "it was built from other sources: install the package again"
-        for name in (GRADIENT, HESSIAN, ROWS):
-            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
-    except (OSError, AttributeError, RuntimeError, ValueError) as error:
+    except (OSError, AttributeError) as error:
         return f"it cannot be loaded ({error}): install the package again"
     return None
+
+
+@lru_cache(maxsize=1)
+def missing() -> str | None:
+    """Why the kernel is not used, in words; None if it is."""
+    if refused() is not None:
+        return refused()
+    if jax.default_backend() != "cpu":
+        return f"computing on {jax.default_backend()}"
+    try:
+        for name in (GRADIENT, HESSIAN, ROWS):
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(_library(), name)), platform="cpu")
+    except (AttributeError, RuntimeError, ValueError) as error:
+        return f"JAX does not take it ({error}): install the package again"
+    return None
+
+
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(LIBRARY))
+    library.defectgen_sources.restype = ctypes.c_char_p
+    return library
 
 
 def gradient(

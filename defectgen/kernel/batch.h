@@ -100,7 +100,8 @@ INLINE void read_batch(const Functions* functions, const Stencils* in, int order
         const double* g = in->g + 3 * in->slots * batch->site[i];
         const int64_t* neighbour = in->neighbour + in->slots * batch->site[i];
         for (int64_t j = 0; j < in->slots; j++, g += 3)
-          if (neighbour[j] == z && g[0] * g[0] + g[1] * g[1] + g[2] * g[2] < reach) batch->slot[(k + n++) * LANES + i] = j;
+          // a position that is not a number is no reason to leave a neighbour out: it shows in what comes out
+          if (neighbour[j] == z && !(g[0] * g[0] + g[1] * g[1] + g[2] * g[2] >= reach)) batch->slot[(k + n++) * LANES + i] = j;
       }
       // lanes come one after another: what was written beyond the end of a shorter lane is marked below
       batch->live[k][i] = n;

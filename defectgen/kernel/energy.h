@@ -13,14 +13,38 @@ typedef struct {
   const double* one_body;  // (species)
 } Model;
 
+// What is the same for every vector at a neighbour in Hessian products, see OneParticle.pull_along: slopes dS/de and dS_r/de, the
+// curvature of S, S_r and S_rr, where S(r, e) is the sum of one-particle functions weighted by dV/dA.
+typedef struct {
+  lanes slope[3], mixed[3], curvature[5], along, bent;
+} Fixed;
+
 // Work arrays beside those of the batch.
 typedef struct {
   lanes* weights;               // (kinds of radial functions, 2, harmonics)
   lanes *da, *product, *slope;  // of the polynomial
+  // and for Hessian products
   lanes *change, *d_product, *d_slope;
   lanes *motion, *radial, *harmonic;  // of a vector: (neighbours, 4), (neighbours, padded), (neighbours, harmonics)
-  struct Fixed* fixed;
+  Fixed* fixed;
 } Work;
+
+static void claim_work(Claim* claimed, const Model* model, const Stencils* in, int order, Work* work) {
+  const Shape* shape = &model->functions.shape;
+  const size_t k = most_neighbours(&model->functions, in), variables = model->functions.variables, nodes = model->graph.nodes;
+  work->weights = claim_lanes(claimed, 2 * (order + 1) * shape->harmonics);
+  work->da = claim_lanes(claimed, variables);
+  work->product = claim_lanes(claimed, nodes);
+  work->slope = claim_lanes(claimed, nodes);
+  if (order < 2) return;
+  work->change = claim_lanes(claimed, variables);
+  work->d_product = claim_lanes(claimed, nodes);
+  work->d_slope = claim_lanes(claimed, nodes);
+  work->motion = claim_lanes(claimed, 4 * k);
+  work->radial = claim_lanes(claimed, k * shape->padded);
+  work->harmonic = claim_lanes(claimed, k * shape->harmonics);
+  work->fixed = claim(claimed, k, sizeof(Fixed));
+}
 
 // The adjoint: weights of the harmonics, sum_n da[place + n] radial_o[k][n], for two neighbours k and k + 1 and the radial
 // functions of `orders` kinds; weights is (orders, 2, harmonics).
@@ -93,9 +117,12 @@ FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stenci
         const lanes *c = batch->c + k * (shape->degree + 1), *s = batch->s + k * (shape->degree + 1),
                     *q = batch->q + k * shape->legendre;
         const lanes *unit = batch->unit + 3 * k, inverse = 1 / batch->r[k];
+        Weighted turning, stretching;
+        weighted(shape, across, c, s, q, 1, &turning);
+        weighted(shape, along, c, s, q, 0, &stretching);
         lanes slope[3], p[3];
-        weighted_slope(shape, across, c, s, q, slope);
-        const lanes radially = weighted_value(shape, along, c, s, q) - dot(unit, slope) * inverse;
+        slope_of(shape, &turning, slope);
+        const lanes radially = value_of(shape, &stretching) - dot(unit, slope) * inverse;
         for (int x = 0; x < 3; x++) p[x] = slope[x] * inverse + unit[x] * radially;
         write_force(batch, k, p, in->slots, out);
       }
@@ -103,12 +130,6 @@ FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stenci
 }
 
 // ---- Hessian products of a batch
-// What is the same for every vector at a neighbour, see OneParticle.pull_along: slopes dS/de and dS_r/de, the curvature of S,
-// S_r and S_rr, where S(r, e) is the sum of one-particle functions weighted by dV/dA.
-typedef struct Fixed {
-  lanes slope[3], mixed[3], curvature[5], along, bent;
-} Fixed;
-
 FOR_EVERY_PROCESSOR static void hessian_products(const Model* model, const Stencils* in, Batch* batch, const Work* work,
                                                  int64_t vectors, const double* dg, double* out) {
   const Functions* functions = &model->functions;
@@ -127,11 +148,16 @@ FOR_EVERY_PROCESSOR static void hessian_products(const Model* model, const Stenc
       for (int k = pair; k < pair + 2; k++) {
         const lanes *across = work->weights + (k - pair) * lm, *along = across + 2 * lm, *bent = along + 2 * lm;
         const lanes *c = batch->c + k * m, *s = batch->s + k * m, *q = batch->q + k * shape->legendre;
-        weighted_slope(shape, across, c, s, q, work->fixed[k].slope);
-        weighted_slope(shape, along, c, s, q, work->fixed[k].mixed);
-        weighted_curvature(shape, across, c, s, q, work->fixed[k].curvature);
-        work->fixed[k].along = weighted_value(shape, along, c, s, q);
-        work->fixed[k].bent = weighted_value(shape, bent, c, s, q);
+        Weighted turning, stretching, bending;
+        weighted(shape, across, c, s, q, 2, &turning);
+        weighted(shape, along, c, s, q, 1, &stretching);
+        weighted(shape, bent, c, s, q, 0, &bending);
+        Fixed* f = work->fixed + k;
+        slope_of(shape, &turning, f->slope);
+        slope_of(shape, &stretching, f->mixed);
+        curvature_of(shape, &turning, f->curvature);
+        f->along = value_of(shape, &stretching);
+        f->bent = value_of(shape, &bending);
       }
     }
 
@@ -170,12 +196,15 @@ FOR_EVERY_PROCESSOR static void hessian_products(const Model* model, const Stenc
                       inverse = 1 / batch->r[k];
           const Fixed* f = work->fixed + k;
           const lanes* h = f->curvature;  // xx zz yz xz xy
+          Weighted turning, stretching;
+          weighted(shape, across, c, s, q, 1, &turning);
+          weighted(shape, along, c, s, q, 0, &stretching);
           lanes d_slope[3], p[3];
-          weighted_slope(shape, across, c, s, q, d_slope);
+          slope_of(shape, &turning, d_slope);
           d_slope[0] += f->mixed[0] * dr + h[0] * de[0] + h[4] * de[1] + h[3] * de[2];
           d_slope[1] += f->mixed[1] * dr + h[4] * de[0] - h[0] * de[1] + h[2] * de[2];
           d_slope[2] += f->mixed[2] * dr + h[3] * de[0] + h[2] * de[1] + h[1] * de[2];
-          const lanes d_along = weighted_value(shape, along, c, s, q) + f->bent * dr + dot(f->mixed, de);
+          const lanes d_along = value_of(shape, &stretching) + f->bent * dr + dot(f->mixed, de);
           const lanes radially = dot(e, f->slope), d_radially = dot(de, f->slope) + dot(e, d_slope);
           for (int x = 0; x < 3; x++) {
             const lanes turn = (f->slope[x] - e[x] * radially) * inverse;

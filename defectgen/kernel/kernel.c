@@ -52,6 +52,8 @@ static Basis read_basis(const XLA_FFI_CallFrame* frame, int first, int channels)
                  .parent = content(frame, first + PARENT),
                  .factor = content(frame, first + FACTOR),
                  .count = (int)argument(frame, first + PART)->dims[0],
+                 .entries = (int)argument(frame, first + VARIABLE)->dims[0],
+                 .used_count = (int)argument(frame, first + USED)->dims[0],
                  .channels = channels,
                  .start = content(frame, first + ENTRIES),
                  .variable = content(frame, first + VARIABLE),
@@ -77,20 +79,16 @@ XLA_FFI_Error* defectgen_ace_gradient(XLA_FFI_CallFrame* frame) {
   if (asks_for_metadata(frame)) return tell_metadata(frame);
   const Stencils in = read_stencils(frame);
   const Model model = read_model(frame, 3);
-  const Functions* functions = &model.functions;
   double *value = result(frame, 0)->data, *out = zeros(result(frame, 1)->data, 3 * in.sites * in.slots);
   Batch batch;
   Work work;
-  for (int pass = 0; pass < 2; pass++) {
+  for (int placed = 0; placed < 2; placed++) {
     Claim claimed = {0};
-    claim_batch(&claimed, functions, &in, 1, &batch);
-    work.weights = claim_lanes(&claimed, 4 * functions->shape.harmonics);
-    work.da = claim_lanes(&claimed, functions->variables);
-    work.product = claim_lanes(&claimed, model.graph.nodes);
-    work.slope = claim_lanes(&claimed, model.graph.nodes);
-    if (pass == 0 && !reserve(claimed.used)) return out_of_memory(frame);
+    claim_batch(&claimed, &model.functions, &in, 1, &batch);
+    claim_work(&claimed, &model, &in, 1, &work);
+    if (!placed && !reserve(claimed.used)) return out_of_memory(frame);
   }
-  for (int z = 0; z < functions->species; z++)
+  for (int z = 0; z < model.functions.species; z++)
     for (int64_t next = 0; fill(&in, in.sites, z, &next, &batch) > 0;) energy_gradient(&model, &in, &batch, &work, value, out);
   return NULL;
 }
@@ -101,28 +99,16 @@ XLA_FFI_Error* defectgen_ace_hessian_products(XLA_FFI_CallFrame* frame) {
   const Stencils in = read_stencils(frame);
   const int64_t vectors = argument(frame, 3)->dims[0];
   const Model model = read_model(frame, 4);
-  const Functions* functions = &model.functions;
-  const size_t most = most_neighbours(functions, &in);
   double* out = zeros(result(frame, 0)->data, 3 * vectors * in.sites * in.slots);
   Batch batch;
   Work work;
-  for (int pass = 0; pass < 2; pass++) {
+  for (int placed = 0; placed < 2; placed++) {
     Claim claimed = {0};
-    claim_batch(&claimed, functions, &in, 2, &batch);
-    work.weights = claim_lanes(&claimed, 6 * functions->shape.harmonics);
-    work.da = claim_lanes(&claimed, functions->variables);
-    work.change = claim_lanes(&claimed, functions->variables);
-    work.product = claim_lanes(&claimed, model.graph.nodes);
-    work.slope = claim_lanes(&claimed, model.graph.nodes);
-    work.d_product = claim_lanes(&claimed, model.graph.nodes);
-    work.d_slope = claim_lanes(&claimed, model.graph.nodes);
-    work.motion = claim_lanes(&claimed, 4 * most);
-    work.radial = claim_lanes(&claimed, most * functions->shape.padded);
-    work.harmonic = claim_lanes(&claimed, most * functions->shape.harmonics);
-    work.fixed = claim(&claimed, most, sizeof(Fixed));
-    if (pass == 0 && !reserve(claimed.used)) return out_of_memory(frame);
+    claim_batch(&claimed, &model.functions, &in, 2, &batch);
+    claim_work(&claimed, &model, &in, 2, &work);
+    if (!placed && !reserve(claimed.used)) return out_of_memory(frame);
   }
-  for (int z = 0; z < functions->species; z++)
+  for (int z = 0; z < model.functions.species; z++)
     for (int64_t next = 0; fill(&in, in.sites, z, &next, &batch) > 0;)
       hessian_products(&model, &in, &batch, &work, vectors, content(frame, 3), out);
   return NULL;
@@ -134,29 +120,20 @@ XLA_FFI_Error* defectgen_ace_rows(XLA_FFI_CallFrame* frame) {
   const Stencils in = read_stencils(frame);
   const int32_t* index = content(frame, 3);
   const int64_t live = *(const int64_t*)content(frame, 4);
-  const int channels = (int)result(frame, 0)->dims[0];
-  const Basis basis = read_basis(frame, 5, channels);
-  const Functions* functions = &basis.functions;
-  const size_t most = most_neighbours(functions, &in), used = argument(frame, 5 + USED)->dims[0];
-  double *total = zeros(result(frame, 0)->data, channels), *virial = zeros(result(frame, 2)->data, 9 * (size_t)channels);
-  double* forces = zeros(result(frame, 1)->data, 3 * (size_t)channels * in.sites);
+  const size_t channels = result(frame, 0)->dims[0];
+  const Basis basis = read_basis(frame, 5, (int)channels);
+  double *total = zeros(result(frame, 0)->data, channels), *virial = zeros(result(frame, 2)->data, 9 * channels);
+  double* forces = zeros(result(frame, 1)->data, 3 * channels * in.sites);
   Batch batch;
   RowWork work;
-  for (int pass = 0; pass < 2; pass++) {
+  for (int placed = 0; placed < 2; placed++) {
     Claim claimed = {0};
-    claim_batch(&claimed, functions, &in, 1, &batch);
-    work.product = claim_lanes(&claimed, basis.nodes);
-    work.d = claim_lanes(&claimed, argument(frame, 5 + VARIABLE)->dims[0]);
-    work.value = claim_lanes(&claimed, basis.count);
-    work.turn = claim_lanes(&claimed, 3 * most * functions->shape.harmonics);
-    work.x = claim_lanes(&claimed, 3 * most * used);
-    work.moment = claim_lanes(&claimed, COLUMNS * used);
-    work.y = claim_lanes(&claimed, COLUMNS * basis.count);
-    work.nowhere = claim(&claimed, 3 * channels, sizeof(double));
-    if (pass == 0 && !reserve(claimed.used)) return out_of_memory(frame);
+    claim_batch(&claimed, &basis.functions, &in, 1, &batch);
+    claim_rows(&claimed, &basis, &in, &work);
+    if (!placed && !reserve(claimed.used)) return out_of_memory(frame);
   }
   zeros(work.nowhere, 3 * channels);
-  for (int z = 0; z < functions->species; z++)
+  for (int z = 0; z < basis.functions.species; z++)
     for (int64_t next = 0; fill(&in, live, z, &next, &batch) > 0;)
       rows_of_batch(&basis, &in, index, &batch, &work, total, forces, virial);
   return NULL;

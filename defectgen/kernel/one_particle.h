@@ -122,20 +122,30 @@ INLINE void harmonics_along(const Shape* shape, const lanes* c, const lanes* s, 
   }
 }
 
-// Sums over l of weights w_lm and Q_l^(|m| + up), for m and for -m.
-INLINE void sums_over_l(const Shape* shape, const lanes* weight, const lanes* q, int up, lanes* even, lanes* odd) {
-  for (int m = 0; m <= shape->degree; m++) even[m] = odd[m] = all(0.0);
-  for (int l = up; l <= shape->degree; l++) {
-    const lanes *w = weight + l * l + l, *ql = q + l * (l + 1) / 2 + up;
-    even[0] += w[0] * ql[0];
-    for (int m = 1; m + up <= l; m++) even[m] += w[m] * ql[m], odd[m] += w[-m] * ql[m];
+// S = sum_lm w_lm Y_lm by its sums over l, of w_lm and Q_l^(|m| + up), for every m and -m: its derivatives are sums over m alone.
+typedef struct {
+  const lanes *c, *s;
+  lanes even[3][DEGREE + 1], odd[3][DEGREE + 1];  // for up = 0, 1 and 2
+} Weighted;
+
+// With what derivatives up to an order want.
+INLINE void weighted(const Shape* shape, const lanes* weight, const lanes* c, const lanes* s, const lanes* q, int order,
+                     Weighted* sum) {
+  sum->c = c, sum->s = s;
+  for (int up = 0; up <= order; up++) {
+    lanes *even = sum->even[up], *odd = sum->odd[up];
+    for (int m = 0; m <= shape->degree; m++) even[m] = odd[m] = all(0.0);
+    for (int l = up; l <= shape->degree; l++) {
+      const lanes *w = weight + l * l + l, *ql = q + l * (l + 1) / 2 + up;
+      even[0] += w[0] * ql[0];
+      for (int m = 1; m + up <= l; m++) even[m] += w[m] * ql[m], odd[m] += w[-m] * ql[m];
+    }
   }
 }
 
-// sum_m even_m c_m + odd_m s_m = Re sum_m (even_m - i odd_m)(x + iy)^m differentiated `times` times in x, and all but once in x
-// and once in y.
-INLINE void turned(const Shape* shape, const lanes* even, const lanes* odd, const lanes* c, const lanes* s, int times,
-                   lanes* in_x, lanes* in_y) {
+// Differentiated `up` times in z, and `times` times in x; or all but once of these in x and once in y.
+INLINE void derived(const Shape* shape, const Weighted* sum, int up, int times, lanes* in_x, lanes* in_y) {
+  const lanes *even = sum->even[up], *odd = sum->odd[up], *c = sum->c, *s = sum->s;
   lanes first = all(0.0), second = all(0.0);
   for (int m = times; m <= shape->degree; m++) {
     const double many = times == 0 ? 1 : times == 1 ? m : m * (m - 1.0);
@@ -146,34 +156,23 @@ INLINE void turned(const Shape* shape, const lanes* even, const lanes* odd, cons
   if (in_y) *in_y = second;
 }
 
-// sum_lm w_lm Y_lm
-INLINE lanes weighted_value(const Shape* shape, const lanes* weight, const lanes* c, const lanes* s, const lanes* q) {
-  lanes even[DEGREE + 1], odd[DEGREE + 1], sum;
-  sums_over_l(shape, weight, q, 0, even, odd);
-  turned(shape, even, odd, c, s, 0, &sum, NULL);
-  return sum;
+INLINE lanes value_of(const Shape* shape, const Weighted* sum) {
+  lanes value;
+  derived(shape, sum, 0, 0, &value, NULL);
+  return value;
 }
 
-// sum_lm w_lm dY_lm in x, y and z.
-INLINE void weighted_slope(const Shape* shape, const lanes* weight, const lanes* c, const lanes* s, const lanes* q,
-                           lanes slope[3]) {
-  lanes even[DEGREE + 1], odd[DEGREE + 1];
-  sums_over_l(shape, weight, q, 0, even, odd);
-  turned(shape, even, odd, c, s, 1, &slope[0], &slope[1]);
-  sums_over_l(shape, weight, q, 1, even, odd);
-  turned(shape, even, odd, c, s, 0, &slope[2], NULL);
+// In x, y and z.
+INLINE void slope_of(const Shape* shape, const Weighted* sum, lanes slope[3]) {
+  derived(shape, sum, 0, 1, &slope[0], &slope[1]);
+  derived(shape, sum, 1, 0, &slope[2], NULL);
 }
 
-// sum_lm w_lm d2Y_lm in xx (= -yy), zz, yz, xz, xy.
-INLINE void weighted_curvature(const Shape* shape, const lanes* weight, const lanes* c, const lanes* s, const lanes* q,
-                               lanes curvature[5]) {
-  lanes even[DEGREE + 1], odd[DEGREE + 1];
-  sums_over_l(shape, weight, q, 0, even, odd);
-  turned(shape, even, odd, c, s, 2, &curvature[0], &curvature[4]);
-  sums_over_l(shape, weight, q, 1, even, odd);
-  turned(shape, even, odd, c, s, 1, &curvature[3], &curvature[2]);
-  sums_over_l(shape, weight, q, 2, even, odd);
-  turned(shape, even, odd, c, s, 0, &curvature[1], NULL);
+// In xx (= -yy), zz, yz, xz and xy.
+INLINE void curvature_of(const Shape* shape, const Weighted* sum, lanes curvature[5]) {
+  derived(shape, sum, 0, 2, &curvature[0], &curvature[4]);
+  derived(shape, sum, 1, 1, &curvature[3], &curvature[2]);
+  derived(shape, sum, 2, 0, &curvature[1], NULL);
 }
 
 #endif

@@ -15,7 +15,8 @@ typedef struct {
   Functions functions;
   int nodes;  // products of variables: node 0 is 1, every other one a parent times a factor
   const int32_t *parent, *factor;
-  int count, channels;             // functions of a species, channels of the basis
+  int count, entries, used_count;  // functions of a species, entries of D, variables in use
+  int channels;                    // of the basis
   const int32_t* start;            // (count, species + 1): entries of D, those for variables of one species together
   const int32_t *variable, *term;  // of each entry: its variable and (entries + 1) its first term
   const int32_t* column;           // of each entry: the number of its variable among those in use
@@ -34,6 +35,18 @@ typedef struct {
   lanes* y;                    // D x of a block, (COLUMNS, count)
   double* nowhere;             // a row for lanes without a neighbour
 } RowWork;
+
+static void claim_rows(Claim* claimed, const Basis* basis, const Stencils* in, RowWork* work) {
+  const size_t k = most_neighbours(&basis->functions, in), harmonics = basis->functions.shape.harmonics;
+  work->product = claim_lanes(claimed, basis->nodes);
+  work->d = claim_lanes(claimed, basis->entries);
+  work->value = claim_lanes(claimed, basis->count);
+  work->turn = claim_lanes(claimed, 3 * k * harmonics);
+  work->x = claim_lanes(claimed, 3 * k * basis->used_count);
+  work->moment = claim_lanes(claimed, (size_t)COLUMNS * basis->used_count);
+  work->y = claim_lanes(claimed, (size_t)COLUMNS * basis->count);
+  work->nowhere = claim(claimed, 3 * (size_t)basis->channels, sizeof(double));
+}
 
 // dA/dg of one variable at one neighbour.
 INLINE void derivative(lanes radial, lanes slope, lanes harmonic, const lanes* unit, const lanes* turn, int harmonics,
