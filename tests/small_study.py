@@ -5,7 +5,7 @@ from pathlib import Path
 from defectgen.campaign import Record, Task
 from defectgen.campaign.execute import execute
 from defectgen.study import dump, parse, plan, tables
-from defectgen.study.tabulation import Tables
+from defectgen.study.interface import Tables
 
 
 def carried_out(text: str, folder: Path) -> tuple[Tables, list[tuple[Task, Record]]]:
@@ -15,7 +15,7 @@ def carried_out(text: str, folder: Path) -> tuple[Tables, list[tuple[Task, Recor
     records: dict[str, Record] = {}
     outcome = []
     for task in plan(spec):
-        records[task.key] = execute(task.function, task.spec, tuple(records[after.key] for after in task.after))
+        records[task.key] = execute(task, records)
         assert records[task.key].ok, records[task.key].failed
         outcome.append((task, records[task.key]))
     return tables(spec, outcome), outcome

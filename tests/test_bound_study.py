@@ -11,10 +11,10 @@ from defectgen.campaign import Record
 from defectgen.campaign.execute import execute
 from defectgen.report import write
 from defectgen.report.bound_rates import fall_table, falls
-from defectgen.report.columns import RATES, RESULTS
-from defectgen.report.gather import gather
 from defectgen.study import bounds
+from defectgen.study.columns import RATES, RESULTS
 from defectgen.study.rates import measured
+from defectgen.study.run import gather
 
 COLUMNS = (
     "study,material,defect,observations,training_size,training_radius,degree,term,symbol,value,unit,power,tail,"
@@ -34,7 +34,7 @@ def outcome():
     )
     done: dict[str, Record] = {}
     for task in study.plan(spec):
-        done[task.key] = execute(task.function, task.spec, tuple(done[needed.key] for needed in task.after))
+        done[task.key] = execute(task, done)
     return spec, [(task, done[task.key]) for task in study.plan(spec)]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from defectgen._input import InputError
-from defectgen.campaign import Event, Interrupted, Record, StorageError, Store, Task, in_order, kernels, run
+from defectgen.campaign import Event, Interrupted, PlainTask, Record, StorageError, Store, Task, in_order, kernels, run
 from defectgen.campaign.events import read
 from defectgen.campaign.store import Damaged
 
@@ -38,8 +38,8 @@ def calls(marks: Path) -> list[str]:
 
 
 def plan(marks: Path, numbers=(1, 2, 3), version="1") -> list[Task]:
-    parts = tuple(Task("toy_tasks:draw", {"n": n, "marks": str(marks)}, label=f"draw {n}", version=version) for n in numbers)
-    return [*parts, Task("toy_tasks:total", {"marks": str(marks)}, parts, "total")]
+    parts = tuple(PlainTask("toy_tasks:draw", {"n": n, "marks": str(marks)}, label=f"draw {n}", version=version) for n in numbers)
+    return [*parts, PlainTask("toy_tasks:total", {"marks": str(marks)}, parts, "total")]
 
 
 def same(one: Record, two: Record) -> bool:
@@ -53,27 +53,27 @@ def same(one: Record, two: Record) -> bool:
 
 
 def test_key_is_content():
-    task = Task("m:f", {"b": 1.0, "a": [1, 2]}, label="x", weight=3.0)
-    assert task.key == Task("m:f", {"a": (1, 2), "b": np.float64(1.0)}, label="y").key  # order, label and weight do not count
+    task = PlainTask("m:f", {"b": 1.0, "a": [1, 2]}, label="x", weight=3.0)
+    assert task.key == PlainTask("m:f", {"a": (1, 2), "b": np.float64(1.0)}, label="y").key
     different = [
-        Task("m:g", task.spec),
-        Task("m:f", {"b": 1.0000000000000002, "a": [1, 2]}),
-        Task("m:f", task.spec, (task,)),
-        Task("m:f", task.spec, version="2"),
+        PlainTask("m:g", task.spec),
+        PlainTask("m:f", {"b": 1.0000000000000002, "a": [1, 2]}),
+        PlainTask("m:f", task.spec, (task,)),
+        PlainTask("m:f", task.spec, version="2"),
     ]
     assert len({task.key, *(other.key for other in different)}) == 5
 
 
 def test_spec_is_copied():
     spec = {"a": [1]}
-    task = Task("m:f", spec)
+    task = PlainTask("m:f", spec)
     before = task.key
     spec["a"].append(2)
-    assert task.spec == {"a": [1]} and Task("m:f", task.spec).key == before
+    assert task.spec == {"a": [1]} and PlainTask("m:f", task.spec).key == before
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Task("no_colon", {}), lambda: Task("m:f", {"x": object()}), lambda: Record({"x": {1, 2}})]
+    "make", [lambda: PlainTask("no_colon", {}), lambda: PlainTask("m:f", {"x": object()}), lambda: Record({"x": {1, 2}})]
 )
 def test_what_is_not_plain_is_refused(make):
     with pytest.raises(InputError):
@@ -81,9 +81,9 @@ def test_what_is_not_plain_is_refused(make):
 
 
 def test_order_is_by_need():
-    a, b = Task("m:f", {"n": 1}), Task("m:f", {"n": 2})
-    c = Task("m:g", {}, (b, a))
-    d = Task("m:h", {}, (c, a))
+    a, b = PlainTask("m:f", {"n": 1}), PlainTask("m:f", {"n": 2})
+    c = PlainTask("m:g", {}, (b, a))
+    d = PlainTask("m:h", {}, (c, a))
     assert [t.key for t in in_order([d, a])] == [t.key for t in (b, a, c, d)]
 
 
@@ -100,19 +100,19 @@ def test_round_trip_is_exact(tmp_path):
         "z": np.array(1 + 2j),
         "0": np.empty(0),
     }
-    store, task, record = Store(tmp_path), Task("m:f", {}), Record(values, arrays, seconds=0.1)
+    store, task, record = Store(tmp_path), PlainTask("m:f", {}), Record(values, arrays, seconds=0.1)
     store.save(task, record)
     found = store.load(task)
     assert found is not None and same(replace(found, arrays=record.arrays), record) and found.seconds == 0.1
     for name, array in arrays.items():
         assert found.arrays[name].tobytes() == array.tobytes() and found.arrays[name].dtype == array.dtype
-    assert store.load(Task("m:f", {"other": 1})) is None
+    assert store.load(PlainTask("m:f", {"other": 1})) is None
 
 
 @pytest.mark.parametrize("suffix", [".json", ".h5"])
 @pytest.mark.parametrize("harm", ["truncate", "flip", "empty", "remove"])
 def test_damage_is_seen(tmp_path, suffix, harm):
-    store, task = Store(tmp_path), Task("m:f", {}, label="it")
+    store, task = Store(tmp_path), PlainTask("m:f", {}, label="it")
     store.save(task, Record({"x": 1.25}, {"a": np.arange(100.0)}))
     path = store.records / f"{task.key}{suffix}"
     content = path.read_bytes()
@@ -213,12 +213,12 @@ def test_a_changed_plan_recomputes_what_changed(tmp_path, marks):
 
 
 def test_failure_is_recorded_and_spreads(tmp_path, marks):
-    bad = Task("toy_tasks:broken", {"until": str(tmp_path / "now"), "marks": str(marks)}, label="bad")
-    good = Task("toy_tasks:draw", {"n": 1}, label="good")
-    last = Task("toy_tasks:total", {}, (good, bad), label="sum")
-    later = Task("toy_tasks:total", {}, (last,), label="later")
-    wrong = Task("toy_tasks:nothing", {}, label="wrong")
-    missing = Task("toy_tasks:not_there", {}, label="missing")
+    bad = PlainTask("toy_tasks:broken", {"until": str(tmp_path / "now"), "marks": str(marks)}, label="bad")
+    good = PlainTask("toy_tasks:draw", {"n": 1}, label="good")
+    last = PlainTask("toy_tasks:total", {}, (good, bad), label="sum")
+    later = PlainTask("toy_tasks:total", {}, (last,), label="later")
+    wrong = PlainTask("toy_tasks:nothing", {}, label="wrong")
+    missing = PlainTask("toy_tasks:not_there", {}, label="missing")
     store = Store(tmp_path / "run")
     seen: list[Event] = []
     records = run([later, wrong, missing], store, progress=seen.append)
@@ -236,10 +236,10 @@ def test_failure_is_recorded_and_spreads(tmp_path, marks):
 
 
 def test_a_dead_worker_costs_only_its_task(tmp_path):
-    once = Task("toy_tasks:dies", {"once": str(tmp_path / "once")}, label="once")
-    always = Task("toy_tasks:dies", {}, label="always")
-    others = [Task("toy_tasks:draw", {"n": n}, label=f"draw {n}") for n in range(3)]
-    after = Task("toy_tasks:total", {}, tuple(others), label="total")
+    once = PlainTask("toy_tasks:dies", {"once": str(tmp_path / "once")}, label="once")
+    always = PlainTask("toy_tasks:dies", {}, label="always")
+    others = [PlainTask("toy_tasks:draw", {"n": n}, label=f"draw {n}") for n in range(3)]
+    after = PlainTask("toy_tasks:total", {}, tuple(others), label="total")
     seen: list[Event] = []
     records = run([once, always, after], Store(tmp_path / "run"), workers=2, progress=seen.append)
     assert records[after.key].ok
@@ -252,7 +252,7 @@ def test_workers_have_one_thread_and_a_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     before = dict(os.environ)
-    task = Task("toy_tasks:threads", {})
+    task = PlainTask("toy_tasks:threads", {})
     seen = run([task], Store(tmp_path / "run"), workers=2)[task.key].values
     assert seen["pid"] != os.getpid() and os.environ == before
     assert seen["OMP_NUM_THREADS"] == seen["OPENBLAS_NUM_THREADS"] == seen["PJRT_NPROC"] == "1"
@@ -285,8 +285,8 @@ def test_full_disk_is_one_sentence(tmp_path, marks, monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2], ids=["here", "two processes"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
 def test_stopping_keeps_what_is_done(tmp_path, marks, workers, number):
-    quick = Task("toy_tasks:draw", {"n": 1}, label="quick")
-    long = [Task("toy_tasks:slow", {"seconds": 600, "n": n, "marks": str(marks)}, (quick,), label="long") for n in range(3)]
+    quick = PlainTask("toy_tasks:draw", {"n": 1}, label="quick")
+    long = [PlainTask("toy_tasks:slow", {"seconds": 600, "n": n, "marks": str(marks)}, (quick,), label="long") for n in range(3)]
 
     def stop(event: Event) -> None:
         if event.event == "start" and event.label == "long":
@@ -310,7 +310,7 @@ def test_workers_end_with_a_killed_parent(tmp_path, marks):
     script = (
         "import sys\nfrom defectgen.campaign import Store, Task, run\n"
         f"if __name__ == '__main__':\n    sys.path.insert(0, {str(HERE)!r})\n"
-        f"    tasks = [Task('toy_tasks:slow', dict(seconds=600, n=n, marks={str(marks)!r})) for n in range(2)]\n"
+        f"    tasks = [PlainTask('toy_tasks:slow', dict(seconds=600, n=n, marks={str(marks)!r})) for n in range(2)]\n"
         f"    run(tasks, Store({str(tmp_path / 'run')!r}), workers=2)\n"
     )
     (tmp_path / "main.py").write_text(script)
@@ -344,7 +344,7 @@ def test_events_tell_the_story(tmp_path, marks):
 def test_the_clock_goes_by_weight():
     from defectgen.campaign.board import Board
 
-    light, heavy = Task("m:f", {"n": 1}, weight=1.0), Task("m:f", {"n": 2}, weight=8.0)
+    light, heavy = PlainTask("m:f", {"n": 1}, weight=1.0), PlainTask("m:f", {"n": 2}, weight=8.0)
     board = Board([light, heavy])
     assert board.left(1) is None
     board.settle(light, Record(seconds=2.0))
@@ -364,7 +364,7 @@ def test_bad_calls_are_refused(tmp_path):
     with pytest.raises(InputError, match="workers must be 0 or more"):
         run([], Store(tmp_path), workers=-1)
     with pytest.raises(InputError, match="no dask scheduler"):
-        run([Task("toy_tasks:draw", {"n": 1})], Store(tmp_path), scheduler="not an address")
+        run([PlainTask("toy_tasks:draw", {"n": 1})], Store(tmp_path), scheduler="not an address")
 
 
 # ------------------------------------------------------------------------------------------------ compiled kernels

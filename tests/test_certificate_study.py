@@ -28,7 +28,7 @@ def carried_out(*replacements):
     spec = parsed(*LARGER, *replacements)
     done: dict[str, Record] = {}
     for task in study.plan(spec):
-        done[task.key] = execute(task.function, task.spec, tuple(done[needed.key] for needed in task.after))
+        done[task.key] = execute(task, done)
         assert done[task.key].ok, done[task.key].failed
     return spec, [(task, done[task.key]) for task in study.plan(spec)]
 

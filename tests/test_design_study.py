@@ -54,7 +54,7 @@ def toy():
     assert parse(dump(spec), Path(".")) == spec
     tasks = in_order(data.plan(spec, Kitchen(spec)))
     for task in tasks:
-        records[task.key] = execute(task.function, task.spec, tuple(records[after.key] for after in task.after))
+        records[task.key] = execute(task, records)
         assert records[task.key].ok, records[task.key].failed
         first.setdefault(task.function, (task, records[task.key]))
     found = data.harvest([(task, records[task.key]) for task in tasks])

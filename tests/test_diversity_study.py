@@ -213,7 +213,7 @@ def test_the_page_says_what_was_found(carried, tmp_path):
     for name, rows in tables.others.items():
         store.table(f"{name}.csv", rows, ())
     (tmp_path / "results.csv").unlink()
-    from defectgen.report.columns import RESULTS
+    from defectgen.study.columns import RESULTS
 
     store.table("results.csv", [], RESULTS)
     page = write(tmp_path).read_text()

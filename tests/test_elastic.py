@@ -19,9 +19,9 @@ from defectgen.elastic.multipoles import Multipoles, multipoles
 from defectgen.energy.functional import crystal_force_constants
 from defectgen.energy.perfect import elastic_constants
 from defectgen.relax.greens import greens_function
-from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.study import parse, plan, tables
-from defectgen.study.boundary import predicted
+from defectgen.study.boundary.figures import boundary_pictures
+from defectgen.study.boundary.tables import predicted
 
 COPPER = dg.reference.CleriRosato("Cu")
 FCC = dg.equilibrate(dg.fcc("Cu", 3.615), COPPER)

@@ -15,14 +15,15 @@ from matplotlib.path import Path as Outline
 
 from defectgen._input import InputError
 from defectgen.campaign import Event, Store
-from defectgen.report import typeset, write
-from defectgen.report.axes import curve, finish, panels
-from defectgen.report.columns import FAILURES, RATES, RESULTS
+from defectgen.plot import typeset
+from defectgen.plot.axes import curve, finish, panels
+from defectgen.plot.slopes import _apart, slope_triangles
+from defectgen.plot.style import RC, in_reading_order, marks
+from defectgen.plot.triangles import Drawn, Panel, Slope, arrange, label_box
+from defectgen.report import write
 from defectgen.report.findings import findings
-from defectgen.report.gather import gather
-from defectgen.report.slopes import _apart, slope_triangles
-from defectgen.report.style import RC, in_reading_order, marks
-from defectgen.report.triangles import Drawn, Panel, Slope, arrange, label_box
+from defectgen.study.columns import FAILURES, RATES, RESULTS
+from defectgen.study.run import gather
 
 SETS = {"E+F": -1.5, "E+F+V": -3.5, "E+F+FC": -4.5, "E+F+FC+V": -6.5}
 CASES = [("Cu", "vacancy"), ("Si", "dumbbell<110> & more")]

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.morse import MorsePotential
 
-from defectgen.campaign import Record, Task
+from defectgen.campaign import PlainTask, Record
 from defectgen.dataset import Configuration, Dataset, one_body
 from defectgen.study.diversity.source import Pool, Source, pack
 
@@ -35,7 +35,7 @@ NAMES = (
 def source(settings: dict) -> Source:
     spec = {"count": settings.get("configurations", 8), "names": list(NAMES)}
     return Source(
-        Task("toy_diversity:pool", spec, (), "toy pool"),
+        PlainTask("toy_diversity:pool", spec, (), "toy pool"),
         len(NAMES) - 1,
         spec["count"],
         metrics=("toy_diversity:bond_length",),

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from defectgen._input import InputError
-from defectgen.campaign import Record, Task
+from defectgen.campaign import PlainTask, Record, Task
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ def dump(spec: ToySpec) -> str:
 
 
 def plan(spec: ToySpec) -> list[Task]:
-    parts = [Task("toy_tasks:draw", {"n": n}, label=f"Cu vacancy L={n}") for n in spec.sizes]
+    parts = [PlainTask("toy_tasks:draw", {"n": n}, label=f"Cu vacancy L={n}") for n in spec.sizes]
     if spec.seconds:
-        parts += [Task("toy_tasks:slow", {"seconds": spec.seconds}, (parts[0],), label="slow")]
+        parts += [PlainTask("toy_tasks:slow", {"seconds": spec.seconds}, (parts[0],), label="slow")]
     if spec.until:
-        parts.append(bad := Task("toy_tasks:broken", {"until": spec.until}, label="bad"))
-        parts += [Task("toy_tasks:total", {"n": -n}, (bad,), label=f"needs bad {n}") for n in range(spec.needing)]
+        parts.append(bad := PlainTask("toy_tasks:broken", {"until": spec.until}, label="bad"))
+        parts += [PlainTask("toy_tasks:total", {"n": -n}, (bad,), label=f"needs bad {n}") for n in range(spec.needing)]
     return parts
 
 

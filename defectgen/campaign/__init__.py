@@ -5,7 +5,22 @@ from defectgen.campaign.files import StorageError
 from defectgen.campaign.record import Record
 from defectgen.campaign.run import Interrupted, run
 from defectgen.campaign.scratch import scratch, scratch_folder
+from defectgen.campaign.step import Given, Step
 from defectgen.campaign.store import Store
-from defectgen.campaign.task import Task, in_order
+from defectgen.campaign.task import PlainTask, Task, in_order
 
-__all__ = ["Event", "Interrupted", "Record", "StorageError", "Store", "Task", "in_order", "run", "scratch", "scratch_folder"]
+__all__ = [
+    "Event",
+    "Given",
+    "Interrupted",
+    "PlainTask",
+    "Record",
+    "Step",
+    "StorageError",
+    "Store",
+    "Task",
+    "in_order",
+    "run",
+    "scratch",
+    "scratch_folder",
+]

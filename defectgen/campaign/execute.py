@@ -1,34 +1,30 @@
 """Call one task's function and turn whatever happens into a Record; this is all that a worker process does."""
 
 import gc
-import importlib
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from defectgen._input import InputError
 from defectgen.campaign.kernels import release_kernels
 from defectgen.campaign.record import Record
+from defectgen.campaign.task import Task
 
 
-def execute(function: str, spec: dict[str, Any], needed: tuple[Record, ...] = ()) -> Record:
-    """The record of ``function(spec, *needed)``; an exception becomes a failed record with one sentence and the traceback.
+def execute(task: Task, needed: Mapping[str, Record]) -> Record:
+    """The record of a task; an exception becomes a failed record with one sentence and the traceback.
 
     Args:
-        function: ``"package.module:name"``.
-        spec: plain data.
-        needed: the records the function reads.
+        task: what is computed.
+        needed: the records of what it needs, by key.
 
     Returns:
         The record, with ``seconds`` the wall time of the call (s).
     """
     start = time.perf_counter()
     try:
-        module, _, name = function.partition(":")
-        record = getattr(importlib.import_module(module), name)(spec, *needed)
-        if not isinstance(record, Record):
-            raise TypeError(f"{function} gave a {type(record).__name__}, not a Record")
+        record = task.compute(needed)
     except Exception as error:
         record = Record({"traceback": traceback.format_exc()}, failed=sentence(error))
     release_kernels()

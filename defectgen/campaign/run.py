@@ -115,10 +115,10 @@ class _Run:
             if len(self.futures) >= (1 if self.suspects else size):
                 break
             self.tell("start", task)
-            needed = tuple(self.board.records[other.key] for other in task.after)
+            needed = {other.key: self.board.records[other.key] for other in task.after}
             self.board.running.add(task.key)
             try:
-                future = executor.submit(execute, task.function, task.spec, needed)
+                future = executor.submit(execute, task, needed)
             except BrokenExecutor:
                 self.board.running.discard(task.key)
                 return False

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ class Store:
         """Add a line to ``events.jsonl``."""
         append(self.events, event)
 
-    def table(self, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Path:
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]], columns: Collection[str]) -> Path:
         """Write ``rows`` as CSV with ``columns`` first and whatever else the rows hold after them; floats by repr, None empty."""
         extra = dict.fromkeys(key for row in rows for key in row if key not in columns)
         text = io.StringIO(newline="")

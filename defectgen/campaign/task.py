@@ -2,17 +2,41 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from defectgen._input import InputError
 
+if TYPE_CHECKING:
+    from defectgen.campaign.record import Record
+
+
+class Task(ABC):
+    """What the runner needs to know of a unit of work; `Step` is what studies are made of."""
+
+    label: Any
+    weight: Any
+    after: Any
+    function: Any
+    spec: Any
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """64 hexadecimal digits that name the content of this task."""
+
+    @abstractmethod
+    def compute(self, needed: "Mapping[str, Record]") -> "Record":
+        """The record, from the records of `after`, which are found in `needed` by their keys."""
+
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One cell of a study: ``function(spec, *records_of_after) -> Record``.
+class PlainTask(Task):
+    """A function by its name and plain data: ``function(spec, *records_of_after) -> Record``.
 
     ``key`` is the SHA-256 of (function, spec, keys of ``after``, version): two tasks with one key give one record, so a record
     outlives every change of the study that does not change what it computes.
@@ -31,7 +55,7 @@ class Task:
 
     function: str
     spec: dict[str, Any]
-    after: tuple["Task", ...] = ()
+    after: tuple[Task, ...] = ()
     label: str = ""
     weight: float = 1.0
     version: str = field(default="1", kw_only=True)
@@ -43,6 +67,14 @@ class Task:
         object.__setattr__(self, "spec", json.loads(canonical(self.spec, f"the specification of task {self.label!r}")))
         object.__setattr__(self, "after", tuple(self.after))
         object.__setattr__(self, "label", self.label or self.function)
+
+    def compute(self, needed: "Mapping[str, Record]") -> "Record":
+        """Call the function with the records of `after`, which are found in `needed` by their keys."""
+        module, _, name = self.function.partition(":")
+        record = getattr(import_module(module), name)(self.spec, *(needed[task.key] for task in self.after))
+        if not hasattr(record, "failed"):
+            raise TypeError(f"{self.function} gave a {type(record).__name__}, not a Record")
+        return record
 
     @cached_property
     def key(self) -> str:

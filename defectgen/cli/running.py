@@ -21,7 +21,7 @@ from defectgen.campaign.store import Damaged
 from defectgen.cli.live import Live, brief
 from defectgen.cli.speak import console, say
 from defectgen.cli.versions import versions
-from defectgen.report.columns import FAILURES, RATES, RESULTS
+from defectgen.study.columns import FAILURES, RATES, RESULTS
 
 
 def run_study(name: str, out: Path | None, workers: int | None, scheduler: str | None, dry_run: bool) -> int:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.report.axes import legend, nothing_to_show, panels
+from defectgen.plot.axes import legend, nothing_to_show, panels
+from defectgen.plot.picture import Picture, stem
+from defectgen.plot.style import Mark, marks
 from defectgen.report.bound_table import ENERGY, GEOMETRY, at_largest, bound_cases
-from defectgen.report.figures import Picture, stem
-from defectgen.report.style import Mark, marks
 
 _PANELS = {
     "geometry": (GEOMETRY, "geometry_response", "contribution to the geometry error  (Å)"),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from defectgen.plot.style import in_reading_order
+from defectgen.plot.typeset import NONE, decimal, slope
 from defectgen.report.bound_table import GEOMETRY, WORDS, bound_cases
-from defectgen.report.style import in_reading_order
-from defectgen.report.typeset import NONE, decimal, slope
 
 _NUMBER = "geometry_error"  # any column that the page sets as a number
 STEEPER = 0.5

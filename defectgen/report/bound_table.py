@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectgen.report.style import in_reading_order
-from defectgen.report.typeset import NONE, number, slope
+from defectgen.plot.style import in_reading_order
+from defectgen.plot.typeset import NONE, number, slope
 
 WORDS = {
     "E": "energy of the defect, the far field's left out",

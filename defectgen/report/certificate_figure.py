@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.report.axes import finish, legend, nothing_to_show, panels
-from defectgen.report.figures import Picture, stem
-from defectgen.report.style import Mark
-from defectgen.report.typeset import number
+from defectgen.plot.axes import finish, legend, nothing_to_show, panels
+from defectgen.plot.picture import Picture, stem
+from defectgen.plot.style import Mark
+from defectgen.plot.typeset import number
 
 _UNITS = {"geometry": ("geometry", "Å"), "energy": ("energy", "eV")}
 _MATERIAL_MARKS = [Mark("#0072B2", "o"), Mark("#D55E00", "s"), Mark("#009E73", "D"), Mark("#CC79A7", "^"), Mark("#000000", "v")]

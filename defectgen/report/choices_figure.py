@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.report.axes import legend, nothing_to_show, panels
-from defectgen.report.figures import Picture, stem
-from defectgen.report.style import Mark, marks
-from defectgen.report.typeset import number
+from defectgen.plot.axes import legend, nothing_to_show, panels
+from defectgen.plot.picture import Picture, stem
+from defectgen.plot.style import Mark, marks
+from defectgen.plot.typeset import number
 
 _PANELS = {"geometry": "geometry error", "energy": "energy error"}
 _DESIGNED = "as designed"

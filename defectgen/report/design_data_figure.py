@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.report.axes import legend, nothing_to_show, panels, ticks
-from defectgen.report.figures import Picture
-from defectgen.report.style import Mark
-from defectgen.report.typeset import number
+from defectgen.plot.axes import legend, nothing_to_show, panels, ticks
+from defectgen.plot.picture import Picture
+from defectgen.plot.style import Mark
+from defectgen.plot.typeset import number
 
 _QUANTITIES = {"geometry": "geometry error", "energy": "energy error"}
 _RANDOM, _USUAL = "random", "largest defect cells"

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from defectgen.report.axes import legend, nothing_to_show, panels, ticks
-from defectgen.report.figures import Picture
-from defectgen.report.style import Mark
-from defectgen.report.typeset import NONE, number
+from defectgen.plot.axes import legend, nothing_to_show, panels, ticks
+from defectgen.plot.picture import Picture
+from defectgen.plot.style import Mark
+from defectgen.plot.typeset import NONE, number
 
 KINSHIP = {
     "own": Mark("#0072B2", "D"),

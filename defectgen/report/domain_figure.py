@@ -9,7 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from defectgen._input import InputError
 from defectgen.errors import Check
-from defectgen.report.style import RC
+from defectgen.plot.style import RC
 
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Colours change at these multiples of the threshold: grades span decades, and which side of 1 an atom is on must be seen."""

@@ -1,18 +1,16 @@
 """The figures of a run: each a picture, the data it shows, and a caption that says what was run."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from defectgen.report.axes import curve, finish, legend, nothing_to_show, panels
-from defectgen.report.slopes import predicted, slope_in_window
-from defectgen.report.style import Mark, marks
-from defectgen.report.triangles import Slope
+from defectgen.plot.axes import curve, finish, legend, nothing_to_show, panels
+from defectgen.plot.picture import Picture, stem
+from defectgen.plot.slopes import predicted, slope_in_window
+from defectgen.plot.style import Mark, marks
+from defectgen.plot.triangles import Slope
 
 _PANELS = {
     "geometry": ("geometry_error", "geometry error  $\\Vert Du_{\\mathrm{fit}}-Du\\Vert_{\\ell^2}$  (Å)"),
@@ -26,17 +24,6 @@ _SURROGATES = {  # the box and the energy that a study of surrogates is about
     "barriers": ("a periodic cell", "Geometry of the saddle point; the error of the barrier"),
 }
 _CHOICE = "choices: "
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A figure with its data; ``name`` is the stem of its files."""
-
-    name: str
-    heading: str
-    caption: str
-    figure: Figure
-    data: pd.DataFrame
 
 
 def pictures(results: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Picture]:
@@ -188,8 +175,3 @@ def _lost(drawn: list[pd.DataFrame]) -> str:
     if not lost:
         return ""
     return f" {lost} {'point is' if lost == 1 else 'points are'} missing: no finite, positive error (see the table)."
-
-
-def stem(*parts: str) -> str:
-    """A file name that every system accepts."""
-    return re.sub(r"[^a-z0-9.+-]+", "-", "_".join(parts).lower()).strip("-")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from defectgen.plot.style import in_reading_order
+from defectgen.plot.typeset import decimal, number, slope
 from defectgen.report.bound_rates import falls
 from defectgen.report.bound_table import floors
-from defectgen.report.gather import Run
-from defectgen.report.style import in_reading_order
-from defectgen.report.typeset import decimal, number, slope
+from defectgen.study.run import Run
 
 _ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
 _FIT_ACCURACY = "fit-accuracy"

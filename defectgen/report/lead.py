@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from defectgen.report.gather import Run
+from defectgen.study.run import Run
 
 _MEASURES = (
     "The geometry error sums the differences of all bonds (root of the sum of squares, Å); the energy error is that of the "
@@ -52,9 +52,4 @@ def _questions(run: Run) -> Iterator[str]:
         yield (
             "Training data are chosen from a pool of candidates before any of it is labelled, within a budget, and compared with "
             "random data of the same cost."
-        )
-    if "boundary" in run.others:
-        yield (
-            "The defect is relaxed with the reference in growing cells under several boundary conditions; the difference from "
-            "the largest cell with the best far field is the error shown here."
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from defectgen.report.typeset import decimal, number
+from defectgen.plot.typeset import decimal, number
 
 QUANTITIES = {"geometry_error": "geometry", "energy_error": "energy", "rmse_forces": "force"}
 _UNITS = {"geometry_error": "Å", "energy_error": "eV", "rmse_forces": "eV/Å"}

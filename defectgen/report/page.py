@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from defectgen.plot.picture import Picture
+from defectgen.plot.style import in_reading_order, marks
+from defectgen.plot.typeset import NONE, decimal, duration, number
 from defectgen.report.bound_rates import fall_table
 from defectgen.report.bound_table import bound_tables
 from defectgen.report.certificate_figure import certificate_findings, certificate_table
@@ -16,71 +19,50 @@ from defectgen.report.choices_figure import choices_findings
 from defectgen.report.design_data_figure import design_data_findings
 from defectgen.report.design_figure import design_findings, design_table
 from defectgen.report.diversity import diversity_findings, diversity_tables
-from defectgen.report.figures import Picture
 from defectgen.report.findings import Comparison, comparisons, findings
-from defectgen.report.gather import Run
 from defectgen.report.lead import lead
 from defectgen.report.loss_table import loss_findings, loss_tables
-from defectgen.report.style import in_reading_order, marks
-from defectgen.report.typeset import NONE, decimal, duration, local_slopes, number, slope
+from defectgen.study.columns import RATES, RESULTS, Column
+from defectgen.study.page import Page, PageTable
+from defectgen.study.run import Run
 
-_RESULTS = {
-    "study": "study",
-    "material": "material",
-    "defect": "defect",
-    "observations": "observed",
-    "perturbation": "perturbation",
-    "training_radius": "training radius",
-    "training_atoms": "training atoms",
-    "basis_functions": "basis functions",
-    "geometry_error": "geometry error (Å)",
-    "energy_error": "energy error (eV)",
-    "rmse_energy": "RMSE E (eV/atom)",
-    "rmse_forces": "RMSE F (eV/Å)",
-    "rmse_force_constants": "RMSE FC (eV/Å²)",
-    "rmse_virial": "RMSE V (eV/atom)",
-    "converged": "converged",
-    "same_basin": "same basin",
-    "seconds": "time (s)",
-}
-_COUNTS = {"training_atoms", "basis_functions"}
-_RATES = {
-    "study": "study",
-    "material": "material",
-    "defect": "defect",
-    "observations": "observations",
-    "quantity": "error of",
-    "slope": "slope",
-    "interval": "95 % interval",
-    "predicted": "predicted",
-    "window": "radii used",
-    "dropped": "dropped",
-    "local_slopes": "local slopes (at radius)",
-    "verdict": "verdict",
-    "judged_by": "judged by",
-    "shifted_slope": "slope of C(L + δ)^p",
-    "shift": "δ (spacings)",
-    "rejects_off_by_one": "rejects predicted ± 1",
-}
+_INTERVAL = Column("interval", "95 % interval", "both ends of the 95 % interval", format="text")
+_RESULTS = [
+    RESULTS[name]
+    for name in (
+        *("study", "material", "defect", "observations", "perturbation", "training_radius", "training_atoms", "basis_functions"),
+        *("geometry_error", "energy_error", "rmse_energy", "rmse_forces", "rmse_force_constants", "rmse_virial"),
+        *("converged", "same_basin", "seconds"),
+    )
+]
+_RATES = [
+    *(RATES[name] for name in ("study", "material", "defect", "observations", "quantity", "slope")),
+    _INTERVAL,
+    *(RATES[name] for name in ("predicted", "window", "dropped", "local_slopes", "verdict", "judged_by")),
+    *(RATES[name] for name in ("shifted_slope", "shift", "rejects_off_by_one")),
+]
 
 
-def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
+def render(run: Run, page: Page, images: list[tuple[Picture, bytes]]) -> str:
     """The page's text.
 
     Args:
         run: the tables and facts.
+        page: what the studies say about them.
         images: each picture with its SVG.
     """
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = files("defectgen.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    apart = page.pictures[len(page.figures) :]
     sets = [*run.results["observations"], *run.rates["observations"]]
     return template.from_string(source).render(
         run=run,
         style=files("defectgen.report").joinpath("page.css").read_text(encoding="utf-8"),
         started=_date(run.started),
         duration=duration(run.seconds),
-        lead=lead(run),
+        lead=[*lead(run), *page.lead],
         findings=[
+            *page.findings,
             *diversity_findings(run.others),
             *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
             *findings(run),
@@ -92,7 +74,9 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         diversity=diversity_tables(run.others),
         losses=loss_tables(run.others.get("losses")),
         largest=_largest(comparisons(run.results)),
-        figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture)],
+        figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture) and picture not in apart],
+        sections=page.sections,
+        drawn={picture.name: _figure(picture, svg) for picture, svg in images},
         bounds=[
             {**each, "falls": fall_table(run.others.get("bound_rates"), each["case"])}
             for each in bound_tables(run.others.get("bounds"))
@@ -100,8 +84,8 @@ def render(run: Run, images: list[tuple[Picture, bytes]]) -> str:
         certificates=certificate_table(run.others.get("certificate_quality")),
         designs=design_table(run.others.get("design")),
         bound_figures=[_figure(picture, svg) for picture, svg in images if _of_bound(picture)],
-        rates=_table(run.rates.assign(interval=_intervals(run.rates)), _RATES),
-        results=_table(run.results, _RESULTS),
+        rates=PageTable.of(_shown(run.rates.assign(interval=_intervals(run.rates))), _RATES),
+        results=PageTable.of(_shown(run.results), _RESULTS),
         failures=run.failures.to_dict("records"),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
@@ -120,13 +104,9 @@ def _figure(picture: Picture, svg: bytes) -> dict[str, str]:
     }
 
 
-def _table(frame: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
-    """Header and rows of text; a column with nothing in it is left out, so is a study column that says one thing."""
-    shown = [column for column in columns if not frame[column].isin(["", np.nan]).all()]
-    if "study" in shown and frame["study"].nunique() == 1:
-        shown.remove("study")
-    rows = [[(column, _cell(column, row[column])) for column in shown] for row in frame.to_dict("records")]
-    return {"header": [(columns[column], column) for column in shown], "rows": rows}
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without a study column that says one thing."""
+    return frame.drop(columns="study") if frame["study"].nunique() == 1 else frame
 
 
 def _largest(compared: list[Comparison]) -> dict[str, Any]:
@@ -143,28 +123,6 @@ def _largest(compared: list[Comparison]) -> dict[str, Any]:
     ]
     header = [("case", "case"), ("error of", "quantity"), ("training radius (spacings)", "training_radius")]
     return {"header": [*header, *((name, "geometry_error") for name in sets)], "rows": rows}
-
-
-def _cell(column: str, value: Any) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if column == "local_slopes":
-        return local_slopes(str(value))
-    if column == "window":
-        return str(value).replace("-", " to ")
-    if not isinstance(value, float):
-        return str(value)
-    if not np.isfinite(value):
-        return NONE
-    if column in _COUNTS or column == "perturbation":
-        return f"{value:.0f}"
-    if column == "predicted":
-        return slope(value)
-    if column in ("slope", "shifted_slope", "shift"):
-        return decimal(value)
-    if column in ("training_radius", "seconds"):
-        return f"{value:.3g}"
-    return number(value)
 
 
 def _intervals(rates: pd.DataFrame) -> list[str]:

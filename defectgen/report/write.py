@@ -7,18 +7,18 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from defectgen.campaign.files import write_whole
+from defectgen.plot.style import RC
 from defectgen.report.bound_figure import bound_pictures
-from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.report.certificate_figure import certificate_pictures
 from defectgen.report.choices_figure import choices_pictures
 from defectgen.report.design_data_figure import design_data_pictures
 from defectgen.report.design_figure import design_pictures
 from defectgen.report.diversity import diversity_pictures
 from defectgen.report.figures import Picture, pictures
-from defectgen.report.gather import gather
 from defectgen.report.loss_figure import loss_pictures
 from defectgen.report.page import render
-from defectgen.report.style import RC
+from defectgen.study import pages
+from defectgen.study.run import gather
 
 
 def write(directory: str | Path) -> Path:
@@ -36,18 +36,19 @@ def write(directory: str | Path) -> Path:
     """
     run = gather(directory)
     with rc_context(RC):
+        page = pages(run)
         drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
         drawn += certificate_pictures(run.others.get("certificates"))
         drawn += design_pictures(run.others.get("design"))
         drawn += design_data_pictures(run.others.get("design_data"))
         drawn += choices_pictures(run.others.get("choices"))
         drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
-        drawn += boundary_pictures(run.others.get("boundary"), run.others.get("boundary_decay"), run.rates)
         drawn += diversity_pictures(run.others)
+        drawn += page.pictures
         images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
-    page = run.directory / "report.html"
-    write_whole(page, render(run, images).encode())
-    return page
+    path = run.directory / "report.html"
+    write_whole(path, render(run, page, images).encode())
+    return path
 
 
 def draw(picture: Picture, folder: Path) -> bytes:

@@ -1,16 +1,18 @@
-"""Studies: one question a file, from a specification to records, and from records to tables."""
+"""Studies: one question a folder, from settings to steps, from results to tables, figures and sentences."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
+from typing import Any
 
 from .._input import InputError
-from ..campaign import Task, in_order
+from ..campaign import Given, Record, Task, in_order
 from ..crystal import DEFECTS, defect_from_name
 from ..energy.bonds import check_species
 from ..reference import REFERENCES
-from ..training import Rattle, Strains, training_cells
+from ..training import training_cells
 from . import (
     barriers,
-    boundary,
     bounds,
     cell_size,
     certificates,
@@ -22,14 +24,46 @@ from . import (
     loss,
     surrogates,
 )
-from .harvest import tables
+from .harvest import tables_of
+from .interface import Study, Tables
 from .materials import MATERIALS, build_lattice, build_reference
+from .page import Page
 from .plan import Kitchen
-from .spec import Case, RunSpec, dump, embedded, load, parse, template
-from .steps import box
-from .tabulation import Tables
+from .registry import studies
+from .run import Run, gather
+from .settings import Case
+from .spec import RunSpec, dump, embedded, load, parse, template
+from .tasks import box
 
-__all__ = ["RunSpec", "Tables", "catalogue", "check", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
+__all__ = [
+    "Run",
+    "RunSpec",
+    "Study",
+    "Tables",
+    "catalogue",
+    "check",
+    "dump",
+    "embedded",
+    "gather",
+    "load",
+    "pages",
+    "parse",
+    "plan",
+    "studies",
+    "tables",
+    "template",
+]
+
+
+def asked_of(spec: RunSpec) -> list[tuple[Study[Any], Any]]:
+    """The registered studies that a run asks for, with their settings."""
+    return [(study, spec.tables[name]) for name, study in studies().items() if name in spec.tables]
+
+
+def tables(spec: RunSpec, outcome: Sequence[tuple[Task, Record]]) -> Tables:
+    """All tables of a run, from its steps and their records."""
+    given = Given({task.key: record for task, record in outcome})
+    return sum((study.tables(spec, asked, given) for study, asked in asked_of(spec)), tables_of(spec, list(outcome)))
 
 
 def plan(spec: RunSpec) -> list[Task]:
@@ -37,12 +71,15 @@ def plan(spec: RunSpec) -> list[Task]:
     check(spec)
     kitchen = Kitchen(spec)
     fits = (cell_size, fit_accuracy, choices, loss, bounds, certificates, design)
-    studies = (*fits, surrogates, boundary, dislocations, barriers, diversity)
-    return in_order([task for study in studies for task in study.plan(spec, kitchen)])
+    others = (*fits, surrogates, dislocations, barriers, diversity)
+    steps = [replace(step, study=study.name) for study, asked in asked_of(spec) for step in study.plan(spec, asked)]
+    return in_order([*(task for study in others for task in study.plan(spec, kitchen)), *steps])
 
 
 def check(spec: RunSpec) -> None:
     """Raises InputError for defects, cells and files that cannot be used."""
+    for study, asked in asked_of(spec):
+        study.check(spec, asked)
     for case in spec.cases if spec.dislocations is None else ():
         lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
         reference = build_reference(case.material)
@@ -52,6 +89,7 @@ def check(spec: RunSpec) -> None:
         sizes |= {spec.design.size} if spec.design is not None else set()
         sizes |= set(spec.design.data.sizes) if spec.design is not None and spec.design.data is not None else set()
         sizes |= {spec.loss.size} if spec.loss is not None else set()
+        sizes |= {size for study, asked in asked_of(spec) for size in study.sizes(asked)}
         for size in (case.simulation_size, *sorted(sizes)):
             cell = defect.apply(box(lattice, size))
             check_species(reference, cell.symbols)
@@ -62,9 +100,7 @@ def check(spec: RunSpec) -> None:
         _check_cutoff(case, case.basis.cutoff)
         loss.check(spec, case)
         training = spec.training
-        rattle = Rattle(training.configurations, training.rattle, training.strain)
-        strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
-        training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
+        training_cells(lattice, defect, min(sizes), training.seed, rattle=training.rattles(), strains=training.strains())
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:
@@ -94,3 +130,8 @@ def catalogue() -> dict[str, dict[str, str]]:
         "references": {name: r.description for name, r in REFERENCES.items()},
         "studies": embedded(),
     }
+
+
+def pages(run: Run) -> Page:
+    """What the registered studies say about a run that has their tables."""
+    return sum((study.page(run) for study in studies().values()), Page())

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from .._input import InputError
-from ..campaign import Record, Task
+from ..campaign import PlainTask, Record, Task
 from ..crystal import Cell, defect_from_name
 from ..relax import Equilibrium, migration_barrier
 from ..surrogate import far_field, sites_of
+from .interface import Tables
 from .materials import build_lattice
 from .mixing import Scene, remarks, row, solves
 from .plan import Kitchen
@@ -17,7 +18,6 @@ from .rates import prediction, rates
 from .spec import RunSpec
 from .steps import box, defect_cell, kept, rest_lattice, restored, stored, truth_of
 from .surrogates import check
-from .tabulation import Tables
 
 NAME = "barriers"
 TASK = "defectgen.study.barriers"
@@ -39,10 +39,10 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
         size = case.model_dump(mode="json", include={"simulation_size"})["simulation_size"]
         plain = {"material": case.material.model_dump(mode="json"), "defect": case.defect, "size": size}
         name, crystal = f"{case.material.name} {case.defect} hop", kitchen.crystal(case)
-        passes = Task(f"{TASK}:exact", plain, (crystal,), f"{name} reference", 3.0)
+        passes = PlainTask(f"{TASK}:exact", plain, (crystal,), f"{name} reference", 3.0)
         tasks.append(passes)
         tasks += [
-            Task(f"{TASK}:mixed", {**plain, **what}, (crystal, passes), f"{name} {which}", 2.0)
+            PlainTask(f"{TASK}:mixed", {**plain, **what}, (crystal, passes), f"{name} {which}", 2.0)
             for what, which in solves(settings, spec.observations)
         ]
     return tasks

@@ -5,7 +5,7 @@ from math import isfinite
 
 import numpy as np
 
-from ..campaign import Record, Task
+from ..campaign import PlainTask, Record, Task
 from ..energy.site import SiteEnergy
 from ..errors import bound
 from . import cell_size, choices, fit_accuracy
@@ -37,7 +37,7 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
 def _after(trial: Task) -> Task:
     """The task that measures the bound of a trial."""
     spec = {name: trial.spec[name] for name in ("material", "defect", "size", "basis")}
-    return Task(TASK, spec, (*trial.after, trial), f"bound of {trial.label}", 0.5)
+    return PlainTask(TASK, spec, (*trial.after, trial), f"bound of {trial.label}", 0.5)
 
 
 def measured(spec: dict, perfect: Record, reference: Record, training: Record, trial: Record) -> Record:

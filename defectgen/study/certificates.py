@@ -4,14 +4,14 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from .._input import InputError
-from ..campaign import Record, Task
+from ..campaign import PlainTask, Record, Task
 from ..errors import certify
 from ..relax import greens_function, relax
 from . import cell_size, choices, fit_accuracy
+from .interface import Tables
 from .plan import Kitchen
 from .spec import RunSpec
 from .steps import AT_REST, defect_cell, fitted_to, rest_lattice
-from .tabulation import Tables
 
 NAME = "certificates"
 QUALITY = "certificate_quality"
@@ -41,7 +41,7 @@ def _after(trial: Task, richer: float) -> Task:
     """The task that certifies a trial."""
     basis = trial.spec["basis"]
     wider = {**basis, "degree": basis["degree"] + richer, "pair_degree": basis["pair_degree"] + int(richer)}
-    return Task(TASK, {**trial.spec, "richer": wider}, (*trial.after, trial), f"certificate of {trial.label}", 1.0)
+    return PlainTask(TASK, {**trial.spec, "richer": wider}, (*trial.after, trial), f"certificate of {trial.label}", 1.0)
 
 
 def measured(spec: dict, perfect: Record, reference: Record, training: Record, trial: Record) -> Record:

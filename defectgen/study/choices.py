@@ -1,9 +1,9 @@
 """Question: what is each choice of a design worth? Every variant changes one of them, everything else stays."""
 
 from ..campaign import Task
+from .interface import Tables
 from .plan import Kitchen
 from .spec import RunSpec
-from .tabulation import Tables
 
 NAME = "choices"
 DESIGNED = "as designed"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._input import InputError
-from ..campaign import Record, Task
+from ..campaign import PlainTask, Record, Task
 from ..crystal import Cell, Lattice
 from ..elastic import dislocation
 from ..elastic.dislocation import elastic_field, slip_frame, slip_system
@@ -12,13 +12,13 @@ from ..errors.dislocation_claims import dislocation_rate
 from ..relax import relax
 from ..surrogate import dislocated_far_field, sites_read_off
 from ..surrogate.dislocated import RIM
+from .interface import Tables
 from .materials import build_lattice, build_reference
 from .mixing import Scene, remarks, row, solves
 from .plan import Kitchen
 from .rates import rates
 from .spec import Case, Dislocations, RunSpec
 from .steps import kept, rest_lattice, restored, stored, truth_of
-from .tabulation import Tables
 
 NAME = "dislocations"
 TASK = "defectgen.study.dislocations"
@@ -37,10 +37,10 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
         check(settings, case)
         plain = {"material": case.material.model_dump(mode="json"), "defect": case.defect, "size": case.simulation_size}
         name, crystal = f"{case.material.name} {case.defect} dislocation", kitchen.crystal(case)
-        resting = Task(f"{TASK}:exact", plain, (crystal,), f"{name} reference, radius {case.simulation_size}", 4.0)
+        resting = PlainTask(f"{TASK}:exact", plain, (crystal,), f"{name} reference, radius {case.simulation_size}", 4.0)
         tasks.append(resting)
         tasks += [
-            Task(f"{TASK}:mixed", {**plain, **what}, (crystal, resting), f"{name} {which}", 2.0)
+            PlainTask(f"{TASK}:mixed", {**plain, **what}, (crystal, resting), f"{name} {which}", 2.0)
             for what, which in solves(settings, spec.observations)
         ]
     return tasks

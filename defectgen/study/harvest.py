@@ -3,7 +3,6 @@
 from ..campaign import Record, Task
 from . import (
     barriers,
-    boundary,
     bounds,
     cell_size,
     certificates,
@@ -16,14 +15,14 @@ from . import (
     mixing,
     surrogates,
 )
+from .interface import Tables
 from .materials import build_lattice
 from .plan import STEPS, SURROGATE, Kitchen
 from .rates import rates_of
 from .spec import RunSpec
-from .tabulation import Tables
 
 
-def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
+def tables_of(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
     """All tables of a run, from its tasks and their records; tasks that failed appear among the failures, with the reason."""
     records = {task.key: record for task, record in outcome}
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
@@ -66,7 +65,6 @@ def tables(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
         + design.harvest(outcome)
         + choices.worth(results)
         + loss.harvest(spec, outcome, results)
-        + boundary.harvest(spec, outcome)
         + dislocations.harvest(spec, outcome)
         + barriers.harvest(spec, outcome)
         + diversity.harvest(spec, outcome)

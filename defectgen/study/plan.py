@@ -1,6 +1,6 @@
 """From a specification to tasks: what is shared between trials (the crystal, the exact defect, the rows) is one task each."""
 
-from ..campaign import Task
+from ..campaign import PlainTask, Task
 from .spec import Basis, Case, RunSpec
 
 STEPS = "defectgen.study.steps"
@@ -16,13 +16,13 @@ class Kitchen:
 
     def crystal(self, case: Case) -> Task:
         """The perfect crystal."""
-        return Task(f"{STEPS}:crystal", {"material": _plain(case.material)}, (), f"{case.material.name} crystal", 0.5)
+        return PlainTask(f"{STEPS}:crystal", {"material": _plain(case.material)}, (), f"{case.material.name} crystal", 0.5)
 
     def exact(self, case: Case, size, eigenvalue: bool) -> Task:
         """The defect relaxed with the reference in a cell of `size`."""
         spec = {"material": _plain(case.material), "defect": case.defect, "size": size, "eigenvalue": eigenvalue}
         label = f"{case.material.name} {case.defect} reference, size {_spelled(size)}"
-        return Task(f"{STEPS}:exact", spec, (self.crystal(case),), label, 1.0)
+        return PlainTask(f"{STEPS}:exact", spec, (self.crystal(case),), label, 1.0)
 
     def rows(self, case: Case, size: int, subdivide: bool = False) -> Task:
         """Rows and labels of one training size, for the largest basis of the run: smaller ones are a column selection.
@@ -38,7 +38,7 @@ class Kitchen:
             "training": training.model_dump(mode="json") | ({"subdivide": True} if subdivide else {}),
         }
         after = (self.crystal(case), self.exact(case, size, size == _size(case))) if training.relaxed else (self.crystal(case),)
-        return Task(
+        return PlainTask(
             f"{STEPS}:rows",
             spec,
             after,
@@ -60,14 +60,14 @@ class Kitchen:
         }
         after = (self.crystal(case), self.exact(case, _size(case), True), self.rows(case, size))
         label = f"{case.material.name} {case.defect} {observations}, size {size}, degree {degree:g}{self._variant}"
-        return Task(f"{STEPS}:trial", spec, after, label, 1.0, version="2")
+        return PlainTask(f"{STEPS}:trial", spec, after, label, 1.0, version="2")
 
     def surrogate(self, case: Case, what: dict, name: str) -> Task:
         """Solve with the forces of a controlled surrogate beyond a radius, compare."""
         spec = {"material": _plain(case.material), "defect": case.defect, "size": _size(case), **what}
         after = (self.crystal(case), self.exact(case, _size(case), False))
         label = f"{case.material.name} {case.defect} {name}"
-        return Task(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in what["observations"].split("+")))
+        return PlainTask(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in what["observations"].split("+")))
 
     def _largest(self, case: Case) -> float:
         degrees = self.spec.fit_accuracy.degrees if self.spec.fit_accuracy is not None else ()

@@ -2,106 +2,23 @@
 
 import math
 import tomllib
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import numpy as np
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_serializer, model_validator
 
 from .._input import InputError
-from ..fit import as_prior, as_solver, check_weights, losses
+from ..fit import as_prior, losses
 from ..training.observations import spell_observations
 from .materials import Material, material
+from .registry import studies
+from .settings import Basis, Case, FitSettings, Size, Strict, Training, sentence, without_none
 
+__all__ = ["Basis", "Case", "FitSettings", "RunSpec", "Size", "Strict", "Training", "dump", "load", "parse", "sentence"]
 
-class Strict(BaseModel):
-    """A table without room for misspelt keys and for numbers that are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Basis(Strict):
-    """The ACE basis; the degree is what the fit-accuracy study varies."""
-
-    cutoff: float = Field(gt=0)
-    """A."""
-    order: int = Field(3, ge=1, le=4)
-    degree: float = Field(10, gt=0)
-    w_l: float = Field(1.5, gt=0)
-    pair_degree: int | None = None
-    envelope: int = Field(4, ge=2)
-
-    @model_validator(mode="after")
-    def _holds_functions(self):
-        if not self.order <= self.degree < math.inf:
-            raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}; give at least the order")
-        return self
-
-
-def _is_size(value: Any) -> Any:
-    """n, three numbers, or three rows of three; the matrix is judged where a cell is made of it."""
-    rows = np.asarray(value, dtype=object)
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in rows.ravel())
-    if not whole or rows.shape not in ((), (3,), (3, 3)) or (rows.ndim < 2 and np.min(rows) < 1):
-        raise ValueError(
-            f"a size is a positive number of conventional cells, three of them, or a 3 x 3 integer matrix; got {value!r}"
-        )
-    return value
-
-
-Vector = tuple[int, int, int]
-Size = Annotated[int | Vector | tuple[Vector, Vector, Vector], BeforeValidator(_is_size)]
-
-
-class Case(Strict):
-    """One defect in one crystal."""
-
-    material: Material
-    defect: str
-    simulation_size: Size
-    """Of the cell in which reference and model are compared: n or three numbers of conventional cells, or an integer matrix of
-    conventional vectors."""
-    basis: Basis | None = None
-    """What is fitted; a study of surrogates fits nothing."""
-
-
-class Training(Strict):
-    """How training cells are made."""
-
-    relaxed: bool = True
-    """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
-    configurations: int = Field(6, ge=0)
-    rattle: float = Field(0.03, ge=0)
-    """A."""
-    rattle_radius: float | None = Field(None, gt=0)
-    """Nearest-neighbour spacings around the defect that are rattled; all atoms if there is none."""
-    strain: float = Field(0.0, ge=0)
-    virial_strains: tuple[float, ...] = (0.005, 0.015)
-    virial_pairs: bool = True
-    shift: float = Field(0.01, ge=0)
-    """A; sublattice displacements of strained primitive cells."""
-    core_atoms: int = Field(0, ge=0)
-    force_distance_power: float = 0.0
-    force_constant_range_power: float = 0.0
-    seed: int = 0
-
-
-class FitSettings(Strict):
-    """How a model is fitted."""
-
-    weights: dict[str, float] = {}
-    solver: str = "qr"
-    prior: str | float | None = None
-
-    @model_validator(mode="after")
-    def _can_be_used(self):
-        as_solver(self.solver, {})
-        as_prior(self.prior)
-        check_weights(self.weights)
-        return self
+Settings = TypeVar("Settings", bound=Strict)
 
 
 class CellSize(Strict):
@@ -190,17 +107,6 @@ class Dislocations(Beyond):
     The defects of the cases are "edge" or "screw", their simulation_size the radius of the free cylinder in nearest-neighbour
     spacings.
     """
-
-
-class Boundary(Strict):
-    """Error against the radius of the simulation cell, for several boundary conditions (theory: setting/boundary-conditions)."""
-
-    fractions: tuple[Annotated[float, Field(gt=0, le=0.75)], ...] = Field(min_length=1)
-    """Radii, in units of the radius of the cell of `simulation_size`, which is that of the truth's ball."""
-    conditions: tuple[Literal["periodic", "corrected", "clamped", "dipole", "quadrupole"], ...] = Field(
-        ("periodic", "corrected", "clamped", "dipole", "quadrupole"), min_length=1
-    )
-    """`corrected` is the energy of the periodic cell without its images."""
 
 
 class Bounds(Strict):
@@ -352,7 +258,6 @@ class RunSpec(Strict):
     surrogates: Surrogates | None = None
     choices: Choices | None = None
     loss: LossStudy | None = None
-    boundary: Boundary | None = None
     dislocations: Dislocations | None = None
     barriers: Surrogates | None = None
     """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
@@ -362,6 +267,28 @@ class RunSpec(Strict):
     diversity_sets: tuple[Diversity, ...] = ()
     """Several data sets in one study, each with a table of its own."""
     bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
+    tables: dict[str, SerializeAsAny[Any]] = {}
+    """Settings of the studies that the run file asks for, by name; a file has them as tables of these names."""
+
+    def asked(self, settings: type[Settings]) -> Settings | None:
+        """The settings of a study, by their class; None if the run file does not ask for it."""
+        return next((each for each in self.tables.values() if type(each) is settings), None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_of_studies(cls, content: Any) -> Any:
+        """Move the tables of registered studies to `tables`, each as the settings of its study."""
+        if not isinstance(content, dict):
+            return content
+        own = {name: content[name] for name in studies() if content.get(name) is not None}
+        rest = {name: value for name, value in content.items() if name not in studies()}
+        tables = {**(content.get("tables") or {}), **own}
+        return {**rest, "tables": {name: _settings_of(name, value) for name, value in tables.items()}}
+
+    @model_serializer(mode="wrap")
+    def _as_file(self, handler) -> dict[str, Any]:
+        content = handler(self)
+        return {**content, **content.pop("tables")}
 
     def varied(self, change: Variant) -> "RunSpec":
         """The same study with the keys of a variant changed. Raises InputError for a key or value that makes no sense."""
@@ -391,9 +318,11 @@ class RunSpec(Strict):
     @model_validator(mode="after")
     def _asks_something(self):
         fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design, self.loss))
-        others = (self.surrogates, self.boundary, self.dislocations, self.barriers)
-        about_defects = fits or any(asked is not None for asked in others)
-        diverse = self.diversity is not None or bool(self.diversity_sets)
+        others = (self.surrogates, self.dislocations, self.barriers)
+        known = studies()
+        fits |= any(known[name].fits for name in self.tables)
+        about_defects = fits or any(asked is not None for asked in others) or any(known[n].needs_cases for n in self.tables)
+        diverse = self.diversity is not None or bool(self.diversity_sets) or any(not known[n].needs_cases for n in self.tables)
         if not diverse and not self.cases:
             raise ValueError("a study wants at least one defect in a crystal, [[cases]], or a table [diversity]")
         if diverse and (self.cases or about_defects):
@@ -401,10 +330,10 @@ class RunSpec(Strict):
         if not diverse and not about_defects:
             raise ValueError(
                 "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[design] (size), [loss] (size, grids), [surrogates] (radii), [boundary] (fractions), [dislocations] (radii), "
-                "[barriers] (radii) or [diversity] (budgets)"
+                "[design] (size), [loss] (size, grids), [surrogates] (radii), [dislocations] (radii), [barriers] (radii), "
+                f"[diversity] (budgets) or {', '.join(f'[{name}]' for name in known)}"
             )
-        if self.dislocations is not None and (fits or sum(asked is not None for asked in others) > 1):
+        if self.dislocations is not None and (fits or self.tables or sum(asked is not None for asked in others) > 1):
             raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")
         if fits and (bare := [case for case in self.cases if case.basis is None]):
             raise ValueError(
@@ -419,6 +348,21 @@ class RunSpec(Strict):
         if lowest < (order := max((case.basis.order for case in self.cases if case.basis is not None), default=0)):
             raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}; give at least that")
         return self
+
+
+def _settings_of(name: str, value: Any) -> Strict:
+    """The settings of one study. Raises InputError, naming the key that is wrong."""
+    settings = studies()[name].settings
+    if isinstance(value, settings):
+        return value
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{name} is a table, [{name}], with keys such as {', '.join(list(settings.model_fields)[:3])}; got {value!r}"
+        )
+    try:
+        return settings(**value)
+    except ValidationError as error:
+        raise InputError(f"{name}.{sentence(error)}") from None
 
 
 def embedded() -> dict[str, str]:
@@ -490,35 +434,3 @@ def _own(name: str, table: Any) -> Material:
 def dump(spec: RunSpec) -> str:
     """The resolved specification as TOML; `load` of it gives the same specification."""
     return tomli_w.dumps(without_none(spec.model_dump(mode="json")))
-
-
-def without_none(value: Any) -> Any:
-    """Plain data without the entries that are None, which TOML cannot write."""
-    if isinstance(value, dict):
-        return {k: without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, (list, tuple)):
-        return [without_none(v) for v in value]
-    return value
-
-
-def sentence(error: ValidationError, hint: str = "; see defectgen init for a template") -> str:
-    """The most telling of the faults: a key that is not known explains another one that is missing."""
-    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    first = faults[0]
-    place = ".".join(str(p) for p in first["loc"]) or "the study"
-    if first["type"] == "extra_forbidden":
-        absent = [str(f["loc"][-1]) for f in faults if f["type"] == "missing" and f["loc"][:-1] == first["loc"][:-1]]
-        meant = get_close_matches(str(first["loc"][-1]), absent, 1)
-        text = f": there is no such key{f', perhaps {meant[0]} is meant' if meant else ''}"
-    elif first["type"] == "missing":
-        text = " is missing"
-    elif first["type"] == "value_error":  # a sentence of ours, which says what came
-        return f"{place}: {first['msg'].removeprefix('Value error, ')}"
-    else:
-        text = f": {first['msg']} (got {_short(first.get('input'))})"
-    return f"{place}{text}{hint}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Event, Record, Store, Task, run
+from ...campaign import Event, PlainTask, Record, Store, Task, run
 from ...dataset import Configuration, Dataset
 from .conformers import conformers
 from .library import Molecule
@@ -57,9 +57,9 @@ def tasks(
             "laws": [asdict(law) for law in laws],
         }
         draws = sum(law.count for law in laws)
-        drawn = Task(f"{HERE}:drawn", spec, (), f"{m.name} geometries", draws)
+        drawn = PlainTask(f"{HERE}:drawn", spec, (), f"{m.name} geometries", draws)
         how = {"method": reference.method, "accuracy": reference.accuracy}
-        found.append(Task(f"{HERE}:labelled", how, (drawn,), f"{m.name} labels", draws))
+        found.append(PlainTask(f"{HERE}:labelled", how, (drawn,), f"{m.name} labels", draws))
     return tuple(found)
 
 
@@ -176,9 +176,9 @@ def label_dataset(
             "conformations": [c.conformation for c in members],
             "positions": [c.positions.tolist() for c in members],
         }
-        before = Task(f"{HERE}:given", spec, (), f"{name} geometries", 0.01)
+        before = PlainTask(f"{HERE}:given", spec, (), f"{name} geometries", 0.01)
         how = {"method": reference.method, "accuracy": reference.accuracy}
-        plan.append(Task(f"{HERE}:labelled", how, (before,), f"{name} labels", len(members)))
+        plan.append(PlainTask(f"{HERE}:labelled", how, (before,), f"{name} labels", len(members)))
     return _run(plan, directory, workers, progress)
 
 

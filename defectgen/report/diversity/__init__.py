@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from defectgen.plot.picture import Picture
 from defectgen.report.diversity import crystals, figure, table, words
-from defectgen.report.figures import Picture
 
 
 def diversity_pictures(others: dict[str, pd.DataFrame]) -> Iterator[Picture]:

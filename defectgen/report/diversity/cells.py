@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from defectgen.report.typeset import NONE, decimal, number
+from defectgen.plot.typeset import NONE, decimal, number
 
 Line = dict[str, Any]
 Table = dict[str, Any]

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from defectgen.plot.picture import Picture, stem
 from defectgen.report.diversity.panels import grid, handle, label_at, outer, whiskers
-from defectgen.report.figures import Picture, stem
 
 LABELS = {
     "forces": "force error, MAE  (eV/Å)",

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from defectgen.plot.typeset import NONE
 from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, share, span, table, tables
-from defectgen.report.typeset import NONE
 
 _HIDDEN = ("energy_rmse", "shape_rmse", "forces_rmse")
 UNITS = {"forces": "eV/Å", "energy": "eV/atom", "shape": "eV/atom", "offset": "eV/atom", "geometry_error": "Å"}

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from defectgen.plot.typeset import decimal, number
 from defectgen.report.diversity.cells import counted, decimals, interval, spans
-from defectgen.report.typeset import decimal, number
 
 FIRST = ("forces", "energy", "shape", "geometry_error")
 """Quantities that sentences are about, the first that is there."""

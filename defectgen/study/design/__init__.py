@@ -1,9 +1,9 @@
 """Question: what is a design by the certificate worth, of the loss and of the training data?"""
 
 from ...campaign import Record, Task
+from ..interface import Tables
 from ..plan import Kitchen
 from ..spec import RunSpec
-from ..tabulation import Tables
 from . import data, loss
 
 

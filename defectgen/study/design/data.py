@@ -4,7 +4,7 @@ import numpy as np
 
 from ..._input import InputError
 from ...ace import LinearACE
-from ...campaign import Record, Task
+from ...campaign import PlainTask, Record, Task
 from ...crystal import Cell
 from ...errors.certificate import sensitivity
 from ...errors.certificate.answer import answers
@@ -14,10 +14,10 @@ from ...relax import greens_function, relax
 from ...training import Blocks, spell_observations
 from ...training.observations import KINDS as OBSERVED
 from ..certificates import RICHER_PRIOR
+from ..interface import Tables
 from ..plan import Kitchen
 from ..spec import Case, DesignData, RunSpec
 from ..steps import AT_REST, assess, basis_of, blocks_of, defect_cell, kept, packed, rest_lattice, truth_of
-from ..tabulation import Tables
 from .choice import RANDOM, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
 
@@ -62,9 +62,9 @@ def _choices(spec: RunSpec, asked: DesignData, kitchen: Kitchen, case: Case) -> 
     wide = {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
     common = {"material": like["material"], "defect": like["defect"], "full": wide, "data": asked.model_dump(mode="json")}
     resting = [kitchen.exact(case, size, False) for size in sizes]
-    pool = Task(POOL, common, (kitchen.crystal(case), *resting), f"{name} pool of training data", 10.0)
+    pool = PlainTask(POOL, common, (kitchen.crystal(case), *resting), f"{name} pool of training data", 10.0)
     settings = {**common, "basis": basis, "size": like["size"], "fit": _settings(spec, asked)}
-    return pool, Task(CHOICES, settings, (kitchen.crystal(case), pool), f"{name} choices of training data", 10.0)
+    return pool, PlainTask(CHOICES, settings, (kitchen.crystal(case), pool), f"{name} choices of training data", 10.0)
 
 
 def _settings(spec: RunSpec, asked: DesignData) -> dict:
@@ -80,7 +80,7 @@ def _trial(kitchen: Kitchen, spec: RunSpec, case: Case, other: Case, pool: Task,
     own["full"] = pool.spec["full"]
     made = {"chosen_for": case.defect, "choice": name, "budget": budget, "fit": _settings(spec, spec.design.data)}
     label = f"{other.material.name} {other.defect}, data {name} for {case.defect}, budget {budget:g}"
-    return Task(TRIAL, {**own, **made}, (*like.after[:2], pool, choices), label, 1.0)
+    return PlainTask(TRIAL, {**own, **made}, (*like.after[:2], pool, choices), label, 1.0)
 
 
 def pool(spec: dict, perfect: Record, *resting: Record) -> Record:

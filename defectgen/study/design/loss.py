@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Record, Task
+from ...campaign import PlainTask, Record, Task
 from ...errors.design import design_loss
 from ...fit import Loss, fit
 from ...relax import greens_function, relax
 from ..certificates import RICHER_PRIOR
+from ..interface import Tables
 from ..plan import Kitchen
 from ..spec import Case, RunSpec
 from ..steps import AT_REST, assess, blocks_of, defect_cell, fitted_to, rest_lattice
-from ..tabulation import Tables
 
 NAME = "design"
 TASK = "defectgen.study.design.loss:designed"
@@ -65,7 +65,7 @@ def _design(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> T
     """Designed in the training cell's neighbourhood: no reference in the large cell is asked."""
     common, like = _common(spec, kitchen, case, observations)
     crystal, _, rows = like.after
-    return Task(TASK, common, (crystal, rows), f"design of {observations} for {_title(case)}", 3.0)
+    return PlainTask(TASK, common, (crystal, rows), f"design of {observations} for {_title(case)}", 3.0)
 
 
 def _trial(
@@ -74,7 +74,7 @@ def _trial(
     common, like = _common(spec, kitchen, case, observations)
     label = f"{_title(case)} {observations}, loss {f'{DESIGNED} {name}' if weights is None else name}"
     after = like.after if design is None else (*like.after, design)
-    return Task(TRIAL, {**common, "loss": name, "loss_weights": weights}, after, label, 1.0)
+    return PlainTask(TRIAL, {**common, "loss": name, "loss_weights": weights}, after, label, 1.0)
 
 
 def _theory(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> Task:
@@ -82,7 +82,7 @@ def _theory(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> T
     assert spec.design is not None
     usual = _trial(spec, kitchen, case, observations, THEORY, {}, None)
     rows = kitchen.rows(case, spec.design.size, subdivide=True)
-    return Task(TRIAL, {**usual.spec, "loss_settings": THEORY_LOSS}, (*usual.after[:2], rows), usual.label, 1.0)
+    return PlainTask(TRIAL, {**usual.spec, "loss_settings": THEORY_LOSS}, (*usual.after[:2], rows), usual.label, 1.0)
 
 
 def designed(spec: dict, perfect: Record, training: Record) -> Record:

@@ -6,9 +6,9 @@ crystals. It is asked of one data set, `[diversity]`, or of several, `[[diversit
 """
 
 from ...campaign import Record, Task
+from ..interface import Tables
 from ..plan import Kitchen
 from ..spec import RunSpec
-from ..tabulation import Tables
 from . import experiments, sets
 
 

@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 
 from ..._input import InputError
-from ...campaign import Record, Task
+from ...campaign import PlainTask, Record, Task
 from ...dataset import budget_grid
+from ..interface import Tables
 from ..plan import Kitchen
 from ..spec import Diversity, RunSpec
-from ..tabulation import Tables
 from .baseline import available
 from .rows import BUDGET, SET
 from .selection import RANDOM
@@ -68,8 +68,8 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
     shared = {"split": split, "basis": asked.basis.model_dump(mode="json")}
     pairs = sorted({(d.structures, d.conformations) for d in all_designs})
     how = {"seeds": asked.seeds, "designs": pairs, "selections": list(asked.selections)}
-    rows = Task(ROWS_TASK, {**shared, **how}, (source.pool,), f"{asked.source} rows", 30.0)
-    best = Task(
+    rows = PlainTask(ROWS_TASK, {**shared, **how}, (source.pool,), f"{asked.source} rows", 30.0)
+    best = PlainTask(
         BEST_TASK, {**shared, "fit": spec.fit.model_dump(mode="json")}, (source.pool, rows), f"{asked.source} best fit", 5.0
     )
     tasks = [rows, *([best] if asked.domain else [])]
@@ -84,9 +84,9 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
                 own = _trial(spec, source, design, fewest.get(design.labels, design.structures), observations, seed, shared)
                 label = f"{design.structures} x {design.conformations}, {design.selection}, {observations}, seed {seed}"
                 before = (source.pool, rows)
-                tasks.append(Task(TRIAL_TASK, own, (*before, *source.after), label, 1.0 + 1e-3 * design.labels))
+                tasks.append(PlainTask(TRIAL_TASK, own, (*before, *source.after), label, 1.0 + 1e-3 * design.labels))
                 if asked.domain and design.selection == RANDOM and _at_largest(asked, design):
-                    tasks.append(Task(DOMAIN_TASK, own, (*before, best, *source.after), f"domain of {label}", 4.0))
+                    tasks.append(PlainTask(DOMAIN_TASK, own, (*before, best, *source.after), f"domain of {label}", 4.0))
     return list({task.key: task for task in tasks}.values())
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from ..._input import InputError
 from ...bridge import dataset_from_extxyz, dataset_from_hdf5
-from ...campaign import Record, Task
+from ...campaign import PlainTask, Record
 from ...dataset import Dataset, one_body
 from ..spec import Strict, sentence
 from .source import Pool, Source, pack
@@ -48,7 +48,7 @@ def source(settings: dict[str, Any]) -> Source:
     dataset.where(laws=asked.wider)  # a law that is not there is said now
     stat = Path(asked.path).stat()
     spec = {**asked.model_dump(mode="json"), "law": law, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
-    return Source(Task(ALL, spec, (), f"read {Path(asked.path).name}", 1.0), len(counts), max(counts.values()))
+    return Source(PlainTask(ALL, spec, (), f"read {Path(asked.path).name}", 1.0), len(counts), max(counts.values()))
 
 
 def pool(spec: dict[str, Any]) -> Record:

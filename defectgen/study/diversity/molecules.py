@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from ..._input import InputError
-from ...campaign import Record, Task
+from ...campaign import PlainTask, Record
 from ..spec import Strict, sentence
 from .source import Pool, Source, pack
 
@@ -63,7 +63,7 @@ def source(settings: dict[str, Any]) -> Source:
         "wanted": {law.name: law.count for law in laws},
         "method": asked.method,
     }
-    return Source(Task(ALL, spec, labels, "all molecules", 2.0), count, asked.conformations)
+    return Source(PlainTask(ALL, spec, labels, "all molecules", 2.0), count, asked.conformations)
 
 
 def pool(spec: dict[str, Any], *labelled: Record) -> Record:

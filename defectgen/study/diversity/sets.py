@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from ...campaign import Record, Task, in_order
+from ...campaign import PlainTask, Record, Task, in_order
+from ..interface import Tables
 from ..plan import Kitchen
 from ..spec import Diversity, RunSpec
-from ..tabulation import Tables
 from . import experiments
 from .crystals.tables import PORTRAIT, tabulate
 from .observations import shifts
@@ -56,7 +56,7 @@ def _portrait(asked: Diversity, tasks: list[Task]) -> list[Task]:
         return []
     middle = sorted(graded, key=lambda task: task.spec["structures"])[len(graded) // 2]
     trial = next(task for task in tasks if task.function == TRIAL_TASK and task.spec == middle.spec)
-    return [Task(PORTRAIT, trial.spec, trial.after, "portrait", version="2")]
+    return [PlainTask(PORTRAIT, trial.spec, trial.after, "portrait", version="2")]
 
 
 def _source(asked: Diversity, line: dict[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...campaign import Record, Task
-from ..tabulation import Tables
+from ..interface import Tables
 from .curves import budget_curves, fixed_sets, tradeoffs
 from .ratios import gaps, selections
 from .rows import Rows, positive, quantities

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from ...campaign import Record, Task
+from ...campaign import PlainTask, Record, Task
 from ...errors.gradient import error_gradient
 from ...fit import Loss, fit, weight_response
 from ..plan import Kitchen
@@ -36,7 +36,7 @@ def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
             for design in designs(spec):
                 trial = trials[called(spec, design)]
                 label = f"{case.material.name} {case.defect} sensitivities of {design.observations}"
-                found.append(Task(RESPONSE, trial.spec, (*trial.after, trial), label, 3.0))
+                found.append(PlainTask(RESPONSE, trial.spec, (*trial.after, trial), label, 3.0))
     return found
 
 
@@ -55,7 +55,7 @@ def _trial(spec: RunSpec, kitchen: Kitchen, case: Case, loss: Loss) -> Task:
     content = {k: v for k, v in like.spec.items() if k != "fit"}
     content |= {"observations": loss.observations, "loss": settings, "training": rows.spec["training"]}
     label = f"{case.material.name} {case.defect} {called(spec, loss)}"
-    return Task(TRIAL, content, (*like.after[:2], rows), label, 1.0)
+    return PlainTask(TRIAL, content, (*like.after[:2], rows), label, 1.0)
 
 
 def _plain(value: Any) -> Any:

@@ -5,8 +5,8 @@ import numpy as np
 from ...campaign import Record, Task
 from ...fit import DEFAULT_WEIGHTS, Loss
 from ...training.observations import KINDS, TARGETS, parts_of
+from ..interface import Tables
 from ..spec import RunSpec
-from ..tabulation import Tables
 from .losses import NAME, called, default_of, designs, label, listed
 from .steps import RESPONSE, RMSE
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Event, Record, Store, Task
+from ...campaign import Event, PlainTask, Record, Store, Task
 from ...campaign import run as run_tasks
 from ...crystal import Lattice
 from ..materials import Material
@@ -56,7 +56,7 @@ def tasks(search: Search) -> list[tuple[dict, Task]]:
     found = []
     for size in search.sizes:
         rows = kitchen.rows(case, size)
-        pool = Task(f"{STEPS}:pool", rows.spec, rows.after, f"{rows.label} (pool)", rows.weight)
+        pool = PlainTask(f"{STEPS}:pool", rows.spec, rows.after, f"{rows.label} (pool)", rows.weight)
         for count in sorted(set(search.configurations)):
             for observations in search.observations:
                 for degree in sorted(set(search.degrees)):
@@ -66,10 +66,10 @@ def tasks(search: Search) -> list[tuple[dict, Task]]:
                     crystal, exact, _ = trial.after
                     if search.by == "measured":
                         spec = {**trial.spec, "configurations": count}
-                        task = Task(f"{STEPS}:measured", spec, (crystal, exact, pool), label, 1.0)
+                        task = PlainTask(f"{STEPS}:measured", spec, (crystal, exact, pool), label, 1.0)
                     else:
                         spec = {**trial.spec, "configurations": count, "richer": richer_basis(trial.spec["basis"])}
-                        task = Task(f"{STEPS}:certified", spec, (crystal, pool), label, 1.5)
+                        task = PlainTask(f"{STEPS}:certified", spec, (crystal, pool), label, 1.5)
                     found.append((choice, task))
     return found
 

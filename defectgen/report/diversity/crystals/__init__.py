@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from defectgen.plot.picture import Picture
 from defectgen.report.diversity.crystals.figure import split_pictures
 from defectgen.report.diversity.crystals.portrait import portrait_pictures
 from defectgen.report.diversity.crystals.table import crystal_tables
 from defectgen.report.diversity.crystals.words import crystal_findings
-from defectgen.report.figures import Picture
 
 __all__ = ["crystal_findings", "crystal_pictures", "crystal_tables"]
 

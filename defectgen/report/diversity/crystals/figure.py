@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from defectgen.report.axes import ticks
+from defectgen.plot.axes import ticks
+from defectgen.plot.picture import Picture, stem
+from defectgen.plot.style import Mark, marks
 from defectgen.report.diversity.panels import grid, handle, label_at, outer, whiskers
-from defectgen.report.figures import Picture, stem
-from defectgen.report.style import Mark, marks
 
 FORCES = "forces_rmse"
 RELAXED = "relaxed "

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from defectgen.report.axes import ticks
+from defectgen.plot.axes import ticks
+from defectgen.plot.picture import Picture, stem
 from defectgen.report.domain_figure import INSIDE, OUTSIDE, coloured
-from defectgen.report.figures import Picture, stem
 
 THRESHOLD = 1.0
 """The largest grade of the active set."""

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from defectgen.plot.typeset import NONE
 from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, share, span, table, tables, true
-from defectgen.report.typeset import NONE
 
 SHOWN = ("forces_rmse", "geometry", "formation_energy")
 NAMES = {"forces_rmse": "forces, eV/Å", "geometry": "geometry, Å", "formation_energy": "formation energy, eV"}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from defectgen.plot.typeset import decimal, number
 from defectgen.report.diversity.cells import counted, true
 from defectgen.report.diversity.words import told
-from defectgen.report.typeset import decimal, number
 
 SEEN = ("in-distribution",)
 APART = ("unseen defects", "larger cells", "unseen phases", "unseen defects in strained crystal")

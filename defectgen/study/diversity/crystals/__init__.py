@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ....campaign import Task
+from ....campaign import PlainTask
 from ..source import Source
 from .settings import parsed
 
@@ -18,15 +18,15 @@ def source(settings: dict[str, Any]) -> Source:
     name = asked.material
     own = {"settings": asked.model_dump(mode="json"), "digest": asked.described.digest}
     rest = {
-        p: Task(f"{STEPS}:at_rest", {**own, "settings": {"material": name}, "phase": p}, (), f"{name} {p} at rest", 3.0)
+        p: PlainTask(f"{STEPS}:at_rest", {**own, "settings": {"material": name}, "phase": p}, (), f"{name} {p} at rest", 3.0)
         for p in asked.all_phases
     }
     drawn = [
-        Task(f"{STEPS}:drawn", {**own, "phase": p}, (rest[p],), f"{name} {p} configurations", 20.0) for p in asked.all_phases
+        PlainTask(f"{STEPS}:drawn", {**own, "phase": p}, (rest[p],), f"{name} {p} configurations", 20.0) for p in asked.all_phases
     ]
-    pool = Task(f"{STEPS}:pool", own, tuple(drawn), f"{name} pool", 2.0)
+    pool = PlainTask(f"{STEPS}:pool", own, tuple(drawn), f"{name} pool", 2.0)
     exact = [
-        Task(f"{STEPS}:exact", {**own, "defect": d}, (rest[asked.phases[0]],), f"{name} {d} reference", 5.0)
+        PlainTask(f"{STEPS}:exact", {**own, "defect": d}, (rest[asked.phases[0]],), f"{name} {d} reference", 5.0)
         for d in asked.relaxed
     ]
     return Source(

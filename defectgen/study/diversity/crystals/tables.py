@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ....campaign import Record, Task
-from ...tabulation import Tables
+from ...interface import Tables
 from ..rows import Rows
 from ..source import unpack
 from ..split import structures_of

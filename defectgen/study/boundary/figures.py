@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from defectgen.report.axes import curve, finish, panels
-from defectgen.report.figures import Picture, stem
-from defectgen.report.slopes import predicted, slope_in_window
-from defectgen.report.style import Mark, marks
-from defectgen.report.triangles import Slope
+from ...plot.axes import curve, finish, panels
+from ...plot.picture import Picture, stem
+from ...plot.slopes import predicted, slope_in_window
+from ...plot.style import Mark, marks
+from ...plot.triangles import Slope
 
 _STUDY = "boundary"
 _CONDITIONS = ("periodic", "corrected", "clamped", "dipole", "quadrupole")

@@ -8,7 +8,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
 
-from defectgen.report.style import Mark
+from .style import Mark
 
 _CORNERS = [(-1.0, 0.7), (1.0, -0.7), (-1.0, -0.7), (-1.0, 0.7)]  # of the triangle in a legend
 

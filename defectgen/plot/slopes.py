@@ -11,10 +11,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from defectgen.report import typeset
-from defectgen.report.axes import legend, ticks
-from defectgen.report.style import Mark
-from defectgen.report.triangles import LABEL_GAP, LABEL_SIZE, Drawn, Panel, Slope, Triangle, arrange
+from . import typeset
+from .axes import legend, ticks
+from .style import Mark
+from .triangles import LABEL_GAP, LABEL_SIZE, Drawn, Panel, Slope, Triangle, arrange
 
 _RIGHT_LABEL = 36.0  # room that the label of a guide takes at the right of a panel, points
 _TRIANGLES = " Triangles: slopes predicted by the theory; they are no fits."

@@ -1,16 +1,17 @@
 """Read the directory of a run into one value; nothing is computed here."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from defectgen._input import InputError
-from defectgen.campaign import Event
-from defectgen.campaign.events import read
-from defectgen.report.columns import FAILURES, FLAGS, RATES, RESULTS, TEXT
+from .._input import InputError
+from ..campaign import Event
+from ..campaign.events import read
+from .columns import FAILURES, RATES, RESULTS, Column
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ def _latest(events: list[Event]) -> dict[str, Any]:
     }
 
 
-def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _table(path: Path, columns: Mapping[str, Column]) -> pd.DataFrame:
     """A CSV with at least ``columns``: text as text, flags as booleans (missing is False), the rest as numbers where they are."""
     try:
         raw = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
@@ -111,12 +112,12 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if len(raw.columns) and missing:
         raise InputError(f"{path} has no column {', '.join(missing[:3])}, so it is damaged; run the study again")
     frame = raw.reindex(columns=[*columns, *(column for column in raw.columns if column not in columns)])
-    for column in frame.columns:
-        if column in FLAGS:
+    for column in columns:
+        if columns[column].format == "flag":
             frame[column] = frame[column].astype(str).str.lower().isin(["true", "1"])
-        elif column in TEXT:
+        elif not columns[column].numeric:
             frame[column] = frame[column].fillna("").astype(str)
-        elif column in columns:
+        else:
             frame[column] = [_number(cell) for cell in frame[column]]
             frame[column] = frame[column].astype(float)
     return frame

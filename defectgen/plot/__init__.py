@@ -1,0 +1,1 @@
+"""Plot: how figures and numbers look - marks, logarithmic axes, slope triangles, typeset numbers."""

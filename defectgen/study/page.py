@@ -1,0 +1,101 @@
+"""What a study has to say about a run: sentences, figures and sections, which the report puts on its page."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .columns import Column
+
+if TYPE_CHECKING:
+    from ..plot.picture import Picture
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table on the page."""
+
+    text: str
+    kind: str = "text"
+    """"number" (set in columns of digits), "prose" (long text), "set" (a set of observations, with its colour) or "text"."""
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table on the page: headings and rows of text."""
+
+    header: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, columns: Iterable[Column]) -> "PageTable":
+        """The columns of a frame that hold anything, written in their formats."""
+        shown = [c for c in columns if c.name in frame and not frame[c.name].isin(["", np.nan]).all()]
+        kinds = {
+            c.name: "set" if c.name == "observations" else "number" if c.numeric else "prose" if c.prose else "text"
+            for c in shown
+        }
+        return cls(
+            tuple(Cell(c.title, kinds[c.name]) for c in shown),
+            tuple(tuple(Cell(c.text(row[c.name]), kinds[c.name]) for c in shown) for row in frame.to_dict("records")),
+        )
+
+    @classmethod
+    def plain(cls, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> "PageTable":
+        """Texts as they are, under plain headings."""
+        return cls(tuple(Cell(name) for name in header), tuple(tuple(Cell(str(cell)) for cell in row) for row in rows))
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A piece of a section: a heading, words, then figures and tables; a `folded` part shows its heading until it is opened."""
+
+    heading: str = ""
+    about: str = ""
+    figures: tuple["Picture", ...] = ()
+    tables: tuple[PageTable, ...] = ()
+    folded: bool = False
+    after: str = ""
+    """Words below the tables."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A section of the page."""
+
+    name: str
+    """Its anchor."""
+    heading: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What one study says about a run."""
+
+    lead: tuple[str, ...] = ()
+    """What was asked and how, one sentence or two, above the findings."""
+    findings: tuple[str, ...] = ()
+    """Sentences, the most telling first."""
+    figures: tuple["Picture", ...] = ()
+    """Figures of the main section; figures of a section of its own stand there."""
+    sections: tuple[Section, ...] = ()
+
+    def __add__(self, other: "Page") -> "Page":
+        return Page(
+            self.lead + other.lead, self.findings + other.findings, self.figures + other.figures, self.sections + other.sections
+        )
+
+    @property
+    def pictures(self) -> tuple["Picture", ...]:
+        """All figures, those of sections last."""
+        return self.figures + tuple(figure for section in self.sections for part in section.parts for figure in part.figures)
+
+
+Frames = Mapping[str, pd.DataFrame]
+"""Further tables of a run, by name."""

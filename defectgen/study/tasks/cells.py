@@ -1,0 +1,63 @@
+"""Cells and references as studies name them: made from settings, and kept by a process that needs them for several steps."""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ...crystal import Cell, Lattice, defect_from_name, supercell
+from ...energy.functional import Potential
+from ..materials import Material, build_reference
+from ..settings import Case
+
+Scene = TypeVar("Scene")
+Size = int | tuple[Any, ...]
+"""n, three numbers of conventional cells, or the rows of an integer matrix."""
+
+
+@lru_cache(maxsize=8)
+def _reference(name: str, digest: str) -> Potential:
+    return build_reference(Material(name="", reference=name, digest=digest))
+
+
+def truth_of(material: Material) -> Potential:
+    """The reference of a material: one object in a process, since a tabulated potential takes time to build."""
+    return _reference(material.reference, material.digest)
+
+
+def box(lattice: Lattice, size: Any) -> Cell:
+    """The periodic cell of a size as a study writes it: n, three numbers, or the rows of a matrix."""
+    if not isinstance(size, int):
+        size = tuple(size) if isinstance(size[0], int) else np.array(size)
+    return supercell(lattice, size)
+
+
+def defect_cell(lattice: Lattice, defect: str, size: Any) -> Cell:
+    """The unrelaxed defect in a periodic cell."""
+    return defect_from_name(defect).apply(box(lattice, size))
+
+
+def spelled(size: Any) -> str:
+    """A size in words: 4, 4 x 4 x 6, or the rows of a matrix."""
+    if isinstance(size, int):
+        return str(size)
+    return " x ".join(map(str, size)) if isinstance(size[0], int) else " ".join(str(tuple(row)) for row in size)
+
+
+def called(case: Case) -> str:
+    """The name of a case: its material and its defect."""
+    return f"{case.material.name} {case.defect}"
+
+
+_latest: list[tuple[str, Any]] = []
+
+
+def kept(key: tuple, make: Callable[[], Scene]) -> Scene:
+    """What `make` gives, kept by the process for the next step with this key: steps of one defect follow each other."""
+    name = json.dumps(key)
+    if not _latest or _latest[0][0] != name:
+        _latest.clear()
+        _latest.append((name, make()))
+    return _latest[0][1]
