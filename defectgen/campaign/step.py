@@ -49,6 +49,8 @@ class Step(Task, Generic[Result]):
 
     study: str = field(default="", repr=False)
     version: ClassVar[str] = "1"
+    apart: ClassVar[tuple[str, ...]] = ("study",)
+    """Fields that are shown to people only: they are no part of the key."""
     result: ClassVar[type]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -92,7 +94,7 @@ class Step(Task, Generic[Result]):
     def spec(self) -> dict[str, Any]:
         """The plain inputs by name, as JSON gives them back."""
         needed = {name for name, _ in self._dependencies()}
-        plain = {f.name: to_plain(getattr(self, f.name)) for f in fields(self) if f.name not in needed and _of_key(f.name)}
+        plain = {f.name: to_plain(getattr(self, f.name)) for f in fields(self) if f.name not in (*needed, *self.apart)}
         canonical(plain, f"the inputs of {type(self).__name__}")
         return plain
 
@@ -117,10 +119,6 @@ class Step(Task, Generic[Result]):
                 yield name, (value,)
             elif isinstance(value, tuple) and value and all(isinstance(step, Step) for step in value):
                 yield name, value
-
-
-def _of_key(name: str) -> bool:
-    return name not in ("study",)
 
 
 @cache

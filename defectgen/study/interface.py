@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .page import Page
     from .run import Run
     from .spec import RunSpec
+    from .tasks import FitTrial
 
 Settings = TypeVar("Settings", bound=Strict)
 
@@ -49,19 +50,41 @@ class Study(ABC, Generic[Settings]):
     """What the table holds."""
     fits: ClassVar[bool] = False
     """Whether it fits potentials, so that every case needs a basis."""
+    boxed: ClassVar[bool] = True
+    """Whether its defects are in periodic cells, so that those of the run file are checked for them."""
+    alone: ClassVar[str] = ""
+    """Why no other study can share a run file with it; empty if others can."""
+    always: ClassVar[bool] = False
+    """Whether it is carried out with its default settings where studies of fits are asked for and its table is not there."""
     needs_cases: ClassVar[bool] = True
     """Whether it is about defects in crystals, [[cases]]; otherwise it has structures of its own, and cases are refused."""
 
     def check(self, spec: RunSpec, asked: Settings) -> None:
         """Raises InputError for settings, cells and files that cannot be used; computes nothing."""
 
+    def refuse(self, spec: RunSpec, asked: Settings) -> str:
+        """What is wrong with the settings as seen with the rest of the run file, in one sentence; empty if nothing is."""
+        return ""
+
     def sizes(self, asked: Settings) -> Iterable[int]:
         """Sizes of the training cells, which must hold the defect."""
         return ()
 
+    def degrees(self, asked: Settings) -> Iterable[float]:
+        """Degrees of the bases that are fitted, beyond that of the case: training rows are made for the largest."""
+        return ()
+
+    def richer(self, asked: Settings) -> float:
+        """Degrees that training rows are made for beyond the largest basis."""
+        return 0.0
+
+    def trials(self, spec: RunSpec, asked: Settings) -> Sequence[tuple[str, FitTrial]]:
+        """The trials of a study of fits, each with what the column `study` of results.csv says of it."""
+        return ()
+
     def plan(self, spec: RunSpec, asked: Settings) -> Sequence[Step[Any]]:
-        """The steps; those that they need are found through their fields."""
-        raise NotImplementedError
+        """The steps; those that they need are found through their fields. By default the trials."""
+        return [trial for _, trial in self.trials(spec, asked)]
 
     def tables(self, spec: RunSpec, asked: Settings, given: Given) -> Tables:
         """What the results of the steps say, as tables. A result that is missing is left out: the runner says why."""

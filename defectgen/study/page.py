@@ -85,10 +85,17 @@ class Page:
     figures: tuple["Picture", ...] = ()
     """Figures of the main section; figures of a section of its own stand there."""
     sections: tuple[Section, ...] = ()
+    compared: frozenset[str] = frozenset()
+    """Values of the column `study` of results.csv whose errors the page compares side by side."""
 
     def __add__(self, other: "Page") -> "Page":
+        """Both, one below the other; a lead that both have is given once."""
         return Page(
-            self.lead + other.lead, self.findings + other.findings, self.figures + other.figures, self.sections + other.sections
+            tuple(dict.fromkeys(self.lead + other.lead)),
+            self.findings + other.findings,
+            self.figures + other.figures,
+            self.sections + other.sections,
+            self.compared | other.compared,
         )
 
     @property

@@ -9,8 +9,9 @@ from .._input import InputError
 from ..crystal.lattice import Lattice
 from ..errors import Rate, estimate_rate, predicted_rate, rejects, verdict
 from ..training.observations import parse_observations
-from . import cell_size, choices, surrogates
-from .materials import centrosymmetric
+from .materials import build_lattice, centrosymmetric
+from .results import trusted
+from .spec import RunSpec
 
 QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error"}
 CURVE = ("study", "material", "defect", "dimension", "observations")
@@ -18,15 +19,14 @@ BENT = 5
 """Sizes from which the law with a shifted size is fitted too: it has three parameters."""
 
 
-def rates_of(results: list[dict], lattices: dict[str, Lattice]) -> list[dict]:
-    """Rates of the studies that vary the radius, with what the theory predicts for the lattice of each material."""
-    ours = [row for row in results if row["study"] in (cell_size.NAME, surrogates.NAME) or row["study"].startswith(choices.NAME)]
-    kept = choices.curves(ours)  # a variant carried out at one size has no rate
+def rates_of_fits(results: list[dict], spec: RunSpec) -> list[dict]:
+    """Lines of rates.csv of studies of point defects in the crystals of a run's cases, with what the theory predicts."""
+    lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
 
     def predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
         return _prediction(row, quantity, lattices[row["material"]])
 
-    return rates(kept, predicted)
+    return rates(results, predicted)
 
 
 def rates(results: list[dict], predicted: Callable[[dict, str, list[float]], float | None]) -> list[dict]:
@@ -94,13 +94,8 @@ def _means(rows: list[dict], column: str) -> tuple[list[float], list[float], lis
     for row in rows:
         by_radius[row["training_radius"]].append(row)
     errors = [float(np.exp(np.mean(np.log([row[column] for row in group])))) for group in by_radius.values()]
-    trusted = [all(_trusted(row) for row in group) for group in by_radius.values()]
+    trusted = [all(trusted(row) for row in group) for group in by_radius.values()]
     return list(by_radius), errors, trusted
-
-
-def _trusted(row: dict) -> bool:
-    """Whether the model reached the same state, and is stable there (theory: setting/stability)."""
-    return row["converged"] and row["same_basin"] and row.get("stable") is not False
 
 
 def _prediction(row: dict, quantity: str, lattice: Lattice) -> float | None:

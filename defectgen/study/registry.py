@@ -11,7 +11,20 @@ from .interface import Study
 GROUP = "defectgen.studies"
 """Entry-point group of studies; the name of an entry is the name of the study."""
 
-BUILT_IN: tuple[str, ...] = ("boundary",)
+BUILT_IN: tuple[str, ...] = (
+    "cell_size",
+    "fit_accuracy",
+    "choices",
+    "bounds",
+    "certificates",
+    "design",
+    "loss",
+    "surrogates",
+    "dislocations",
+    "barriers",
+    "boundary",
+    "diversity",
+)
 """Folders of this package that hold a study each, in the order of the page. A folder that is not there is passed over."""
 
 

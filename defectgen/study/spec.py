@@ -1,249 +1,27 @@
 """The specification of a run: which crystals and defects, what is trained on, what is varied. A study file is this, as TOML."""
 
-import math
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tomli_w
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_serializer, model_validator
 
 from .._input import InputError
-from ..fit import as_prior, losses
 from ..training.observations import spell_observations
 from .materials import Material, material
 from .registry import studies
-from .settings import Basis, Case, FitSettings, Size, Strict, Training, sentence, without_none
+from .settings import Case, FitSettings, Strict, Training, sentence, without_none
 
-__all__ = ["Basis", "Case", "FitSettings", "RunSpec", "Size", "Strict", "Training", "dump", "load", "parse", "sentence"]
+if TYPE_CHECKING:
+    from .interface import Study
 
 Settings = TypeVar("Settings", bound=Strict)
 
 
-class CellSize(Strict):
-    """Error against training-cell size."""
-
-    sizes: tuple[int, ...] = Field(min_length=1)
-    """Conventional cells along each side of the training cell."""
-
-
-class FitAccuracy(Strict):
-    """Error against the accuracy of the fit: basis sizes at one training cell."""
-
-    size: int = Field(ge=1)
-    degrees: tuple[float, ...] = Field(min_length=1)
-
-
-class Variant(Strict):
-    """What one variant does otherwise: keys of [training], [fit] and of the basis, with their other values."""
-
-    training: dict[str, Any] = {}
-    fit: dict[str, Any] = {}
-    basis: dict[str, Any] = {}
-
-
-class Choices(Strict):
-    """What each choice of a design is worth: the study as it is, and variants that change one choice each."""
-
-    sizes: tuple[int, ...] = Field(min_length=1)
-    """Conventional cells along each side of the training cell."""
-    variants: dict[str, Variant] = Field(min_length=1)
-    varied_at: tuple[int, ...] | None = None
-    """Those of the sizes at which the variants are carried out; all of them if not given."""
-
-    @model_validator(mode="after")
-    def _varies_what_is_there(self):
-        if self.varied_at is not None and (not self.varied_at or set(self.varied_at) - set(self.sizes)):
-            raise ValueError(f"varied_at wants some of the sizes {list(self.sizes)} of the design; got {list(self.varied_at)}")
-        return self
-
-
-class LossStudy(Strict):
-    """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
-
-    size: int = Field(ge=1)
-    """Conventional cells along each side of the training cell."""
-    grids: tuple[dict[str, Any], ...] = Field(min_length=1)
-    """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
-    does not mention is as in [fit]; its observations are those of the study."""
-    sensitivity: bool = True
-    """Whether the answer of every error to every weight is measured too."""
-
-    @model_validator(mode="after")
-    def _can_be_used(self):
-        if empty := [number for number, grid in enumerate(self.grids) if not grid]:
-            raise ValueError(
-                f"grid {empty[0] + 1} is empty, and a grid varies a setting; give it e.g. weights = {{ E = [30, 1000] }}"
-            )
-        for grid in self.grids:
-            losses(**{key: value for key, value in grid.items() if key != "prior"})
-        return self
-
-
-class Beyond(Strict):
-    """Which controlled surrogates stand for the fit beyond which radii (theory: bounds/surrogates)."""
-
-    radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
-    """Nearest-neighbour spacings."""
-    perturbations: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
-    """Seeds; the rate is that of the geometric mean of the errors of all perturbations and strengths."""
-    strengths: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.2,), min_length=1)
-    """Largest relative change of the energy of a wave by the perturbation."""
-    reach: float = Field(1.6, gt=1)
-    """Cutoff of the perturbation, nearest-neighbour spacings."""
-
-
-class Surrogates(Beyond):
-    """Error of a point defect, or of the barrier of a hop, against the radius around it."""
-
-    shifts: bool = True
-    """Whether virials come with the forces on the sublattices."""
-
-
-class Dislocations(Beyond):
-    """Error of a straight dislocation against the radius around its line (theory: bounds/dislocations).
-
-    The defects of the cases are "edge" or "screw", their simulation_size the radius of the free cylinder in nearest-neighbour
-    spacings.
-    """
-
-
-class Bounds(Strict):
-    """For which fits every term of the bound is measured (theory: bounds/term-by-term)."""
-
-    cell_size: bool = True
-    choices: bool = True
-    fit_accuracy: bool = False
-    """Each degree wants compilations of its own, about as long as its fits take."""
-
-
-class Certificates(Strict):
-    """For which fits the certificate is taken and compared with the true error (theory: fit/certificate)."""
-
-    cell_size: bool = True
-    choices: bool = True
-    fit_accuracy: bool = True
-    richer: float = Field(2.0, gt=0)
-    """Degrees that the basis of the richer fit has more; rows are made for it."""
-
-
-class DesignData(Strict):
-    """Training data chosen from a pool within a budget, before they are labelled (theory: fit/design)."""
-
-    sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field((2, 3), min_length=1)
-    """Of the defect cells, conventional cells along each side."""
-    crystal_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (2,)
-    """The same of rattled cells of the perfect crystal."""
-    layers: int = Field(3, ge=0)
-    """Conventional cells in the depth of a slab, one across; 0 for no surfaces."""
-    copies: int = Field(6, ge=1)
-    """Rattled cells of every kind and size."""
-    rattle: float = Field(0.03, gt=0)
-    """A."""
-    strain: float = Field(0.01, ge=0)
-    """Standard deviation of the strain of the boxes that are strained."""
-    virial_strains: tuple[float, ...] = Field((0.01, 0.03), min_length=2)
-    """Of primitive cells; the first is known from the start."""
-    shift: float = Field(0.01, ge=0)
-    """A; sublattice displacements of strained primitive cells."""
-    budgets: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0,), min_length=1)
-    """In calculations of the largest defect cell, beyond the start."""
-    criteria: tuple[Literal["G", "A", "D", "M"], ...] = ("G", "A", "D", "M")
-    """Optimal for the defect (G), for all coefficients (A, D), for the defect with the misfit of the basis (M)."""
-    seeds: int = Field(5, ge=1)
-    """Random choices of the same cost to compare with."""
-    exponent: float = Field(3.0, ge=0)
-    """Of the number of atoms, in the cost of a calculation."""
-    smallest: float = Field(8.0, ge=0)
-    """Atoms: a smaller cell costs as much, because it wants more k-points."""
-    prior: str = "smoothness(1e-6)"
-    """Of all fits to chosen data, unless [fit] has one: small sets do not determine every function."""
-    seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _can_be_used(self):
-        as_prior(self.prior)
-        return self
-
-
-class Design(Strict):
-    """Losses and data designed for some defects, and tried on all of them (theory: fit/design)."""
-
-    size: int = Field(ge=1)
-    """Conventional cells along each side of the training cell."""
-    losses: dict[str, dict[str, float]] = {}
-    """Other losses to compare with, name -> weights; "default" and "uniform" are always there."""
-    share: float = Field(0.5, ge=0, le=1)
-    """Of the energy in the mean of logarithms that is minimised."""
-    richer: float = Field(2.0, gt=0)
-    """Degrees that the basis of the richer fit has more."""
-    data: DesignData | None = None
-    """Which configurations are chosen from which pool; none if it is not given."""
-
-
-Count = Annotated[int, Field(ge=1)]
-Part = Annotated[float, Field(ge=0, lt=1)]
-
-
-class DiversityBasis(Strict):
-    """The basis of a study of diversity; its species are those of the data set."""
-
-    cutoff: float = Field(4.0, gt=0)
-    """A."""
-    order: int = Field(2, ge=1, le=4)
-    degree: float = Field(5, gt=0)
-    w_l: float = Field(0.5, gt=0)
-    pair_degree: int | None = 10
-    envelope: int = Field(4, ge=2)
-
-
-class FixedSet(Strict):
-    """So many structures, and growing numbers of configurations of each."""
-
-    structures: tuple[Count, ...] = ()
-    conformations: tuple[Count, ...] = (1, 2, 4, 8, 16)
-
-
-class Diversity(Strict):
-    """How a budget of labels is best split into structures and configurations of each (theory: diversity/experiments)."""
-
-    source: str = "molecules"
-    """Where the data set comes from: molecules, or another source of study/diversity/source.py."""
-    settings: dict[str, Any] = {}
-    """Of the source."""
-    basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
-    budgets: tuple[Annotated[int, Field(ge=4)], ...] = ()
-    """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
-    ratio: float = Field(2.0, gt=1)
-    """Of neighbouring splits."""
-    fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
-    seeds: int = Field(5, ge=1)
-    """Repetitions: each divides and draws anew."""
-    selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
-    """How training structures are chosen; ways other than random at the largest budget only."""
-    reserve: int = Field(4, ge=1)
-    """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
-    structural: Part = 0.12
-    scaffold: Part = 0.1
-    size: Part = 0.1
-    """Parts of all structures that are held out: at random, by whole scaffolds, the largest."""
-    baseline: bool = True
-    """Whether a kernel ridge regression of the energies is fitted too."""
-    domain: bool = True
-    """Whether the domain of applicability is measured, at the largest budget."""
-
-    @model_validator(mode="after")
-    def _asks_something(self):
-        if not self.budgets and not self.fixed_set.structures:
-            raise ValueError("a study of diversity wants budgets, or fixed_set.structures")
-        if self.structural + self.scaffold + self.size >= 1:
-            raise ValueError("the parts structural, scaffold and size leave nothing to train on; lower them")
-        return self
-
-
 class RunSpec(Strict):
-    """Everything a run depends on."""
+    """Everything a run depends on: what studies share, and the settings of each study that is asked for."""
 
     name: str
     """Also names the output directory."""
@@ -253,55 +31,58 @@ class RunSpec(Strict):
     """Defects in crystals; a study of diversity has none."""
     training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
     fit: FitSettings = Field(default_factory=FitSettings)
-    cell_size: CellSize | None = None
-    fit_accuracy: FitAccuracy | None = None
-    surrogates: Surrogates | None = None
-    choices: Choices | None = None
-    loss: LossStudy | None = None
-    dislocations: Dislocations | None = None
-    barriers: Surrogates | None = None
-    """Error of the barrier of a hop into a vacancy (theory: bounds/barriers)."""
-    certificates: Certificates | None = None
-    design: Design | None = None
-    diversity: Diversity | None = None
-    diversity_sets: tuple[Diversity, ...] = ()
-    """Several data sets in one study, each with a table of its own."""
-    bounds: Bounds = Field(default_factory=Bounds)  # pyright: ignore[reportArgumentType]  all its fields have defaults
     tables: dict[str, SerializeAsAny[Any]] = {}
-    """Settings of the studies that the run file asks for, by name; a file has them as tables of these names."""
+    """Settings of the studies that are asked for, by name; a run file has them as tables of these names."""
 
     def asked(self, settings: type[Settings]) -> Settings | None:
-        """The settings of a study, by their class; None if the run file does not ask for it."""
+        """The settings of a study, by their class; None if it is not asked for."""
         return next((each for each in self.tables.values() if type(each) is settings), None)
+
+    @property
+    def studies(self) -> "list[tuple[Study[Any], Any]]":
+        """The studies that are asked for, each with its settings, in the order of the registry."""
+        return [(study, self.tables[name]) for name, study in studies().items() if name in self.tables]
+
+    def largest_degree(self, case: Case) -> float:
+        """The degree that training rows are made for: that of the largest basis of any study, and of richer fits."""
+        degrees = [degree for study, asked in self.studies for degree in study.degrees(asked)]
+        more = max((study.richer(asked) for study, asked in self.studies), default=0.0)
+        return max([case.basis.degree if case.basis is not None else 0.0, *degrees]) + more
+
+    def varied(self, training: dict, fit: dict, basis: dict, where: str) -> "RunSpec":
+        """The same run with keys of [training], [fit] and of every basis changed.
+
+        Raises InputError for a key or value that makes no sense, naming `where` it was given.
+        """
+        content = self.model_dump(mode="json")
+        for table, change in (("training", training), ("fit", fit)):
+            content[table] |= change
+        for case in content["cases"]:
+            if case["basis"] is not None:
+                case["basis"] |= basis
+        try:
+            return RunSpec(**content)
+        except ValidationError as error:
+            raise InputError(f"{where}: {sentence(error)}") from None
 
     @model_validator(mode="before")
     @classmethod
     def _tables_of_studies(cls, content: Any) -> Any:
-        """Move the tables of registered studies to `tables`, each as the settings of its study."""
+        """Move the tables of studies to `tables`, each as the settings of its study."""
         if not isinstance(content, dict):
             return content
-        own = {name: content[name] for name in studies() if content.get(name) is not None}
-        rest = {name: value for name, value in content.items() if name not in studies()}
-        tables = {**(content.get("tables") or {}), **own}
-        return {**rest, "tables": {name: _settings_of(name, value) for name, value in tables.items()}}
+        known = studies()
+        own = {name: content[name] for name in known if content.get(name) is not None}
+        rest = {name: value for name, value in content.items() if name not in known}
+        found = {name: _settings_of(name, value) for name, value in {**(content.get("tables") or {}), **own}.items()}
+        if any(known[name].fits for name in found):
+            found |= {name: study.settings() for name, study in known.items() if study.always and name not in found}
+        return {**rest, "tables": found}
 
     @model_serializer(mode="wrap")
     def _as_file(self, handler) -> dict[str, Any]:
         content = handler(self)
         return {**content, **content.pop("tables")}
-
-    def varied(self, change: Variant) -> "RunSpec":
-        """The same study with the keys of a variant changed. Raises InputError for a key or value that makes no sense."""
-        content = self.model_dump(mode="json")
-        for table in ("training", "fit"):
-            content[table] |= getattr(change, table)
-        for case in content["cases"]:
-            if case["basis"] is not None:
-                case["basis"] |= change.basis
-        try:
-            return RunSpec(**content)
-        except ValidationError as error:
-            raise InputError(f"choices.variants: {sentence(error)}") from None
 
     @field_validator("name")
     @classmethod
@@ -316,37 +97,32 @@ class RunSpec(Strict):
         return tuple(spell_observations(v) for v in value)
 
     @model_validator(mode="after")
-    def _asks_something(self):
-        fits = any(asked is not None for asked in (self.cell_size, self.fit_accuracy, self.choices, self.design, self.loss))
-        others = (self.surrogates, self.dislocations, self.barriers)
-        known = studies()
-        fits |= any(known[name].fits for name in self.tables)
-        about_defects = fits or any(asked is not None for asked in others) or any(known[n].needs_cases for n in self.tables)
-        diverse = self.diversity is not None or bool(self.diversity_sets) or any(not known[n].needs_cases for n in self.tables)
-        if not diverse and not self.cases:
-            raise ValueError("a study wants at least one defect in a crystal, [[cases]], or a table [diversity]")
-        if diverse and (self.cases or about_defects):
-            raise ValueError("a study of [diversity] chooses among structures of its own; give [[cases]] a study of their own")
-        if not diverse and not about_defects:
+    def _can_be_carried_out(self):
+        asked = [study for study, _ in self.studies if not study.always]
+        if not asked:
+            known = ", ".join(f"[{name}]" for name, study in studies().items() if not study.always)
+            raise ValueError(f"a run file needs the table of at least one study: {known}; see defectgen init")
+        apart = [study for study in asked if not study.needs_cases]
+        if not apart and not self.cases:
+            raise ValueError("a study of defects needs at least one defect in a crystal, [[cases]]")
+        if apart and (self.cases or len(asked) > len(apart)):
             raise ValueError(
-                "a study wants a table [cell_size] (sizes), [fit_accuracy] (size, degrees), [choices] (sizes, variants), "
-                "[design] (size), [loss] (size, grids), [surrogates] (radii), [dislocations] (radii), [barriers] (radii), "
-                f"[diversity] (budgets) or {', '.join(f'[{name}]' for name in known)}"
+                f"[{apart[0].name}] has structures of its own; give [[cases]] and the studies of defects a run file of their own"
             )
-        if self.dislocations is not None and (fits or self.tables or sum(asked is not None for asked in others) > 1):
-            raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")
-        if fits and (bare := [case for case in self.cases if case.basis is None]):
+        if len(asked) > 1 and (lonely := [study for study in asked if study.alone]):
+            raise ValueError(f"{lonely[0].alone}; give [{lonely[0].name}] a run file of its own")
+        if any(study.fits for study in asked) and (bare := [case for case in self.cases if case.basis is None]):
             raise ValueError(
-                f"the case {bare[0].material.name} {bare[0].defect} wants a basis to fit; give basis = {{ cutoff = 5.5 }}"
+                f"the case {bare[0].material.name} {bare[0].defect} needs a basis to fit; give basis = {{ cutoff = 5.5 }}"
             )
         names = [f"{case.material.name} {case.defect}" for case in self.cases]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(
-                f"the case {twice[0]} is there twice, and its results could not be told apart; give each a study of its own"
+                f"the case {twice[0]} is there twice, and its results would have one name; give each a run file of its own"
             )
-        lowest = min(self.fit_accuracy.degrees) if self.fit_accuracy is not None else math.inf
-        if lowest < (order := max((case.basis.order for case in self.cases if case.basis is not None), default=0)):
-            raise ValueError(f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}; give at least that")
+        for study, settings in self.studies:
+            if fault := study.refuse(self, settings):
+                raise ValueError(fault)
         return self
 
 
@@ -355,12 +131,11 @@ def _settings_of(name: str, value: Any) -> Strict:
     settings = studies()[name].settings
     if isinstance(value, settings):
         return value
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{name} is a table, [{name}], with keys such as {', '.join(list(settings.model_fields)[:3])}; got {value!r}"
-        )
+    if not isinstance(value, (dict, list, tuple)):
+        keys = ", ".join(list(settings.model_fields)[:3])
+        raise InputError(f"{name} is a table, [{name}], with keys such as {keys}; got {value!r}")
     try:
-        return settings(**value)
+        return settings.model_validate(value)
     except ValidationError as error:
         raise InputError(f"{name}.{sentence(error)}") from None
 
@@ -420,7 +195,7 @@ def parse(text: str, folder: Path) -> RunSpec:
     except ValidationError as error:
         raise InputError(sentence(error)) from None
     except TypeError as error:
-        raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
+        raise InputError(f"a study file has a name, [[cases]] and the table of a study, such as [cell_size]: {error}") from None
 
 
 def _own(name: str, table: Any) -> Material:

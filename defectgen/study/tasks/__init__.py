@@ -3,5 +3,26 @@
 from .cells import box, called, defect_cell, kept, spelled, truth_of
 from .crystal import Crystal, Perfect
 from .exact import Exact, Rest
+from .fits import Fits
+from .rows import Rows, TrainingRows
+from .trial import AT_REST, FitTrial, Trial, assess
 
-__all__ = ["Crystal", "Exact", "Perfect", "Rest", "box", "called", "defect_cell", "kept", "spelled", "truth_of"]
+__all__ = [
+    "AT_REST",
+    "Crystal",
+    "Exact",
+    "FitTrial",
+    "Fits",
+    "Perfect",
+    "Rest",
+    "Rows",
+    "TrainingRows",
+    "Trial",
+    "assess",
+    "box",
+    "called",
+    "defect_cell",
+    "kept",
+    "spelled",
+    "truth_of",
+]

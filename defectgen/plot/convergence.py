@@ -1,47 +1,39 @@
-"""The figures of a run: each a picture, the data it shows, and a caption that says what was run."""
+"""Figures of convergence: geometry and energy error against the training radius, or against the accuracy of the fit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.plot.axes import curve, finish, legend, nothing_to_show, panels
-from defectgen.plot.picture import Picture, stem
-from defectgen.plot.slopes import predicted, slope_in_window
-from defectgen.plot.style import Mark, marks
-from defectgen.plot.triangles import Slope
+from .axes import curve, finish, legend, nothing_to_show, panels
+from .picture import Picture, stem
+from .slopes import predicted, slope_in_window
+from .style import Mark, marks
+from .triangles import Slope
 
 _PANELS = {
     "geometry": ("geometry_error", "geometry error  $\\Vert Du_{\\mathrm{fit}}-Du\\Vert_{\\ell^2}$  (Å)"),
     "energy": ("energy_error", "energy error  $|\\Delta E_f|$  (eV)"),
 }
 _RADIUS = "training radius $L$  (nearest-neighbour spacings)"
-_FIT_ACCURACY = "fit-accuracy"
-_SURROGATES = {  # the box and the energy that a study of surrogates is about
-    "surrogates": ("a periodic cell", "The energy error"),
-    "dislocations": ("a clamped cylinder", "The energy error, per period of the line,"),
-    "barriers": ("a periodic cell", "Geometry of the saddle point; the error of the barrier"),
-}
-_CHOICE = "choices: "
+
+Caption = Callable[[str, str, pd.DataFrame], str]
+"""What was run, in words, of (material, defect, rows)."""
 
 
-def pictures(results: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Picture]:
-    """All figures of a run, in the order of its tables: convergence in the training radius first, then accuracy of the fit."""
-    accuracy = results["study"] == _FIT_ACCURACY
-    for case, rows in _cases(results[~accuracy]):
+def convergence_pictures(results: pd.DataFrame, rates: pd.DataFrame, caption: Caption, radius: str) -> Iterator[Picture]:
+    """A figure per study and case whose rows have more than one radius; `radius` names it in the heading."""
+    for case, rows in _cases(results):
         if rows["training_radius"].nunique() > 1:
-            yield convergence(case, rows, _select(rates, case))
-    for case, rows in _cases(results[accuracy]):
-        where = f"at fixed training radius {_span(rows['training_radius'])} spacings"
-        yield accuracy_picture(case, rows, "basis_functions", "number of basis functions", "error against basis size", where)
-        yield accuracy_picture(
-            case, rows, "rmse_forces", "force error of the fit, RMSE  (eV/Å)", "error against fit accuracy", where
-        )
+            yield convergence(case, rows, _select(rates, case), caption(case[1], case[2], rows), radius)
 
 
-def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
-    """Geometry and energy error against the training radius, with triangles of the predicted slopes."""
+def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFrame, caption: str, radius: str) -> Picture:
+    """Geometry and energy error against the training radius, with triangles of the predicted slopes.
+
+    Errors of several repeats at one radius are faint marks, and the curve is their geometric mean.
+    """
     study, material, defect = case
     look = marks(rows["observations"])
     figure, axes = panels(2)
@@ -55,28 +47,20 @@ def convergence(case: tuple[str, str, str], rows: pd.DataFrame, rates: pd.DataFr
             wanted.append((panel, list(_slopes(shown, rates[rates["quantity"] == quantity], look))))
     explained = predicted(figure, wanted, look, hollow=_any_hollow(drawn))
     repeats = int(rows.groupby(["observations", "training_radius"]).size().max())
-    if study in _SURROGATES:
-        box, energy = _SURROGATES[study]
-        caption = (
-            f"{material} {defect}: error made by a surrogate whose forces are the reference's up to the radius L and carry one "
-            f"perturbation beyond, which leaves the named observations exact; in {box} of "
-            f"{_span(rows['simulation_atoms'])} atoms. {energy} is a sum of absolute contributions."
+    caption += f" Curves: geometric mean of {repeats} perturbations (faint marks)." if repeats > 1 else ""
+    _, variant, name = study.partition(": ")
+    heading = f"{material} {defect}: convergence in the {radius}" + (f", {name}" if variant else "")
+    return Picture(stem(study, material, defect), heading, caption + explained + _lost(drawn), figure, rows)
+
+
+def accuracy_pictures(results: pd.DataFrame) -> Iterator[Picture]:
+    """Two figures per case: errors against the number of functions, and against the force error of the fit."""
+    for case, rows in _cases(results):
+        where = f"at fixed training radius {span(rows['training_radius'])} spacings"
+        yield accuracy_picture(case, rows, "basis_functions", "number of basis functions", "error against basis size", where)
+        yield accuracy_picture(
+            case, rows, "rmse_forces", "force error of the fit, RMSE  (eV/Å)", "error against fit accuracy", where
         )
-        caption += f" Curves: geometric mean of {repeats} perturbations (faint marks)." if repeats > 1 else ""
-    else:
-        caption = _fitted_caption(material, defect, rows)
-    caption += explained
-    heading = f"{material} {defect}: convergence in the {'radius of exact forces' if study in _SURROGATES else 'training radius'}"
-    heading += f", {study.removeprefix(_CHOICE)}" if study.startswith(_CHOICE) else ""
-    return Picture(stem(study, material, defect), heading, caption + _lost(drawn), figure, rows)
-
-
-def _fitted_caption(material: str, defect: str, rows: pd.DataFrame) -> str:
-    return (
-        f"{material} {defect}: error of the relaxed defect with the fit against that with the reference, in the same cell of "
-        f"{_span(rows['simulation_atoms'])} atoms, for training structures of radius {_span(rows['training_radius'])} spacings "
-        f"({_span(rows['training_atoms'])} atoms) and {_span(rows['basis_functions'])} basis functions."
-    )
 
 
 def accuracy_picture(case: tuple[str, str, str], rows: pd.DataFrame, column: str, label: str, what: str, where: str) -> Picture:
@@ -91,8 +75,8 @@ def accuracy_picture(case: tuple[str, str, str], rows: pd.DataFrame, column: str
             finish(panel, shown["x"].to_numpy(), shown["y"].to_numpy(), ticks_at_values=column == "basis_functions")
     legend(figure, look, hollow=_any_hollow(drawn), dashed=False)
     caption = (
-        f"{material} {defect}: {what}, {where}; {_span(rows['basis_functions'])} basis functions, "
-        f"simulation cell of {_span(rows['simulation_atoms'])} atoms."
+        f"{material} {defect}: {what}, {where}; {span(rows['basis_functions'])} basis functions, "
+        f"simulation cell of {span(rows['simulation_atoms'])} atoms."
     )
     name = stem(study, material, defect, column.replace("_", "-"))
     return Picture(name, f"{material} {defect}: {what}", caption + _lost(drawn), figure, rows)
@@ -156,7 +140,7 @@ def _select(rates: pd.DataFrame, case: tuple[str, str, str]) -> pd.DataFrame:
     return rates[ours & ((rates["study"] == study) | (rates["study"] == ""))]
 
 
-def _span(values: pd.Series) -> str:
+def span(values: pd.Series) -> str:
     """``a to b``, or the one value; '?' for none."""
     numbers = values.dropna()
     if numbers.empty:

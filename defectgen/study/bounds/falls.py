@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+from defectgen.report.bound_table import GEOMETRY, WORDS, bound_cases
 
 from defectgen.plot.style import in_reading_order
 from defectgen.plot.typeset import NONE, decimal, slope
-from defectgen.report.bound_table import GEOMETRY, WORDS, bound_cases
 
 _NUMBER = "geometry_error"  # any column that the page sets as a number
 STEEPER = 0.5

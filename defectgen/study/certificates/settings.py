@@ -1,0 +1,15 @@
+"""Settings of the study of certificates."""
+
+from pydantic import Field
+
+from ..settings import Strict
+
+
+class Certificates(Strict):
+    """For which fits the certificate is taken and compared with the true error (theory: fit/certificate)."""
+
+    cell_size: bool = True
+    choices: bool = True
+    fit_accuracy: bool = True
+    richer: float = Field(2.0, gt=0)
+    """Degrees that the basis of the richer fit has more; rows are made for it."""

@@ -1,0 +1,93 @@
+"""Question: what is each choice of a design worth? An ablation: every variant changes one of them, everything else stays."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from ...campaign import Given
+from ..interface import Study, Tables
+from ..page import Page
+from ..rates import rates_of_fits
+from ..results import trial_tables
+from ..run import Run
+from ..settings import Strict
+from ..spec import RunSpec
+from ..tasks import Fits, FitTrial
+from ..trials import convergence_page
+from .tables import DESIGNED, NAME, curves, study_name, worth
+
+
+class Variant(Strict):
+    """What one variant does otherwise: keys of [training], [fit] and of the basis, with their other values."""
+
+    training: dict[str, Any] = {}
+    fit: dict[str, Any] = {}
+    basis: dict[str, Any] = {}
+
+
+class Choices(Strict):
+    """What each choice of a design is worth: the study as it is, and variants that change one choice each."""
+
+    sizes: tuple[int, ...] = Field(min_length=1)
+    """Conventional cells along each side of the training cell."""
+    variants: dict[str, Variant] = Field(min_length=1)
+    varied_at: tuple[int, ...] | None = None
+    """Those of the sizes at which the variants are carried out; all of them if not given."""
+
+    @model_validator(mode="after")
+    def _varies_what_is_there(self):
+        if self.varied_at is not None and (not self.varied_at or set(self.varied_at) - set(self.sizes)):
+            raise ValueError(f"varied_at must be some of the sizes {list(self.sizes)} of the design; got {list(self.varied_at)}")
+        return self
+
+
+class ChoicesStudy(Study[Choices]):
+    """One trial per variant, case, training size and observation set."""
+
+    name = "choices"
+    settings = Choices
+    fits = True
+
+    def sizes(self, asked: Choices) -> Iterable[int]:
+        """Sizes of the training cells."""
+        return asked.sizes
+
+    def trials(self, spec: RunSpec, asked: Choices) -> list[tuple[str, FitTrial]]:
+        """Every trial, with what the column `study` says of its variant."""
+        designs = {DESIGNED: spec}
+        for name, change in asked.variants.items():
+            designs[name] = spec.varied(change.training, change.fit, change.basis, f"choices.variants.{name}")
+        return [(study_name(name), trial) for name, varied in designs.items() for trial in _trials(varied, asked, name)]
+
+    def tables(self, spec: RunSpec, asked: Choices, given: Given) -> Tables:
+        """Lines of results.csv, the rates of variants carried out at several sizes, and choices.csv."""
+        found = trial_tables(self.trials(spec, asked), given)
+        return found + Tables(rates=rates_of_fits(curves(found.results), spec)) + worth(found.results)
+
+    def page(self, run: Run) -> Page:
+        """Convergence of the design and of its variants, and what each choice is worth."""
+        if NAME not in run.others:
+            return Page()
+        from .figures import choices_findings, choices_pictures
+
+        table = run.others[NAME]
+        converging = convergence_page(
+            run, run.results[run.results["study"].str.startswith(study_name(""))], (study_name(DESIGNED),)
+        )
+        return converging + Page((), tuple(choices_findings(table)), tuple(choices_pictures(table)))
+
+
+def _trials(varied: RunSpec, asked: Choices, name: str) -> list[FitTrial]:
+    fits = Fits(varied, "" if name == DESIGNED else name)
+    sizes = asked.sizes if name == DESIGNED else asked.varied_at or asked.sizes
+    return [
+        fits.trial(case, size, case.basis.degree, observations)
+        for case in varied.cases
+        if case.basis is not None
+        for size in sorted(set(sizes))
+        for observations in varied.observations
+    ]
+
+
+STUDIES = (ChoicesStudy,)

@@ -1,0 +1,62 @@
+"""Settings of the study of designed losses and data."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ...fit import as_prior
+from ..settings import Strict
+
+
+class DesignData(Strict):
+    """Training data chosen from a pool within a budget, before they are labelled (theory: fit/design)."""
+
+    sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field((2, 3), min_length=1)
+    """Of the defect cells, conventional cells along each side."""
+    crystal_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (2,)
+    """The same of rattled cells of the perfect crystal."""
+    layers: int = Field(3, ge=0)
+    """Conventional cells in the depth of a slab, one across; 0 for no surfaces."""
+    copies: int = Field(6, ge=1)
+    """Rattled cells of every kind and size."""
+    rattle: float = Field(0.03, gt=0)
+    """A."""
+    strain: float = Field(0.01, ge=0)
+    """Standard deviation of the strain of the boxes that are strained."""
+    virial_strains: tuple[float, ...] = Field((0.01, 0.03), min_length=2)
+    """Of primitive cells; the first is known from the start."""
+    shift: float = Field(0.01, ge=0)
+    """A; sublattice displacements of strained primitive cells."""
+    budgets: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0,), min_length=1)
+    """In calculations of the largest defect cell, beyond the start."""
+    criteria: tuple[Literal["G", "A", "D", "M"], ...] = ("G", "A", "D", "M")
+    """Optimal for the defect (G), for all coefficients (A, D), for the defect with the misfit of the basis (M)."""
+    seeds: int = Field(5, ge=1)
+    """Random choices of the same cost to compare with."""
+    exponent: float = Field(3.0, ge=0)
+    """Of the number of atoms, in the cost of a calculation."""
+    smallest: float = Field(8.0, ge=0)
+    """Atoms: a smaller cell costs as much, because it wants more k-points."""
+    prior: str = "smoothness(1e-6)"
+    """Of all fits to chosen data, unless [fit] has one: small sets do not determine every function."""
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _can_be_used(self):
+        as_prior(self.prior)
+        return self
+
+
+class Design(Strict):
+    """Losses and data designed for some defects, and tried on all of them (theory: fit/design)."""
+
+    size: int = Field(ge=1)
+    """Conventional cells along each side of the training cell."""
+    losses: dict[str, dict[str, float]] = {}
+    """Other losses to compare with, name -> weights; "default" and "uniform" are always there."""
+    share: float = Field(0.5, ge=0, le=1)
+    """Of the energy in the mean of logarithms that is minimised."""
+    richer: float = Field(2.0, gt=0)
+    """Degrees that the basis of the richer fit has more."""
+    data: DesignData | None = None
+    """Which configurations are chosen from which pool; none if it is not given."""

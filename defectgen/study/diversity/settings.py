@@ -1,0 +1,81 @@
+"""Settings of the studies of diversity."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_serializer, model_validator
+
+from ..settings import Strict
+
+Count = Annotated[int, Field(ge=1)]
+Part = Annotated[float, Field(ge=0, lt=1)]
+
+
+class DiversityBasis(Strict):
+    """The basis of a study of diversity; its species are those of the data set."""
+
+    cutoff: float = Field(4.0, gt=0)
+    """A."""
+    order: int = Field(2, ge=1, le=4)
+    degree: float = Field(5, gt=0)
+    w_l: float = Field(0.5, gt=0)
+    pair_degree: int | None = 10
+    envelope: int = Field(4, ge=2)
+
+
+class FixedSet(Strict):
+    """So many structures, and growing numbers of configurations of each."""
+
+    structures: tuple[Count, ...] = ()
+    conformations: tuple[Count, ...] = (1, 2, 4, 8, 16)
+
+
+class Diversity(Strict):
+    """How a budget of labels is best split into structures and configurations of each (theory: diversity/experiments)."""
+
+    source: str = "molecules"
+    """Where the data set comes from: molecules, or another source of study/diversity/source.py."""
+    settings: dict[str, Any] = {}
+    """Of the source."""
+    basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
+    budgets: tuple[Annotated[int, Field(ge=4)], ...] = ()
+    """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
+    ratio: float = Field(2.0, gt=1)
+    """Of neighbouring splits."""
+    fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
+    seeds: int = Field(5, ge=1)
+    """Repetitions: each divides and draws anew."""
+    selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
+    """How training structures are chosen; ways other than random at the largest budget only."""
+    reserve: int = Field(4, ge=1)
+    """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
+    structural: Part = 0.12
+    scaffold: Part = 0.1
+    size: Part = 0.1
+    """Parts of all structures that are held out: at random, by whole scaffolds, the largest."""
+    baseline: bool = True
+    """Whether a kernel ridge regression of the energies is fitted too."""
+    domain: bool = True
+    """Whether the domain of applicability is measured, at the largest budget."""
+
+    @model_validator(mode="after")
+    def _asks_something(self):
+        if not self.budgets and not self.fixed_set.structures:
+            raise ValueError("a study of diversity wants budgets, or fixed_set.structures")
+        if self.structural + self.scaffold + self.size >= 1:
+            raise ValueError("the parts structural, scaffold and size leave nothing to train on; lower them")
+        return self
+
+
+class DiversitySets(Strict):
+    """Several data sets in one study, [[diversity_sets]], each with a table of its own."""
+
+    sets: tuple[Diversity, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, content):
+        return {"sets": content} if isinstance(content, (list, tuple)) else content
+
+    @model_serializer(mode="wrap")
+    def _as_list(self, handler) -> list:
+        return handler(self)["sets"]

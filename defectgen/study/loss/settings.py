@@ -1,0 +1,30 @@
+"""Settings of the study of losses."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from ...fit import losses
+from ..settings import Strict
+
+
+class LossStudy(Strict):
+    """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
+
+    size: int = Field(ge=1)
+    """Conventional cells along each side of the training cell."""
+    grids: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
+    does not mention is as in [fit]; its observations are those of the study."""
+    sensitivity: bool = True
+    """Whether the answer of every error to every weight is measured too."""
+
+    @model_validator(mode="after")
+    def _can_be_used(self):
+        if empty := [number for number, grid in enumerate(self.grids) if not grid]:
+            raise ValueError(
+                f"grid {empty[0] + 1} is empty, and a grid varies a setting; give it e.g. weights = {{ E = [30, 1000] }}"
+            )
+        for grid in self.grids:
+            losses(**{key: value for key, value in grid.items() if key != "prior"})
+        return self

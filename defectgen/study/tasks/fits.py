@@ -1,0 +1,61 @@
+"""From settings to the steps of fits: what trials share - the crystal, the exact defect, the rows - is one step each."""
+
+from typing import TYPE_CHECKING, Any
+
+from ..settings import Basis, Case
+from .crystal import Crystal
+from .exact import Exact
+from .rows import TrainingRows
+from .trial import FitTrial
+
+if TYPE_CHECKING:
+    from ..spec import RunSpec
+
+
+class Fits:
+    """Makes the steps of a run's fits; equal steps have equal keys, so making one twice costs nothing.
+
+    `richer` are degrees that the largest basis has beyond the largest that is fitted, for studies that compare with a richer fit.
+    """
+
+    def __init__(self, spec: "RunSpec", variant: str = ""):
+        self.spec, self.variant = spec, variant
+
+    def exact(self, case: Case, size: Any, eigenvalue: bool) -> Exact:
+        """The defect relaxed with the reference in a cell of `size`."""
+        return Exact(crystal=Crystal(material=case.material), defect=case.defect, size=size, eigenvalue=eigenvalue)
+
+    def rows(self, case: Case, training_size: int, subdivide: bool = False) -> TrainingRows:
+        """The rows of one training size, for the largest basis of the run."""
+        training, crystal = self.spec.training, Crystal(material=case.material)
+        rest = self.exact(case, training_size, training_size == case.simulation_size) if training.relaxed else None
+        return TrainingRows(
+            crystal=crystal,
+            rest=rest,
+            defect=case.defect,
+            training_size=training_size,
+            basis=self.basis(case, self.spec.largest_degree(case)),
+            training=training,
+            subdivide=subdivide,
+            variant=self.variant,
+        )
+
+    def trial(self, case: Case, training_size: int, degree: float, observations: str) -> FitTrial:
+        """Fit, relax, compare."""
+        return FitTrial(
+            crystal=Crystal(material=case.material),
+            exact=self.exact(case, case.simulation_size, True),
+            rows=self.rows(case, training_size),
+            basis=self.basis(case, degree),
+            observations=observations,
+            fit=self.spec.fit,
+            variant=self.variant,
+        )
+
+    def basis(self, case: Case, degree: float) -> Basis:
+        """The basis of a case at another degree."""
+        assert case.basis is not None  # the specification refuses a case without one
+        pair = case.basis.pair_degree
+        return case.basis.model_copy(
+            update={"degree": degree, "pair_degree": int(degree) if pair is None else min(pair, int(degree))}
+        )
