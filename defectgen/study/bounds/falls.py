@@ -1,20 +1,19 @@
 """How the far terms of the bound fall with the training radius, as a table and in words; made of bound_rates.csv."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
-from defectgen.report.bound_table import GEOMETRY, WORDS, bound_cases
 
-from defectgen.plot.style import in_reading_order
-from defectgen.plot.typeset import NONE, decimal, slope
+from ...plot.style import in_reading_order
+from ...plot.typeset import NONE, decimal, slope
+from ..page import Cell, PageTable
+from .terms import GEOMETRY, WORDS, bound_cases
 
-_NUMBER = "geometry_error"  # any column that the page sets as a number
 STEEPER = 0.5
 """A term whose effect falls by this power faster than coefficient and tail is hidden from the defect's field."""
 
 
-def fall_table(rates: pd.DataFrame | None, case: str) -> dict[str, Any] | None:
+def fall_table(rates: pd.DataFrame | None, case: str) -> PageTable | None:
     """A line per observation set and far term of a case; None if it has none."""
     if rates is None or rates.empty:
         return None
@@ -25,20 +24,20 @@ def fall_table(rates: pd.DataFrame | None, case: str) -> dict[str, Any] | None:
     places = own.assign(order=own["observations"].map(order), place=own["term"].map({t: k for k, t in enumerate(GEOMETRY)}))
     lines = [
         [
-            ("observations", str(row["observations"])),
-            ("term", str(row["term"])),
-            ("what", WORDS[str(row["term"])]),
-            ("window", str(row["window"])),
-            *((_NUMBER, _decimal(row[f"{name}_slope"])) for name in ("coefficient", "tail", "geometry")),
-            ("predicted", slope(float(row["geometry_predicted"]))),
-            (_NUMBER, _decimal(row["energy_slope"])),
-            ("predicted", slope(float(row["energy_predicted"]))),
+            Cell(str(row["observations"]), "set"),
+            Cell(str(row["term"])),
+            Cell(WORDS[str(row["term"])]),
+            Cell(str(row["window"])),
+            *(Cell(_decimal(row[f"{name}_slope"]), "number") for name in ("coefficient", "tail", "geometry")),
+            Cell(slope(float(row["geometry_predicted"])), "number"),
+            Cell(_decimal(row["energy_slope"]), "number"),
+            Cell(slope(float(row["energy_predicted"])), "number"),
         ]
         for _, row in places.sort_values(["order", "place"]).iterrows()
     ]
     named = ("observed", "term", "what is wrong", "radii", "coefficient", "tail", "geometry", "predicted", "energy", "predicted")
-    columns = [column for column, _ in lines[0]]
-    return {"header": list(zip(named, columns, strict=True)), "rows": lines}
+    header = tuple(Cell(name, cell.kind if cell.kind != "set" else "text") for name, cell in zip(named, lines[0], strict=True))
+    return PageTable(header, tuple(tuple(line) for line in lines))
 
 
 def falls(rates: pd.DataFrame | None, bounds: pd.DataFrame | None) -> Iterator[str]:

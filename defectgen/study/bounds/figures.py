@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from defectgen.report.bound_table import ENERGY, GEOMETRY, at_largest, bound_cases
 from matplotlib.axes import Axes
 
-from defectgen.plot.axes import legend, nothing_to_show, panels
-from defectgen.plot.picture import Picture, stem
-from defectgen.plot.style import Mark, marks
+from ...plot.axes import legend, nothing_to_show, panels
+from ...plot.picture import Picture, stem
+from ...plot.style import Mark, marks
+from .terms import ENERGY, GEOMETRY, at_largest, bound_cases
 
 _PANELS = {
     "geometry": (GEOMETRY, "geometry_response", "contribution to the geometry error  (Å)"),

@@ -1,13 +1,15 @@
-"""The bound term by term as tables and as one sentence a case; made of bounds.csv, nothing is computed but ratios."""
+"""The bound term by term: tables of the page and one sentence a case; made of bounds.csv, nothing is computed but ratios."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from defectgen.plot.style import in_reading_order
-from defectgen.plot.typeset import NONE, number, slope
+from ...plot.style import in_reading_order
+from ...plot.typeset import NONE, number, slope
+from ..page import Cell, PageTable
 
 WORDS = {
     "E": "energy of the defect, the far field's left out",
@@ -22,9 +24,18 @@ WORDS = {
 }
 GEOMETRY = ("F", "K", "C2", "G2", "C3", "G3", "C4")
 ENERGY = ("E", "C2", "G2", "C3", "G3", "C4", "R")
-_VALUE = "geometry_error"  # any column that the page sets as a number
 
-Table = dict[str, Any]
+
+@dataclass(frozen=True, eq=False)
+class BoundTables:
+    """The tables of one case."""
+
+    case: str
+    radius: str
+    geometry: PageTable
+    energy: PageTable
+    coefficients: PageTable
+    all: PageTable
 
 
 def bound_cases(bounds: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -41,7 +52,7 @@ def at_largest(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["degree"] == rows["degree"].max()]
 
 
-def bound_tables(bounds: pd.DataFrame | None) -> list[dict[str, Any]]:
+def bound_tables(bounds: pd.DataFrame | None) -> list[BoundTables]:
     """For each case its heading and tables: geometry and energy at the largest radius, coefficients, all radii and degrees."""
     if bounds is None or bounds.empty:
         return []
@@ -49,19 +60,19 @@ def bound_tables(bounds: pd.DataFrame | None) -> list[dict[str, Any]]:
     for case, rows in bound_cases(bounds):
         largest = at_largest(rows)
         found.append(
-            {
-                "case": case,
-                "radius": f"{largest['training_radius'].iloc[0]:.3g}",
-                "geometry": _terms(largest, GEOMETRY, "geometry", "geometry_response"),
-                "energy": _terms(largest, ENERGY, "energy", "energy_contribution"),
-                "coefficients": _coefficients(largest),
-                "all": _all(rows),
-            }
+            BoundTables(
+                case=case,
+                radius=f"{largest['training_radius'].iloc[0]:.3g}",
+                geometry=_terms(largest, GEOMETRY, "geometry", "geometry_response"),
+                energy=_terms(largest, ENERGY, "energy", "energy_contribution"),
+                coefficients=_coefficients(largest),
+                all=_all(rows),
+            )
         )
     return found
 
 
-def _terms(rows: pd.DataFrame, terms: tuple[str, ...], quantity: str, column: str) -> Table:
+def _terms(rows: pd.DataFrame, terms: tuple[str, ...], quantity: str, column: str) -> PageTable:
     """A line per term and a column per observation set, then the estimate, the true error and the bound."""
     sets = in_reading_order(rows["observations"])
     values = rows.pivot_table(index="term", columns="observations", values=column, aggfunc="first", dropna=False)
@@ -69,10 +80,10 @@ def _terms(rows: pd.DataFrame, terms: tuple[str, ...], quantity: str, column: st
     first = rows.drop_duplicates("observations").set_index("observations")
     lines = [
         [
-            ("term", term),
-            ("what", WORDS[term]),
-            ("power", slope(float(power[term]))),
-            *((_VALUE, _starred(values, term, name)) for name in sets),
+            Cell(term),
+            Cell(WORDS[term]),
+            Cell(slope(float(power[term]))),
+            *(Cell(_starred(values, term, name), "number") for name in sets),
         ]
         for term in terms
         if term in values.index
@@ -84,10 +95,11 @@ def _terms(rows: pd.DataFrame, terms: tuple[str, ...], quantity: str, column: st
         ("guaranteed bound", bound),
         ("bound / error", bound / error),
     ):
-        lines.append([("term", ""), ("what", label), ("power", ""), *((_VALUE, _text(series.get(n, np.nan))) for n in sets)])
+        numbers = (Cell(_text(series.get(name, np.nan)), "number") for name in sets)
+        lines.append([Cell(""), Cell(label), Cell(""), *numbers])
     unit = "Å" if quantity == "geometry" else "eV"
-    header = [("term", "term"), (f"{quantity} error ({unit})", "what"), ("power of L", "power")]
-    return {"header": [*header, *((name, _VALUE) for name in sets)], "rows": lines}
+    header = [Cell("term"), Cell(f"{quantity} error ({unit})"), Cell("power of L")]
+    return _table([*header, *(Cell(name, "number") for name in sets)], lines)
 
 
 def _starred(values: pd.DataFrame, term: str, name: str) -> str:
@@ -98,27 +110,27 @@ def _starred(values: pd.DataFrame, term: str, name: str) -> str:
     return f"★ {_text(value)}" if value == largest and value > 0 else _text(value)
 
 
-def _coefficients(rows: pd.DataFrame) -> Table:
+def _coefficients(rows: pd.DataFrame) -> PageTable:
     """What each set leaves wrong, and the norm of the exact displacement that it meets beyond the radius."""
     sets = in_reading_order(rows["observations"])
     values = rows.pivot_table(index="term", columns="observations", values="value", aggfunc="first", dropna=False)
     first = rows.drop_duplicates("term").set_index("term")
     lines = [
         [
-            ("term", str(first["symbol"][term])),
-            ("what", WORDS[term]),
-            ("unit", str(first["unit"][term])),
-            (_VALUE, _text(first["tail"][term])),
-            *((_VALUE, _text(values.loc[term, name]) if name in values.columns else NONE) for name in sets),
+            Cell(str(first["symbol"][term])),
+            Cell(WORDS[term]),
+            Cell(str(first["unit"][term])),
+            Cell(_text(first["tail"][term]), "number"),
+            *(Cell(_text(values.loc[term, name]) if name in values.columns else NONE, "number") for name in sets),
         ]
         for term in WORDS
         if term in values.index and values.loc[term].notna().any()
     ]
-    header = [("symbol", "term"), ("what is wrong", "what"), ("unit", "unit"), ("tail norm", _VALUE)]
-    return {"header": [*header, *((name, _VALUE) for name in sets)], "rows": lines}
+    header = [Cell("symbol"), Cell("what is wrong"), Cell("unit"), Cell("tail norm", "number")]
+    return _table([*header, *(Cell(name, "number") for name in sets)], lines)
 
 
-def _all(rows: pd.DataFrame) -> Table:
+def _all(rows: pd.DataFrame) -> PageTable:
     """A line per fit: radius, degree, set; errors, estimates, bounds and the floors."""
     lines = []
     order = {name: place for place, name in enumerate(in_reading_order(rows["observations"]))}
@@ -127,22 +139,24 @@ def _all(rows: pd.DataFrame) -> Table:
         first = fit.iloc[0]
         lines.append(
             [
-                ("training_radius", f"{first['training_radius']:.3g}"),
-                ("degree", f"{first['degree']:g}"),
-                ("observations", str(first["observations"])),
-                *((_VALUE, _text(first[name])) for name in ("geometry_error", "geometry_estimate", "geometry_bound")),
-                ("what", WORDS[_floor(fit, "dominates")]),
-                *((_VALUE, _text(first[name])) for name in ("energy_error", "energy_estimate", "energy_bound")),
-                ("what", WORDS[_floor(fit, "dominates_energy")]),
+                Cell(f"{first['training_radius']:.3g}", "number"),
+                Cell(f"{first['degree']:g}"),
+                Cell(str(first["observations"]), "set"),
+                *(Cell(_text(first[name]), "number") for name in ("geometry_error", "geometry_estimate", "geometry_bound")),
+                Cell(WORDS[_floor(fit, "dominates")]),
+                *(Cell(_text(first[name]), "number") for name in ("energy_error", "energy_estimate", "energy_bound")),
+                Cell(WORDS[_floor(fit, "dominates_energy")]),
             ]
         )
-    names = (
-        ("geometry error (Å)", "estimate (Å)", "bound (Å)", "floor"),
-        ("energy error (eV)", "estimate (eV)", "bound (eV)", "floor"),
-    )
-    columns = (_VALUE, _VALUE, _VALUE, "what")
-    header = [("training radius", "training_radius"), ("degree", "degree"), ("observed", "observations")]
-    return {"header": [*header, *(pair for group in names for pair in zip(group, columns, strict=True))], "rows": lines}
+    header = [Cell("training radius", "number"), Cell("degree"), Cell("observed")]
+    for quantity, unit in (("geometry", "Å"), ("energy", "eV")):
+        header += [Cell(name, "number") for name in (f"{quantity} error ({unit})", f"estimate ({unit})", f"bound ({unit})")]
+        header.append(Cell("floor"))
+    return _table(header, lines)
+
+
+def _table(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> PageTable:
+    return PageTable(tuple(header), tuple(tuple(row) for row in rows))
 
 
 def _floor(fit: pd.DataFrame, flag: str) -> str:

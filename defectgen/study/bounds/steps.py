@@ -1,0 +1,106 @@
+"""The step of the study of the bound: every term, for one trial."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+from ...campaign import Given, Step
+from ...errors import bound
+from ..tasks import FitTrial, truth_of
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the bound, where it is finite."""
+
+    term: str
+    symbol: str
+    value: float | None
+    """What the fit leaves wrong, in `unit`."""
+    unit: str
+    power: float | None
+    """Of the training radius, in the geometry."""
+    energy_power: float | None
+    tail: float | None
+    """Norm of the exact displacement beyond the training radius that the coefficient multiplies."""
+    geometry_contribution: float | None
+    """A."""
+    geometry_response: float
+    """A; the answer of the perfect crystal to this part of the force error."""
+    geometry_norms: float | None
+    """A; what coefficient and tail alone would allow."""
+    energy_contribution: float | None
+    """eV."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """All terms of the bound of one fit."""
+
+    terms: tuple[Term, ...]
+    geometry_bound: float | None
+    """A."""
+    geometry_estimate: float
+    """A."""
+    energy_bound: float | None
+    """eV."""
+    energy_estimate: float
+    """eV."""
+    floor: str
+    """The term with the largest part in the geometry."""
+    energy_floor: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Bound(Step[Measured]):
+    """All terms of the bound of one fit, at the exact equilibrium in the simulation cell. The stability constant is the trial's."""
+
+    trial: FitTrial
+
+    @property
+    def label(self) -> str:
+        return f"bound of {self.trial.label}"
+
+    @property
+    def weight(self) -> float:
+        return 0.5
+
+    def run(self, given: Given) -> Measured:
+        """Measure every term."""
+        trial = self.trial
+        found = bound(
+            trial.reference(given),
+            truth_of(trial.crystal.material),
+            trial.model(given),
+            given[trial.rows].radius,
+            stability=given[trial].stability_constant,
+        )
+        terms = tuple(
+            Term(
+                term=term.name,
+                symbol=term.symbol,
+                value=_finite(term.value),
+                unit=term.unit,
+                power=term.geometry_power,
+                energy_power=term.energy_power,
+                tail=_finite(term.tail),
+                geometry_contribution=_finite(term.geometry),
+                geometry_response=term.response,
+                geometry_norms=_finite(term.norms),
+                energy_contribution=_finite(term.energy),
+            )
+            for term in found.terms
+        )
+        return Measured(
+            terms=terms,
+            geometry_bound=_finite(found.geometry),
+            geometry_estimate=found.estimate,
+            energy_bound=_finite(found.energy),
+            energy_estimate=abs(found.energy_estimate),
+            floor=found.floor,
+            energy_floor=found.energy_floor,
+        )
+
+
+def _finite(value: float) -> float | None:
+    """A number, or None for one that is not finite."""
+    return float(value) if isfinite(value) else None

@@ -1,0 +1,173 @@
+"""Question: how fast does the error of a dislocation fall with the radius L around its line up to which a model is exact?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._input import InputError
+from ...campaign import Given, Step
+from ...crystal import Cell, Lattice
+from ...elastic import dislocation
+from ...elastic.dislocation import elastic_field, slip_frame, slip_system
+from ...energy.site import SiteEnergy
+from ...errors.dislocation_claims import dislocation_rate
+from ...relax import relax
+from ...surrogate import dislocated_far_field, sites_read_off
+from ...surrogate.dislocated import RIM
+from ..interface import Study, Tables
+from ..materials import build_lattice, build_reference
+from ..page import Page
+from ..rates import rates
+from ..run import Run
+from ..settings import Case
+from ..spec import RunSpec
+from ..surrogates.scene import Scene, Solve, Solved, errors, solve_page, solve_tables
+from ..tasks import Crystal, Rest, called, kept, truth_of
+from .settings import Dislocations
+
+NAME = "dislocations"
+
+ACCURACY = 1e-4
+"""Relative residual of the mixed equilibrium. Where a dislocation glides easily its softest mode is a thousand times softer than
+the crystal, and what is left of the residual there counts a thousand times."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Line(Step[Rest]):
+    """A straight dislocation relaxed with the reference in a clamped cylinder."""
+
+    crystal: Crystal
+    slip: str
+    """"edge" or "screw"."""
+    radius: int
+    """Of the free atoms, nearest-neighbour spacings."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.crystal.material.name} {self.slip} dislocation reference, radius {self.radius}"
+
+    @property
+    def weight(self) -> float:
+        return 4.0
+
+    def cell(self, lattice: Lattice) -> Cell:
+        """The unrelaxed dislocation."""
+        truth = truth_of(self.crystal.material)
+        return dislocation(lattice, self.slip, self.radius * lattice.nearest_neighbour, truth)
+
+    def run(self, given: Given) -> Rest:
+        """Relax."""
+        cell = self.cell(given[self.crystal].lattice(self.crystal.material))
+        found = relax(cell, truth_of(self.crystal.material), tolerance=1e-10)
+        if not found.converged or not found.is_minimum:
+            raise InputError(f"the dislocation did not relax: {found.message}")
+        return Rest.of(found)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LineSolve(Solve):
+    """A dislocation with the surrogate's forces beyond the radius, against the reference's equilibrium.
+
+    In signed sums of the energy error odd powers of the strain would cancel (theory: bounds/dislocations).
+    """
+
+    exact: Line
+
+    def run(self, given: Given) -> Solved:
+        """Solve and compare."""
+
+        def made() -> Scene:
+            cell = self.exact.cell(given[self.crystal].lattice(self.crystal.material))
+            return Scene(truth_of(self.crystal.material), [given[self.exact].at(cell)], self.error.reach, sites_read_off)
+
+        scene = kept((NAME, self.exact.key, self.error.reach), made)
+        far = dislocated_far_field(scene.cell, scene.surrogate(self.error), self.error.radius, scene.sites)
+        (found,) = scene.mixed(far, accuracy=ACCURACY)
+        energies = far.energies(scene.states[0].displacement + found.difference)
+        return scene.solved(self.error.radius, [found], found.work, energies)
+
+
+class DislocationsStudy(Study[Dislocations]):
+    """The relaxed dislocation of each case, then a solve per observation set, perturbation, strength and radius."""
+
+    name = NAME
+    settings = Dislocations
+    boxed = False
+    alone = "a dislocation lies in a cylinder, other defects in a box"
+
+    def check(self, spec: RunSpec, asked: Dislocations) -> None:
+        """Raises InputError for crystals without such a dislocation, black boxes, and radii that leave the cylinder."""
+        for case in spec.cases:
+            _check(asked, case)
+
+    def plan(self, spec: RunSpec, asked: Dislocations) -> list[LineSolve]:
+        """The solves of every case."""
+        return [step for case in spec.cases for step in _solves(spec, asked, case)]
+
+    def tables(self, spec: RunSpec, asked: Dislocations, given: Given) -> Tables:
+        """Errors and rates, and dislocations.csv about the dislocations themselves."""
+        solves = self.plan(spec, asked)
+        found = solve_tables(NAME, solves, given)
+        lines = {step.exact.key: step.exact for step in solves}.values()
+        cores = [_core(line, given) for line in lines if given.get(line) is not None]
+        return found + Tables(rates=rates(found.results, _predicted), others={NAME: cores} if cores else {})
+
+    def page(self, run: Run) -> Page:
+        """Both errors against the radius."""
+        return solve_page(run, NAME, "a clamped cylinder", "The energy error, per period of the line,")
+
+
+def _solves(spec: RunSpec, asked: Dislocations, case: Case) -> Iterator[LineSolve]:
+    assert isinstance(case.simulation_size, int)  # `_check` refuses others
+    crystal = Crystal(material=case.material)
+    exact = Line(crystal=crystal, slip=case.defect, radius=case.simulation_size)
+    for error in errors(asked, spec.observations):
+        yield LineSolve(crystal=crystal, exact=exact, defect=case.defect, error=error, title=f"{called(case)} dislocation")
+
+
+def _check(asked: Dislocations, case: Case) -> None:
+    slip_system(build_lattice(case.material), case.defect)
+    if not isinstance(build_reference(case.material), SiteEnergy):
+        raise InputError(
+            f"a dislocation needs site energies, and the reference of {case.material.name} is a black box; choose another"
+        )
+    if not isinstance(case.simulation_size, int):
+        raise InputError(
+            f"the simulation_size of a dislocation is a radius, one whole number of spacings; got {case.simulation_size}"
+        )
+    if max(asked.radii) >= case.simulation_size - RIM:
+        raise InputError(
+            f"dislocations.radii has {max(asked.radii):g} spacings, too near to the clamped atoms at {case.simulation_size}; "
+            "use smaller radii or a larger simulation_size (four times the radius shows the rates best)"
+        )
+
+
+def _predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
+    try:
+        return dislocation_rate(row["observations"], quantity, radii, row["simulation_radius"] - RIM)
+    except InputError:
+        return None
+
+
+def _core(line: Line, given: Given) -> dict:
+    """One line of dislocations.csv: the energy E = K log(R/b) + E_core per period of the line, and how firmly it sits."""
+    lattice, truth = given[line.crystal].lattice(line.crystal.material), truth_of(line.crystal.material)
+    assert isinstance(truth, SiteEnergy)  # `_check` refuses others
+    cell, system, scalars = line.cell(lattice), slip_system(lattice, line.slip), given[line].scalars
+    field = elastic_field(lattice, truth, slip_frame(lattice, system), system)
+    return {
+        "material": line.crystal.material.name,
+        "defect": line.slip,
+        "simulation_atoms": len(cell),
+        "radius": cell.radius,
+        "burgers": float(np.linalg.norm(field.burgers)),
+        "period": float(np.linalg.norm(cell.vectors[2])) if cell.line is not None else 1.0,
+        "energy_factor": field.energy_factor,
+        "energy": scalars["energy"],
+        "stability_constant": scalars["stability_constant"],
+        "lowest_eigenvalue": scalars["lowest_eigenvalue"],
+    }
+
+
+STUDIES = (DislocationsStudy,)
