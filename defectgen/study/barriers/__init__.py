@@ -71,8 +71,9 @@ class Hop(Step[Pass]):
 class HopSolve(Solve):
     """Saddle point and minimum with the surrogate's forces beyond the radius, against the reference's.
 
-    Geometry errors are those of the saddle point. The energy error is that of the barrier: the sum over sites of what the surrogate
-    adds to the one state and not to the other, in absolute values, and the difference of the works of the inner forces.
+    Geometry errors are those of the saddle point. The energy error is that of the barrier: the sum over sites of what the
+    surrogate adds to the one state and not to the other, in absolute values, and the difference of the works of the inner
+    forces.
     """
 
     exact: Hop

@@ -21,20 +21,21 @@ from .tables import NAME, RATES, lines, rates
 from .terms import bound_tables, floors
 
 ABOUT = (
-    "At the exact defect the model's forces and energy differ from the reference's by parts that add up to the whole: within the "
-    "training radius L (F, E), and beyond it where the defect is still felt (K), in the elastic constants (C2), the dispersion of the "
-    "force constants (G2), and beyond harmonic order (C3, G3, C4). Each part is measured in the simulation cell. Its contribution to "
-    "the geometry is the response of the perfect crystal to it; the guaranteed bound divides its dual norm by the model's stability "
-    "constant instead, and adds up. A star marks the floor of each observation set: the largest term. Where sites are no centres of "
-    "inversion the powers of G2 and G3 are proved with one power of L less."
+    "At the exact defect the model's forces and energy differ from the reference's by parts that add up to the whole: "
+    "within the training radius L (F, E), and beyond it where the defect is still felt (K), in the elastic constants (C2), "
+    "the dispersion of the force constants (G2), and beyond harmonic order (C3, G3, C4). Each part is measured in the "
+    "simulation cell. Its contribution to the geometry is the response of the perfect crystal to it; the guaranteed bound "
+    "divides its dual norm by the model's stability constant instead, and adds up. A star marks the floor of each "
+    "observation set: the largest term. Where sites are no centres of inversion the powers of G2 and G3 are proved with one "
+    "power of L less."
 )
 TAILS = (
-    "The tail norm is that of the exact displacement beyond the radius which the coefficient multiplies; bounds.csv has every digit, "
-    "and what coefficient and tail alone would allow (geometry_norms)."
+    "The tail norm is that of the exact displacement beyond the radius which the coefficient multiplies; bounds.csv has "
+    "every digit, and what coefficient and tail alone would allow (geometry_norms)."
 )
 FALLS = (
-    "Slopes of the logarithms: of the coefficient that the fit leaves wrong, of the tail norm that multiplies it, and of what the two "
-    "do to geometry and energy. The predictions are those of a coefficient that does not depend on the radius."
+    "Slopes of the logarithms: of the coefficient that the fit leaves wrong, of the tail norm that multiplies it, and of "
+    "what the two do to geometry and energy. The predictions are those of a coefficient that does not depend on the radius."
 )
 
 

@@ -52,7 +52,9 @@ class Measured:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Bound(Step[Measured]):
-    """All terms of the bound of one fit, at the exact equilibrium in the simulation cell. The stability constant is the trial's."""
+    """All terms of the bound of one fit, at the exact equilibrium in the simulation cell. The stability constant is the
+    trial's.
+    """
 
     trial: FitTrial
 

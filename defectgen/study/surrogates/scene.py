@@ -1,4 +1,6 @@
-"""What all studies of controlled surrogates share: which solves, the scene of one defect, the result of a solve, its line of results.csv."""
+"""What all studies of controlled surrogates share: which solves, the scene of one defect, the result of a solve, its line of
+results.csv.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +27,8 @@ SMALL = 0.1
 """Nearest-neighbour spacings: a difference larger than this is no perturbation of the same equilibrium."""
 
 LEAD = (
-    "The forces are the reference's up to the radius L around the defect, and beyond it carry one controlled error, which leaves the "
-    "named observations exact; the difference from the reference's equilibrium is the error shown here."
+    "The forces are the reference's up to the radius L around the defect, and beyond it carry one controlled error, which "
+    "leaves the named observations exact; the difference from the reference's equilibrium is the error shown here."
 )
 
 
