@@ -1,16 +1,14 @@
-"""The certificate beside the true error: one point a fit, and how good estimate and bound are in every material."""
+"""The certificate against the true error: one point a fit."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.plot.axes import finish, legend, nothing_to_show, panels
-from defectgen.plot.picture import Picture, stem
-from defectgen.plot.style import Mark
-from defectgen.plot.typeset import number
+from ...plot.axes import finish, legend, nothing_to_show, panels
+from ...plot.picture import Picture, stem
+from ...plot.style import Mark
 
 _UNITS = {"geometry": ("geometry", "Å"), "energy": ("energy", "eV")}
 _MATERIAL_MARKS = [Mark("#0072B2", "o"), Mark("#D55E00", "s"), Mark("#009E73", "D"), Mark("#CC79A7", "^"), Mark("#000000", "v")]
@@ -62,48 +60,3 @@ def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, name: str, look: dict[
     axes.set_ylim(*axes.get_xlim())
     axes.set_xlabel(f"true {label} error  ({unit})")
     axes.set_ylabel(f"{name} of the {label} error  ({unit})")
-
-
-def certificate_findings(quality: pd.DataFrame | None) -> Iterator[str]:
-    """One sentence a material and quantity, from certificate_quality.csv."""
-    if quality is None or quality.empty:
-        return
-    for line in quality.to_dict("records"):
-        yield (
-            f"Certificate, {line['material']}, {line['quantity']} error of {line['fits']} fits: the bound holds for "
-            f"{line['bound_holds']:.0%} (median {number(line['bound_median'])} times the error), the estimate is within a factor "
-            f"of three for {line['estimate_near']:.0%} (median ratio {number(line['estimate_median'])}, rank correlation "
-            f"{line['estimate_rank_correlation']:.2f}), the spread, which needs no richer fit, for {line['spread_near']:.0%} "
-            f"({line['spread_rank_correlation']:.2f}). Intervals of 95 % from the posterior cover "
-            f"{line['posterior_covers_95']:.0%}, from the spread {line['spread_covers_95']:.0%}."
-        )
-
-
-def certificate_table(quality: pd.DataFrame | None) -> dict[str, Any] | None:
-    """The same as a table of text; None if there is nothing."""
-    if quality is None or quality.empty:
-        return None
-    columns = {
-        "material": "material",
-        "quantity": "error of",
-        "fits": "fits",
-        "refused": "no minimum",
-        "bound_holds": "bound holds",
-        "bound_median": "bound / error, median",
-        "estimate_near": "estimate within 3",
-        "estimate_median": "estimate / error, median",
-        "estimate_rank_correlation": "rank correlation",
-        "spread_near": "spread within 3",
-        "spread_rank_correlation": "rank correlation",
-        "posterior_covers_95": "posterior 95 % covers",
-        "spread_covers_95": "spread 95 % covers",
-    }
-    shares = {"bound_holds", "estimate_near", "spread_near", "posterior_covers_95", "spread_covers_95"}
-
-    def text(column: str, value: Any) -> str:
-        if column in shares:
-            return f"{value:.0%}"
-        return number(float(value)) if isinstance(value, float) else str(value)
-
-    rows = [[(column, text(column, line[column])) for column in columns] for line in quality.to_dict("records")]
-    return {"header": [(title, column) for column, title in columns.items()], "rows": rows}

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from defectgen.plot.axes import finish, nothing_to_show, panels
-from defectgen.plot.picture import Picture, stem
-from defectgen.plot.style import Mark, in_reading_order, marks
-from defectgen.plot.typeset import MINUS
-from defectgen.report.loss_table import QUANTITIES, front, loss_cases, trusted
+from ...plot.axes import finish, nothing_to_show, panels
+from ...plot.picture import Picture, stem
+from ...plot.style import Mark, in_reading_order, marks
+from ...plot.typeset import MINUS
+from .words import QUANTITIES, front, loss_cases, trusted
 
 _AXES = {
     "geometry_error": "geometry error  (Å)",

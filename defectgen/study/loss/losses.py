@@ -8,7 +8,9 @@ from ..._input import InputError
 from ...fit import DEFAULT_WEIGHTS, Loss, losses, spelled
 from ...training.observations import INTERNAL, TARGETS, parts_of
 from ..materials import build_lattice
-from ..spec import Case, RunSpec
+from ..settings import Case
+from ..spec import RunSpec
+from .settings import LossStudy
 
 NAME = "loss"
 
@@ -25,10 +27,11 @@ def default_of(spec: RunSpec) -> Loss:
 
 def listed(spec: RunSpec) -> list[Loss]:
     """All losses of a study, each once: the designs, then the grids, which vary them. Raises InputError for an empty grid."""
-    if spec.loss is None:
+    asked = spec.asked(LossStudy)
+    if asked is None:
         return []
     found = designs(spec)
-    for grid in spec.loss.grids:
+    for grid in asked.grids:
         common: dict[str, Any] = {"observations": list(spec.observations), "prior": spec.fit.prior, "solver": spec.fit.solver}
         settings = {**common, **grid, "weights": {**spec.fit.weights, **grid.get("weights", {})}}
         settings["prior"] = _priors(settings["prior"])
@@ -100,8 +103,6 @@ def canonical(loss: Loss) -> Loss:
 
 def check(spec: RunSpec, case: Case) -> None:
     """Raises InputError for weights and strains that would meet no rows of a case, and for powers in [training]."""
-    if spec.loss is None:
-        return
     training, several = spec.training, build_lattice(case.material).sublattices > 1
     if training.force_distance_power or training.force_constant_range_power:
         raise InputError(

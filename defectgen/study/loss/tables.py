@@ -1,14 +1,17 @@
-"""The tables of a study of losses: every loss with its settings, errors and place on the fronts; the answers to every weight."""
+"""The tables of a study of losses: every loss with its settings, errors and place on the fronts; the response to every weight."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
-from ...campaign import Record, Task
+from ...campaign import Given
 from ...fit import DEFAULT_WEIGHTS, Loss
 from ...training.observations import KINDS, TARGETS, parts_of
 from ..interface import Tables
+from ..results import trial_line, trial_remarks
 from ..spec import RunSpec
-from .losses import NAME, called, default_of, designs, label, listed
-from .steps import RESPONSE, RMSE
+from .losses import NAME, called, default_of, designs, listed
+from .steps import RMSE, LossTrial, Sensitivities
 
 SENSITIVITY = "loss_sensitivity"
 DESIGNED = "as designed"
@@ -16,33 +19,35 @@ _QUANTITIES = {"geometry": "geometry_error", "energy": "energy_error", "forces":
 """What a Pareto front is drawn in: two errors of the defect and that of the fit."""
 
 
-def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]], results: list[dict]) -> Tables:
-    """The tables losses (a line per loss, every setting and error) and loss_sensitivity; `results` are lines of results.csv."""
-    if spec.loss is None:
-        return Tables()
-    own = {(row["material"], row["defect"], row["study"]): row for row in results if row["study"].startswith(f"{NAME}: ")}
+def tables(spec: RunSpec, trials: Iterable[LossTrial], sensitivities: Iterable[Sensitivities], given: Given) -> Tables:
+    """The lines of results.csv, losses.csv (a line per loss, every setting and error) and loss_sensitivity.csv."""
+    results, own, failures = [], {}, []
+    for step in trials:
+        found = given.get(step)
+        if found is not None:
+            row = trial_line(f"{NAME}: {step.name}", step, found, given[step.rows], given.seconds(step))
+            row |= {"rmse_elastic_constants": found.rmse.get("C"), "rmse_formation_energy": found.rmse.get("Ef")}
+            results.append(row)
+            own[row["material"], row["defect"], step.name] = row
+            failures += trial_remarks(step.label, found)
     lines = []
     for case in spec.cases:
         place = case.material.name, case.defect
-        mine = [(loss, row) for loss in listed(spec) if (row := own.get((*place, label(spec, loss)))) is not None]
-        base = own.get((*place, label(spec, default_of(spec))))
+        mine = [(loss, row) for loss in listed(spec) if (row := own.get((*place, called(spec, loss)))) is not None]
+        base = own.get((*place, called(spec, default_of(spec))))
         rows = [row for _, row in mine]
         fronts = zip(_front(rows, tuple(_QUANTITIES.values())), _front(rows, ("geometry_error", "energy_error")), strict=True)
         lines += [_line(spec, loss, row, base, *on) for (loss, row), on in zip(mine, fronts, strict=True)]
     slopes = [
-        {"material": task.spec["material"]["name"], "defect": task.spec["defect"], "observations": task.spec["observations"]}
-        | {"knob": knob, "quantity": quantity, "slope": slope}
-        for task, record in outcome
-        if task.function == RESPONSE and record.ok
-        for quantity, values in record.values["slopes"].items()
-        for knob, slope in zip(record.values["knobs"], values, strict=True)
+        {"material": step.trial.crystal.material.name, "defect": step.trial.rows.defect, "observations": step.trial.observations}
+        | {"knob": knob, "quantity": quantity, "slope": float(slope)}
+        for step in sensitivities
+        if (found := given.get(step)) is not None
+        for quantity, values in found.slopes.items()
+        for knob, slope in zip(found.knobs, values, strict=True)
     ]
-    return Tables(others={name: rows for name, rows in (("losses", lines), (SENSITIVITY, slopes)) if rows})
-
-
-def trusted(row: dict) -> bool:
-    """Whether the model reached the same state and is stable there."""
-    return bool(row["converged"] and row["same_basin"])
+    others = {name: table for name, table in (("losses", lines), (SENSITIVITY, slopes)) if table}
+    return Tables(results, failures=failures, others=others)
 
 
 def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool, defect_front: bool) -> dict:
@@ -78,13 +83,18 @@ def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool, 
     }
 
 
+def _usable(row: dict) -> bool:
+    """Whether the model reached the same state and is stable there."""
+    return bool(row["converged"] and row["same_basin"])
+
+
 def _ratio(row: dict, base: dict | None, column: str) -> float | None:
     return row[column] / base[column] if base is not None and base[column] else None
 
 
 def _front(rows: list[dict], columns: tuple[str, ...]) -> list[bool]:
     """Whether no other trusted loss is at least as good in all of these errors, and better in one."""
-    errors = np.array([[row[name] if trusted(row) else np.inf for name in columns] for row in rows], dtype=float)
+    errors = np.array([[row[name] if _usable(row) else np.inf for name in columns] for row in rows], dtype=float)
     found = []
     for own in errors:
         beaten = np.all(errors <= own, axis=1) & np.any(errors < own, axis=1)

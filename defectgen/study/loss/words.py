@@ -1,15 +1,14 @@
 """What a study of losses found, as tables and in words; made of its tables, nothing is computed but ratios."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
-from defectgen.plot.typeset import decimal, number
+from ...plot.typeset import decimal, number
+from ..page import Cell, PageTable
 
 QUANTITIES = {"geometry_error": "geometry", "energy_error": "energy", "rmse_forces": "force"}
 _UNITS = {"geometry_error": "Å", "energy_error": "eV", "rmse_forces": "eV/Å"}
-_NUMBER = "geometry_error"  # any column that the page sets as a number
 _SHOWN = 12
 """Losses in the table beside the front: the best by geometry."""
 
@@ -32,7 +31,7 @@ def front(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["pareto_defect"].astype(bool)].sort_values("geometry_error", kind="stable")
 
 
-def loss_tables(losses: pd.DataFrame | None) -> list[dict[str, Any]]:
+def loss_tables(losses: pd.DataFrame | None) -> list[tuple[str, PageTable]]:
     """For each case the default, the front and the best losses: what they are, and errors as multiples of the default's too."""
     found = []
     for (material, defect), rows in loss_cases(losses):
@@ -42,14 +41,12 @@ def loss_tables(losses: pd.DataFrame | None) -> list[dict[str, Any]]:
         default = good[good["default"].astype(bool)]
         others = good.sort_values("geometry_error", kind="stable").head(_SHOWN)
         shown = pd.concat([default, best, others]).loc[lambda t: ~t.index.duplicated()]
+        ratios = ("geometry_ratio", "energy_ratio", "stability_constant")
         lines = [
             [
-                ("loss", ("default: " if row["default"] else "") + str(row["loss"])),
-                ("front", str(numbers.get(index, ""))),
-                *((_NUMBER, number(float(row[name]))) for name in QUANTITIES),
-                (_NUMBER, number(float(row["geometry_ratio"]))),
-                (_NUMBER, number(float(row["energy_ratio"]))),
-                (_NUMBER, number(float(row["stability_constant"]))),
+                Cell(("default: " if row["default"] else "") + str(row["loss"])),
+                Cell(str(numbers.get(index, ""))),
+                *(Cell(number(float(row[name])), "number") for name in (*QUANTITIES, *ratios)),
             ]
             for index, row in shown.iterrows()
         ]
@@ -62,9 +59,8 @@ def loss_tables(losses: pd.DataFrame | None) -> list[dict[str, Any]]:
             "geometry / default",
             "energy / default",
         )
-        columns = [column for column, _ in lines[0]] if lines else []
-        header = list(zip((*named, "stability"), columns, strict=False))
-        found.append({"case": f"{material} {defect}", "table": {"header": header, "rows": lines}})
+        header = tuple(Cell(name, "text" if name in ("loss", "front") else "number") for name in (*named, "stability"))
+        found.append((f"{material} {defect}", PageTable(header, tuple(tuple(line) for line in lines))))
     return found
 
 
