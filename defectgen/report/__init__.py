@@ -1,7 +1,6 @@
-"""Report: figures, tables and one self-contained page from the files of a run; computes no physics."""
+"""Report: one self-contained page from the files of a run; it composes what the studies say and computes no physics."""
 
-from defectgen.report.domain_figure import domain_figure
-from defectgen.report.plan_figure import plan_picture
-from defectgen.report.write import draw, write
+from .domain_figure import domain_figure
+from .write import draw, write
 
-__all__ = ["domain_figure", "draw", "plan_picture", "write"]
+__all__ = ["domain_figure", "draw", "write"]

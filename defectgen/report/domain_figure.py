@@ -7,9 +7,9 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from defectgen._input import InputError
-from defectgen.errors import Check
-from defectgen.plot.style import RC
+from .._input import InputError
+from ..errors import Check
+from ..plot.style import RC
 
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Colours change at these multiples of the threshold: grades span decades, and which side of 1 an atom is on must be seen."""

@@ -1,21 +1,17 @@
-"""What the numbers say, in sentences made from the numbers alone."""
+"""What a run found, in sentences made from its tables alone: comparison of the observation sets, rates, what did not work."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from defectgen.plot.style import in_reading_order
-from defectgen.plot.typeset import decimal, number, slope
-from defectgen.report.bound_rates import falls
-from defectgen.report.bound_table import floors
-from defectgen.study.run import Run
+from ..plot.style import in_reading_order
+from ..plot.typeset import decimal, number, slope
+from ..study import Run
 
 _ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
-_FIT_ACCURACY = "fit-accuracy"
-_DESIGNED = "choices: as designed"
 
 
 @dataclass(frozen=True)
@@ -36,12 +32,13 @@ class Comparison:
     errors: dict[str, float]
 
 
-def comparisons(results: pd.DataFrame) -> list[Comparison]:
-    """One for each case and quantity with at least two observation sets; only converged points in the right basin."""
+def comparisons(results: pd.DataFrame, compared: Collection[str]) -> list[Comparison]:
+    """One for each case and quantity with at least two observation sets; only converged points in the right basin.
+
+    `compared` are the values of the column `study` whose rows count.
+    """
     found = []
-    other = (results["study"] == _FIT_ACCURACY) | results["study"].str.startswith("loss: ")
-    other |= results["study"].str.startswith("choices: ") & (results["study"] != _DESIGNED)
-    for (material, defect), rows in results[~other].groupby(["material", "defect"], sort=False):
+    for (material, defect), rows in results[results["study"].isin(list(compared))].groupby(["material", "defect"], sort=False):
         for quantity, (column, unit) in _ERRORS.items():
             good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]
             good = good.assign(size=good[column].abs())
@@ -57,10 +54,9 @@ def _mean(errors: pd.Series) -> float:
     return float(np.exp(np.log(errors).mean())) if (errors > 0).all() else 0.0
 
 
-def findings(run: Run) -> list[str]:
-    """Plain sentences: the ordering of the observation sets, the rates, the effect of fit accuracy, what did not work."""
-    accuracy = run.results[run.results["study"] == _FIT_ACCURACY]
-    return [*_orderings(comparisons(run.results)), *_rates(run), *_plateaus(accuracy), *_floors(run), *_troubles(run)]
+def findings(run: Run, compared: Collection[str]) -> list[str]:
+    """Plain sentences: the ordering of the observation sets, the rates, what did not work."""
+    return [*_orderings(comparisons(run.results, compared)), *_rates(run), *_troubles(run)]
 
 
 def _orderings(compared: list[Comparison]) -> Iterator[str]:
@@ -96,7 +92,7 @@ def _rates(run: Run) -> Iterator[str]:
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     yield f"Verdicts on {len(rates)} rates: {listing}."
     if open_ := counts["inconclusive"]:
-        curves = run.results[run.results["study"] != _FIT_ACCURACY].groupby(["material", "defect", "observations"])
+        curves = run.results[run.results["study"].isin(rates["study"])].groupby(["material", "defect", "observations"])
         sizes = int(np.nan_to_num(curves["training_radius"].nunique().max()))  # not a number without results
         few = (
             f"with {sizes} training sizes that is to be expected, five or more can decide" if sizes < 5 else "see their intervals"
@@ -118,44 +114,6 @@ def _rates(run: Run) -> Iterator[str]:
     )
 
 
-def _plateaus(results: pd.DataFrame) -> Iterator[str]:
-    """How far the geometry error fell while the force error of the fit fell, over the observation sets of each case."""
-    good = results[results["converged"] & results["same_basin"] & (results["rmse_forces"] > 0) & (results["geometry_error"] > 0)]
-    for (material, defect), rows in good.groupby(["material", "defect"], sort=False):
-        curves = [
-            curve.sort_values("basis_functions", kind="stable").iloc[[0, -1]]
-            for _, curve in rows.groupby("observations")
-            if curve["basis_functions"].nunique() > 1
-        ]
-        if not curves:
-            continue
-        force, geometry = (_gains(curves, column) for column in ("rmse_forces", "geometry_error"))
-        sizes = pd.concat(curves)["basis_functions"]
-        yield (
-            f"{material} {defect}: from {sizes.min():.0f} to {sizes.max():.0f} basis functions, at one training cell, the force "
-            f"error of the fit is divided by {force} and the geometry error by {geometry}"
-            f"{'' if len(curves) == 1 else f' (least to most of {len(curves)} observation sets)'}."
-        )
-
-
-def _gains(curves: list[pd.DataFrame], column: str) -> str:
-    """First value over last one: the span over all curves."""
-    found = [float(curve[column].iloc[0] / curve[column].iloc[-1]) for curve in curves]
-    low, high = number(min(found)), number(max(found))
-    return low if low == high else f"{low} to {high}"
-
-
-def _floors(run: Run) -> Iterator[str]:
-    """The term of the bound that holds each error up, and where a fit has lost stability."""
-    yield from floors(run.others.get("bounds"))
-    yield from falls(run.others.get("bound_rates"), run.others.get("bounds"))
-    if "stable" in run.results and (lost := int((run.results["stable"].astype(str) == "False").sum())):
-        yield (
-            f"Unstable: {lost} of {len(run.results)} points are fits that rest at a saddle point or whose crystal falls apart; "
-            "they are in no rate."
-        )
-
-
 def _troubles(run: Run) -> Iterator[str]:
     """What did not converge, strayed or failed."""
     loose = int((~run.results["converged"]).sum())
@@ -165,5 +123,10 @@ def _troubles(run: Run) -> Iterator[str]:
         yield f"Not converged: {loose} of {len(run.results)} points, {aside}."
     if strayed:
         yield f"In another basin than the reference: {strayed} of {len(run.results)} points, {aside}."
+    if "stable" in run.results and (lost := int((run.results["stable"].astype(str) == "False").sum())):
+        yield (
+            f"Unstable: {lost} of {len(run.results)} points are fits that rest at a saddle point or whose crystal falls apart; "
+            "they are in no rate."
+        )
     if len(run.failures):
         yield f"Failed, not run, or without a trustworthy result: {len(run.failures)}; the reasons are below."

@@ -1,31 +1,26 @@
-"""The page: one self-contained HTML file, filled from a template."""
+"""The page: one self-contained HTML file, filled from a template. It names no study: each says what it has to say."""
 
 import base64
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from defectgen.plot.picture import Picture
-from defectgen.plot.style import in_reading_order, marks
-from defectgen.plot.typeset import NONE, decimal, duration, number
-from defectgen.report.bound_rates import fall_table
-from defectgen.report.bound_table import bound_tables
-from defectgen.report.certificate_figure import certificate_findings, certificate_table
-from defectgen.report.choices_figure import choices_findings
-from defectgen.report.design_data_figure import design_data_findings
-from defectgen.report.design_figure import design_findings, design_table
-from defectgen.report.diversity import diversity_findings, diversity_tables
-from defectgen.report.findings import Comparison, comparisons, findings
-from defectgen.report.lead import lead
-from defectgen.report.loss_table import loss_findings, loss_tables
-from defectgen.study.columns import RATES, RESULTS, Column
-from defectgen.study.page import Page, PageTable
-from defectgen.study.run import Run
+from ..plot.picture import Picture
+from ..plot.style import in_reading_order, marks
+from ..plot.typeset import NONE, decimal, duration, number
+from ..study import Run
+from ..study.columns import RATES, RESULTS, Column
+from ..study.page import Cell, Page, PageTable
+from .findings import Comparison, comparisons, findings
 
+_MEASURES = (
+    "The geometry error sums the differences of all bonds (root of the sum of squares, Å); the energy error is that of the "
+    "formation energy (eV)."
+)
 _INTERVAL = Column("interval", "95 % interval", "both ends of the 95 % interval", format="text")
 _RESULTS = [
     RESULTS[name]
@@ -43,56 +38,38 @@ _RATES = [
 ]
 
 
-def render(run: Run, page: Page, images: list[tuple[Picture, bytes]]) -> str:
+def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
     """The page's text.
 
-    Args:
-        run: the tables and facts.
-        page: what the studies say about them.
-        images: each picture with its SVG.
+    Parameters
+    ----------
+    run : Run
+        The tables and facts.
+    page : Page
+        What the studies say about them.
+    images : mapping
+        The SVG of every figure, by the name of the figure.
     """
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = files("defectgen.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    apart = page.pictures[len(page.figures) :]
     sets = [*run.results["observations"], *run.rates["observations"]]
+    drawn = {picture.name: _figure(picture, images[picture.name]) for picture in page.pictures}
     return template.from_string(source).render(
         run=run,
         style=files("defectgen.report").joinpath("page.css").read_text(encoding="utf-8"),
         started=_date(run.started),
         duration=duration(run.seconds),
-        lead=[*lead(run), *page.lead],
-        findings=[
-            *page.findings,
-            *diversity_findings(run.others),
-            *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
-            *findings(run),
-            *certificate_findings(run.others.get("certificate_quality")),
-            *design_findings(run.others.get("design")),
-            *design_data_findings(run.others.get("design_data")),
-            *choices_findings(run.others.get("choices")),
-        ],
-        diversity=diversity_tables(run.others),
-        losses=loss_tables(run.others.get("losses")),
-        largest=_largest(comparisons(run.results)),
-        figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture) and picture not in apart],
+        lead=[*page.lead, *([] if run.results.empty else [_MEASURES])],
+        findings=[*page.findings, *findings(run, page.compared)],
+        largest=_largest(comparisons(run.results, page.compared)),
+        figures=[drawn[picture.name] for picture in page.figures],
         sections=page.sections,
-        drawn={picture.name: _figure(picture, svg) for picture, svg in images},
-        bounds=[
-            {**each, "falls": fall_table(run.others.get("bound_rates"), each["case"])}
-            for each in bound_tables(run.others.get("bounds"))
-        ],
-        certificates=certificate_table(run.others.get("certificate_quality")),
-        designs=design_table(run.others.get("design")),
-        bound_figures=[_figure(picture, svg) for picture, svg in images if _of_bound(picture)],
+        drawn=drawn,
         rates=PageTable.of(_shown(run.rates.assign(interval=_intervals(run.rates))), _RATES),
         results=PageTable.of(_shown(run.results), _RESULTS),
         failures=run.failures.to_dict("records"),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
-
-
-def _of_bound(picture: Picture) -> bool:
-    return picture.name.startswith("bound-")
 
 
 def _figure(picture: Picture, svg: bytes) -> dict[str, str]:
@@ -109,20 +86,20 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns="study") if frame["study"].nunique() == 1 else frame
 
 
-def _largest(compared: list[Comparison]) -> dict[str, Any]:
+def _largest(compared: list[Comparison]) -> PageTable:
     """The errors of all observation sets at the largest radius, side by side."""
     sets = in_reading_order(name for each in compared for name in each.errors)
-    rows = [
-        [
-            ("case", each.case),
-            ("quantity", f"{each.quantity} ({each.unit})"),
-            ("training_radius", f"{each.radius:.3g}"),
-            *(("geometry_error", number(each.errors.get(name, np.nan))) for name in sets),
-        ]
+    rows = (
+        (
+            Cell(each.case),
+            Cell(f"{each.quantity} ({each.unit})"),
+            Cell(f"{each.radius:.3g}", "number"),
+            *(Cell(number(each.errors.get(name, np.nan)), "number") for name in sets),
+        )
         for each in compared
-    ]
-    header = [("case", "case"), ("error of", "quantity"), ("training radius (spacings)", "training_radius")]
-    return {"header": [*header, *((name, "geometry_error") for name in sets)], "rows": rows}
+    )
+    header = (Cell("case"), Cell("error of"), Cell("training radius (spacings)", "number"))
+    return PageTable((*header, *(Cell(name, "number") for name in sets)), tuple(rows))
 
 
 def _intervals(rates: pd.DataFrame) -> list[str]:

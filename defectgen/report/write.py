@@ -6,46 +6,37 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from defectgen.campaign.files import write_whole
-from defectgen.plot.style import RC
-from defectgen.report.bound_figure import bound_pictures
-from defectgen.report.certificate_figure import certificate_pictures
-from defectgen.report.choices_figure import choices_pictures
-from defectgen.report.design_data_figure import design_data_pictures
-from defectgen.report.design_figure import design_pictures
-from defectgen.report.diversity import diversity_pictures
-from defectgen.report.figures import Picture, pictures
-from defectgen.report.loss_figure import loss_pictures
-from defectgen.report.page import render
-from defectgen.study import pages
-from defectgen.study.run import gather
+from ..campaign.files import write_whole
+from ..plot.picture import Picture
+from ..plot.style import RC
+from ..study import gather, pages
+from .page import render
 
 
 def write(directory: str | Path) -> Path:
     """Write ``figures/*.svg|png|csv`` and ``report.html`` into a run directory; the same tables give the same files.
 
-    Args:
-        directory: the output directory of a run (spec.toml, results.csv, rates.csv, failures.csv, events.jsonl).
+    Parameters
+    ----------
+    directory : path
+        The output directory of a run (spec.toml, results.csv, rates.csv, failures.csv, events.jsonl).
 
-    Returns:
-        The path of the page.
+    Returns
+    -------
+    Path
+        Of the page.
 
-    Raises:
-        InputError: the directory is no finished run.
-        StorageError: it cannot be written.
+    Raises
+    ------
+    InputError
+        The directory is no finished run.
+    StorageError
+        It cannot be written.
     """
     run = gather(directory)
     with rc_context(RC):
         page = pages(run)
-        drawn = [*pictures(run.results, run.rates), *bound_pictures(run.others.get("bounds"))]
-        drawn += certificate_pictures(run.others.get("certificates"))
-        drawn += design_pictures(run.others.get("design"))
-        drawn += design_data_pictures(run.others.get("design_data"))
-        drawn += choices_pictures(run.others.get("choices"))
-        drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
-        drawn += diversity_pictures(run.others)
-        drawn += page.pictures
-        images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
+        images = {picture.name: draw(picture, run.directory / "figures") for picture in page.pictures}
     path = run.directory / "report.html"
     write_whole(path, render(run, page, images).encode())
     return path
