@@ -1,10 +1,14 @@
-"""Question: how much smaller does data chosen before labelling make the error of a defect than random data of the same cost?"""
+"""Chosen data: how much smaller do data chosen before labelling make the error of a defect than random data of the same cost?"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..._input import InputError
 from ...ace import LinearACE
-from ...campaign import PlainTask, Record, Task
+from ...campaign import Given, Step
 from ...crystal import Cell
 from ...errors.certificate import sensitivity
 from ...errors.certificate.answer import answers
@@ -12,166 +16,187 @@ from ...errors.compare import BASIN
 from ...fit import Fit, fit
 from ...relax import greens_function, relax
 from ...training import Blocks, spell_observations
+from ...training.blocks import Block
 from ...training.observations import KINDS as OBSERVED
-from ..certificates import RICHER_PRIOR
+from ..certificates.steps import RICHER_PRIOR, richer_basis
 from ..interface import Tables
-from ..plan import Kitchen
-from ..spec import Case, DesignData, RunSpec
-from ..steps import AT_REST, assess, basis_of, blocks_of, defect_cell, kept, packed, rest_lattice, truth_of
+from ..settings import Basis, Case, FitSettings
+from ..spec import RunSpec
+from ..tasks import AT_REST, Crystal, Exact, Fits, Trial, assess, defect_cell, kept, truth_of
 from .choice import RANDOM, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
+from .settings import Design, DesignData
 
 NAME = "design_data"
-HERE = "defectgen.study.design.data"
-POOL, CHOICES, TRIAL = f"{HERE}:pool", f"{HERE}:chosen", f"{HERE}:tried"
-
 
 STRONGER = ("smoothness(1e-5)", "smoothness(1e-4)", "smoothness(1e-3)")
 """Priors of a pilot that does not hold its defect with that of the fits."""
 
 
-def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
-    """A pool and its choices for every case, and trials of them on all defects of the same crystal."""
-    if spec.design is None or spec.design.data is None:
-        return []
-    asked = spec.design.data
-    cases = [case for case in spec.cases if case.basis is not None]
-    found = []
-    for case in cases:
-        pool, choices = _choices(spec, asked, kitchen, case)
-        for other in cases:
-            if other.material != case.material or other.basis != case.basis:
-                continue
-            for budget in asked.budgets:
-                found += [_trial(kitchen, spec, case, other, pool, choices, name, budget) for name in _names(asked)]
-    return found
+@dataclass(frozen=True)
+class Listed:
+    """A candidate of a pool."""
+
+    kind: str
+    atoms: int
+    cost: float
 
 
-def _names(asked: DesignData) -> list[str]:
-    return [*asked.criteria, USUAL, *(f"{RANDOM} {seed}" for seed in range(asked.seeds))]
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Rows of the start and of every candidate by itself."""
+
+    start: tuple[Block, ...]
+    parts: tuple[tuple[Block, ...], ...]
+    """Of every candidate."""
+    truth: str
+    candidates: tuple[Listed, ...]
+    start_cost: float
+    unit: float
+    """Cost of a calculation of the largest defect cell."""
+
+    def offer(self, basis: Basis, full: Basis, fitting: FitSettings, cell: Cell) -> Offer:
+        """What can be chosen; `full` is the basis of the rows, `basis` that of the fits."""
+        whole = full.build(cell)
+        return Offer(
+            start=Blocks(whole, self.start, self.truth),
+            parts=[Blocks(whole, part, self.truth) for part in self.parts],
+            basis=basis.build(cell),
+            kinds=[each.kind for each in self.candidates],
+            atoms=np.array([each.atoms for each in self.candidates]),
+            costs=np.array([each.cost for each in self.candidates]),
+            weights=fitting.weights,
+            prior=fitting.prior,
+        )
 
 
-def _choices(spec: RunSpec, asked: DesignData, kitchen: Kitchen, case: Case) -> tuple[Task, Task]:
-    """The pool of a case and what is chosen from it; the reference in the large cell is not asked."""
-    assert case.basis is not None
-    like = kitchen.trial(case, max(asked.sizes), case.basis.degree, "E+F").spec
-    sizes = list(dict.fromkeys(asked.sizes))
-    name = f"{case.material.name} {case.defect}"
-    assert spec.design is not None
-    more, basis = spec.design.richer, like["basis"]
-    wide = {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
-    common = {"material": like["material"], "defect": like["defect"], "full": wide, "data": asked.model_dump(mode="json")}
-    resting = [kitchen.exact(case, size, False) for size in sizes]
-    pool = PlainTask(POOL, common, (kitchen.crystal(case), *resting), f"{name} pool of training data", 10.0)
-    settings = {**common, "basis": basis, "size": like["size"], "fit": _settings(spec, asked)}
-    return pool, PlainTask(CHOICES, settings, (kitchen.crystal(case), pool), f"{name} choices of training data", 10.0)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PoolRows(Step[Pool]):
+    """Rows and labels of the start and of every candidate by itself."""
+
+    crystal: Crystal
+    rest: tuple[Exact, ...]
+    """The defect at rest in every size of training cell."""
+    defect: str
+    full: Basis
+    data: DesignData
+
+    @property
+    def label(self) -> str:
+        return f"{self.crystal.material.name} {self.defect} pool of training data"
+
+    @property
+    def weight(self) -> float:
+        return 10.0
+
+    def run(self, given: Given) -> Pool:
+        """Make the candidates, label each, count what it costs."""
+        lattice = given[self.crystal].lattice(self.crystal.material)
+        displacement = {
+            rest.size: given[rest].positions - defect_cell(lattice, self.defect, rest.size).positions for rest in self.rest
+        }
+        start, offered = candidates(lattice, self.defect, self.data, displacement, self.full.cutoff)
+        cell = next(one for one in start if one.snapshot.cell.defect).snapshot.cell
+        truth, basis, cost = truth_of(self.crystal.material), self.full.build(cell), cost_of(self.data)
+        first = [rows_of(one, truth, basis) for one in start]
+        listed = tuple(Listed(each.kind, each.atoms, each.hours(cost)) for each in offered)
+        return Pool(
+            start=tuple(block for blocks in first for block in blocks.items),
+            parts=tuple(tuple(rows_of(one, truth, basis).items) for one in offered),
+            truth=first[0].truth,
+            candidates=listed,
+            start_cost=sum(each.hours(cost) for each in start),
+            unit=max(each.cost for each in listed if each.kind == KINDS[0]),
+        )
 
 
-def _settings(spec: RunSpec, asked: DesignData) -> dict:
-    """How chosen data are fitted."""
-    settings = spec.fit.model_dump(mode="json")
-    return settings if settings["prior"] is not None else {**settings, "prior": asked.prior}
-
-
-def _trial(kitchen: Kitchen, spec: RunSpec, case: Case, other: Case, pool: Task, choices: Task, name: str, budget: float) -> Task:
-    assert spec.design is not None and spec.design.data is not None and other.basis is not None
-    like = kitchen.trial(other, 1, other.basis.degree, "E+F")
-    own = {key: like.spec[key] for key in ("material", "defect", "size", "basis")}
-    own["full"] = pool.spec["full"]
-    made = {"chosen_for": case.defect, "choice": name, "budget": budget, "fit": _settings(spec, spec.design.data)}
-    label = f"{other.material.name} {other.defect}, data {name} for {case.defect}, budget {budget:g}"
-    return PlainTask(TRIAL, {**own, **made}, (*like.after[:2], pool, choices), label, 1.0)
-
-
-def pool(spec: dict, perfect: Record, *resting: Record) -> Record:
-    """Rows and labels of the start and of every candidate by itself. spec: material, defect, full (the basis), data."""
-    lattice, asked = rest_lattice(spec, perfect), DesignData(**spec["data"])
-    displacement = {}
-    for size, record in zip(dict.fromkeys(asked.sizes), resting, strict=True):
-        displacement[size] = record.arrays["positions"] - defect_cell({**spec, "size": size}, lattice).positions
-    start, offered = candidates(lattice, spec["defect"], asked, displacement, spec["full"]["cutoff"])
-    cell = next(one for one in start if one.snapshot.cell.defect).snapshot.cell
-    truth, basis, cost = truth_of(spec), basis_of(spec["full"], cell), cost_of(asked)
-    labelled = [(number, rows_of(one, truth, basis)) for number, one in [*((-1, s) for s in start), *enumerate(offered)]]
-    headers, arrays = packed(block for _, blocks in labelled for block in blocks.items)
-    numbers = [number for number, blocks in labelled for _ in blocks.items]
-    headers = [{"candidate": number, **header} for number, header in zip(numbers, headers, strict=True)]
-    listed = [{"kind": c.kind, "atoms": c.atoms, "cost": c.hours(cost)} for c in offered]
-    largest = max(c["cost"] for c in listed if c["kind"] == KINDS[0])
-    values = {"blocks": headers, "truth": labelled[0][1].truth, "candidates": listed}
-    return Record({**values, "start_cost": sum(c.hours(cost) for c in start), "unit": largest}, arrays)
-
-
-def offer_of(spec: dict, cell, pool: Record) -> Offer:
-    """The pool of a record. spec: basis, full (the basis of the rows), fit."""
-    places: dict[int, list[int]] = {}
-    for place, header in enumerate(pool.values["blocks"]):
-        places.setdefault(header["candidate"], []).append(place)
-
-    def rows(number: int) -> Blocks:
-        headers = [{k: v for k, v in pool.values["blocks"][n].items() if k != "candidate"} for n in places[number]]
-        arrays = {}
-        for place, n in enumerate(places[number]):
-            arrays |= {f"{what}{place}": pool.arrays[f"{what}{n}"] for what in ("factor", "plain") if f"{what}{n}" in pool.arrays}
-        record = Record({"blocks": headers, "truth": pool.values["truth"]}, arrays)
-        return blocks_of({**spec, "basis": spec["full"]}, cell, record)
-
-    listed = pool.values["candidates"]
-    return Offer(
-        start=rows(-1),
-        parts=[rows(number) for number in range(len(listed))],
-        basis=basis_of(spec["basis"], cell),
-        kinds=[c["kind"] for c in listed],
-        atoms=np.array([c["atoms"] for c in listed]),
-        costs=np.array([c["cost"] for c in listed]),
-        weights=spec["fit"]["weights"],
-        prior=spec["fit"]["prior"],
-    )
-
-
-def fitted(spec: dict, blocks: Blocks, prior: str | None = None) -> Fit:
-    """A fit to all rows that were chosen, with another prior if one is given. spec: fit."""
-    settings = spec["fit"]
+def fitted(fitting: FitSettings, blocks: Blocks, prior: str | None = None) -> Fit:
+    """A fit to all rows that were chosen, with another prior if one is given."""
     observed = spell_observations(kind for kind in blocks.kinds if kind in OBSERVED)
-    weights = {kind: value for kind, value in settings["weights"].items() if kind in blocks.kinds}
-    return fit(blocks, observed, weights or None, settings["prior"] if prior is None else prior, settings["solver"])
+    weights = {kind: value for kind, value in fitting.weights.items() if kind in blocks.kinds}
+    return fit(blocks, observed, weights or None, fitting.prior if prior is None else prior, fitting.solver)
 
 
-def chosen(spec: dict, perfect: Record, pool: Record) -> Record:
-    """Every choice, and what it promises. spec: material, defect, size, basis, full, data, fit.
+@dataclass(frozen=True)
+class Choice:
+    """Candidates chosen in one way within one budget, and what they promise."""
 
-    The defect is relaxed with a pilot that is fitted to the start; where no pilot holds it there are no choices.
-    """
-    cell, asked = defect_cell(spec, rest_lattice(spec, perfect)), DesignData(**spec["data"])
-    offer, unit = offer_of(spec, cell, pool), pool.values["unit"]
-    try:
-        promise = promise_of(spec, cell, offer)
-    except InputError as error:
-        return Record({"refused": str(error), "choices": []})
-    found = []
-    for budget in asked.budgets:
-        takes = {name: promise.choose(name, budget * unit) for name in asked.criteria}
-        takes[USUAL] = offer.usual(budget * unit)
-        takes |= {f"{RANDOM} {seed}": offer.random(budget * unit, seed) for seed in range(asked.seeds)}
-        for name, numbers in takes.items():
-            one = {"choice": name, "budget": budget, "numbers": numbers, "cost": float(offer.costs[numbers].sum()) / unit}
-            (geometry, energy), (misfit, off) = promise.spreads(numbers), promise.errors(numbers)
-            one |= {"geometry_spread": geometry, "energy_spread": energy, "geometry_expected": misfit, "energy_expected": off}
-            found.append(one)
-    return Record({"refused": "", "choices": found})
+    choice: str
+    budget: float
+    numbers: tuple[int, ...]
+    """Of the candidates."""
+    cost: float
+    """In calculations of the largest defect cell."""
+    geometry_spread: float
+    energy_spread: float
+    geometry_expected: float
+    energy_expected: float
 
 
-def promise_of(spec: dict, cell: Cell, offer: Offer) -> Promise:
-    """What choices promise for the defect at the equilibrium that a pilot finds from the unrelaxed one. spec: fit.
+@dataclass(frozen=True)
+class Choices:
+    """Every choice, or why there are none."""
+
+    refused: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Choosing(Step[Choices]):
+    """Every choice from a pool. The defect is relaxed with a pilot that is fitted to the start; where no pilot holds it there
+    are no choices."""
+
+    pool: PoolRows
+    basis: Basis
+    simulation_size: Any
+    fitting: FitSettings
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The crystal and the pool."""
+        return self.pool.crystal, self.pool
+
+    @property
+    def label(self) -> str:
+        return f"{self.pool.crystal.material.name} {self.pool.defect} choices of training data"
+
+    @property
+    def weight(self) -> float:
+        return 10.0
+
+    def run(self, given: Given) -> Choices:
+        """Choose in every way within every budget."""
+        pool, asked = given[self.pool], self.pool.data
+        lattice = given[self.pool.crystal].lattice(self.pool.crystal.material)
+        cell = defect_cell(lattice, self.pool.defect, self.simulation_size)
+        offer = pool.offer(self.basis, self.pool.full, self.fitting, cell)
+        try:
+            promise = promise_of(self.fitting, cell, offer)
+        except InputError as error:
+            return Choices(str(error), ())
+        found = []
+        for budget in asked.budgets:
+            most = budget * pool.unit
+            takes = {name: promise.choose(name, most) for name in asked.criteria}
+            takes[USUAL] = offer.usual(most)
+            takes |= {f"{RANDOM} {seed}": offer.random(most, seed) for seed in range(asked.seeds)}
+            for name, numbers in takes.items():
+                cost = float(offer.costs[numbers].sum()) / pool.unit
+                found.append(Choice(name, budget, tuple(numbers), cost, *promise.spreads(numbers), *promise.errors(numbers)))
+        return Choices("", tuple(found))
+
+
+def promise_of(fitting: FitSettings, cell: Cell, offer: Offer) -> Promise:
+    """What choices promise for the defect at the equilibrium that a pilot finds from the unrelaxed one.
 
     The pilot has the prior of the fits, or a stronger one if it does not hold the defect with that. Raises InputError where
     none does.
     """
-    richer = fitted(spec, offer.start, RICHER_PRIOR)
+    richer = fitted(fitting, offer.start, RICHER_PRIOR)
     assert isinstance(richer.model, LinearACE)
     why = ""
     for prior in (None, *STRONGER):
-        pilot = fitted(spec, offer.blocks(), prior)
+        pilot = fitted(fitting, offer.blocks(), prior)
         green = greens_function(cell, pilot.model)
         rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
         moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
@@ -185,29 +210,87 @@ def promise_of(spec: dict, cell: Cell, offer: Offer) -> Promise:
     raise InputError(why)
 
 
-def tried(spec: dict, perfect: Record, reference: Record, pool: Record, choices: Record) -> Record:
-    """A fit to one choice, relaxed and compared. spec: material, defect, size, basis, full, fit, chosen_for, choice, budget."""
-    if choices.values["refused"]:
-        return Record({"refused": choices.values["refused"]})
-    cell = defect_cell(spec, rest_lattice(spec, perfect))
-    key = tuple(repr(spec[name]) for name in ("material", "defect", "size", "basis", "full", "fit", "chosen_for"))
-    offer = kept(("design data", *key), lambda: offer_of(spec, cell, pool))
-    (own,) = (c for c in choices.values["choices"] if (c["choice"], c["budget"]) == (spec["choice"], spec["budget"]))
-    found = assess(spec, cell, reference, lambda: fitted(spec, offer.blocks(own["numbers"])))
-    about = {"kinds": by_kind(offer.kinds, own["numbers"]), "refused": ""}
-    return Record({**found.values, **own, **about})
+@dataclass(frozen=True, eq=False)
+class ChoiceTried:
+    """A fit to one choice, relaxed and compared; or why there is none."""
+
+    refused: str
+    choice: Choice | None = None
+    kinds: dict[str, int] | None = None
+    """Number of candidates of every kind."""
+    trial: Trial | None = None
 
 
-def harvest(outcome: list[tuple[Task, Record]]) -> Tables:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ChoiceTrial(Step[ChoiceTried]):
+    """A fit to one choice, relaxed and compared, of the defect that it was chosen for or of another one."""
+
+    crystal: Crystal
+    exact: Exact
+    pool: PoolRows
+    choosing: Choosing
+    basis: Basis
+    choice: str
+    budget: float
+
+    @property
+    def label(self) -> str:
+        own = f"{self.crystal.material.name} {self.exact.defect}"
+        return f"{own}, data {self.choice} for {self.pool.defect}, budget {self.budget:g}"
+
+    def run(self, given: Given) -> ChoiceTried:
+        """Fit, relax, compare."""
+        choices = given[self.choosing]
+        if choices.refused:
+            return ChoiceTried(choices.refused)
+        cell, fitting = self.exact.cell(given), self.choosing.fitting
+        key = ("design data", self.pool.key, self.exact.key, self.basis.model_dump(mode="json"), fitting.model_dump(mode="json"))
+        offer = kept(key, lambda: given[self.pool].offer(self.basis, self.pool.full, fitting, cell))
+        (own,) = (each for each in choices.choices if (each.choice, each.budget) == (self.choice, self.budget))
+        exact, truth = given[self.exact].at(cell), truth_of(self.crystal.material)
+        trial = assess(exact, truth, lambda: fitted(fitting, offer.blocks(own.numbers)))
+        return ChoiceTried("", own, by_kind(offer.kinds, own.numbers), trial)
+
+
+def choice_trials(spec: RunSpec, asked: Design) -> Iterator[ChoiceTrial]:
+    """Trials of every choice of every case on all defects of the same crystal."""
+    if asked.data is None:
+        return
+    cases = [case for case in spec.cases if case.basis is not None]
+    for case in cases:
+        pool, choosing = _choices(spec, asked, asked.data, case)
+        for other in cases:
+            if other.material != case.material or other.basis != case.basis:
+                continue
+            exact = Fits(spec).exact(other, other.simulation_size, True)
+            common = {"crystal": pool.crystal, "exact": exact, "pool": pool, "choosing": choosing, "basis": choosing.basis}
+            for budget in asked.data.budgets:
+                names = [*asked.data.criteria, USUAL, *(f"{RANDOM} {seed}" for seed in range(asked.data.seeds))]
+                yield from (ChoiceTrial(**common, choice=name, budget=budget) for name in names)
+
+
+def _choices(spec: RunSpec, asked: Design, data: DesignData, case: Case) -> tuple[PoolRows, Choosing]:
+    """The pool of a case and what is chosen from it; the reference is not used in the large cell."""
+    assert case.basis is not None  # `choice_trials` has none without
+    fits, crystal = Fits(spec), Crystal(material=case.material)
+    basis = fits.basis(case, case.basis.degree)
+    rest = tuple(fits.exact(case, size, False) for size in dict.fromkeys(data.sizes))
+    wide = richer_basis(basis, asked.richer)
+    pool = PoolRows(crystal=crystal, rest=rest, defect=case.defect, full=wide, data=data)
+    fitting = spec.fit if spec.fit.prior is not None else spec.fit.model_copy(update={"prior": data.prior})
+    return pool, Choosing(pool=pool, basis=basis, simulation_size=case.simulation_size, fitting=fitting)
+
+
+def choice_tables(trials: Iterable[ChoiceTrial], given: Given) -> Tables:
     """design_data.csv: every choice on every defect, with its error over that of the median random choice of the same cost."""
-    lines = [_line(task, record.values) for task, record in outcome if task.function == TRIAL and record.ok]
+    lines = [_line(step, found) for step in trials if (found := given.get(step)) is not None]
     if not lines:
         return Tables()
     for line in lines:
-        beside = [other for other in lines if other["choice"] == RANDOM and _place(other) == _place(line)]
+        others = [other for other in lines if other["choice"] == RANDOM and _place(other) == _place(line)]
         for what in ("geometry", "energy"):
             for name in ("error", "spread", "expected"):
-                median = float(np.median([_or_worst(other[f"{what}_{name}"]) for other in beside]))
+                median = float(np.median([_or_worst(other[f"{what}_{name}"]) for other in others]))
                 own = line[f"{what}_{name}"]
                 line[f"{what}_{name}_ratio"] = own / median if own is not None and 0 < median < np.inf else None
     return Tables(others={NAME: lines})
@@ -222,25 +305,28 @@ def _place(line: dict) -> tuple:
     return line["material"], line["defect"], line["chosen_for"], line["budget"]
 
 
-def _line(task: Task, values: dict) -> dict:
-    spec = task.spec
-    good = not values["refused"] and values["converged"] and values["same_basin"]
-    name, _, seed = spec["choice"].partition(f"{RANDOM} ")
-    kinds = values.get("kinds", {})
+def _line(step: ChoiceTrial, found: ChoiceTried) -> dict:
+    trial, own = found.trial, found.choice
+    good = trial is not None and trial.converged and trial.same_basin
+    name, _, seed = step.choice.partition(f"{RANDOM} ")
+    kinds = found.kinds or {}
     return {
-        "material": spec["material"]["name"],
-        "defect": spec["defect"],
-        "chosen_for": spec["chosen_for"],
+        "material": step.crystal.material.name,
+        "defect": step.exact.defect,
+        "chosen_for": step.pool.defect,
         "choice": RANDOM if seed else name,
         "seed": int(seed) if seed else None,
-        "budget": spec["budget"],
-        "cost": values.get("cost"),
+        "budget": step.budget,
+        "cost": None if own is None else own.cost,
         "configurations": sum(kinds.values()),
         **{kind.replace(" ", "_"): kinds.get(kind, 0) for kind in KINDS},
-        "geometry_error": values["geometry_error"] if good else None,
-        "energy_error": values["energy_error"] if good else None,
-        **{name: values.get(name) for name in ("geometry_spread", "energy_spread", "geometry_expected", "energy_expected")},
-        "rmse_forces": values.get("rmse_forces"),
+        "geometry_error": trial.geometry_error if trial is not None and good else None,
+        "energy_error": trial.energy_error if trial is not None and good else None,
+        **{
+            name: None if own is None else getattr(own, name)
+            for name in ("geometry_spread", "energy_spread", "geometry_expected", "energy_expected")
+        },
+        "rmse_forces": None if trial is None else trial.rmse.get("F"),
         "trusted": bool(good),
-        "refused": values["refused"],
+        "refused": found.refused,
     }

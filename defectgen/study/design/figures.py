@@ -1,4 +1,4 @@
-"""Designed losses beside the default: how many times smaller each makes the errors of every defect."""
+"""Figures of designs: gains of designed losses over the default, and errors of chosen data over those of random data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from defectgen.plot.axes import legend, nothing_to_show, panels, ticks
-from defectgen.plot.picture import Picture
-from defectgen.plot.style import Mark
-from defectgen.plot.typeset import NONE, number
+from ...plot.axes import legend, nothing_to_show, panels, ticks
+from ...plot.picture import Picture
+from ...plot.style import Mark
+from .choice import RANDOM, USUAL
+from .loss import DEFAULT
+from .words import QUANTITIES, WORDS
 
 KINSHIP = {
     "own": Mark("#0072B2", "D"),
@@ -19,20 +21,13 @@ KINSHIP = {
     "another material": Mark("#E69F00", "s"),
     "other": Mark("#7F7F7F", "x"),
 }
-WORDS = {
-    "own": "designed for this defect",
-    "another defect": "for another defect of the crystal",
-    "another material": "for another material",
-    "other": "not designed",
-}
-_DEFAULT = "default 30:1:1"
 
 
 def design_pictures(designs: pd.DataFrame | None) -> Iterator[Picture]:
     """One figure for the whole study."""
     if designs is None or designs.empty:
         return
-    rows = designs[designs["loss"] != _DEFAULT]
+    rows = designs[designs["loss"] != DEFAULT]
     cases = list(dict.fromkeys(_case(line) for line in rows.to_dict("records")))
     figure, axes = panels(2, height=1.6 + 0.33 * len(cases))
     for panel, quantity in zip(axes, ("geometry", "energy"), strict=True):
@@ -76,49 +71,67 @@ def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, cases: list[str]) -> N
     axes.set_xlabel(f"{quantity} error: default / this loss")
 
 
-def design_findings(designs: pd.DataFrame | None) -> Iterator[str]:
-    """What a design gains on its own defect and on others, and how often it loses."""
-    if designs is None or designs.empty:
+_MARKS = {
+    RANDOM: Mark("#B0B0B0", "o"),
+    USUAL: Mark("#000000", "X"),
+    "D": Mark("#CC79A7", "^"),
+    "A": Mark("#0072B2", "s"),
+    "G": Mark("#D55E00", "D"),
+    "M": Mark("#009E73", "P"),
+}
+"""What is listed last is drawn on top."""
+AT_MOST = 3.0
+"""How far beyond the trusted points a fit is drawn that lost the defect: its error has no meaning."""
+
+
+def design_data_pictures(table: pd.DataFrame | None) -> Iterator[Picture]:
+    """One picture: a line for every defect, defect chosen for, and budget."""
+    if table is None or table.empty:
         return
-    others = designs[designs["loss"] != _DEFAULT]
-    for name, words in WORDS.items():
-        own = others[others["designed_for"] == name]
-        if name == "other":  # losses that somebody wrote down are each a choice of its own
-            for loss, each in own.groupby("loss", sort=False):
-                yield from _gains(f"Loss {loss}", each)
-        else:
-            yield from _gains(f"Losses {words}", own)
+    places = list(table.groupby(["material", "defect", "chosen_for", "budget"], sort=False))
+    look = {name: mark for name, mark in _MARKS.items() if name in set(table["choice"])}
+    figure, axes = panels(2, height=1.4 + 0.24 * len(places))
+    for panel, quantity in zip(axes, QUANTITIES, strict=True):
+        _data_panel(panel, [rows for _, rows in places], quantity, look)
+        panel.set_yticks(range(len(places)), [_data_place(*key) for key, _ in places])  # pyright: ignore[reportCallIssue]
+    axes[1].tick_params(labelleft=False)
+    lost = ~table["trusted"].astype(bool)
+    legend(figure, look, hollow=bool(lost.any()), lines=False)
+    caption = (
+        "Errors of fits to data chosen from one pool within one budget, as multiples of that of the median random choice; left "
+        "of 1 a choice is better than chance. G, A and D are optimal designs, M counts the misfit of the basis too; none "
+        "of them sees a label of the pool. Budgets are in calculations of the largest defect cell."
+    )
+    if lost.any():
+        caption += " Hollow points at the right edge lost the defect."
+    yield Picture("design-data", "Training data chosen before labelling", caption, figure, table)
 
 
-def _gains(about: str, rows: pd.DataFrame) -> Iterator[str]:
-    """What some losses gain over the default, and how often they lose; nothing if none held its defect."""
-    good = rows[rows["trusted"].astype(bool)]
-    if good.empty:
+def _data_place(material: str, defect: str, chosen_for: str, budget: float) -> str:
+    own = f"{material} {defect}"
+    return f"{own}, {budget:g}" if defect == chosen_for else f"{own}, data for {chosen_for}, {budget:g}"
+
+
+def _data_panel(axes: Axes, places: list[pd.DataFrame], quantity: str, look: dict[str, Mark]) -> None:
+    column = f"{quantity}_error_ratio"
+    every = pd.concat(places)
+    known = every[column].to_numpy(dtype=float)
+    known = known[np.isfinite(known) & (known > 0)]
+    if not len(known):
+        nothing_to_show(axes)
         return
-    parts = []
-    for quantity in ("geometry", "energy"):
-        gain = good[f"{quantity}_gain"].astype(float)
-        span = f"{number(gain.min())} to {number(gain.max())}; worse than the default in {int((gain < 1).sum())} of {len(gain)}"
-        parts.append(f"{number(gain.median())} in the median for the {quantity} ({span})")
-    lost = f"; {len(rows) - len(good)} more lost the defect" if len(good) < len(rows) else ""
-    yield f"{about}, error of the default over theirs: {' and '.join(parts)}{lost}."
-
-
-def design_table(designs: pd.DataFrame | None) -> dict[str, Any] | None:
-    """Every loss on every defect as a table of text; None if there is none."""
-    if designs is None or designs.empty:
-        return None
-    header = ["material", "defect", "observed", "loss", "geometry error (Å)", "energy error (eV)", "geometry gain", "energy gain"]
-
-    def text(value: Any) -> str:
-        return NONE if value is None or not np.isfinite(float(value)) else number(float(value))
-
-    rows = [
-        [
-            *((name, str(line[name])) for name in ("material", "defect", "observations", "loss")),
-            *((name, text(line[name])) for name in ("geometry_error", "energy_error", "geometry_gain", "energy_gain")),
-        ]
-        for line in designs.to_dict("records")
-    ]
-    columns = ["material", "defect", "observations", "loss", "geometry_error", "energy_error", "geometry_gain", "energy_gain"]
-    return {"header": list(zip(header, columns, strict=True)), "rows": rows}
+    edge = AT_MOST * known.max()
+    for name, mark in look.items():
+        for height, rows in enumerate(places):
+            ratio = rows.loc[rows["choice"] == name, column].to_numpy(dtype=float)
+            good = np.isfinite(ratio) & (ratio > 0)
+            style = {"marker": mark.marker, "color": mark.colour, "ls": "none", "ms": 3.5 if name == RANDOM else 6}
+            axes.plot(ratio[good], np.full(good.sum(), height), mec="white", mew=0.5, zorder=3, **style)
+            axes.plot(np.full((~good).sum(), edge), np.full((~good).sum(), height), mfc="white", mew=1.2, zorder=4, **style)
+    axes.axvline(1.0, color="#777777", lw=0.9, zorder=1)
+    axes.set_xscale("log")
+    axes.set_xlim(min(known.min(), 0.5) / 1.3, edge * 1.2)
+    ticks(axes.xaxis)
+    axes.set_ylim(len(places) - 0.4, -0.6)
+    axes.grid(True, which="major")
+    axes.set_xlabel(f"{QUANTITIES[quantity]} /\nmedian of random choices")

@@ -1,23 +1,25 @@
-"""Question: how much smaller does a designed loss make the error of a defect, also of defects that it was not designed for?"""
+"""Designed losses: how much smaller does one make the error of a defect, also of defects that it was not designed for?"""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import PlainTask, Record, Task
+from ...campaign import Given, Step
 from ...errors.design import design_loss
-from ...fit import Loss, fit
+from ...fit import Fit, Loss, fit
 from ...relax import greens_function, relax
-from ..certificates import RICHER_PRIOR
+from ..certificates.steps import RICHER_PRIOR, richer_basis
 from ..interface import Tables
-from ..plan import Kitchen
-from ..spec import Case, RunSpec
-from ..steps import AT_REST, assess, blocks_of, defect_cell, fitted_to, rest_lattice
+from ..settings import Basis, Case
+from ..spec import RunSpec
+from ..tasks import AT_REST, Fits, FitTrial, Trial, assess, called, truth_of
+from .settings import Design
 
 NAME = "design"
-TASK = "defectgen.study.design.loss:designed"
-TRIAL = "defectgen.study.design.loss:tried"
+WEIGHTS = "design_weights"
 DESIGNED, DEFAULT = "designed for", "default 30:1:1"
 
 LOSSES = {DEFAULT: {}, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
@@ -25,111 +27,130 @@ LOSSES = {DEFAULT: {}, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0"
 
 THEORY = "theory-weighted"
 THEORY_LOSS = {"force_distance_power": 1.0, "force_constant_range_power": 2.0, "constraints": ["E:bulk"]}
-"""The loss that the bound asks for, at the default weights (theory: fit/loss): forces by their distance to the defect, force
+"""The weighting that minimises the bound, at the default weights (theory: fit/loss): forces by their distance to the defect,
+force
 constants by the square of their range, energies from that of the crystal, which is held exactly."""
 
-
-def plan(spec: RunSpec, kitchen: Kitchen) -> list[Task]:
-    """One design per case, and trials of all designs and all other losses on every case; one observation set at a time."""
-    if spec.design is None:
-        return []
-    cases = [case for case in spec.cases if case.basis is not None]
-    found = []
-    for observations in spec.observations:
-        designs = {_title(case): _design(spec, kitchen, case, observations) for case in cases}
-        for case in cases:
-            found += [_trial(spec, kitchen, case, observations, name, None, design) for name, design in designs.items()]
-            found += [
-                _trial(spec, kitchen, case, observations, name, weights, None)
-                for name, weights in {**LOSSES, **spec.design.losses}.items()
-            ]
-            found.append(_theory(spec, kitchen, case, observations))
-    return found
+Weights = dict[str, Any]
+"""By kind, or by kind and group."""
 
 
-def _title(case: Case) -> str:
-    return f"{case.material.name} {case.defect}"
+@dataclass(frozen=True, eq=False)
+class Designed:
+    """Weights that minimise the certificate of a defect, and the estimates before and after; or why there are none."""
+
+    refused: str
+    weights: Weights
+    geometry_before: float | None = None
+    """A."""
+    geometry_after: float | None = None
+    energy_before: float | None = None
+    """eV."""
+    energy_after: float | None = None
 
 
-def _common(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> tuple[dict, Task]:
-    """What design and trial need to know, and the trial task of the same fit (its inputs are theirs)."""
-    assert spec.design is not None and case.basis is not None
-    like = kitchen.trial(case, spec.design.size, case.basis.degree, observations)
-    basis = like.spec["basis"]
-    more = spec.design.richer
-    wider = {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
-    return {**like.spec, "richer": wider, "share": spec.design.share}, like
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LossDesign(Step[Designed]):
+    """A loss designed in the neighbourhood of the training cell: the reference is not used in the large cell."""
+
+    trial: FitTrial
+    """Of the same case and observations; it is not carried out, its inputs are those of the design."""
+    richer: Basis
+    share: float
+    """Of the energy in the mean of logarithms that is minimised."""
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The crystal and the rows."""
+        return self.trial.crystal, self.trial.rows
+
+    @property
+    def label(self) -> str:
+        return f"design of {self.trial.observations} for {self.case}"
+
+    @property
+    def case(self) -> str:
+        """Material and defect."""
+        return f"{self.trial.crystal.material.name} {self.trial.rows.defect}"
+
+    @property
+    def weight(self) -> float:
+        return 3.0
+
+    def run(self, given: Given) -> Designed:
+        """Weights that minimise the certificate, from the default ones."""
+        pilot = plain(self.trial).fitted(given)
+        richer = plain(self.trial).fitted(given, self.richer, RICHER_PRIOR)
+        cell = self.trial.cell(given)
+        green = greens_function(cell, pilot.model)
+        rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
+        try:
+            found = design_loss(pilot, rest, richer=richer, share=self.share)
+        except InputError as error:
+            return Designed(str(error), {})
+        estimates = (found.before.geometry, found.after.geometry, found.before.energy, found.after.energy)
+        return Designed("", found.weights, *(each.estimate for each in estimates))
 
 
-def _design(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> Task:
-    """Designed in the training cell's neighbourhood: no reference in the large cell is asked."""
-    common, like = _common(spec, kitchen, case, observations)
-    crystal, _, rows = like.after
-    return PlainTask(TASK, common, (crystal, rows), f"design of {observations} for {_title(case)}", 3.0)
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """A trial, or why there is none."""
+
+    refused: str
+    trial: Trial | None
 
 
-def _trial(
-    spec: RunSpec, kitchen: Kitchen, case: Case, observations: str, name: str, weights: dict | None, design: Task | None
-) -> Task:
-    common, like = _common(spec, kitchen, case, observations)
-    label = f"{_title(case)} {observations}, loss {f'{DESIGNED} {name}' if weights is None else name}"
-    after = like.after if design is None else (*like.after, design)
-    return PlainTask(TRIAL, {**common, "loss": name, "loss_weights": weights}, after, label, 1.0)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LossTried(Step[Tried]):
+    """A fit with some loss, relaxed and compared."""
+
+    trial: FitTrial
+    """The trial of the same case and observations with the weights of the run; its inputs are those of this one."""
+    loss: str
+    """Name of the loss, or the case that it was designed for."""
+    weights: Weights | None
+    """None: those of the design."""
+    design: LossDesign | None = None
+    powers: dict[str, Any] | None = None
+    """Settings of the loss beyond weights."""
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The inputs of the trial, and the design."""
+        own = (self.trial.crystal, self.trial.exact, self.trial.rows)
+        return own if self.design is None else (*own, self.design)
+
+    @property
+    def label(self) -> str:
+        name = f"{DESIGNED} {self.loss}" if self.weights is None else self.loss
+        return f"{self.trial.crystal.material.name} {self.trial.rows.defect} {self.trial.observations}, loss {name}"
+
+    def run(self, given: Given) -> Tried:
+        """Fit, relax, compare."""
+        design = None if self.design is None else given[self.design]
+        if design is not None and design.refused:
+            return Tried(design.refused, None)
+        trial = self.trial
+        weights = self.weights if design is None else design.weights
+        exact, truth = trial.reference(given), truth_of(trial.crystal.material)
+        return Tried("", assess(exact, truth, lambda: self._fitted(given, weights or {})))
+
+    def _fitted(self, given: Given, weights: Weights) -> Fit:
+        trial = self.trial
+        if self.powers is not None:
+            powers = {name: tuple(v) if isinstance(v, list) else v for name, v in self.powers.items()}
+            loss = Loss(trial.observations, weights, prior=trial.fit.prior, solver=trial.fit.solver, **powers)
+            return fit(given[trial.rows].of(trial.basis, trial.rows.basis, trial.cell(given)), loss)
+        pilot = plain(trial).fitted(given)
+        return fit(pilot.blocks, pilot.observations, _known(weights, pilot.weights), pilot.prior, pilot.solver)
 
 
-def _theory(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> Task:
-    """Distances weigh late, so its rows are kept apart by distance."""
-    assert spec.design is not None
-    usual = _trial(spec, kitchen, case, observations, THEORY, {}, None)
-    rows = kitchen.rows(case, spec.design.size, subdivide=True)
-    return PlainTask(TRIAL, {**usual.spec, "loss_settings": THEORY_LOSS}, (*usual.after[:2], rows), usual.label, 1.0)
+def plain(trial: FitTrial) -> FitTrial:
+    """The trial at the default weights."""
+    return replace(trial, fit=trial.fit.model_copy(update={"weights": {}}))
 
 
-def designed(spec: dict, perfect: Record, training: Record) -> Record:
-    """Weights that minimise the certificate of the defect, from the default ones. spec: that of a trial, richer, share."""
-    cell = defect_cell(spec, rest_lattice(spec, perfect))
-    spec = {**spec, "fit": {**spec["fit"], "weights": {}}}
-    pilot = fitted_to(spec, cell, training)
-    richer = fitted_to(spec, cell, training, spec["richer"], RICHER_PRIOR)
-    rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=greens_function(cell, pilot.model), eigenvalue=False)
-    try:
-        found = design_loss(pilot, rest, richer=richer, share=spec["share"])
-    except InputError as error:
-        return Record({"refused": str(error), "weights": {}})
-    return Record(
-        {
-            "refused": "",
-            "weights": found.weights,
-            "geometry_before": found.before.geometry.estimate,
-            "geometry_after": found.after.geometry.estimate,
-            "energy_before": found.before.energy.estimate,
-            "energy_after": found.after.energy.estimate,
-        }
-    )
-
-
-def tried(spec: dict, perfect: Record, reference: Record, training: Record, design: Record | None = None) -> Record:
-    """A fit with some loss, relaxed and compared.
-
-    spec: that of a trial, loss, loss_weights (None: those of the design), loss_settings (beyond weights, if any).
-    """
-    cell = defect_cell(spec, rest_lattice(spec, perfect))
-    if "loss_settings" in spec:
-        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in spec["loss_settings"].items()}
-        prior, solver = spec["fit"]["prior"], spec["fit"]["solver"]
-        loss = Loss(spec["observations"], spec["loss_weights"], prior=prior, solver=solver, **settings)
-        found = assess(spec, cell, reference, lambda: fit(blocks_of(spec, cell, training), loss))
-        return Record({**found.values, "refused": ""})
-    if design is not None and design.values["refused"]:
-        return Record({"refused": design.values["refused"]})
-    weights = spec["loss_weights"] if design is None else design.values["weights"]
-    pilot = fitted_to({**spec, "fit": {**spec["fit"], "weights": {}}}, cell, training)
-    known = _known(weights, pilot.weights)
-    record = assess(spec, cell, reference, lambda: fit(pilot.blocks, pilot.observations, known, pilot.prior, pilot.solver))
-    return Record({**record.values, "refused": ""})
-
-
-def _known(weights: dict, present: dict) -> dict:
+def _known(weights: Weights, present: dict) -> Weights:
     """Without kinds and groups that this crystal has no rows for: a design for silicon has internal forces, copper none."""
     found = {}
     for kind, value in weights.items():
@@ -139,12 +160,46 @@ def _known(weights: dict, present: dict) -> dict:
     return found
 
 
-def harvest(outcome: list[tuple[Task, Record]]) -> Tables:
+def loss_designs(spec: RunSpec, asked: Design) -> Iterator[LossDesign]:
+    """One design per case and observation set."""
+    for observations in spec.observations:
+        for case in _cases(spec):
+            yield _design(spec, asked, case, observations)
+
+
+def loss_trials(spec: RunSpec, asked: Design) -> Iterator[LossTried]:
+    """Trials of all designs and all other losses on every case, one observation set at a time."""
+    for observations in spec.observations:
+        designs = {called(case): _design(spec, asked, case, observations) for case in _cases(spec)}
+        for case in _cases(spec):
+            trial = _like(spec, asked, case, observations)
+            for name, design in designs.items():
+                yield LossTried(trial=trial, loss=name, weights=None, design=design)
+            for name, weights in {**LOSSES, **asked.losses}.items():
+                yield LossTried(trial=trial, loss=name, weights=weights)
+            apart = Fits(spec).rows(case, asked.size, subdivide=True)  # its powers weigh rows by distance, late
+            yield LossTried(trial=replace(trial, rows=apart), loss=THEORY, weights={}, powers=THEORY_LOSS)
+
+
+def _cases(spec: RunSpec) -> list[Case]:
+    return [case for case in spec.cases if case.basis is not None]
+
+
+def _like(spec: RunSpec, asked: Design, case: Case, observations: str) -> FitTrial:
+    assert case.basis is not None  # `_cases` has none without
+    return Fits(spec).trial(case, asked.size, case.basis.degree, observations)
+
+
+def _design(spec: RunSpec, asked: Design, case: Case, observations: str) -> LossDesign:
+    trial = _like(spec, asked, case, observations)
+    return LossDesign(trial=trial, richer=richer_basis(trial.basis, asked.richer), share=asked.share)
+
+
+def loss_design_tables(designs: Iterable[LossDesign], trials: Iterable[LossTried], given: Given) -> Tables:
     """design.csv: every loss on every defect, with the error over that of the default; design_weights.csv: the weights."""
-    tried_ = [(task, record) for task, record in outcome if task.function == TRIAL and record.ok]
-    if not tried_:
+    lines = [_line(step, found) for step in trials if (found := given.get(step)) is not None]
+    if not lines:
         return Tables()
-    lines = [_line(task, record) for task, record in tried_]
     base = {_place(line): line for line in lines if line["loss"] == DEFAULT}
     for line in lines:
         own = base.get(_place(line))
@@ -153,41 +208,41 @@ def harvest(outcome: list[tuple[Task, Record]]) -> Tables:
             line[f"{what}_gain"] = other / error if other and error else None
     weights = [
         {
-            "designed_for": f"{task.spec['material']['name']} {task.spec['defect']}",
-            "observations": task.spec["observations"],
+            "designed_for": step.case,
+            "observations": step.trial.observations,
             "group": f"{kind}:{group}",
             "weight": weight,
-            **{name: record.values.get(name) for name in ("geometry_before", "geometry_after", "energy_before", "energy_after")},
+            **{name: getattr(found, name) for name in ("geometry_before", "geometry_after", "energy_before", "energy_after")},
         }
-        for task, record in outcome
-        if task.function == TASK and record.ok
-        for kind, groups in record.values["weights"].items()
+        for step in designs
+        if (found := given.get(step)) is not None
+        for kind, groups in found.weights.items()
         for group, weight in groups.items()
     ]
-    return Tables(others={NAME: lines, "design_weights": weights})
+    return Tables(others={NAME: lines, WEIGHTS: weights})
 
 
 def _place(line: dict) -> tuple:
     return line["material"], line["defect"], line["observations"]
 
 
-def _line(task: Task, record: Record) -> dict:
-    spec, values = task.spec, record.values
-    own = f"{spec['material']['name']} {spec['defect']}"
-    name = spec["loss"]
-    kind = "other" if spec["loss_weights"] is not None else "own" if name == own else _kinship(name, own)
-    good = not values["refused"] and values["converged"] and values["same_basin"]
+def _line(step: LossTried, found: Tried) -> dict:
+    trial, name = found.trial, step.loss
+    material, defect = step.trial.crystal.material.name, step.trial.rows.defect
+    own = f"{material} {defect}"
+    kind = "other" if step.weights is not None else "own" if name == own else _kinship(name, own)
+    good = trial is not None and trial.converged and trial.same_basin
     return {
-        "material": spec["material"]["name"],
-        "defect": spec["defect"],
-        "observations": spec["observations"],
-        "loss": name if spec["loss_weights"] is not None else f"{DESIGNED} {name}",
+        "material": material,
+        "defect": defect,
+        "observations": step.trial.observations,
+        "loss": name if step.weights is not None else f"{DESIGNED} {name}",
         "designed_for": kind,
-        "geometry_error": values["geometry_error"] if good else np.nan,
-        "energy_error": values["energy_error"] if good else np.nan,
-        "rmse_forces": values.get("rmse_forces"),
+        "geometry_error": trial.geometry_error if trial is not None and good else np.nan,
+        "energy_error": trial.energy_error if trial is not None and good else np.nan,
+        "rmse_forces": None if trial is None else trial.rmse.get("F"),
         "trusted": bool(good),
-        "refused": values["refused"],
+        "refused": found.refused,
     }
 
 

@@ -19,7 +19,7 @@ from ...reference import equilibrate
 from ...relax import relax
 from ...training import label, training_cells
 from ...training.observations import spell_observations
-from ..certificates import RICHER_PRIOR
+from ..certificates.steps import RICHER_PRIOR
 from ..materials import build_lattice, build_reference, material
 
 REACH = 2.1

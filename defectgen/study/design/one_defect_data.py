@@ -8,11 +8,12 @@ import numpy as np
 from ..._input import InputError
 from ...crystal import defect_from_name, supercell
 from ...relax import relax
-from ..spec import DesignData
+from ..settings import FitSettings
 from .choice import CRITERIA, MISFIT, Offer
 from .data import promise_of
 from .one_defect import Designed
 from .pool import Candidate, candidates, cost_of, rows_of
+from .settings import DesignData
 
 SEEDS = 20
 """Random choices of the same cost to compare with."""
@@ -80,7 +81,7 @@ def data_for(
     parts = [rows_of(one, truth, basis) for one in (*start, *pool)]
     offer = Offer.of(parts, len(start), pool, cost, designed.loss.fit.blocks.basis, asked.prior)
     progress("choices")
-    settings = {"fit": {"weights": {}, "prior": asked.prior, "solver": "qr"}}
+    settings = FitSettings(prior=asked.prior)
     promise = promise_of(settings, designed.cell, offer)
     numbers = promise.choose(criterion, budget * unit)
     measure = promise.errors if criterion == MISFIT else promise.spreads

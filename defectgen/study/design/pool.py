@@ -13,7 +13,7 @@ from ...energy.functional import Potential
 from ...training import Blocks, Cost, Rattle, Strains, label
 from ...training.cells import bulk_cell, defect_cells, strained_cells
 from ..calculations import Calculation, displaced
-from ..spec import DesignData
+from .settings import DesignData
 
 DEFECT, STRAINED, CRYSTAL = "defect cell", "strained defect cell", "rattled crystal"
 STRAIN, CONSTANTS, SURFACE = "strained crystal", "force constants", "surface"
