@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from ...campaign import Given, Step
 from ...errors import bound
@@ -57,6 +58,11 @@ class Bound(Step[Measured]):
     """
 
     trial: FitTrial
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The trial and what it was made of."""
+        return (*self.trial.after, self.trial)
 
     @property
     def label(self) -> str:

@@ -1,6 +1,7 @@
 """The step of the study of certificates: the certificate of one trial, made without the reference."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,11 @@ class Certification(Step[Certified]):
 
     trial: FitTrial
     richer: Basis
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The trial and what it was made of."""
+        return (*self.trial.after, self.trial)
 
     @property
     def label(self) -> str:

@@ -24,10 +24,8 @@ WAYS = ("M", "G", "A", "D", USUAL)
 """Ways to choose, in the order of the sentences."""
 
 
-def design_findings(designs: pd.DataFrame | None) -> Iterator[str]:
+def design_findings(designs: pd.DataFrame) -> Iterator[str]:
     """What a design gains on its own defect and on others, and how often it loses."""
-    if designs is None or designs.empty:
-        return
     others = designs[designs["loss"] != DEFAULT]
     for name, words in WORDS.items():
         own = others[others["designed_for"] == name]
@@ -70,10 +68,8 @@ def _text(value: Any) -> str:
     return NONE if value is None or not np.isfinite(float(value)) else number(float(value))
 
 
-def design_data_findings(table: pd.DataFrame | None) -> Iterator[str]:
+def design_data_findings(table: pd.DataFrame) -> Iterator[str]:
     """For every way to choose: how often and by how much better than chance; what G buys; whether the promises are kept."""
-    if table is None or table.empty:
-        return
     own = table["defect"] == table["chosen_for"]
     for name in WAYS:
         for what, rows in (("the defect they were chosen for", table[own]), ("another defect of the crystal", table[~own])):

@@ -79,6 +79,11 @@ class Sensitivities(Step[Slopes]):
     trial: LossTrial
 
     @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The trial and what it was made of."""
+        return (*self.trial.after, self.trial)
+
+    @property
     def label(self) -> str:
         return f"{self.trial.crystal.material.name} {self.trial.rows.defect} sensitivities of {self.trial.observations}"
 
