@@ -93,21 +93,46 @@ def cell_from_ase(atoms: Atoms | str | Path) -> Cell:
 def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path) -> Defect:
     """The defect that turns a perfect supercell into a defective one in the same box.
 
-    Atoms may be in any order, wrapped or relaxed. Applied to a cell of the same crystal the defect makes the same vacancies,
+    Atoms may be in any order, wrapped or relaxed, the origin may be shifted, and the box may be given by other vectors of the
+    same periodicity. Applied to a cell of the same crystal the defect makes the same vacancies,
     substitutions and interstitials; see `crystal.match`.
-    Raises InputError for unreadable files, different boxes or boundary conditions, a perfect structure that is no crystal,
-    or two structures that do not differ.
+    Raises InputError for unreadable files, boxes that are strained or rotated against each other, different boundary
+    conditions, a perfect structure that is no crystal, or two structures that do not differ, or differ in most of their atoms.
     """
     perfect, defective = _read(perfect), _read(defective)
     box, other = complete_cell(perfect), complete_cell(defective)
     closed = np.array(boundaries(perfect))
-    if np.any(closed != defective.pbc) or np.abs((box - other)[closed]).max(initial=0.0) > SAME_BOX:
+    if np.any(closed != defective.pbc):
         raise InputError(
-            f"the perfect and the defective structure must share one box; got {np.round(box, 4).tolist()}, pbc {closed.tolist()} "
-            f"and {np.round(other, 4).tolist()}, pbc {defective.pbc.tolist()}: relax the defect at fixed cell"
+            f"the perfect and the defective structure must share one box and its boundary conditions; got pbc {closed.tolist()} "
+            f"and {defective.pbc.tolist()}: set atoms.pbc of both"
         )
+    _check_one_box(box, other, closed)
     return match_defect(
         perfect.positions, tuple(perfect.symbols), defective.positions, tuple(defective.symbols), box, boundaries(perfect)
+    )
+
+
+def _check_one_box(box: Float[np.ndarray, "3 3"], other: Float[np.ndarray, "3 3"], closed: np.ndarray) -> None:
+    """Raises InputError unless the vectors along periodic directions span one lattice of translations."""
+    whole = np.rint(other @ np.linalg.inv(box))
+    whole[~closed], whole[:, ~closed] = np.eye(3)[~closed], np.eye(3)[:, ~closed]
+    same = abs(round(np.linalg.det(whole))) == 1
+    if same and np.abs((whole @ box - other)[closed]).max(initial=0.0) < SAME_BOX:
+        return
+    wanted = "the perfect and the defective structure must share one box"
+    given = f"got {np.round(box, 4).tolist()} and {np.round(other, 4).tolist()} A"
+    if not same:
+        raise InputError(f"{wanted}; {given}: give the perfect crystal in the supercell of the defective one")
+    deformation = np.linalg.inv((whole @ box) if closed.all() else np.where(closed[:, None], whole @ box, other)) @ other
+    left, stretch, right = np.linalg.svd(deformation)
+    angle = float(np.degrees(np.arccos(np.clip((np.trace(left @ right) - 1) / 2, -1.0, 1.0))))
+    strain = float(np.abs(stretch - 1).max())
+    if np.linalg.det(left @ right) > 0 and strain < 1e-3 and angle > 0.05:
+        raise InputError(f"{wanted}; {given}, which is rotated by {angle:.2f} degrees: turn both alike")
+    raise InputError(
+        f"{wanted}; {given}, which is strained by {strain:.2%}: relax the defect at fixed cell, or give the perfect "
+        "crystal in its box"
     )
 
 
