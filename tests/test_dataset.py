@@ -197,7 +197,7 @@ def unforced(k):
         ([frame(0), frame(1, REF_energy=-20.0 * 27.2)], {}, r"differ by a factor of 27.2, which is that of eV and hartree"),
         ([frame(0), frame(0)], {}, r"the same configuration twice"),
         ([frame(0), frame(0, "H2O", mol="CH3OH")], {}, r"have different atoms, COH4 and OH2|have different atoms"),
-        ([frame(0)], {"energy_unit": "kcal"}, r"units of energy are eV, meV, hartree, kcal/mol, kJ/mol; got 'kcal'"),
+        ([frame(0)], {"energy_unit": "kcal"}, r"units of energy are eV, meV, hartree, Ry, mRy, kcal/mol, kJ/mol; got 'kcal'"),
     ],
     ids=["no id", "missing forces", "mixed units", "twice", "two molecules of one name", "unit"],
 )

@@ -26,6 +26,7 @@ def labelled() -> list[Snapshot]:
         [supercell(fcc("Cu", 3.6), 1), ball(fcc("Cu", 3.6), 3.0, clamp=2.0), supercell(triangular("Cu", 2.5), 2)]
     ):
         virial = random.normal(size=(3, 3))
+        virial += virial.T
         full = {"energy": float(random.normal() * 1e3), "forces": random.normal(size=(len(cell), 3)), "virial": virial}
         x = cell.positions + 0.1 * random.normal(size=(len(cell), 3)) * [1, 1, k < 2]
         strain = np.diag([1.01, 1.0, 1.0])

@@ -8,6 +8,7 @@ from defectgen._input import InputError
 from defectgen.crystal import (
     Cell,
     antisite_pair,
+    ball,
     bcc,
     defect_from_name,
     defect_size,
@@ -18,6 +19,7 @@ from defectgen.crystal import (
     supercell,
     vacancy,
 )
+from defectgen.crystal import match as matching
 
 ROUND_TRIPS = ["vacancy", "divacancy(2)", "substitution(Ag)", "interstitial(octahedral,H)", "dumbbell(100)", "microcrack(3)"]
 
@@ -111,3 +113,92 @@ def test_matching_refuses_what_it_cannot_read():
         match_defect(small.positions, small.symbols, cell.positions, cell.symbols, small.vectors, (False, False, False))
     with pytest.raises(InputError, match="as many symbols"):
         match_defect(small.positions, small.symbols, cell.positions, small.symbols, small.vectors)
+
+
+# ------------------------------------------------------------------------------------------------ structures with other origins
+SHIFTED = [
+    ("fcc", 2, "vacancy"),
+    ("fcc", 3, "divacancy"),
+    ("fcc", 3, "dumbbell(100)"),
+    ("diamond", 1, "vacancy"),
+    ("diamond", 2, "interstitial(tetrahedral)"),
+    ("diamond", 2, "dumbbell(110)"),
+    ("rocksalt", 2, "antisite"),
+    ("rocksalt", 2, "divacancy"),
+    ("cscl", 3, "antisite_pair"),
+    ("hcp", 3, "interstitial(octahedral)"),
+    ("triangular", 6, "microcrack(3)"),
+]
+
+
+def relaxed(cell: Cell, seed: int) -> np.ndarray:
+    """A breathing core (0.3 spacings next to the defect) and a rattle of 0.03 spacings everywhere."""
+    spacing, planar = cell.lattice.nearest_neighbour, np.array([1, 1, cell.lattice.dimension == 3])
+    r = cell.minimum_image(cell.positions - cell.centre)
+    distance = np.linalg.norm(r, axis=1, keepdims=True) / spacing + 0.2
+    core = 0.3 * r / distance * np.exp(-distance)
+    return cell.positions + core + 0.03 * spacing * np.random.default_rng(seed).normal(size=r.shape) * planar
+
+
+def spectrum(cell: Cell) -> np.ndarray:
+    """All distances between atoms, sorted: the structure up to symmetry, origin and order."""
+    pair = cell.minimum_image((cell.positions[:, None] - cell.positions[None]).reshape(-1, 3))
+    return np.sort(np.linalg.norm(pair, axis=1))
+
+
+@pytest.mark.parametrize(("name", "size", "text"), SHIFTED)
+def test_a_rigid_shift_changes_nothing(name, size, text):
+    """Shifted by anything, a lattice vector too, wrapped and reordered: the same defect, its atoms at the same distances."""
+    lattice = LATTICES[name]
+    cell = defect_from_name(text).apply(supercell(lattice, size))
+    home, rng = cell.perfect, np.random.default_rng(len(text))
+    atoms = relaxed(cell, size)
+    wanted = match_defect(home.positions, home.symbols, atoms, cell.symbols, cell.vectors, cell.periodic)
+    applied = wanted.apply(supercell(lattice, size))
+    planar = np.array([1, 1, lattice.dimension == 3])
+    for shift in (lattice.vectors[0] + lattice.vectors[1], *rng.normal(scale=3.0, size=(1, 3)) * planar):
+        order = rng.permutation(len(cell))
+        box = (atoms + shift)[order] @ np.linalg.inv(cell.vectors)
+        moved = (box - np.floor(box) * np.array(cell.periodic)) @ cell.vectors
+        symbols = [cell.symbols[k] for k in order]
+        found = match_defect(home.positions, home.symbols, moved, symbols, cell.vectors, cell.periodic)
+        assert found.name == wanted.name
+        assert np.abs(spectrum(found.apply(supercell(lattice, size))) - spectrum(applied)).max() < 1e-3  # rounding of files
+
+
+def test_undoing_the_shift_is_what_finds_the_defect(monkeypatch):
+    """Without it the same structure has dozens of defects, or is refused: the test above can fail."""
+    lattice = LATTICES["diamond"]
+    cell = interstitial("tetrahedral").apply(supercell(lattice, 2))
+    monkeypatch.setattr(matching, "rigid_shift", lambda *_: np.zeros(3))
+    given = (cell.perfect.positions, cell.perfect.symbols, cell.positions + np.array([0.9, 0.6, 0.4]), cell.symbols, cell.vectors)
+    with pytest.raises(InputError, match="seem rotated, strained, shifted or unrelated"):
+        match_defect(*given)
+
+
+def test_a_shift_is_undone_in_an_open_box():
+    """Where the boundary is open even a translation of the crystal moves atoms off the sites that there are."""
+    lattice = LATTICES["fcc"]
+    cell = vacancy().apply(ball(lattice, 7.0, clamp=2.0))
+    home = cell.perfect
+    for shift in (lattice.vectors[0], np.array([3.1, -0.7, 0.4])):
+        moved = cell.positions + shift
+        found = match_defect(home.positions, home.symbols, moved, cell.symbols, cell.vectors, cell.periodic, lattice)
+        assert found.name == "v_" + lattice.species[0]
+
+
+def test_what_differs_in_most_of_its_atoms_is_no_defect():
+    lattice = LATTICES["fcc"]
+    small = supercell(lattice, 2)
+    rng = np.random.default_rng(5)
+    turned = (small.positions - small.centre) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + small.centre
+    for atoms in (turned, rng.uniform(size=(len(small), 3)) @ small.vectors):
+        with pytest.raises(InputError, match=r"seem rotated.* of 32 atoms and 32 sites"):
+            match_defect(small.positions, small.symbols, atoms, small.symbols, small.vectors)
+    with pytest.raises(InputError, match="32 are of another species"):
+        match_defect(small.positions, small.symbols, small.positions, ["Ag"] * 32, small.vectors)
+    with pytest.raises(InputError, match="27 sites are empty"):
+        match_defect(small.positions, small.symbols, small.positions[:5], small.symbols[:5], small.vectors)
+    void = np.linalg.norm(small.minimum_image(small.positions - small.positions[0]), axis=1) > 1.01 * lattice.nearest_neighbour
+    found = match_defect(small.positions, small.symbols, small.positions[void], small.symbols[: void.sum()], small.vectors)
+    assert found.name == f"v13_{lattice.species[0]}"  # a cluster of vacancies is a defect, however much of the cell it takes

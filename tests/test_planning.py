@@ -186,6 +186,10 @@ def test_a_frame_is_found_whatever_the_order_of_its_atoms_and_nothing_else_is():
         truth.evaluate(cell.symbols, x, cell.vectors, cell.periodic, True)
     with pytest.raises(InputError, match=r"no labelled frame is this configuration of 7 atoms \(3 Na 4 Cl\)"):
         truth.evaluate(cell.symbols, x + 0.01 * rng.normal(size=x.shape), cell.vectors, cell.periodic, False)
+    for shift in (np.array([1.3, 0.4, -2.2]), cell.vectors[0] / 2):  # another origin: labels do not depend on it
+        found = truth.evaluate(cell.symbols, x + shift, cell.vectors, cell.periodic, False)
+        np.testing.assert_array_equal(found.forces, forces)
+    assert not truth.knows(Snapshot(cell, x + cell.vectors[0] / 2, cell.vectors), shifted=False)
     swapped = tuple(reversed(cell.symbols))
     assert not truth.knows(Snapshot(replace(cell, symbols=swapped), x, cell.vectors))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import bulk, make_supercell, molecule
 from ase.constraints import FixAtoms
 from toy_calculators import Binding, frame
 
@@ -150,3 +150,27 @@ def test_defect_from_atoms_refuses_in_one_sentence(change, words):
     with pytest.raises(InputError, match=words) as caught:
         defect_from_atoms(perfect, defective)
     assert "\n" not in str(caught.value)
+
+
+def test_one_box_may_have_other_vectors_and_another_origin_but_no_strain_or_rotation():
+    perfect = bulk("Si", "diamond", a=5.43)
+    perfect = make_supercell(perfect, [[2, 1, 0], [0, 3, 1], [1, 0, 2]])
+    defective = perfect.copy()
+    del defective[3]
+    defective.rattle(0.05, seed=1)
+    defective.positions += [1.7, -0.4, 0.9]
+    defective.set_cell(np.array([[1, 1, 0], [0, 1, 0], [0, -1, 1]]) @ np.array(defective.cell))
+    defective.wrap()
+    assert defect_from_atoms(perfect, defective).name == "v_Si"
+    turned, strained, larger, open_box = (defective.copy() for _ in range(4))
+    turned.rotate(10, "z", rotate_cell=True)
+    strained.set_cell(np.array(defective.cell) @ np.diag([1.0, 1.0, 1.004]), scale_atoms=True)
+    open_box.pbc = [True, True, False]
+    for other, message in (
+        (turned, "rotated by 10.00 degrees"),
+        (strained, r"strained by 0.40%"),
+        (larger * (2, 1, 1), "in the supercell of the defective one"),
+        (open_box, "and its boundary conditions"),
+    ):
+        with pytest.raises(InputError, match=message):
+            defect_from_atoms(perfect, other)

@@ -84,7 +84,7 @@ class ACEBasis(PackedBasis):
             element(symbol)
         if not degree >= order:
             raise InputError(
-                f"degree {degree} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"
+                f"degree {degree:g} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"
             )
         if not cutoff > 0:
             raise InputError(f"the cutoff must be a positive length in A; got {cutoff!r}")

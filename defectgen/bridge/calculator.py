@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator as Base
 from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.functional import SKIN
@@ -19,7 +19,7 @@ from ..energy.gauge import DomainWarning, Gauge, outside_sentence
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import energy_forces_virial
 from .hessian import sparse_hessian
-from .structures import boundaries, complete_cell
+from .structures import boundaries, complete_cell, has_moments
 
 
 @final
@@ -31,6 +31,7 @@ class Calculator(Base):
 
     With a `domain`, made for the model by `dg.domain`, the results also hold "grades", one number an atom, and a DomainWarning
     says in one sentence when an atom is outside; it is said again when the worst grade has doubled, not at every step.
+    Open directions of `atoms.pbc` are open. Initial magnetic moments and charges do not count (InputWarning, once).
     Raises InputError for anything but a scalar site energy, a domain that is none or another model's, and atoms it does not know.
     """
 
@@ -55,6 +56,7 @@ class Calculator(Base):
         self._said = -np.inf if domain is None else domain.threshold
         self._bonds: Bonds | None = None
         self._built_for: Atoms | None = None
+        self._said_moments = False
 
     def calculate(self, atoms: Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
         """All first-order properties in one evaluation; the Hessian only when asked.
@@ -66,6 +68,14 @@ class Calculator(Base):
         atoms = self.atoms if atoms is None else atoms
         if atoms is None:
             raise InputError("there are no atoms to evaluate; pass some, or attach the calculator to them")
+        if not self._said_moments and has_moments(atoms):
+            self._said_moments = True
+            warnings.warn(
+                f"{atoms.get_chemical_formula()} has initial magnetic moments or charges, which do not count: this potential has "
+                "no spin and no charge",
+                InputWarning,
+                stacklevel=3,
+            )
         if "stress" in properties and not all(atoms.pbc):
             raise PropertyNotImplementedError(f"stress wants a cell periodic in all directions; this one has pbc {atoms.pbc}")
         if "grades" in properties and self.domain is None:

@@ -3,26 +3,21 @@
 Units are never guessed: what the file holds is stated by the caller and converted here.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from ase.data import chemical_symbols
-from ase.units import Bohr, Hartree, kcal, kJ, mol
 
 from .._input import InputError
 from ..dataset import Configuration, Dataset, check_dataset
-from .extxyz import frames
-from .labels import everything, labels
+from .extxyz import frames, read_labels
+from .labels import Notes, everything, rounding
+from .stress_check import check_stresses
 from .structures import boundaries
-
-ENERGY = {"eV": 1.0, "meV": 1e-3, "hartree": Hartree, "kcal/mol": kcal / mol, "kJ/mol": kJ / mol}
-"""Units of energy, eV."""
-
-LENGTH = {"A": 1.0, "bohr": Bohr, "nm": 10.0}
-"""Units of length, A. Forces are in the unit of energy over that of length."""
+from .units import Units, units_of
 
 
 def dataset_from_extxyz(
@@ -34,21 +29,26 @@ def dataset_from_extxyz(
     forces: str | None = None,
     energy_unit: str = "eV",
     length_unit: str = "A",
+    units: Mapping[str, str] | None = None,
     truth: str = "",
     check: bool = True,
 ) -> Dataset:
     """All frames; `structure` is the key of a frame that says which structure it is of, `law` the one that says how it was drawn.
 
-    Keys of labels that are not named are looked for as `read_extxyz` does. Forces may be missing from all frames.
-    Raises InputError for a file that cannot be read, units that are not known, frames without the structure key, and what
+    Keys of labels that are not named are looked for as `read_extxyz` does. Forces may be missing from all frames. `units` states
+    more units than `energy_unit` and `length_unit` and comes before them: {"stress": "kbar"}, as `read_extxyz` takes them.
+    Warns (InputWarning) as `read_extxyz` does. Raises InputError for a file that cannot be read, units that are not known, frames
+    without the structure key, forces to which constraints were applied, labels that `read_extxyz` refuses, and what
     `check_dataset` finds (unless `check` is False).
     """
-    unit, length = _units(energy_unit, length_unit)
+    factors = units_of({"energy": energy_unit, "length": length_unit, **(units or {})})
+    notes = Notes(str(path))
     found, counts, with_forces = [], {}, False
     named = {"energy": energy, "forces": forces, "virial": None, "stress": None}
     for number, atoms in enumerate(frames(Path(path))):
         where = f"frame {number} (counted from 0) of {path}"
-        carried, known = everything(atoms), labels(atoms, named, where)
+        carried, known = everything(atoms), read_labels(atoms, named, where, factors, notes)
+        notes.frames += 1
         if structure.lower() not in carried:
             raise InputError(f"{where} has no structure id {structure!r}; its keys are: {', '.join(sorted(carried)) or 'none'}")
         name, drawn = str(carried[structure.lower()]), str(carried.get(law.lower(), ""))
@@ -56,14 +56,21 @@ def dataset_from_extxyz(
         with_forces |= "forces" in known
         found.append(
             Configuration(
-                *(name, counts[name, drawn], tuple(atoms.symbols), atoms.positions * length, drawn),
-                energy=float(known["energy"]) * unit if "energy" in known else None,
-                forces=known["forces"] * (unit / length) if "forces" in known else None,
-                vectors=np.array(atoms.cell) * length if any(atoms.pbc) else None,
+                *(name, counts[name, drawn], tuple(atoms.symbols), atoms.positions, drawn),
+                energy=known.get("energy"),
+                forces=known.get("forces"),
+                vectors=np.array(atoms.cell) if any(atoms.pbc) else None,
                 periodic=boundaries(atoms),
                 source=f"{Path(path).name}:{number}",
+                virial=known.get("virial") if any(atoms.pbc) else None,
             )
         )
+    notes.say()
+    periodic = [c for c in found if c.vectors is not None]
+    present = [{k: getattr(c, k) for k in ("energy", "forces", "virial") if getattr(c, k) is not None} for c in periodic]
+    check_stresses(
+        [(c.symbols, c.positions, c.vectors, c.periodic, known) for c, known in zip(periodic, present, strict=True)], str(path)
+    )
     dataset = Dataset(tuple(found), truth or Path(path).name)
     if check:
         check_dataset(dataset, forces=with_forces)
@@ -80,6 +87,7 @@ def dataset_from_hdf5(
     structure: str | None = None,
     energy_unit: str = "hartree",
     length_unit: str = "bohr",
+    units: Mapping[str, str] | None = None,
     law: str = "",
     structures: Collection[str] | None = None,
     most: int | None = None,
@@ -90,40 +98,37 @@ def dataset_from_hdf5(
 
     A key of forces with "grad" in it is a gradient and changes its sign; None reads energies only. `structure` is a key of the
     group that names the structure, by default the path of the group does. `structures` and `most` choose groups by their
-    path, and the first configurations of each, so that a large file need not be read whole.
+    path, and the first configurations of each, so that a large file need not be read whole. `units` is as in `read_extxyz`.
+    Warns (InputWarning) where forces are read and another key of a group is a free energy, which differs from `energy`.
     Raises InputError for a file that is no HDF5, keys that its groups do not have, arrays that do not fit each other, units
     and elements that are not known, and what `check_dataset` finds (unless `check` is False).
     """
-    unit, length = _units(energy_unit, length_unit)
-    found, counts = [], {}
+    factors = units_of({"energy": energy_unit, "length": length_unit, **(units or {})})
+    found, counts, notes = [], {}, Notes(str(path))
     turn = -1.0 if forces is not None and "grad" in forces.lower() else 1.0
     for place, group in _groups(Path(path), positions, structures):
         where = f"group {place} of {path}"
-        x = np.asarray(_item(group, positions, where)[:most], dtype=float) * length
+        x = np.asarray(_item(group, positions, where)[:most], dtype=float) * factors.length
         symbols = tuple(_symbol(int(z), where) for z in np.ravel(_item(group, numbers, where)[()]))
-        e = np.ravel(_item(group, energy, where)[:most]).astype(float) * unit
-        f = None if forces is None else np.asarray(_item(group, forces, where)[:most], dtype=float) * (turn * unit / length)
+        e = np.ravel(_item(group, energy, where)[:most]).astype(float) * factors.energy
+        f = None if forces is None else np.asarray(_item(group, forces, where)[:most], dtype=float) * (turn * factors.force)
         if x.ndim != 3 or x.shape[1:] != (len(symbols), 3) or len(e) != len(x) or (f is not None and f.shape != x.shape):
             raise InputError(
                 f"{where} has positions of shape {x.shape}, {len(symbols)} atomic numbers, {len(e)} energies and forces of "
                 f"shape {None if f is None else f.shape}; wanted (n, atoms, 3), atoms, n and (n, atoms, 3): name the right keys"
             )
+        _note_free_energy(group, energy, e, factors, notes)
         name = place if structure is None else _word(_item(group, structure, where)[()])
         for k in range(len(x)):
             counts[name] = counts.get(name, -1) + 1
             forces_k = None if f is None else f[k]
             found.append(Configuration(name, counts[name], symbols, x[k], law, float(e[k]), forces_k, source=f"{place}:{k}"))
+    if forces is not None:
+        notes.say()
     dataset = Dataset(tuple(found), truth or Path(path).name)
     if check:
         check_dataset(dataset, forces=forces is not None)
     return dataset
-
-
-def _units(energy: str, length: str) -> tuple[float, float]:
-    for what, unit, known in (("energy", energy, ENERGY), ("length", length, LENGTH)):
-        if unit not in known:
-            raise InputError(f"units of {what} are {', '.join(known)}; got {unit!r}")
-    return ENERGY[energy], LENGTH[length]
 
 
 def _groups(path: Path, positions: str, chosen: Collection[str] | None) -> Iterator[tuple[str, h5py.Group]]:
@@ -153,6 +158,20 @@ def _groups(path: Path, positions: str, chosen: Collection[str] | None) -> Itera
         for place in places:
             if chosen is None or place in chosen:
                 yield place, file[place]
+
+
+def _note_free_energy(group: h5py.Group, energy: str, values: np.ndarray, units: Units, notes: Notes) -> None:
+    """Count configurations of a group that have a free energy under another key."""
+    notes.frames += len(values)
+    for key in group:
+        if "free_energy" in key.lower() and key != energy and isinstance(group[key], h5py.Dataset):
+            other = np.ravel(group[key][: len(values)] if group[key].ndim else group[key][()])
+            if len(other) == len(values) and other.dtype.kind in "fiu":
+                difference = np.abs(other.astype(float) * units.energy - values)
+                far = difference > rounding(float(np.abs(values).max(initial=0.0)))
+                notes.energies += int(far.sum())
+                notes.largest = max(notes.largest, float(difference.max(initial=0.0)))
+                notes.taken += [repr(energy)] * bool(far.any())
 
 
 def _item(group: h5py.Group, key: str, where: str) -> Any:

@@ -1,5 +1,7 @@
 """Labelled configurations as extended XYZ files, the field's common format."""
 
+import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -8,9 +10,14 @@ import numpy as np
 from ase import Atoms
 
 from .._input import InputError
-from ..crystal.snapshot import Snapshot
-from .labels import everything, labels
-from .structures import cell_from_ase
+from ..crystal.snapshot import STRAIN, Snapshot
+from .labels import Notes, check_distances, everything, labels
+from .stress_check import check_stresses
+from .structures import cell_from_ase, has_moments
+from .units import Units, units_of
+
+ROLE, AMPLITUDE, PAIR = "defectgen_role", "defectgen_amplitude", "defectgen_pair"
+"""Keys of what a training cell is for. No other key of a file, `config_type` least of all, decides what is observed."""
 
 
 def read_extxyz(
@@ -19,49 +26,78 @@ def read_extxyz(
     forces_key: str | None = None,
     virial_key: str | None = None,
     stress_key: str | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> list[Snapshot]:
     """All frames of a file, atoms in their order, with labels in eV, eV/A and eV (virial = -stress * volume).
 
     A key that is not named is looked for as REF_energy, dft_energy, energy (and so on), without regard to case; the labels
-    of a frame come from one such family. A label that a frame lacks is a key that its `labels` lack. `config_type` becomes
-    the group.
+    of a frame come from one such family, `free_energy` before `energy`. A label that a frame lacks is a key that its `labels`
+    lack. `config_type` becomes the group, which is a name and nothing else; atoms under FixAtoms are clamped.
+
+    `units` states those of the file where they are not eV and A: {"energy": "hartree", "length": "bohr", "stress": "kbar"}.
+    Length is that of positions and cells; forces are in energy over length, stress in energy over volume, virials in energy
+    unless "force", "stress" or "virial" say otherwise. "-kbar" has the sign of a pressure.
+
+    Warns (InputWarning) of energies that differ from free energies, and of magnetic moments and charges, which are ignored.
     Raises InputError for a file that is missing, malformed or holds blank lines between frames, for labels that are not finite,
-    of the wrong shape, spread over families, or contradict each other, and for a named key that no frame has.
+    of the wrong shape, spread over families, or contradict each other, for a named key that no frame has, for stresses that are
+    not symmetric, of implausible size, or contradict the energies of one structure at several volumes, for constraints other
+    than FixAtoms, and for atoms that are too near.
     """
+    factors = units_of(units)
     found = frames(Path(path))
     named = {"energy": energy_key, "forces": forces_key, "virial": virial_key, "stress": stress_key}
     present = sorted({key for atoms in found for key in everything(atoms)})
     for label, key in named.items():
         if key is not None and key.lower() not in present:
             raise InputError(f"no frame of {path} has the {label} key {key!r}; its keys are: {', '.join(present) or 'none'}")
+    notes = Notes(str(path), len(found))
     snapshots = []
     for number, atoms in enumerate(found):
         where = f"frame {number} (counted from 0) of {path}"
-        if not np.all(np.isfinite(atoms.positions)):
-            raise InputError(f"{where} has positions that are not finite; remove the frame or mend the file")
-        known = labels(atoms, named, where)
-        cell = cell_from_ase(atoms)
+        known = read_labels(atoms, named, where, factors, notes)
+        cell = cell_from_ase(atoms, where=f"{where}: ", warn=False)
+        store = everything(atoms)
         snapshots.append(
             Snapshot(
                 cell=cell,
                 positions=cell.positions,
                 vectors=cell.vectors,
-                group=str(everything(atoms).get("config_type", "")),
+                group=str(store.get("config_type", "")),
                 labels=known or None,
                 source=f"{Path(path).name}:{number}",
+                **_purpose(store, where),
             )
         )
+    notes.say()
+    check_stresses([(s.cell.symbols, s.positions, s.vectors, s.cell.periodic, s.labels or {}) for s in snapshots], str(path))
     return snapshots
+
+
+def read_labels(atoms: Atoms, named: dict[str, str | None], where: str, units: Units, notes: Notes) -> dict:
+    """The labels of one frame, whose box and positions are brought to A in place."""
+    if not np.all(np.isfinite(atoms.positions)):
+        raise InputError(f"{where} has positions that are not finite; remove the frame or mend the file")
+    if units.length != 1.0:
+        atoms.set_cell(np.asarray(atoms.cell) * units.length)
+        atoms.positions *= units.length
+    check_distances(atoms, where)
+    notes.moments += has_moments(atoms)
+    return labels(atoms, named, where, units, notes)
 
 
 def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot], notes: Iterable[Mapping[str, str]] | None = None) -> None:
     """Frames with REF_energy, REF_forces, REF_virial, REF_stress (if periodic) and config_type, every number to its last bit.
 
-    `notes`, one mapping of words a frame, are written beside the labels: what is to be computed, for instance.
+    `notes`, one mapping of words a frame, are written beside the labels: what is to be computed, for instance. The role of a
+    training cell is kept under a key of its own. The file is UTF-8.
+    Raises InputError for words with a line break.
     """
     snapshots = list(snapshots)
     beside = [{}] * len(snapshots) if notes is None else list(notes)
-    Path(path).write_text("".join(_frame(*pair) for pair in zip(snapshots, beside, strict=True)))
+    text = "".join(_frame(*pair) for pair in zip(snapshots, beside, strict=True))
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
 
 
 def frames(path: Path) -> list[Atoms]:
@@ -69,15 +105,61 @@ def frames(path: Path) -> list[Atoms]:
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the path of an extended XYZ file")
     try:
-        lines = path.read_text().rstrip().split("\n")
-        found = list(ase.io.iread(path, index=":", format="extxyz"))
+        with open(path, encoding="utf-8-sig") as file:  # with or without a byte-order mark, any line ends, any locale
+            text = file.read().rstrip()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it to UTF-8") from None
+    lines = text.split("\n")
+    comments = _comments(lines, path)
+    try:
+        found = list(ase.io.iread(io.StringIO(text + "\n"), index=":", format="extxyz"))
     except Exception as error:  # the parser raises many types; the original stays chained
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is no readable extended XYZ file ({reason}); check its syntax") from error
     used = sum(len(atoms) + 2 for atoms in found)
     if not found or used != len(lines):
         raise InputError(f"{path} has {len(lines)} lines, but its {len(found)} frames fill {used}; remove blank or stray lines")
+    for atoms, comment in zip(found, comments, strict=True):
+        for key in [k for k in atoms.info if k.lower() == "config_type"]:  # a name, which ASE may have read as a number
+            atoms.info[key] = _word(comment, key, atoms.info[key])
     return found
+
+
+def _comments(lines: list[str], path: Path) -> list[str]:
+    """The second line of every frame; a frame that says it has more atoms than lines follow is refused before it is read."""
+    found, place = [], 0
+    while place < len(lines):
+        count = lines[place].strip()
+        if not re.fullmatch(r"\d{1,18}", count):
+            raise InputError(
+                f"{path} has {count[:40]!r} in line {place + 1}, where a frame begins with its number of atoms; remove blank or "
+                "stray lines"
+            )
+        if place + 2 + int(count) > len(lines):
+            raise InputError(f"{path} is cut short: the frame in line {place + 1} has {count} atoms, and fewer lines follow")
+        found.append(lines[place + 1])
+        place += 2 + int(count)
+    return found
+
+
+def _word(comment: str, key: str, read) -> str:
+    """A name as it is written."""
+    found = re.search(rf'(?:^|\s){re.escape(key)}=(?:"((?:[^"\\]|\\.)*)"|([^\s"\'{{\[]\S*))', comment)
+    if found is None:
+        return str(read)
+    return found[2] if found[1] is None else re.sub(r"\\(.)", r"\1", found[1])
+
+
+def _purpose(store: dict, where: str) -> dict:
+    """Role, amplitude and pair of a training cell that this package wrote."""
+    role = str(store.get(ROLE, ""))
+    if not role:
+        return {}
+    try:
+        amplitude = float(store[AMPLITUDE]) if AMPLITUDE in store else None
+    except (TypeError, ValueError):
+        raise InputError(f"{where} has the {AMPLITUDE} {store[AMPLITUDE]!r}, wanted a number; remove this key") from None
+    return {"role": role, "amplitude": amplitude, "pair": store.get(PAIR) in (True, "T", 1)}
 
 
 def _frame(snapshot: Snapshot, notes: Mapping[str, str]) -> str:
@@ -100,12 +182,20 @@ def _frame(snapshot: Snapshot, notes: Mapping[str, str]) -> str:
             entries.append(f'REF_stress="{_flat(-known["virial"].T / abs(np.linalg.det(snapshot.vectors)))}"')
     words = {"config_type": snapshot.group} if snapshot.group else {}
     entries += [f'{key}="{_escaped(word)}"' for key, word in {**words, **notes}.items()]
+    if snapshot.role:
+        entries.append(f"{ROLE}={snapshot.role}")
+    # only of strained cells: a defect cell that comes back is its own crystal, and of that no formation energy is observed
+    if snapshot.role == STRAIN and snapshot.amplitude is not None:
+        entries.append(f"{AMPLITUDE}={float(snapshot.amplitude)!r}")
+        entries += [f"{PAIR}=T"] * snapshot.pair
     entries.append(f'pbc="{" ".join("T" if p else "F" for p in cell.periodic)}"')
     rows = [" ".join(row) for row in np.concatenate(columns, axis=1)]
     return "\n".join([str(len(rows)), " ".join(entries), *rows]) + "\n"
 
 
 def _escaped(word: str) -> str:
+    if len(word.splitlines()) > 1 or word != word.strip("\r\n"):
+        raise InputError(f"a name in an extended XYZ file is one line; got {word!r}")
     return word.replace("\\", "\\\\").replace('"', '\\"')
 
 

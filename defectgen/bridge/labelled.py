@@ -23,8 +23,9 @@ SAME_PLACE = 1e-3
 class LabelledReference(BlackBox):
     """A reference that knows the labelled frames and nothing else.
 
-    A frame answers for a configuration with the same atoms at the same places of the same box, whatever their order, and for
-    its images under the space group of the `crystal`, if there is one: one displaced atom of a cubic crystal answers for all.
+    A frame answers for a configuration with the same atoms at the same places of the same box, whatever their order and
+    whatever its origin (energy, forces and virial do not depend on a rigid shift), and for its images under the space group of
+    the `crystal`, if there is one: one displaced atom of a cubic crystal answers for all.
     Raises InputError for a question that no frame answers, and for a label that its frame lacks.
     """
 
@@ -62,12 +63,12 @@ class LabelledReference(BlackBox):
         virial = turn.T @ known["virial"] @ turn if "virial" in known else None
         return Evaluation(float(known["energy"]), known["forces"][order] @ turn, virial)
 
-    def knows(self, snapshot: Snapshot) -> bool:
-        """Whether a frame is this configuration, up to symmetry."""
-        return self._find(snapshot.cell.symbols, snapshot.positions, snapshot.vectors) is not None
+    def knows(self, snapshot: Snapshot, shifted: bool = True) -> bool:
+        """Whether a frame is this configuration, up to symmetry and, if `shifted`, up to a rigid shift."""
+        return self._find(snapshot.cell.symbols, snapshot.positions, snapshot.vectors, shifted) is not None
 
     def _find(
-        self, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray
+        self, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, shifted: bool = True
     ) -> tuple[Snapshot, Int[np.ndarray, " atoms"], Float[np.ndarray, "3 3"]] | None:
         """The frame, which of its atoms is each of those asked for, and the rotation (of rows) that turns its labels."""
         alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < SAME_PLACE]
@@ -76,6 +77,13 @@ class LabelledReference(BlackBox):
                 order = _order(frame, frame.positions @ turn + shift, symbols, positions, vectors)
                 if order is not None:
                     return frame, order, turn
+        if shifted and (alike := [f for f in alike if sorted(f.cell.symbols) == sorted(symbols)]):
+            turns = [turn for turn, _ in self._operations(symbols, vectors)]
+            for turn in np.unique(np.round(turns, 9), axis=0):
+                for frame in alike:
+                    order = _order_shifted(frame, frame.positions @ turn, symbols, positions, vectors)
+                    if order is not None:
+                        return frame, order, turn
         return None
 
     def _operations(self, symbols: tuple[str, ...], vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -98,7 +106,7 @@ def inequivalent(snapshots: Iterable[Snapshot], crystal: Lattice) -> list[Snapsh
     """Those of the configurations that have to be computed: the others are their images under the space group of the crystal."""
     found: list[Snapshot] = []
     for snapshot in snapshots:
-        if not LabelledReference(tuple(found), crystal).knows(snapshot):
+        if not LabelledReference(tuple(found), crystal).knows(snapshot, shifted=False):
             found.append(snapshot)
     return found
 
@@ -128,6 +136,27 @@ def _order(
     if far or len(np.unique(index)) < len(index):
         return None
     return index if all(frame.cell.symbols[k] == symbol for k, symbol in zip(index, symbols, strict=True)) else None
+
+
+def _order_shifted(
+    frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray
+) -> Int[np.ndarray, " atoms"] | None:
+    """The same where the frame has another origin: an atom of the rarest species is one of its like, the others decide which."""
+    inverse = np.linalg.inv(vectors)
+    rarest = min(dict.fromkeys(symbols), key=symbols.count)
+    shifts = positions[symbols.index(rarest)] - placed[[s == rarest for s in frame.cell.symbols]]
+    probes = positions[np.unique(np.linspace(0, len(symbols) - 1, 6).round().astype(int))]
+    here, there = _inside((probes[None] - shifts[:, None]) @ inverse), _inside(placed @ inverse)
+    miss = here - there[KDTree(there, boxsize=1.0).query(here)[1]]
+    near = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=-1).max(axis=1) < 2 * SAME_PLACE  # rounding of two atoms
+    for shift in shifts[near]:
+        here = _inside((positions - shift) @ inverse)
+        miss = here - there[KDTree(there, boxsize=1.0).query(here)[1]]
+        centred = shift + np.mean((miss - np.rint(miss)) @ vectors, axis=0)
+        order = _order(frame, placed + centred, symbols, positions, vectors)
+        if order is not None:
+            return order
+    return None
 
 
 def _inside(fractional: np.ndarray) -> np.ndarray:

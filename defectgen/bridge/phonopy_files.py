@@ -9,6 +9,10 @@ from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..energy.perfect import ForceConstants
+from .units import force_constant_unit
+
+UNIT = "eV/angstrom^2"
+"""What phonopy calls eV/A^2; the unit of its files that state none."""
 
 
 def fold_force_constants(
@@ -57,47 +61,71 @@ def write_force_constants(
             file["force_constants"] = phi
             if p2s_map is not None:
                 file["p2s_map"] = np.asarray(p2s_map, dtype=np.int64)
-            file["physical_unit"] = ["eV/angstrom^2"]
+            file["physical_unit"] = [UNIT]
         return
     lines = [f"{phi.shape[0]:4d} {phi.shape[1]:4d}"]
     for i, row in zip(range(len(phi)) if p2s_map is None else p2s_map, phi, strict=True):
         for j, block in enumerate(row):
             lines.append(f"{i + 1} {j + 1}")
             lines += ["".join(f"{value:22.15f}" for value in line) for line in block]
-    Path(path).write_text("\n".join(lines) + "\n")
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def read_force_constants(path: str | Path) -> tuple[Float[np.ndarray, "first sites 3 3"], Int[np.ndarray, " first"]]:
+def read_force_constants(
+    path: str | Path, unit: str | None = None
+) -> tuple[Float[np.ndarray, "first sites 3 3"], Int[np.ndarray, " first"]]:
     """Force constants (eV/A^2) and the supercell site of every row, from either of phonopy's files, told apart by content.
 
-    Raises InputError for a file that is missing, or is neither.
+    The unit that a file states (`physical_unit`) is converted. `unit` states that of a text file, or of a file without one, where
+    it is not eV/angstrom^2: one of energy over length squared as phonopy spells them, such as Ry/au^2, hartree/au^2 or
+    eV/angstrom.au.
+    Raises InputError for a file that is missing, or is neither, and for a unit that is unknown or is not the one that the file
+    states.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the path of a FORCE_CONSTANTS or force_constants.hdf5 file")
     try:
-        phi, sites = _read_hdf5(path) if h5py.is_hdf5(path) else _read_text(path)
+        phi, sites, stated = _read_hdf5(path) if h5py.is_hdf5(path) else _read_text(path)
     except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} is neither a FORCE_CONSTANTS nor a force_constants.hdf5 file ({error}); write it again"
         ) from error
     if not np.all(np.isfinite(phi)):
         raise InputError(f"{path} holds force constants that are not finite; write it again")
-    return phi, sites
+    return phi * _factor(path, stated, unit), sites
+
+
+def _factor(path: Path, stated: str | None, given: str | None) -> float:
+    """eV/A^2 of the unit of a file."""
+    factors = []
+    for unit in (u for u in (stated, given) if u is not None):
+        factor = force_constant_unit(unit)
+        if factor is None:
+            raise InputError(
+                f"the unit of the force constants in {path} is {unit!r}, and known are those of energy over length squared: "
+                f"{UNIT}, eV/angstrom.au, Ry/au^2, mRy/au^2, hartree/au^2, hartree/angstrom.au; convert the file"
+            )
+        factors.append(factor)
+    if factors and abs(factors[0] / factors[-1] - 1) > 1e-6:
+        raise InputError(f"{path} states the unit {stated!r} of its force constants, and {given!r} is asked for; leave that out")
+    return factors[0] if factors else 1.0
 
 
 def _read_hdf5(path: Path):
     with h5py.File(path, "r") as file:
         phi = np.array(file["fc2" if "fc2" in file else "force_constants"])
-        return phi, np.array(file["p2s_map"]) if "p2s_map" in file else np.arange(len(phi))
+        sites = np.array(file["p2s_map"]) if "p2s_map" in file else np.arange(len(phi))
+        stated = np.ravel(file["physical_unit"][()])[0] if "physical_unit" in file else None
+        return phi, sites, stated.decode() if isinstance(stated, bytes) else None if stated is None else str(stated)
 
 
 def _read_text(path: Path):
-    words = path.read_text().split("\n", 1)
+    words = path.read_text(encoding="utf-8-sig").split("\n", 1)
     shape = [int(n) for n in words[0].split()]
     rows, columns = shape if len(shape) == 2 else shape * 2
     table = np.array(words[1].split(), dtype=float).reshape(rows, columns, 11)
-    return table[..., 2:].reshape(rows, columns, 3, 3), table[:, 0, 0].astype(np.int64) - 1
+    return table[..., 2:].reshape(rows, columns, 3, 3), table[:, 0, 0].astype(np.int64) - 1, None
 
 
 def _folded(matrix: np.ndarray, translations: np.ndarray, sublattices: np.ndarray) -> np.ndarray:

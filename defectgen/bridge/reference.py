@@ -1,15 +1,21 @@
 """Any ASE calculator as a reference: energies, forces and stress of another code become energies, forces and virials here."""
 
-from dataclasses import dataclass
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, final
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..energy.blackbox import BlackBox, Evaluation
+from .labels import rounding
 
 VACUUM = 10.0
 """A of empty space left on either side of the atoms along an open direction, for codes that are periodic in all directions."""
@@ -21,12 +27,16 @@ class ASEReference(BlackBox):
     """A black-box reference around an ASE calculator.
 
     Every evaluation starts from a reset calculator, so that a label does not depend on what was asked before. The energy
-    is the one whose derivative the forces are (ASE's `free_energy`) where the calculator tells the two apart.
+    is the one whose derivative the forces are (ASE's `free_energy`) where the calculator tells the two apart; it warns once
+    (InputWarning) if they differ.
+
+    A cell has no magnetic moments and no charges: those that a calculation starts from are given by element.
 
     The default step, 0.01 A, is where truncation (h^2/6 times the fourth derivative) meets the noise of forces
     that are good to about 1e-5 eV/A, as those of a converged electronic-structure code; for a code whose forces are
     exact to rounding 1e-4 A is better.
-    Raises InputError for something that is no calculator, or a step that is not positive.
+    Raises InputError for something that is no calculator, a step that is not positive, or moments and charges that are no
+    finite numbers of elements.
     """
 
     calculator: Any
@@ -35,6 +45,13 @@ class ASEReference(BlackBox):
     """Displacement of the central differences behind force constants and Hessians, A; recorded with every such label."""
     name: str | None = None
     """What messages call the reference; the calculator's class by default."""
+
+    magnetic_moments: Mapping[str, float] | None = None
+    """Initial magnetic moment of every atom of an element, Bohr magnetons: {"Fe": 2.2}; elements that are not named have 0."""
+    charges: Mapping[str, float] | None = None
+    """Initial charge of every atom of an element, in elementary charges."""
+    _said: list = field(default_factory=list, init=False, repr=False)
+    """Warnings that were given."""
 
     species = None
     """Unknown: a calculator does not say which elements it can treat before it is asked."""
@@ -45,6 +62,9 @@ class ASEReference(BlackBox):
             raise InputError(f"an ASE reference wants an instance of an ASE calculator, such as EMT(); got {shown}")
         if not (np.isfinite(self.step) and self.step > 0.0):
             raise InputError(f"the finite-difference step must be a positive length in A, such as 0.01; got {self.step!r}")
+        for what, given in (("magnetic_moments", self.magnetic_moments), ("charges", self.charges)):
+            if given is not None and not (isinstance(given, Mapping) and all(map(_is_element_number, given.items()))):
+                raise InputError(f"{what} map elements to finite numbers, like {{'Fe': 2.2}}; got {given!r}")
         if self.name is None:
             object.__setattr__(self, "name", type(self.calculator).__name__)
         object.__setattr__(self, "has_stress", "stress" in self._properties())
@@ -64,6 +84,12 @@ class ASEReference(BlackBox):
         Raises InputError if the calculator fails, has no stress though it is asked, or returns something that is no number.
         """
         atoms = _boxed(symbols, positions, vectors, periodic)
+        for given, put in (
+            (self.magnetic_moments, atoms.set_initial_magnetic_moments),
+            (self.charges, atoms.set_initial_charges),
+        ):
+            if given:
+                put([float(given.get(symbol, 0.0)) for symbol in symbols])
         if callable(getattr(self.calculator, "reset", None)):
             self.calculator.reset()
         virial = None
@@ -76,7 +102,7 @@ class ASEReference(BlackBox):
             tensor = tensor if tensor.shape == (3, 3) else voigt_6_to_full_3x3_stress(tensor)
             virial = -tensor * atoms.get_volume()
         forces = np.array(self._ask("forces", atoms), dtype=float)
-        energy = float(self._ask("free_energy" if "free_energy" in self._properties() else "energy", atoms))
+        energy = self._energy(atoms)
         if forces.shape != positions.shape:
             raise InputError(
                 f"{self.name} returned forces of shape {forces.shape} for {len(symbols)} atoms; it must return one row per atom"
@@ -87,6 +113,23 @@ class ASEReference(BlackBox):
                     f"{self.name} gave {label} that cannot be used (NaN or infinite) for {atoms.symbols}; check its settings"
                 )
         return Evaluation(energy, forces, virial)
+
+    def _energy(self, atoms: Atoms) -> float:
+        """The free energy, also where the calculator returns one that it does not announce."""
+        plain = getattr(self.calculator, "results", {})
+        if "free_energy" not in self._properties() and plain.get("free_energy") is None:
+            return float(self._ask("energy", atoms))
+        energy = float(self._ask("free_energy", atoms) if "free_energy" in self._properties() else plain["free_energy"])
+        other = getattr(self.calculator, "results", {}).get("energy")
+        if other is not None and abs(float(other) - energy) > rounding(energy) and not self._said:
+            self._said.append("energy")
+            warnings.warn(
+                f"{self.name} gives an energy and a free energy that differ by {abs(float(other) - energy):.3g} eV "
+                f"({atoms.get_chemical_formula()}); the free energy is used, of which forces are minus the gradient",
+                InputWarning,
+                stacklevel=4,
+            )
+        return energy
 
     def _properties(self) -> tuple[str, ...]:
         return tuple(getattr(self.calculator, "implemented_properties", ()))
@@ -106,6 +149,11 @@ class ASEReference(BlackBox):
                 f"{self.name} returned no {quantity} for {atoms.get_chemical_formula()}; use a calculator that computes it"
             )
         return value
+
+
+def _is_element_number(item: tuple) -> bool:
+    symbol, number = item
+    return symbol in atomic_numbers and isinstance(number, Real) and math.isfinite(number)
 
 
 def _boxed(symbols, positions, vectors, periodic) -> Atoms:

@@ -1,14 +1,16 @@
 """Structures in and out: ASE atoms and files as lattices, cells and defects, and cells as ASE atoms."""
 
+import warnings
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixCartesian, FixCom, FixScaled
+from ase.data import atomic_masses
 
-from .._input import InputError
-from .._typing import Float
+from .._input import InputError, InputWarning
+from .._typing import Bool, Float
 from ..crystal.cell import Cell, Sites
 from ..crystal.defects import Defect
 from ..crystal.lattice import Lattice
@@ -17,6 +19,9 @@ from ..crystal.symmetry import lattice_from_primitive
 
 MARGIN = 1.0
 """A added to the extent of the atoms where a frame leaves its box open."""
+
+GAP = 7.0
+"""A: no crystal has an empty layer of this thickness between its atoms."""
 
 SAME_BOX = 1e-3
 """A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
@@ -27,10 +32,14 @@ def from_ase(atoms: Atoms | str | Path) -> Lattice:
 
     Atoms periodic in all directions make a three-dimensional crystal, pbc (True, True, False) a two-dimensional one in the
     plane z = 0.
+    Warns (InputWarning) of what a lattice does not keep: constraints, initial magnetic moments and charges, masses; and of an
+    empty layer, as a slab or a molecule in a box has.
     Raises InputError for an unreadable file, other boundary conditions, zero cell vectors, or positions that are not finite.
     """
     atoms = _read(atoms)
     pbc = boundaries(atoms)
+    _warn_dropped(atoms, "the lattice", constraints=True)
+    _warn_vacuum(atoms)
     if pbc not in ((True, True, True), (True, True, False)):
         raise InputError(
             f"a crystal has pbc [True, True, True], or [True, True, False] if it is flat; got {list(pbc)}: set atoms.pbc"
@@ -57,22 +66,22 @@ def to_ase(
     )
 
 
-def cell_from_ase(atoms: Atoms | str | Path) -> Cell:
+def cell_from_ase(atoms: Atoms | str | Path, *, where: str = "", warn: bool = True) -> Cell:
     """A foreign frame as a cell: every atom is a sublattice of a crystal that has the frame as its primitive cell.
 
     Order, positions and boundary conditions are kept, and so is the box, but for missing vectors of open directions. Atoms
-    in the plane z = 0, open along z, are a two-dimensional crystal: its third vector becomes (0, 0, 1). Atoms under FixAtoms
-    are clamped.
-    Raises InputError for an unreadable file, no atoms, or a zero vector along a periodic direction.
+    in the plane z = 0, open along z, are a two-dimensional crystal: its third vector becomes (0, 0, 1). Atoms that FixAtoms (or
+    a constraint on all three of their coordinates) holds are clamped. `where` begins every message, `warn` False says nothing.
+    Warns (InputWarning) of initial magnetic moments, charges and masses, which a cell does not keep.
+    Raises InputError for an unreadable file, no atoms, a zero vector along a periodic direction, or any other constraint.
     """
     atoms = _read(atoms)
     count = len(atoms)
+    if warn:
+        _warn_dropped(atoms, "the cell")
     vectors, periodic = complete_cell(atoms), boundaries(atoms)
     x, species = atoms.positions.copy(), tuple(atoms.symbols)
-    free = np.ones(count, dtype=bool)
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            free[constraint.index] = False
+    free = ~_held(atoms, where)
     planar = periodic == (True, True, False) and not x[:, 2].any() and not vectors[:2, 2].any() and not vectors[2, :2].any()
     if planar:
         vectors[2] = [0.0, 0.0, 1.0]
@@ -93,21 +102,48 @@ def cell_from_ase(atoms: Atoms | str | Path) -> Cell:
 def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path) -> Defect:
     """The defect that turns a perfect supercell into a defective one in the same box.
 
-    Atoms may be in any order, wrapped or relaxed. Applied to a cell of the same crystal the defect makes the same vacancies,
+    Atoms may be in any order, wrapped or relaxed, the origin may be shifted, and the box may be given by other vectors of the
+    same periodicity. Applied to a cell of the same crystal the defect makes the same vacancies,
     substitutions and interstitials; see `crystal.match`.
-    Raises InputError for unreadable files, different boxes or boundary conditions, a perfect structure that is no crystal,
-    or two structures that do not differ.
+    Warns (InputWarning) of what a defect does not keep: constraints, initial magnetic moments and charges, masses.
+    Raises InputError for unreadable files, boxes that are strained or rotated against each other, different boundary
+    conditions, a perfect structure that is no crystal, or two structures that do not differ, or differ in most of their atoms.
     """
     perfect, defective = _read(perfect), _read(defective)
+    _warn_dropped(defective, "the defect", constraints=True)
     box, other = complete_cell(perfect), complete_cell(defective)
     closed = np.array(boundaries(perfect))
-    if np.any(closed != defective.pbc) or np.abs((box - other)[closed]).max(initial=0.0) > SAME_BOX:
+    if np.any(closed != defective.pbc):
         raise InputError(
-            f"the perfect and the defective structure must share one box; got {np.round(box, 4).tolist()}, pbc {closed.tolist()} "
-            f"and {np.round(other, 4).tolist()}, pbc {defective.pbc.tolist()}: relax the defect at fixed cell"
+            f"the perfect and the defective structure must share one box and its boundary conditions; got pbc {closed.tolist()} "
+            f"and {defective.pbc.tolist()}: set atoms.pbc of both"
         )
+    _check_one_box(box, other, closed)
     return match_defect(
         perfect.positions, tuple(perfect.symbols), defective.positions, tuple(defective.symbols), box, boundaries(perfect)
+    )
+
+
+def _check_one_box(box: Float[np.ndarray, "3 3"], other: Float[np.ndarray, "3 3"], closed: np.ndarray) -> None:
+    """Raises InputError unless the vectors along periodic directions span one lattice of translations."""
+    whole = np.rint(other @ np.linalg.inv(box))
+    whole[~closed], whole[:, ~closed] = np.eye(3)[~closed], np.eye(3)[:, ~closed]
+    same = abs(round(np.linalg.det(whole))) == 1
+    if same and np.abs((whole @ box - other)[closed]).max(initial=0.0) < SAME_BOX:
+        return
+    wanted = "the perfect and the defective structure must share one box"
+    given = f"got {np.round(box, 4).tolist()} and {np.round(other, 4).tolist()} A"
+    if not same:
+        raise InputError(f"{wanted}; {given}: give the perfect crystal in the supercell of the defective one")
+    deformation = np.linalg.inv((whole @ box) if closed.all() else np.where(closed[:, None], whole @ box, other)) @ other
+    left, stretch, right = np.linalg.svd(deformation)
+    angle = float(np.degrees(np.arccos(np.clip((np.trace(left @ right) - 1) / 2, -1.0, 1.0))))
+    strain = float(np.abs(stretch - 1).max())
+    if np.linalg.det(left @ right) > 0 and strain < 1e-3 and angle > 0.05:
+        raise InputError(f"{wanted}; {given}, which is rotated by {angle:.2f} degrees: turn both alike")
+    raise InputError(
+        f"{wanted}; {given}, which is strained by {strain:.2%}: relax the defect at fixed cell, or give the perfect "
+        "crystal in its box"
     )
 
 
@@ -133,6 +169,71 @@ def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
     for axis in np.flatnonzero(missing):
         vectors[axis] *= np.ptp(atoms.positions @ vectors[axis]) + MARGIN
     return vectors
+
+
+def has_moments(atoms: Atoms) -> bool:
+    """Whether there are initial magnetic moments or charges, on which the energy of some calculators depends."""
+    return bool(atoms.get_initial_magnetic_moments().any() or atoms.get_initial_charges().any())
+
+
+def _held(atoms: Atoms, where: str) -> Bool[np.ndarray, " atoms"]:
+    """Atoms that may not move. Raises InputError for a constraint that holds anything else."""
+    held = np.zeros(len(atoms), dtype=bool)
+    for constraint in atoms.constraints:
+        whole = isinstance(constraint, (FixScaled, FixCartesian)) and np.all(constraint.mask)
+        if isinstance(constraint, FixAtoms) or whole:
+            held[constraint.index] = True
+        elif not isinstance(constraint, FixCom):  # a shift of all atoms changes no energy
+            alike = [c for c in atoms.constraints if type(c) is type(constraint)]
+            count = len({int(k) for c in alike for k in np.ravel(getattr(c, "index", []))})
+            which = f" on {count} atom{'s' * (count > 1)}" if count else ""
+            raise InputError(
+                f"{where}the constraint {type(constraint).__name__}{which} cannot be kept, only whole atoms are fixed "
+                "(FixAtoms); remove it with atoms.set_constraint(), or fix these atoms in all directions"
+            )
+    return held
+
+
+def _warn_dropped(atoms: Atoms, what: str, constraints: bool = False) -> None:
+    """One line that names what is not kept and changes some answer."""
+    lost = []
+    if constraints and (kinds := list(dict.fromkeys(type(c).__name__ for c in atoms.constraints if not isinstance(c, FixCom)))):
+        lost.append(f"constraints ({', '.join(kinds)})")
+    for name, values in (
+        ("magnetic moments", atoms.get_initial_magnetic_moments()),
+        ("charges", atoms.get_initial_charges()),
+    ):
+        if values.any():
+            lost.append(f"initial {name} (up to {np.abs(values).max():.3g})")
+    if atoms.has("masses") and np.abs(atoms.get_masses() - atomic_masses[atoms.numbers]).max(initial=0.0) > 1e-3:
+        lost.append("masses other than those of the elements")
+    if lost:
+        advice = ": for an ASE calculator give ASEReference(calculator, magnetic_moments={...}, charges={...})"
+        warnings.warn(
+            f"{what} does not keep {' and '.join(lost)} of {atoms.get_chemical_formula()}{advice if has_moments(atoms) else ''}",
+            InputWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_vacuum(atoms: Atoms) -> None:
+    """One line where a box that is periodic has an empty layer along one of its vectors."""
+    if atoms.cell.rank < 3 or not len(atoms):
+        return
+    scaled = atoms.get_scaled_positions(wrap=True)
+    heights = 1 / np.linalg.norm(atoms.cell.reciprocal(), axis=1)
+    for axis in np.flatnonzero(atoms.pbc):
+        place = np.sort(scaled[:, axis])
+        gap = np.diff(np.append(place, place[0] + 1)).max() * heights[axis]
+        if gap > GAP:
+            warnings.warn(
+                f"{atoms.get_chemical_formula()} has an empty layer of {gap:.1f} A along cell vector {axis} and is periodic "
+                "there: this slab or molecule in a box is taken for a crystal, and has no elastic or phonon properties of a "
+                "solid; use cell_from_ase(atoms), or set atoms.pbc to False along this vector",
+                InputWarning,
+                stacklevel=3,
+            )
+            return
 
 
 def _read(source: Atoms | str | Path) -> Atoms:

@@ -25,8 +25,8 @@ def assign(
 
     Positions, vectors and the nearest-neighbour `spacing` in A.
     """
-    image, copies = _ghosts(home, vectors, periodic, REACH * spacing)
-    wrapped = _wrap(atoms, vectors, periodic)
+    image, copies = ghosts(home, vectors, periodic, REACH * spacing)
+    wrapped = wrap(atoms, vectors, periodic)
     distance, nearest = KDTree(image).query(wrapped, distance_upper_bound=REACH * spacing)
     claim = np.where(np.isfinite(distance), copies[np.minimum(nearest, len(copies) - 1)], -1)
     claimed = np.bincount(claim[claim >= 0], minlength=len(home))
@@ -45,14 +45,14 @@ def assign(
     return owner
 
 
-def _wrap(x: np.ndarray, vectors: np.ndarray, periodic) -> np.ndarray:
+def wrap(x: np.ndarray, vectors: np.ndarray, periodic) -> np.ndarray:
     fractional = x @ np.linalg.inv(vectors)
     return x - np.where(np.array(periodic), np.floor(fractional), 0.0) @ vectors
 
 
-def _ghosts(home: np.ndarray, vectors: np.ndarray, periodic, margin: float) -> tuple[np.ndarray, np.ndarray]:
+def ghosts(home: np.ndarray, vectors: np.ndarray, periodic, margin: float) -> tuple[np.ndarray, np.ndarray]:
     """Wrapped sites with their periodic copies near the box, and which site each is."""
-    wrapped = _wrap(home, vectors, periodic)
+    wrapped = wrap(home, vectors, periodic)
     inverse = np.linalg.inv(vectors)
     rim = np.where(np.array(periodic), margin * np.linalg.norm(inverse, axis=0), np.inf)  # margin in fractional coordinates
     points, copies = [], []

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from .._input import InputError
 from .._typing import Float
@@ -11,7 +12,8 @@ from .carry import carried
 from .edits import Edits
 from .lattice import Lattice
 from .recipe import Defect
-from .reduction import minimum_image
+from .reduction import image_steps, minimum_image
+from .registration import NEAR, rigid_shift
 from .shells import Site
 from .symmetry import lattice_from_primitive
 
@@ -20,6 +22,13 @@ MOVED = 0.25
 
 ON_SITE = 0.1
 """A: how well the perfect structure must agree with its lattice."""
+
+HANDFUL = 6
+"""Edits that a defect of any cell may have: a dumbbell, a divacancy or a pair of antisites in a cell of a few atoms."""
+
+LARGE = 0.2
+"""Share of the atoms that may be edited, not counting what the two structures differ by in number. Compact clusters of vacancies
+or interstitials only change that number; a wrong origin, a rotation or another crystal edit half of the atoms or more."""
 
 
 def match_defect(
@@ -33,12 +42,14 @@ def match_defect(
 ) -> Defect:
     """The defect that turns a perfect structure into a defective one in the same box (positions and vectors in A).
 
-    Atoms may be in any order, wrapped or relaxed. Each atom belongs to the site it is nearest to (one atom a site, the least
+    Atoms may be in any order, wrapped or relaxed, and the origins may differ: the rigid shift between the structures is found
+    from the atoms that are still on sites, and undone. Each atom belongs to the site it is nearest to (one atom a site, the least
     sum of squared distances where several compete, like species preferred); sites without an atom are vacancies, atoms
     without a site interstitials. Atoms less than 0.25 spacings off their site go back to it, others and interstitials stay
     where they are. Applied to a cell of another lattice constant, the offsets scale with it. Without `lattice` it is the
     primitive cell of the perfect structure.
-    Raises InputError if the perfect structure is no crystal of that lattice, or the two structures do not differ.
+    Raises InputError if the perfect structure is no crystal of that lattice, if the two structures do not differ, or if they
+    differ in so many atoms that they are not one crystal in one orientation.
     """
     home = np.array(perfect_positions, dtype=float).reshape(-1, 3)
     moved_to = np.array(defective_positions, dtype=float).reshape(-1, 3)
@@ -51,8 +62,13 @@ def match_defect(
     if lattice is None:
         lattice = _crystal(home, perfect_symbols, vectors, periodic)
     origin, sites = _register(lattice, home, perfect_symbols)
+    shift = rigid_shift(lattice, origin, moved_to, defective_symbols)
+    if lattice.dimension == 3 and not all(periodic):
+        shift = shift + _whole_steps(lattice, home, moved_to - shift)
+    moved_to = moved_to - shift
     owner = assign(home, perfect_symbols, moved_to, defective_symbols, vectors, periodic, lattice.nearest_neighbour)
     edits = _difference(lattice, origin, sites, home, perfect_symbols, moved_to, defective_symbols, owner, vectors, periodic)
+    _check_alike(edits, len(home), len(moved_to), shift)
     return Defect(edits.label, partial(carried, edits=edits, source=lattice))
 
 
@@ -86,13 +102,38 @@ def _difference(lattice, origin, sites, home, home_symbols, atoms, atom_symbols,
     return Edits(_label(lattice, vacant, replaced, moved, added), vacant, replaced, moved, tuple(added))
 
 
+def _check_alike(edits: Edits, sites: int, atoms: int, shift: np.ndarray) -> None:
+    """Raises InputError if more is edited than a defect can be."""
+    moved = set(dict(edits.moved)) | {site for site, _ in edits.replaced}
+    count = len(edits.vacant) + len(edits.added) + len(moved)
+    net = abs(sites - atoms)
+    if count - net > max(HANDFUL, LARGE * min(sites, atoms)) or net > max(HANDFUL, sites / 2):
+        found = f" after a shift of {np.round(shift, 3).tolist()} A was undone" if shift.any() else ""
+        raise InputError(
+            f"the two structures seem rotated, strained, shifted or unrelated: of {atoms} atoms and {sites} sites of the perfect "
+            f"structure, {len(edits.vacant)} sites are empty, {len(edits.added)} atoms are on no site, {len(edits.moved)} are "
+            f"more than {MOVED} spacings off theirs and {len(edits.replaced)} are of another species{found}; give the perfect "
+            "crystal in the orientation, the box and with the species of the defective structure"
+        )
+
+
+def _whole_steps(lattice: Lattice, home: np.ndarray, atoms: np.ndarray) -> np.ndarray:
+    """The translation of the crystal (A) that puts most atoms on sites where an open boundary tells translations apart."""
+    tree = KDTree(home)
+    middle = np.rint((np.median(atoms, axis=0) - np.median(home, axis=0)) @ np.linalg.inv(lattice.vectors))
+    trials = np.concatenate([np.zeros((1, 3)), middle + image_steps(3)]) @ lattice.vectors
+    reach = NEAR * lattice.nearest_neighbour
+    hits = [np.isfinite(tree.query(atoms - t, distance_upper_bound=reach)[0]).sum() for t in trials]
+    return trials[int(np.argmax(hits))]
+
+
 def _label(lattice: Lattice, vacant, replaced, moved, added) -> str:
-    """v_Cu, v2_Cu, Ni_Cu, Cu_i, Cu_i_split (an extra atom beside one that left its site), joined by +."""
-    words = [f"v_{lattice.species[s.sublattice]}" for s in vacant]
-    words += [f"{symbol}_{lattice.species[s.sublattice]}" for s, symbol in replaced]
-    words += [f"{symbol}_i{'_split' if moved else ''}" for _, symbol in added]
+    """v_Cu, v2_Cu, Ni_Cu, Cu_i, Cu_i_split (an extra atom beside one that left its site), joined by + and sorted."""
+    words = sorted(f"v_{lattice.species[s.sublattice]}" for s in vacant)
+    words += sorted(f"{symbol}_{lattice.species[s.sublattice]}" for s, symbol in replaced)
+    words += sorted(f"{symbol}_i{'_split' if moved else ''}" for _, symbol in added)
     if not words:
-        words = [f"{lattice.species[s.sublattice]}_off" for s, _ in moved]
+        words = sorted(f"{lattice.species[s.sublattice]}_off" for s, _ in moved)
     count = {word: words.count(word) for word in words}
     return "+".join(w if n == 1 else w.replace("_", f"{n}_", 1) for w, n in count.items())
 

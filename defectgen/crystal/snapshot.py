@@ -1,6 +1,7 @@
 """A snapshot: one geometry of a cell, with the labels somebody computed for it."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -11,12 +12,19 @@ from .cell import Cell
 SHAPES = {"energy": "a number, eV", "forces": "(atoms, 3), eV/A", "virial": "(3, 3), eV"}
 """Labels a snapshot may carry."""
 
+DEFECT, BULK, STRAIN = "defect", "bulk", "strain"
+"""Roles: defect cells (E, F), the perfect primitive cell (E, FC, V0), strained primitive cells (V)."""
+
+ROLES = ("", DEFECT, BULK, STRAIN)
+"""What a snapshot may be for; the empty role is any labelled configuration (E, F and the virial that it carries)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """Displaced atoms in a possibly strained box; the cell says which crystal, defect and sites they belong to.
 
-    Raises InputError for shapes that do not fit the cell, numbers that are not finite, or unknown labels.
+    What is observed on a snapshot follows from its `role`, which `dg.training_cells` sets. `group` and `source` are names.
+    Raises InputError for shapes that do not fit the cell, numbers that are not finite, unknown labels, or an unknown role.
     """
 
     cell: Cell
@@ -25,14 +33,27 @@ class Snapshot:
     vectors: Float[np.ndarray, "3 3"]
     """Box vectors as rows, A."""
     group: str = ""
-    """Configuration group: rows of one group share a weight."""
+    """Configuration group: rows of one group share a weight. Any name; it decides nothing else."""
     labels: dict | None = None
     """`energy` (eV), `forces` (eV/A), `virial` (= -dE/d(strain), eV), those that are known; None before labelling."""
     source: str = ""
     """Who computed the labels, or which file they came from."""
+    role: str = ""
+    """What it is for: one of `ROLES`."""
+    amplitude: float | None = None
+    """Of a cell with a role: standard deviation of its rattle (A), or the size of its strain; 0 for the defect cell at rest."""
+    pair: bool = False
+    """Whether a strained cell combines two strain modes."""
 
     def __post_init__(self):
         what = f"snapshot of group {self.group!r}"
+        if self.role not in ROLES:
+            raise InputError(
+                f"the role of a snapshot is {', '.join(repr(r) for r in ROLES if r)} or empty; a {what} has {self.role!r}: "
+                "give a name of your own as its group"
+            )
+        if self.amplitude is not None and not (isinstance(self.amplitude, Real) and np.isfinite(self.amplitude)):
+            raise InputError(f"the amplitude of a {what} is a finite number or None; got {self.amplitude!r}")
         _check(self.positions, (len(self.cell), 3), f"positions of a {what}")
         _check(self.vectors, (3, 3), f"box vectors of a {what}")
         if abs(np.linalg.det(self.vectors)) < 1e-6:

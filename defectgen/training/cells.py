@@ -10,13 +10,7 @@ from .._typing import Float
 from ..crystal.cell import Cell, primitive_cell, supercell
 from ..crystal.lattice import Lattice
 from ..crystal.recipe import Defect
-from ..crystal.snapshot import Snapshot
-
-DEFECT, BULK, STRAIN = "defect", "bulk", "strain"
-"""Groups: defect cells (E, F), the perfect primitive cell (E, FC, V0), strained primitive cells (V)."""
-
-AT_REST = "at rest"
-"""Source of the defect cell that is not rattled."""
+from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ def defect_cells(
     near = np.ones((len(cell), 1))
     if rattle.radius is not None:
         near = (cell.distance_to_defect() <= rattle.radius * lattice.nearest_neighbour)[:, None].astype(float)
-    found = [Snapshot(cell, rest, cell.vectors, DEFECT, source=AT_REST)]
+    found = [_of(DEFECT, cell, rest, cell.vectors, "at rest", 0.0)]
     for k in range(1, rattle.configurations + 1):
         amplitude = rattle.amplitude * k / rattle.configurations
         positions = rest + amplitude * rng.normal(size=rest.shape) * inside * near
@@ -107,16 +101,15 @@ def defect_cells(
         if rattle.strain:
             random = rng.normal(size=(3, 3)) * np.outer(inside, inside)
             deformation = np.eye(3) + rattle.strain * (random + random.T) / 2
-        found.append(
-            Snapshot(cell, positions @ deformation.T, cell.vectors @ deformation.T, DEFECT, source=f"rattled {amplitude:.4f} A")
-        )
+        box = cell.vectors @ deformation.T
+        found.append(_of(DEFECT, cell, positions @ deformation.T, box, f"rattled {amplitude:.4f} A", amplitude))
     return found
 
 
 def bulk_cell(lattice: Lattice) -> Snapshot:
     """The perfect crystal as one primitive cell: force constants, equilibrium stress and the bulk energy are observed here."""
     cell = primitive_cell(lattice)
-    return Snapshot(cell, cell.positions, cell.vectors, BULK, source="perfect crystal")
+    return _of(BULK, cell, cell.positions, cell.vectors, "perfect crystal")
 
 
 def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int = 0) -> list[Snapshot]:
@@ -127,10 +120,10 @@ def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int =
     cell = primitive_cell(lattice)
     rng = np.random.default_rng([seed, 1])
     modes = _strain_modes(lattice.dimension)
-    directions = [(s * m, "") for m in modes for s in (1.0, -1.0)]
+    directions = [(s * m, False) for m in modes for s in (1.0, -1.0)]
     if strains.pairs:
         signs = ((1, 1), (-1, -1), (1, -1))
-        directions += [((s * a + t * b) / np.sqrt(2), " pair") for a, b in combinations(modes, 2) for s, t in signs]
+        directions += [((s * a + t * b) / np.sqrt(2), True) for a, b in combinations(modes, 2) for s, t in signs]
     inside = np.array([1.0, 1.0, 1.0 if lattice.dimension == 3 else 0.0])
     found = []
     for amplitude in strains.amplitudes:
@@ -141,8 +134,14 @@ def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int =
                 shift = strains.shift * rng.normal(size=shift.shape) * inside
                 shift -= shift.mean(axis=0)
             positions = cell.positions @ deformation.T + shift
-            found.append(Snapshot(cell, positions, cell.vectors @ deformation.T, STRAIN, source=f"strain {amplitude:g}{pair}"))
+            made = f"strain {amplitude:g}{' pair' if pair else ''}"
+            found.append(_of(STRAIN, cell, positions, cell.vectors @ deformation.T, made, amplitude, pair))
     return found
+
+
+def _of(role: str, cell: Cell, positions, vectors, made: str, amplitude: float | None = None, pair: bool = False) -> Snapshot:
+    """A training cell: its group is named after its role."""
+    return Snapshot(cell, positions, vectors, group=role, source=made, role=role, amplitude=amplitude, pair=pair)
 
 
 def _strain_modes(dimension: int) -> list[np.ndarray]:

@@ -1,12 +1,13 @@
 """From configurations to blocks: each observation is applied to the reference (labels) and to the basis (rows)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from .._input import InputError
 from ..ace import ACEBasis, LinearACE
-from ..crystal.snapshot import Snapshot
+from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..energy.blackbox import BlackBox
 from ..energy.functional import Potential, check_potential, crystal_force_constants
 from ..energy.site import SiteEnergy
@@ -29,8 +30,6 @@ from ..observe import (
 )
 from ..reference import check_stable
 from .blocks import Block, Blocks
-from .cells import AT_REST as AT_ITS_PLACE
-from .cells import BULK, DEFECT, STRAIN
 from .compress import Compressor
 from .observations import ELASTIC, FORMATION, TARGETS, parse_observations
 from .subdivide import Pile, pieces
@@ -54,12 +53,14 @@ def label(
 ) -> Blocks:
     """Blocks of rows and labels for the configurations; memory does not grow with their number.
 
-    E and F are observed on every configuration except strained primitive cells, FC on the perfect crystal (group `bulk`), V
-    on strained primitive cells (with their internal forces) and on every labelled configuration that carries a virial, V0 on
-    the perfect crystal always (unless V is not asked and the calculator has no stress). `truth` None takes the labels that
-    the configurations carry. `core_atoms` > 0 also observes the Hessian columns of that many atoms around the defect, in the
-    first configuration of each defect cell. `subdivide` keeps apart what a loss may weigh apart: configurations, shells around
-    the defect (F), ranges (FC) and strains (V), so that powers of the distance, strains and robust losses come late (`Loss`).
+    What is observed on a configuration follows from its role, which `dg.training_cells` sets; its group is a name for weights
+    and tables only. E and F are observed on every configuration except strained primitive cells (role `strain`), FC on the
+    perfect crystal (role `bulk`), V on strained primitive cells (with their internal forces) and on every labelled
+    configuration that carries a virial, V0 on the perfect crystal always (unless V is not asked and the calculator has no
+    stress). `truth` None takes the labels that the configurations carry. `core_atoms` > 0 also observes the Hessian columns of
+    that many atoms around the defect, in the first configuration of each defect cell. `subdivide` keeps apart what a loss may
+    weigh apart: configurations, shells around the defect (F), ranges (FC) and strains (V), so that powers of the distance,
+    strains and robust losses come late (`Loss`).
     Beside the kinds of a set, C (elastic constants) and Ef (formation energy of the cell at rest) may be asked for: constraints
     of a fit, in no set.
     Raises InputError for labels that are missing, NaN, or asked of a calculator that does not have them, for virials that only
@@ -99,7 +100,7 @@ def label(
         _check_virials(cells)
     if truth is not None and not isinstance(truth, LinearACE):  # a model is recovered by algebra, which needs no equilibrium
         for snapshot in cells:
-            if snapshot.group == BULK:
+            if snapshot.role == BULK:
                 _check_at_rest(snapshot, respond(truth, snapshot, stress))
     for number, snapshot in enumerate(cells):
         gathered.configuration = number
@@ -109,12 +110,13 @@ def label(
             rows = respond(basis, snapshot)
             for observation in observations:
                 gathered.add(observation, observation.read(labels), observation.read(rows))
-        if "FC" in kinds and snapshot.group == BULK and truth is not None:
+        if "FC" in kinds and snapshot.role == BULK and truth is not None:
             _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power)
-        if ELASTIC in targets and snapshot.group == BULK and truth is not None:
-            elastic = ElasticConstants.of(snapshot.cell.lattice, crystal_force_constants(snapshot.cell.lattice, truth))
+        if ELASTIC in targets and snapshot.role == BULK and truth is not None:
+            constants = crystal_force_constants(snapshot.cell.lattice, truth)
+            elastic = replace(ElasticConstants.of(snapshot.cell.lattice, constants), group=snapshot.group)
             gathered.add(elastic, elastic(truth), elastic(basis))
-        if FORMATION in targets and truth is not None and (snapshot.group, snapshot.source) == (DEFECT, AT_ITS_PLACE):
+        if FORMATION in targets and truth is not None and (snapshot.role, snapshot.amplitude) == (DEFECT, 0.0):
             formation = FormationEnergy(snapshot)
             gathered.add(formation, formation(truth), formation(basis))
         defect = snapshot.cell.defect, len(snapshot.cell)
@@ -128,8 +130,8 @@ def label(
     missing = [kind for kind in (*kinds, *targets) if kind not in blocks.kinds]
     if missing:
         raise InputError(
-            f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of group {BULK!r}, "
-            f"V strained primitive cells (group {STRAIN!r}) or virial labels, C the perfect crystal, Ef a defect cell at rest; "
+            f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of role {BULK!r}, "
+            f"V strained primitive cells (role {STRAIN!r}) or virial labels, C the perfect crystal, Ef a defect cell at rest; "
             "dg.training_cells makes them all"
         )
     return blocks
@@ -144,7 +146,7 @@ def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):
     """The energy, force and virial observations of one configuration; what is asked and not labelled fails when it is read."""
     has = set(snapshot.labels or {}) if labelled else {"energy", "forces", "virial"}
-    if snapshot.group == STRAIN and "virial" in has:
+    if snapshot.role == STRAIN and "virial" in has:
         parts: list = [Virial(snapshot)]
         if len(snapshot.cell) > 1:
             parts.append(InternalForces(snapshot))
@@ -152,9 +154,9 @@ def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, l
     found: list = []
     if "E" in kinds:
         found.append(Energy(snapshot))
-    if "F" in kinds and (len(snapshot.cell) > 1 or snapshot.group != BULK):
+    if "F" in kinds and (len(snapshot.cell) > 1 or snapshot.role != BULK):
         found.append(Forces(snapshot, distance_power))
-    if snapshot.group == BULK and (stress if not labelled else "virial" in has):
+    if snapshot.role == BULK and (stress if not labelled else "virial" in has):
         found.append(EquilibriumStress(snapshot))
     elif labelled and "V" in kinds and "virial" in has:
         found.append(Virial(snapshot))
@@ -163,7 +165,7 @@ def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, l
 
 def _check_reach(cells: Sequence[Snapshot], basis: ACEBasis) -> None:
     """Raise InputError if the basis sees no neighbour in a perfect crystal: its rows would be zero."""
-    for lattice in (c.cell.lattice for c in cells if c.group == BULK):
+    for lattice in (c.cell.lattice for c in cells if c.role == BULK):
         if basis.cutoff <= lattice.nearest_neighbour:
             raise InputError(
                 f"the cutoff of the basis, {basis.cutoff:g} A, reaches no neighbour in {lattice.name}, the nearest is "
@@ -173,11 +175,11 @@ def _check_reach(cells: Sequence[Snapshot], basis: ACEBasis) -> None:
 
 def _check_virials(cells: Sequence[Snapshot]) -> None:
     """Virials may be known for some groups only (defect cells often lack them), but not for part of a group."""
-    groups: dict[str, set[bool]] = {}
+    groups: dict[tuple[str, str], set[bool]] = {}
     for snapshot in cells:
-        groups.setdefault(snapshot.group, set()).add("virial" in (snapshot.labels or {}))
-    for group, carried in groups.items():
-        if len(carried) > 1 or (group in (BULK, STRAIN) and carried == {False}):
+        groups.setdefault((snapshot.group, snapshot.role), set()).add("virial" in (snapshot.labels or {}))
+    for (group, role), carried in groups.items():
+        if len(carried) > 1 or (role in (BULK, STRAIN) and carried == {False}):
             raise InputError(
                 f"V is asked for, and {'some' if len(carried) > 1 else 'all'} configurations of group {group!r} carry no virial: "
                 "compute it, leave V out, or give those without it a group of their own"
@@ -205,7 +207,7 @@ def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Pote
     reach = 2 * max(basis.cutoff, getattr(truth, "cutoff", basis.cutoff))
     if isinstance(truth, BlackBox):
         reach = min(reach, float(np.linalg.norm(constants.separations, axis=1).max()) + 1e-6)
-    observation = ForceConstants(lattice, reach, range_power, constants.supercell)
+    observation = ForceConstants(lattice, reach, range_power, constants.supercell, snapshot.group)
     gathered.add(observation, observation.read(constants), observation(basis))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float, Int
+from ..crystal.snapshot import STRAIN, Snapshot
 from ..observe import ForceConstants, Forces, InternalForces, Observation, Virial
-from .cells import STRAIN
 from .compress import triangle
 from .route import Route
 
@@ -31,8 +31,7 @@ def pieces(observation: Observation, rows: int, configuration: int) -> Iterator[
         for each in np.unique(length):
             yield "", float(each), np.flatnonzero(length == each)
     elif isinstance(observation, Virial | InternalForces):
-        own = observation.snapshot
-        yield own.source if own.group == STRAIN else "", None, everything
+        yield _strain(observation.snapshot), None, everything
     elif isinstance(observation, Forces) and observation.snapshot.cell.defect:
         distance = observation.distances
         shell = np.floor(distance / SHELL + 1e-6).astype(int)
@@ -41,6 +40,13 @@ def pieces(observation: Observation, rows: int, configuration: int) -> Iterator[
             yield str(configuration), float(np.round(distance[inside].mean(), 6)), inside
     else:
         yield str(configuration), None, everything
+
+
+def _strain(snapshot: Snapshot) -> str:
+    """The strain of a cell in words that a loss reads: `strain 0.01` or `strain 0.01 pair`; empty where it has none."""
+    if snapshot.role != STRAIN or snapshot.amplitude is None:
+        return ""
+    return f"strain {snapshot.amplitude:g}{' pair' if snapshot.pair else ''}"
 
 
 class Pile:

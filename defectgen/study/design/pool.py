@@ -60,13 +60,13 @@ def candidates(
     plain, strained = Rattle(asked.copies, asked.rattle), Rattle(asked.copies, asked.rattle, asked.strain)
     own = defect_cells(lattice, edit, smallest, asked.seed + 1000, resting[smallest], Rattle(4, asked.rattle))
     strains = strained_cells(lattice, Strains(asked.virial_strains, False, asked.shift), asked.seed)
-    first = f"strain {asked.virial_strains[0]:g}"
+    first = asked.virial_strains[0]
     crystal = bulk_cell(lattice)
     inner = "+F" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal feels no force whatever its potential
     start = [
         Candidate(START, crystal, f"E{inner}", (Calculation(crystal, stress=True),)),
         *(Candidate(START, s, "E+F", (Calculation(s),)) for s in own),
-        *(Candidate(START, s, "V", (Calculation(s, stress=True),)) for s in strains if s.source == first),
+        *(Candidate(START, s, "V", (Calculation(s, stress=True),)) for s in strains if s.amplitude == first),
     ]
     pool = []
     for size in asked.sizes:
@@ -75,10 +75,10 @@ def candidates(
             pool += [_cell(kind, s) for s in cells]
     for size in asked.crystal_sizes:
         cells = defect_cells(lattice, None, size, asked.seed + 2, None, strained)[1:]
-        pool += [_cell(CRYSTAL, replace(s, group="crystal")) for s in cells]
+        pool += [_cell(CRYSTAL, replace(s, group="crystal", role="")) for s in cells]
     if asked.layers and lattice.dimension == 3:
         pool += [_cell(SURFACE, s) for s in _surfaces(lattice, asked)]
-    pool += [Candidate(STRAIN, s, "V", (Calculation(s, stress=True),)) for s in strains if s.source != first]
+    pool += [Candidate(STRAIN, s, "V", (Calculation(s, stress=True),)) for s in strains if s.amplitude != first]
     columns = tuple(Calculation(s, column=True) for s in displaced(lattice, STEP, 2 * cutoff))
     pool.append(Candidate(CONSTANTS, crystal, "FC", columns))
     return start, pool

@@ -11,10 +11,10 @@ from ..._input import InputError
 from ...ace import LinearACE
 from ...bridge import LabelledReference, read_extxyz
 from ...crystal import Snapshot, defect_from_name
+from ...crystal.snapshot import BULK
 from ...errors.certificate import Certificate
 from ...fit import Fit, FitWarning, fit
 from ...training import Blocks, label
-from ...training.cells import BULK
 from ...training.label import AT_REST
 from ..calculations import Calculation
 from ..certificates import RICHER_PRIOR
@@ -151,7 +151,7 @@ def _missing(proposal: Proposal, known: _Known) -> str:
 
 def _check_at_rest(truth: LabelledReference, wanted: list[Calculation]) -> None:
     """Raises InputError if the labels of the perfect crystal have a stress: the structures are of another lattice constant."""
-    (bulk,) = (one.snapshot for one in wanted if one.snapshot.group == BULK)
+    (bulk,) = (one.snapshot for one in wanted if one.snapshot.role == BULK)
     cell = bulk.cell
     virial = truth.evaluate(cell.symbols, bulk.positions, bulk.vectors, cell.periodic, True).virial
     d = cell.lattice.dimension

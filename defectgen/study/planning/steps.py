@@ -7,13 +7,13 @@ import numpy as np
 from ..._input import InputError
 from ...campaign import Record
 from ...crystal import Cell
+from ...crystal.snapshot import DEFECT
 from ...errors import certify
 from ...errors.certificate import Certificate
 from ...errors.compare import BASIN
 from ...fit import Fit, FitWarning
 from ...relax import greens_function, relax
 from ...training import label, parse_observations
-from ...training.cells import DEFECT
 from ...training.observations import parts_of
 from ..certificates import RICHER_PRIOR
 from ..steps import AT_REST, basis_of, defect_cell, fitted_to, packed, rest_lattice, trial, truth_of
@@ -33,8 +33,8 @@ def pool(spec: dict, perfect: Record, resting: Record) -> Record:
     cells = configurations(lattice, spec["defect"], spec["size"], spec["training"], displacement)
     basis, truth = basis_of(spec["basis"], cells[0].cell), truth_of(spec)
     inner = "F+" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal feels no force whatever its potential
-    labelled = [(k, label([cell], truth, basis, "E+F")) for k, cell in enumerate(c for c in cells if c.group == DEFECT)]
-    labelled.append((EVERY, label([cell for cell in cells if cell.group != DEFECT], truth, basis, f"E+{inner}FC+V")))
+    labelled = [(k, label([cell], truth, basis, "E+F")) for k, cell in enumerate(c for c in cells if c.role == DEFECT)]
+    labelled.append((EVERY, label([cell for cell in cells if cell.role != DEFECT], truth, basis, f"E+{inner}FC+V")))
     headers, arrays = packed(block for _, blocks in labelled for block in blocks.items)
     numbers = [number for number, blocks in labelled for _ in blocks.items]
     headers = [{"configuration": number, **header} for number, header in zip(numbers, headers, strict=True)]

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..._typing import Float
 from ...crystal import Lattice, Snapshot, defect_from_name
+from ...crystal.snapshot import BULK, DEFECT, STRAIN
 from ...training import Rattle, Strains, parse_observations, training_cells
-from ...training.cells import BULK, DEFECT, STRAIN
-from ..calculations import DISPLACED, Calculation, displaced
+from ..calculations import Calculation, displaced
 from ..spec import Training
 
 
@@ -61,9 +61,10 @@ class Menu:
         """
         kinds = parse_observations(observations)
         if size not in self._defective:
-            self._defective[size] = [Calculation(cell) for cell in self._cells(size) if cell.group == DEFECT]
-        groups = {BULK} | ({STRAIN} if "V" in kinds else set()) | ({DISPLACED} if "FC" in kinds else set())
-        return self._defective[size][: count + 1] + [one for one in self._crystals if one.snapshot.group in groups]
+            self._defective[size] = [Calculation(cell) for cell in self._cells(size) if cell.role == DEFECT]
+        roles = (BULK, STRAIN) if "V" in kinds else (BULK,)
+        crystals = [one for one in self._crystals if ("FC" in kinds if one.column else one.snapshot.role in roles)]
+        return self._defective[size][: count + 1] + crystals
 
     def _cells(self, size: int) -> list[Snapshot]:
         return configurations(self.lattice, self.defect, size, self.training.model_dump(mode="json"), self.resting[size])
@@ -71,5 +72,5 @@ class Menu:
     @cached_property
     def _crystals(self) -> list[Calculation]:
         """Perfect, strained and displaced crystals, whatever the size of the defect cells."""
-        small = [Calculation(cell, stress=True) for cell in self._cells(min(self.resting)) if cell.group != DEFECT]
+        small = [Calculation(cell, stress=True) for cell in self._cells(min(self.resting)) if cell.role != DEFECT]
         return small + [Calculation(cell, column=True) for cell in displaced(self.lattice, self.step, self.reach)]
