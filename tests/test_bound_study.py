@@ -10,11 +10,13 @@ from defectgen import study
 from defectgen.campaign import Record
 from defectgen.campaign.execute import execute
 from defectgen.report import write
-from defectgen.report.bound_rates import fall_table, falls
-from defectgen.study import bounds
+from defectgen.study.bounds.falls import fall_table, falls
+from defectgen.study.bounds.steps import Bound
+from defectgen.study.bounds.tables import rates as bound_rates
 from defectgen.study.columns import RATES, RESULTS
 from defectgen.study.rates import measured
 from defectgen.study.run import gather
+from defectgen.study.tasks import FitTrial
 
 COLUMNS = (
     "study,material,defect,observations,training_size,training_radius,degree,term,symbol,value,unit,power,tail,"
@@ -63,7 +65,7 @@ def test_an_unstable_fit_is_named_and_leaves_the_rates_with_that_reason(outcome)
     spec, done = outcome
     spoilt = []
     for task, record in done:
-        if task.function.endswith(":trial") and task.spec["training_size"] == 5:
+        if isinstance(task, FitTrial) and task.rows.training_size == 5:
             values = {**record.values, "stable": False, "same_basin": False, "stability_constant": -0.2}
             record = Record(values, record.arrays)
         spoilt.append((task, record))
@@ -77,7 +79,7 @@ def test_an_unstable_fit_is_named_and_leaves_the_rates_with_that_reason(outcome)
 def test_a_crystal_that_falls_apart_is_told_from_a_saddle_point(outcome):
     spec, done = outcome
     change = {"stable": False, "same_basin": False, "stability_constant": -2.0, "lowest_phonon": -0.3}
-    spoilt = [(t, Record(r.values | change, r.arrays) if t.function.endswith(":trial") else r) for t, r in done]
+    spoilt = [(t, Record(r.values | change, r.arrays) if isinstance(t, FitTrial) else r) for t, r in done]
     failures = study.tables(spec, spoilt).failures
     assert any("does not hold the crystal together" in failure["reason"] for failure in failures)
 
@@ -89,12 +91,12 @@ def test_reasons_replace_a_lack_of_convergence_only_where_they_are_known():
 
 def test_bounds_can_be_left_out_and_asked_for():
     count = [
-        sum(task.function == bounds.TASK for task in study.plan(parsed(*change)))
+        sum(isinstance(task, Bound) for task in study.plan(parsed(*change)))
         for change in ((), [("sizes = [3, 4]", "sizes = [3, 4]\n[bounds]\ncell_size = false")])
     ]
     assert count == [4, 0]
     wanted = [("sizes = [3, 4]", "sizes = [3, 4]\n[fit_accuracy]\nsize = 3\ndegrees = [2, 3]\n[bounds]\nfit_accuracy = true")]
-    assert sum(task.function == bounds.TASK for task in study.plan(parsed(*wanted))) == 6  # two are in both
+    assert sum(isinstance(task, Bound) for task in study.plan(parsed(*wanted))) == 6  # two are in both
 
 
 def lines(radii, slopes, **about):
@@ -112,26 +114,26 @@ FALLS = {"value": -0.2, "tail": -1.5, "geometry_response": -2.6, "energy_contrib
 
 
 def test_terms_fall_with_the_powers_of_their_factors():
-    (found,) = bounds.rates(lines([3.0, 4.0, 5.0, 7.0], FALLS))
+    (found,) = bound_rates(lines([3.0, 4.0, 5.0, 7.0], FALLS))
     for what, column in (("coefficient", "value"), ("tail", "tail"), ("geometry", "geometry_response")):
         assert found[f"{what}_slope"] == pytest.approx(FALLS[column], abs=1e-12)
     assert (found["geometry_predicted"], found["energy_predicted"], found["window"]) == (-1.5, -3.0, "3-7")
-    assert not bounds.rates(lines([3.0, 4.0], FALLS))  # two points have a slope, but no one should believe it
-    assert not bounds.rates(lines([3.0, 4.0, 5.0], FALLS, trusted=False))
-    assert not bounds.rates(lines([3.0, 4.0, 5.0], FALLS, power=None))  # a term without a predicted power
-    (lost,) = bounds.rates([{**row, "value": None} for row in lines([3.0, 4.0, 5.0], FALLS)])
+    assert not bound_rates(lines([3.0, 4.0], FALLS))  # two points have a slope, but no one should believe it
+    assert not bound_rates(lines([3.0, 4.0, 5.0], FALLS, trusted=False))
+    assert not bound_rates(lines([3.0, 4.0, 5.0], FALLS, power=None))  # a term without a predicted power
+    (lost,) = bound_rates([{**row, "value": None} for row in lines([3.0, 4.0, 5.0], FALLS)])
     assert lost["coefficient_slope"] is None and lost["tail_slope"] is not None
 
 
 @pytest.mark.parametrize(("steep", "hidden"), [(-2.6, True), (-1.8, False)], ids=["hidden", "seen"])
 def test_the_report_says_what_makes_a_term_fall(steep, hidden):
     rows = lines([3.0, 4.0, 5.0], {**FALLS, "geometry_response": steep})
-    rates = pd.DataFrame(bounds.rates(rows))
+    rates = pd.DataFrame(bound_rates(rows))
     (sentence,) = falls(rates, pd.DataFrame(rows))
     assert "elastic constants (C2)" in sentence and "−1.50 (predicted −3/2)" in sentence
     assert ("does not see" in sentence) == hidden
     table = fall_table(rates, "toy vacancy")
-    assert table is not None and len(table["rows"]) == 1 and fall_table(rates, "another case") is None
+    assert table is not None and len(table.rows) == 1 and fall_table(rates, "another case") is None
 
 
 def test_the_report_shows_the_terms_and_names_the_floor(outcome, tmp_path):

@@ -8,10 +8,14 @@ from test_study import parsed
 from defectgen import study
 from defectgen.campaign import Record
 from defectgen.campaign.execute import execute
-from defectgen.report.certificate_figure import certificate_findings, certificate_pictures, certificate_table
-from defectgen.report.design_figure import design_findings, design_pictures, design_table
-from defectgen.study import certificates
+from defectgen.campaign.results import to_record
+from defectgen.study.certificates import tables as certificates
+from defectgen.study.certificates.figures import certificate_pictures
+from defectgen.study.certificates.words import certificate_findings, certificate_table
 from defectgen.study.design import loss as designs
+from defectgen.study.design.figures import design_pictures
+from defectgen.study.design.words import design_findings, design_table
+from defectgen.study.tasks import FitTrial, Rows, TrainingRows, Trial
 
 CERTIFIED = ("[cell_size]\nsizes = [3, 4]", "[cell_size]\nsizes = [4]\n[certificates]\nricher = 2\n[bounds]\ncell_size = false")
 DESIGNED = ("[cell_size]\nsizes = [3, 4]", '[design]\nsize = 4\n[design.losses."exact energies"]\nE = 1000.0\n')
@@ -56,7 +60,7 @@ def test_designs_are_tried_on_every_defect_beside_the_default():
     assert all(line["geometry_gain"] == 1 for line in lines if line["loss"] == designs.DEFAULT)
     theory = [line for line in lines if line["loss"] == designs.THEORY]
     assert len(theory) == 2 and all(line["trusted"] and line["geometry_gain"] != 1 for line in theory)
-    made = [record.values for task, record in done if task.function == designs.TASK]
+    made = [record.values for task, record in done if isinstance(task, designs.LossDesign)]
     for record in made:
         promised = record["geometry_after"] * record["energy_after"]
         assert promised <= record["geometry_before"] * record["energy_before"] * (1 + 1e-12)
@@ -93,19 +97,20 @@ def test_the_page_shows_what_designs_gain_and_where_they_lose():
     assert "designed for this defect" in own and "4.0 in the median for the geometry" in own
     assert "0.25 in the median for the energy (0.25 to 0.25; worse than the default in 1 of 1)" in own
     assert "another defect" in other
-    assert [len(row) for row in design_table(table)["rows"]] == [8] * 5
-    assert design_table(None) is None and not list(design_pictures(None)) and not list(design_findings(None))
+    assert [len(row) for row in design_table(table).rows] == [8] * 5
 
 
 def test_a_variant_is_no_point_of_the_design_s_curve():
     spec = parsed(
         ("[cell_size]", "[choices]\nsizes = [3]\n[choices.variants.heavier]\nfit = { weights = { E = 9.0 } }\n[cell_size]"),
     )
-    values = {name: 1.0 for name in ("geometry_error", "geometry_error_max", "energy_error", "condition", "stability_constant")}
-    values |= {f"rmse_{name}": 1.0 for name in ("energy", "forces", "force_constants", "virial")}
-    values |= {"dimension": 2, "basis_functions": 3, "simulation_atoms": 9, "rank": 3, "converged": True, "same_basin": True}
-    values |= {"radius": 1.0, "atoms": 9, "warnings": []}
-    found = study.tables(spec, [(task, Record(values)) for task in study.plan(spec) if not task.function.endswith("measured")])
+    errors = ("geometry_error", "geometry_error_max", "energy_error", "energy_error_signed", "condition", "stability_constant")
+    counts = {"rank": 3, "basis_functions": 3, "simulation_atoms": 9, "dimension": 2}
+    flags = {"converged": True, "same_basin": True, "stable": True}
+    words = {"rmse": {}, "why_not": "", "message": "", "lowest_phonon": 1.0, "warnings": ()}
+    trial = Trial(**dict.fromkeys(errors, 1.0), **counts, **flags, **words, coefficients=np.zeros(3), positions=np.zeros((9, 3)))
+    results = {FitTrial: to_record(trial), TrainingRows: to_record(Rows((), "toy", 1.0, 9))}
+    found = study.tables(spec, [(task, results[type(task)]) for task in study.plan(spec) if type(task) in results])
     designed = [row for row in found.results if row["study"] == "cell-size"]
     assert len(designed) == 4  # two sizes, two sets of observations
     assert sum(row["study"] == "choices: heavier" for row in found.results) == 2
@@ -145,5 +150,4 @@ def test_the_page_shows_points_and_says_what_holds():
         assert all(len(axes.lines) == 3 for axes in picture.figure.axes)  # two materials and the line of equality
     sentences = list(certificate_findings(quality))
     assert len(sentences) == 4 and "the bound holds for 100%" in sentences[0]
-    assert len(certificate_table(quality)["rows"]) == 4
-    assert certificate_table(None) is None and not list(certificate_pictures(None)) and not list(certificate_findings(None))
+    assert len(certificate_table(quality).rows) == 4

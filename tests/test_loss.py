@@ -15,10 +15,10 @@ from defectgen._input import InputError
 from defectgen.cli import main
 from defectgen.errors.gradient import error_gradient
 from defectgen.fit import FitWarning, Loss, fit, losses, refit, share, weight_response
-from defectgen.report.loss_figure import loss_pictures
-from defectgen.report.loss_table import loss_findings, loss_tables
 from defectgen.study import parse, plan
+from defectgen.study.loss.figures import loss_pictures
 from defectgen.study.loss.losses import canonical, listed
+from defectgen.study.loss.words import loss_findings, loss_tables
 from defectgen.training.blocks import Block, Blocks
 from defectgen.training.compress import triangle
 from defectgen.training.subdivide import SHELL
@@ -391,7 +391,7 @@ def test_a_study_of_losses_measures_each_once(tmp_path):
     assert "smallest geometry error" in sentences[0] and "default" in sentences[0] and len(sentences) >= 4
     pictures = list(loss_pictures(tables["losses"], tables["loss_sensitivity"]))
     assert [p.name for p in pictures] == ["loss-triangular-vacancy", "loss-sensitivity-triangular-vacancy"]
-    assert len(loss_tables(tables["losses"])[0]["table"]["rows"]) >= 1
+    assert len(loss_tables(tables["losses"])[0][1].rows) >= 1
     labels = [task.label for task, _ in outcome]
     assert len(set(labels)) == len(labels)
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.bridge import LabelledReference, inequivalent
-from defectgen.campaign import Store
+from defectgen.campaign import Given, Store
 from defectgen.crystal import Snapshot
 from defectgen.energy.blackbox import blackbox_force_constants, displacements
 from defectgen.study.calculations import Calculation
-from defectgen.study.planning import prepared, searched, steps, tasks, write_structures
+from defectgen.study.planning import plans, prepared, searched, write_structures
 from defectgen.study.planning.search import WEIGHTS
 from defectgen.study.planning.structures import spread_order
 from defectgen.training import cheapest, lasting, pareto_front
@@ -89,10 +89,10 @@ def test_a_cost_that_is_none_is_refused(wrong):
         dg.Cost(**wrong)
 
 
-plans = st.lists(st.tuples(st.floats(0.1, 10), st.one_of(st.floats(1e-3, 1), st.just(np.nan))), min_size=1, max_size=30)
+several = st.lists(st.tuples(st.floats(0.1, 10), st.one_of(st.floats(1e-3, 1), st.just(np.nan))), min_size=1, max_size=30)
 
 
-@given(plans)
+@given(several)
 def test_the_front_falls_and_nothing_lies_beyond_it(points):
     cost, error = np.array(points).T
     front = pareto_front(cost, error)
@@ -101,7 +101,7 @@ def test_the_front_falls_and_nothing_lies_beyond_it(points):
         assert np.isnan(e) or np.any((cost[front] <= c) & (error[front] <= e))
 
 
-@given(plans, st.floats(1e-3, 1))
+@given(several, st.floats(1e-3, 1))
 def test_the_cheapest_is_the_cheapest(points, target):
     cost, error = np.array(points).T
     k = cheapest(cost, error, target)
@@ -110,7 +110,7 @@ def test_the_cheapest_is_the_cheapest(points, target):
     assert k is None or (error[k] <= target and cost[k] == min(good))
 
 
-@given(plans)
+@given(several)
 def test_errors_that_last_fall_with_the_amount_of_data(points):
     amount, error = np.array(points).T
     kept = lasting(amount, error)
@@ -287,11 +287,12 @@ def test_the_front_of_a_search_falls_and_holds_the_choice():
 
 def test_fewer_rows_than_parameters_are_refused_before_anything_is_fitted():
     found = proposal()
-    _, task = tasks(found.search)[0]
+    _, step = plans(found.search)[0]
     store = Store(folder())
-    crystal, exact, rows = (store.load(needed) for needed in task.after)
-    spec = {**task.spec, "basis": {**task.spec["basis"], "order": 3, "degree": 12, "pair_degree": 12}}
-    refused = steps.measured(spec, crystal, exact, rows).values["refused"]
+    given = Given({needed.key: store.load(needed) for needed in step.after})
+    wider = step.trial.basis.model_copy(update={"order": 3, "degree": 12, "pair_degree": 12})
+    rows = replace(step.trial.rows, basis=wider)
+    refused = replace(step, trial=replace(step.trial, basis=wider, rows=rows)).run(given).refused
     assert re.match(r"99 rows cannot determine \d+ functions; take more configurations", refused)
 
 
@@ -299,7 +300,7 @@ def test_certified_plans_want_no_reference_in_the_simulation_cell():
     search = prepared(
         "W", "vacancy", target_energy=1.0, by="certified", **{**GRID, "observations": ("E+F+FC+V",), "degrees": (6,)}
     )
-    chosen = tasks(search)
+    chosen = plans(search)
     assert not any("size 4" in needed.label for _, task in chosen for needed in task.after)
     with tempfile.TemporaryDirectory() as out:
         certified = searched(search, Store(out), None, 1, None)

@@ -22,8 +22,8 @@ from defectgen.plot.style import RC, in_reading_order, marks
 from defectgen.plot.triangles import Drawn, Panel, Slope, arrange, label_box
 from defectgen.report import write
 from defectgen.report.findings import findings
+from defectgen.study import gather, pages
 from defectgen.study.columns import FAILURES, RATES, RESULTS
-from defectgen.study.run import gather
 
 SETS = {"E+F": -1.5, "E+F+V": -3.5, "E+F+FC": -4.5, "E+F+FC+V": -6.5}
 CASES = [("Cu", "vacancy"), ("Si", "dumbbell<110> & more")]
@@ -90,6 +90,13 @@ def written(tmp_path_factory) -> Path:
     return folder
 
 
+def told(folder: Path) -> str:
+    """All findings of a run."""
+    run = gather(folder)
+    page = pages(run)
+    return " ".join([*page.findings, *findings(run, page.compared)])
+
+
 class Page(HTMLParser):
     """Checks that tags are balanced and collects what a test asks about."""
 
@@ -132,13 +139,13 @@ def test_page_is_whole_and_alone(written):
 
 
 def test_findings_come_from_the_numbers(run):
-    text = " ".join(findings(gather(run)))
+    text = told(run)
     assert "smallest error belongs to E+F+FC+V in 4 of 4, the largest to E+F in 4 of 4" in text
     assert "Verdicts on 8 rates: agrees 8." in text
     assert "Not converged: 1 of 35 points" in text and "In another basin than the reference: 1 of 35" in text
     table = (run / "results.csv").read_text().replace(",E+F,", ",swap,").replace(",E+F+FC+V,", ",E+F,")
     (run / "results.csv").write_text(table.replace(",swap,", ",E+F+FC+V,"))
-    assert "smallest error belongs to E+F in 4 of 4, the largest to E+F+FC+V in 4 of 4" in " ".join(findings(gather(run)))
+    assert "smallest error belongs to E+F in 4 of 4, the largest to E+F+FC+V in 4 of 4" in told(run)
 
 
 def test_figures_have_their_data_beside_them(written):
@@ -314,13 +321,13 @@ def test_local_slopes_name_their_radius():
 def test_few_sizes_are_no_evidence(run):
     """A rate that decides nothing is said to decide nothing, and no slope is called far from its prediction for it."""
     Store(run).table("rates.csv", [row | {"verdict": "inconclusive", "slope": 7.0} for row in rates()], RATES)
-    text = " ".join(findings(gather(run)))
+    text = told(run)
     assert "Verdicts on 8 rates: inconclusive 8." in text and "Farthest" not in text
     assert "Inconclusive (8 of 8) speaks neither for nor against the theory" in text and "with 4 training sizes" in text
 
 
 def test_the_effect_of_the_fit_is_one_sentence_a_case(run):
-    text = " ".join(findings(gather(run)))
+    text = told(run)
     assert text.count("basis functions") == 1  # factors 0.08 / 7e-4 of both errors
     assert "from 9 to 410 basis functions" in text and "divided by 114 and the geometry error by 114." in text
 

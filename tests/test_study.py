@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,12 @@ import pytest
 
 import defectgen as dg
 from defectgen import study
-from defectgen.campaign import Record, Store
+from defectgen.campaign import Store
 from defectgen.campaign.execute import execute
-from defectgen.study.materials import MATERIALS, build_lattice, centrosymmetric
+from defectgen.campaign.results import to_record
+from defectgen.study.bounds.steps import Bound
+from defectgen.study.materials import MATERIALS, Material, build_lattice, centrosymmetric
+from defectgen.study.tasks import Crystal, Exact, FitTrial, Rows, TrainingRows, Trial
 
 TINY = """
 name = "tiny"
@@ -56,11 +60,14 @@ def parsed(*replacements: tuple[str, str], folder: Path = Path(".")) -> study.Ru
     return study.parse(changed(*replacements), folder)
 
 
+STEPS = {Crystal: "crystal", Exact: "exact", TrainingRows: "rows", FitTrial: "trial", Bound: "measured"}
+
+
 def by_step(spec: study.RunSpec) -> dict[str, dict[str, object]]:
     """Tasks of a plan: step -> key -> task."""
-    found: dict = {"crystal": {}, "exact": {}, "rows": {}, "trial": {}}
+    found: dict = {name: {} for name in STEPS.values()}
     for task in study.plan(spec):
-        found.setdefault(task.function.partition(":")[2], {})[task.key] = task
+        found[STEPS[type(task)]][task.key] = task
     return found
 
 
@@ -73,9 +80,9 @@ def test_a_plan_shares_what_trials_have_in_common():
     (crystal,) = plan["crystal"].values()
     for trial in plan["trial"].values():
         first, exact, rows = trial.after
-        assert first.key == crystal.key and exact.spec["size"] == 7 and rows.spec["size"] == trial.spec["training_size"]
-        assert [t.key for t in rows.after] == [crystal.key, rows.after[1].key] and rows.after[1].spec["size"] == rows.spec["size"]
-        assert trial.spec["observations"] in ("E+F", "E+F+FC+V")  # spelled one way, whatever the file says
+        assert first.key == crystal.key and exact.size == 7 and rows is trial.rows
+        assert [t.key for t in rows.after] == [crystal.key, rows.rest.key] and rows.rest.size == rows.training_size
+        assert trial.observations in ("E+F", "E+F+FC+V")  # spelled one way, whatever the file says
     labels = [task.label for tasks in plan.values() for task in tasks.values()]
     assert len(set(labels)) == len(labels) and "triangular divacancy E+F, size 3, degree 3" in labels
     assert all(len(rows.after) == 1 for rows in by_step(parsed())["rows"].values())  # cells on lattice sites wait for less
@@ -155,7 +162,7 @@ def test_files_are_found_beside_the_study_and_their_content_counts(tmp_path):
         (("configurations = 1", "configurations = -1"), "greater than or equal to 0"),
         (("configurations = 1", "rattle = 2.0"), "melt the crystal"),
         (("[0.01]", "[0.5]"), "between 0 and 0.3"),
-        (("[cell_size]\nsizes = [3, 4]", ""), r"wants a table \[cell_size\]"),
+        (("[cell_size]\nsizes = [3, 4]", ""), r"needs the table of at least one study: \[cell_size\]"),
         (("[cell_size]", '[fit]\nsolver = "oracle"\n[cell_size]'), "a solver is one of qr"),
         (("[cell_size]", "[fit]\nweights = { Q = 1 }\n[cell_size]"), "got 'Q'"),
         (('"divacancy"', '"substitution(Ni)"'), "Ni"),
@@ -178,14 +185,15 @@ def test_the_same_specification_gives_the_same_record():
     spec = parsed()
     plan = by_step(spec)
     (crystal,), rows = plan["crystal"].values(), next(iter(plan["rows"].values()))
-    perfect = [execute(crystal.function, crystal.spec) for _ in range(2)]
-    labelled = [execute(rows.function, rows.spec, (perfect[0],)) for _ in range(2)]
+    perfect = [execute(crystal, {}) for _ in range(2)]
+    labelled = [execute(rows, {crystal.key: perfect[0]}) for _ in range(2)]
     for one, two in (perfect, labelled):
         assert one.ok, one.failed
         assert one.values == two.values and one.arrays.keys() == two.arrays.keys()
         assert all(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays)
-    other = execute(rows.function, {**rows.spec, "training": {**rows.spec["training"], "seed": 1}}, (perfect[0],))
-    assert not np.array_equal(other.arrays["factor0"], labelled[0].arrays["factor0"])
+    reseeded = replace(rows, training=rows.training.model_copy(update={"seed": 1}))
+    other = execute(reseeded, {crystal.key: perfect[0]})
+    assert not np.array_equal(other.arrays["blocks.0.factor"], labelled[0].arrays["blocks.0.factor"])
     assert labelled[0].values["atoms"] == 7 and labelled[0].values["radius"] == pytest.approx(1.5)
 
 
@@ -202,8 +210,8 @@ def test_the_same_specification_gives_the_same_record():
     ids=["off equilibrium", "unstable", "nowhere near"],
 )
 def test_a_crystal_that_cannot_be_used_fails_in_one_sentence(material, said):
-    spec = study.parse(TINY, Path(".")).cases[0].material.model_dump(mode="json") | {"name": "own"} | material
-    record = execute("defectgen.study.steps:crystal", {"material": spec})
+    like = study.parse(TINY, Path(".")).cases[0].material.model_dump(mode="json")
+    record = execute(Crystal(material=Material(**(like | {"name": "own"} | material))), {})
     with pytest.raises(ValueError, match=said):
         raise ValueError(record.failed)
     assert "\n" not in record.failed
@@ -228,15 +236,19 @@ def test_inversion_centres():
 
 def pretended(spec: study.RunSpec, slope: float, **values: object) -> study.Tables:
     """Tables of a run in which every error is radius^slope, without computing anything."""
-    plan, outcome = study.plan(spec), []
-    for task in plan:
-        radius = task.spec.get("training_size", task.spec.get("size"))
-        error = {"geometry_error": 2.0 * (radius or 1.0) ** slope, "energy_error": (radius or 1.0) ** (2 * slope)}
-        common = dict.fromkeys(("geometry_error_max", "rmse_energy", "rmse_forces", "rmse_force_constants", "rmse_virial"), 0.1)
-        flags = {"converged": True, "same_basin": True, "message": "", "why_not": "", "warnings": [], "terms": []}
-        numbers = {"rank": 5, "condition": 1.0, "basis_functions": 5, "simulation_atoms": 100, "stability_constant": None}
-        dimension = {"dimension": 2 if task.spec["material"]["crystal"] == "triangular" else 3, "radius": radius, "atoms": 9}
-        outcome.append((task, Record({**error, **common, **flags, **numbers, **dimension, **values})))
+    outcome = []
+    for step in study.plan(spec):
+        if isinstance(step, TrainingRows):
+            outcome.append((step, to_record(Rows((), "toy", float(step.training_size), 9))))
+        if isinstance(step, FitTrial):
+            radius = step.rows.training_size
+            error = {"geometry_error": 2.0 * radius**slope, "energy_error": radius ** (2 * slope), "energy_error_signed": 0.0}
+            numbers = {"rank": 5, "condition": 1.0, "basis_functions": 5, "simulation_atoms": 100, "lowest_phonon": 1.0}
+            numbers |= {"geometry_error_max": 0.1, "stability_constant": 1.0, "rmse": dict.fromkeys(("E", "F", "FC", "V"), 0.1)}
+            flags = {"converged": True, "same_basin": True, "stable": True, "message": "", "why_not": "", "warnings": ()}
+            flags["dimension"] = 2 if step.crystal.material.crystal == "triangular" else 3
+            arrays = {"coefficients": np.zeros(5), "positions": np.zeros((9, 3))}
+            outcome.append((step, to_record(Trial(**(error | numbers | flags | arrays | values)))))
     return study.tables(spec, outcome)
 
 
@@ -260,12 +272,12 @@ def test_rates_are_beside_their_predictions():
 
 def test_what_went_wrong_is_said_once_and_kept_out_of_the_rates():
     both = ("[cell_size]", "[fit_accuracy]\nsize = 3\ndegrees = [2, 3]\n[cell_size]")
-    poor = pretended(parsed(both), -1.0, same_basin=False, why_not="an atom left its site", warnings=["rank 3 of 5: and so on"])
+    poor = pretended(parsed(both), -1.0, same_basin=False, why_not="an atom left its site", warnings=("rank 3 of 5: and so on",))
     assert len(poor.results) == 8 and {r["slope"] == r["slope"] for r in poor.rates} == {False}  # NaN
     assert len(poor.failures) == 2 * 6  # two remarks on each of six trials, two of which are in both studies
     assert {r["reason"] for r in poor.failures} == {
         "the model rests in another basin: an atom left its site",
-        "a fit with a reservation: rank 3 of 5: and so on",
+        "a fit with a warning: rank 3 of 5: and so on",
     }
 
 

@@ -1,12 +1,14 @@
 """Studies of surrogates and of choices: rates of repeats, whole studies in this process, refusals."""
 
+from pathlib import Path
+
 import pytest
 from small_study import carried_out
 
 import defectgen as dg
 from defectgen.study import parse, plan
-from defectgen.study.choices import variants_of
-from defectgen.study.rates import rates_of
+from defectgen.study.choices import Choices, ChoicesStudy
+from defectgen.study.rates import rates_of_fits
 
 # -- surrogates ----------------------------------------------------------------------------------------------------------------
 
@@ -32,20 +34,25 @@ def surrogate_rows(errors, seeds=(0, 1), **changes):
     ]
 
 
+def rates_of(rows):
+    """The rates of rows of surrogates in the material of the run file below."""
+    return rates_of_fits([{**row, "material": "triangular"} for row in rows], parse(SURROGATES, Path(".")))
+
+
 def test_rates_of_repeats_are_those_of_their_geometric_mean():
     """Prefactors that differ by 30 do not blur the slope, and wrong exponents are rejected."""
-    geometry, energy = rates_of(surrogate_rows(lambda size: size**-3.0), {"toy": dg.triangular("Cu", 2.6)})
+    geometry, energy = rates_of(surrogate_rows(lambda size: size**-3.0))
     assert geometry["slope"] == pytest.approx(-3.0, abs=1e-9) and energy["slope"] == pytest.approx(-4.0, abs=1e-9)
     assert (geometry["predicted"], geometry["verdict"], geometry["rejects_off_by_one"]) == (-3.0, "confirmed", True)
-    (wrong, _) = rates_of(surrogate_rows(lambda size: size**-2.0), {"toy": dg.triangular("Cu", 2.6)})
+    (wrong, _) = rates_of(surrogate_rows(lambda size: size**-2.0))
     assert wrong["verdict"] == "shallower"
-    (fewer, _) = rates_of(surrogate_rows(lambda size: size**-3.0, converged=False), {"toy": dg.triangular("Cu", 2.6)})
+    (fewer, _) = rates_of(surrogate_rows(lambda size: size**-3.0, converged=False))
     assert fewer["window"] == "8-15" and "not converged" in fewer["dropped"]
 
 
 def test_a_slow_approach_is_judged_by_the_finite_size_law():
     def slow(shift):
-        return rates_of(surrogate_rows(lambda size: (size + shift) ** -3.0), {"toy": dg.triangular("Cu", 2.6)})[0]
+        return rates_of(surrogate_rows(lambda size: (size + shift) ** -3.0))[0]
 
     rate = slow(6.0)
     assert rate["slope"] > -2.4 and rate["judged_by"] == "finite-size law"
@@ -81,7 +88,7 @@ def test_a_surrogate_study_runs_and_resolves(tmp_path):
         (("radii = [5, 7]", "radii = [0]"), "surrogates.radii"),
         (("[20, 22, 1]", "[20, 22]"), r"simulation_size: a size is a positive number .* got \[20, 22\]"),
         (("[20, 22, 1]", "0"), r"a size is a positive number .* got 0"),
-        (("[surrogates]\nradii = [5, 7]", "[cell_size]\nsizes = [3]"), "wants a basis to fit"),
+        (("[surrogates]\nradii = [5, 7]", "[cell_size]\nsizes = [3]"), "needs a basis to fit"),
     ],
     ids=["radius", "zero", "two numbers", "no cell", "basis"],
 )
@@ -129,10 +136,8 @@ def test_every_choice_is_compared_with_the_design(tmp_path):
 def test_variants_can_be_kept_to_some_of_the_sizes(tmp_path):
     spec = parse(CHOICES.replace("sizes = [4]", "sizes = [3, 4, 5]\nvaried_at = [4]"), tmp_path)
     sizes = {name: [] for name in ("as designed", "rattled", "fewer functions")}
-    named = variants_of(spec)
-    for task in plan(spec):
-        for name in named.get(task.key, []):
-            sizes[name].append(task.spec["training_size"])
+    for name, trial in ChoicesStudy().trials(spec, spec.asked(Choices)):
+        sizes[name.removeprefix("choices: ")].append(trial.rows.training_size)
     assert sizes == {"as designed": [3, 4, 5], "rattled": [4], "fewer functions": [4]}
 
 

@@ -89,7 +89,9 @@ def _write(proposal: Proposal, store: Store) -> None:
     """The table of all plans and the figure of the front."""
     rows, search = proposal.rows(), proposal.search
     store.table("plans.csv", rows, ())
-    picture = report.plan_picture(pd.DataFrame(rows), search.material.name, search.defect, search.targets, search.by)
+    from defectgen.study.planning.figures import plan_picture  # brings matplotlib
+
+    picture = plan_picture(pd.DataFrame(rows), search.material.name, search.defect, search.targets, search.by)
     report.draw(picture, store.directory / "figures")
     say(f"figure: {store.directory / 'figures' / picture.name}.png; all plans: {store.directory / 'plans.csv'}")
 

@@ -60,8 +60,12 @@ def _conditions(asked: Boundary, case: Case) -> Iterator[Condition]:
     for fraction in sorted(set(asked.fractions)):
         radius = fraction * truth.radius
         for condition in dict.fromkeys("periodic" if c == "corrected" else c for c in asked.conditions):
-            cells = _cells(lattice, radius) if condition == "periodic" else None
-            yield Condition(crystal=crystal, truth=truth, condition=condition, radius=radius, cells=cells)
+            size = (
+                {"radius": None, "cells": _cells(lattice, radius)}
+                if condition == "periodic"
+                else {"radius": radius, "cells": None}
+            )
+            yield Condition(crystal=crystal, truth=truth, condition=condition, **size, wanted=radius)
 
 
 def _check(asked: Boundary, case: Case) -> None:

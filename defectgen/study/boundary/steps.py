@@ -161,14 +161,18 @@ class Condition(Step[Cut]):
     crystal: Crystal
     truth: FarField
     condition: str
-    radius: float
-    """Nearest-neighbour spacings; a periodic cell has at least this radius."""
-    cells: int | None = None
-    """Conventional cells along the side of a periodic cell."""
+    radius: float | None
+    """Of the ball of free atoms, nearest-neighbour spacings; None for a periodic cell."""
+    cells: int | None
+    """Conventional cells along the side of a periodic cell; None for a ball."""
+    wanted: float
+    """The radius that was asked for; a periodic cell has at least this one."""
+
+    apart = ("study", "wanted")
 
     @property
     def label(self) -> str:
-        return f"{self.truth.name} {self.condition}, radius {self.radius:.3g}"
+        return f"{self.truth.name} {self.condition}, radius {self.wanted:.3g}"
 
     @property
     def weight(self) -> float:
@@ -190,6 +194,7 @@ class Condition(Step[Cut]):
             difference = kept_strain - scene.bonds.difference(exact.displacement)
             correction, volume, rounds = image_correction(found, scene.potential), moments.relaxation_volume, 1
         else:
+            assert self.radius is not None  # a ball has one
             cell = ball_cell(self.truth.defect, scene.lattice, scene.potential, self.radius)
             found = relax_far_field(cell, scene.potential, ORDERS[self.condition], eigenvalue=False, green=scene.green)
             difference = scene.bonds.difference(_continued(scene, cell, found) - exact.displacement)

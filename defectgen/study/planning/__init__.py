@@ -5,7 +5,7 @@ observations, degree of the basis - is carried out with it, and what its labels 
 """
 
 from ..calculations import Calculation, write_structures
-from .grid import plan_training, searched, tasks
+from .grid import plan_training, plans, searched
 from .labelled import Attempt, Verdict, judge_labels
 from .proposal import QUANTITIES, Plan, Proposal
 from .search import Search, prepared
@@ -20,8 +20,8 @@ __all__ = [
     "Verdict",
     "judge_labels",
     "plan_training",
+    "plans",
     "prepared",
     "searched",
-    "tasks",
     "write_structures",
 ]

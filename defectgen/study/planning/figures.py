@@ -6,9 +6,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from defectgen.plot.axes import finish, nothing_to_show, panels
-from defectgen.plot.picture import Picture, stem
-from defectgen.plot.style import RC, Mark, marks
+from ...plot.axes import finish, nothing_to_show, panels
+from ...plot.picture import Picture, stem
+from ...plot.style import RC, Mark, marks
 
 _PANELS = {
     "energy": "energy error  $|\\Delta E_f|$  (eV)",

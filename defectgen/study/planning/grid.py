@@ -6,18 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Event, PlainTask, Record, Store, Task
+from ...campaign import Event, Given, Store
 from ...campaign import run as run_tasks
 from ...crystal import Lattice
+from ..certificates.settings import Certificates
+from ..certificates.steps import richer_basis
 from ..materials import Material
-from ..plan import Kitchen
-from ..spec import Certificates
-from ..steps import defect_cell, rest_lattice
-from .proposal import Proposal, proposed
+from ..tasks import Crystal, Fits, defect_cell
+from .proposal import Choice, Proposal, proposed
 from .search import Search, prepared
+from .steps import CertifiedPlan, Judged, MeasuredPlan, PlanStep, PoolRows
 from .structures import Menu
 
-STEPS = "defectgen.study.planning.steps"
+RICHER: float = Certificates.model_fields["richer"].default
+"""Degrees of the richer fit of a certificate."""
 
 
 def plan_training(
@@ -50,34 +52,23 @@ def plan_training(
         return searched(search, store, lattice_constant, workers, progress)
 
 
-def tasks(search: Search) -> list[tuple[dict, Task]]:
-    """One task per plan, and what the plan is."""
-    kitchen, (case,) = Kitchen(search.study), search.study.cases
+def plans(search: Search) -> list[tuple[Choice, PlanStep]]:
+    """One step per plan, and what the plan is."""
+    fits, (case,) = Fits(search.study), search.study.cases
     found = []
     for size in search.sizes:
-        rows = kitchen.rows(case, size)
-        pool = PlainTask(f"{STEPS}:pool", rows.spec, rows.after, f"{rows.label} (pool)", rows.weight)
+        pool = PoolRows(rows=fits.rows(case, size))
         for count in sorted(set(search.configurations)):
             for observations in search.observations:
                 for degree in sorted(set(search.degrees)):
-                    trial = kitchen.trial(case, size, degree, observations)
-                    choice = {"size": size, "configurations": count, "observations": observations, "degree": degree}
-                    label = f"{trial.label}, {count} rattled"
-                    crystal, exact, _ = trial.after
+                    trial = fits.trial(case, size, degree, observations)
+                    common = {"trial": trial, "pool": pool, "configurations": count}
                     if search.by == "measured":
-                        spec = {**trial.spec, "configurations": count}
-                        task = PlainTask(f"{STEPS}:measured", spec, (crystal, exact, pool), label, 1.0)
+                        step = MeasuredPlan(**common)
                     else:
-                        spec = {**trial.spec, "configurations": count, "richer": richer_basis(trial.spec["basis"])}
-                        task = PlainTask(f"{STEPS}:certified", spec, (crystal, pool), label, 1.5)
-                    found.append((choice, task))
+                        step = CertifiedPlan(**common, richer=richer_basis(trial.basis, RICHER))
+                    found.append((Choice(size, count, observations, degree), step))
     return found
-
-
-def richer_basis(basis: dict) -> dict:
-    """The basis of the richer fit of a certificate."""
-    more = Certificates.model_fields["richer"].default
-    return {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
 
 
 def searched(
@@ -85,28 +76,26 @@ def searched(
 ) -> Proposal:
     """All plans, carried out; one whose fit fails is refused with that reason.
 
-    Raises InputError for a lattice constant that makes no sense, and if a task failed that plans share.
+    Raises InputError for a lattice constant that makes no sense, and if a step failed that plans share.
     """
-    chosen = tasks(search)
-    records = run_tasks([task for _, task in chosen], store, workers=workers, progress=progress)
-    for needed in (needed for _, task in chosen for needed in task.after):
+    chosen = plans(search)
+    records = run_tasks([step for _, step in chosen], store, workers=workers, progress=progress)
+    for needed in (needed for _, step in chosen for needed in step.after):
         if not records[needed.key].ok:
             raise InputError(f"{needed.label}: {records[needed.key].failed}")
-    kitchen, (case,) = Kitchen(search.study), search.study.cases
-    perfect = records[kitchen.crystal(case).key]
-    own = rest_lattice({"material": search.material.model_dump(mode="json")}, perfect)
+    given = Given(records)
+    own = given[Crystal(material=search.material)].lattice(search.material)
     scale = 1.0 if lattice_constant is None else _scale(own, lattice_constant)
     lattice, resting = own.deformed(np.diag([scale, scale, scale if own.dimension == 3 else 1.0])), {}
-    for size in search.sizes:
-        at_rest = records[kitchen.rows(case, size).after[1].key].arrays["positions"]
-        resting[size] = scale * (at_rest - defect_cell({"defect": search.defect, "size": size}, own).positions)
-    assert search.cutoff is not None  # `prepared` has seen to it
+    for choice, step in chosen:
+        if choice.size not in resting:
+            assert step.pool.rest is not None  # see `PoolRows.after`
+            at_rest = given[step.pool.rest].positions
+            resting[choice.size] = scale * (at_rest - defect_cell(own, search.defect, choice.size).positions)
+    assert search.cutoff is not None  # `prepared` has filled it in
     menu = Menu(lattice, search.defect, search.training, resting, search.step, 2 * search.cutoff)
-    return proposed(search, lattice, menu, [(choice, _usable(records[task.key])) for choice, task in chosen])
-
-
-def _usable(record: Record) -> Record:
-    return record if record.ok else Record({"rows": 0, "functions": 0, "refused": record.failed})
+    judged = [(choice, given.get(step) or Judged(0, 0, str(records[step.key].failed))) for choice, step in chosen]
+    return proposed(search, lattice, menu, judged)
 
 
 def _scale(lattice: Lattice, constant: float) -> float:

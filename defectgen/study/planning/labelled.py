@@ -17,9 +17,9 @@ from ...fit import Fit, FitWarning, fit
 from ...training import Blocks, label
 from ...training.label import AT_REST
 from ..calculations import Calculation
-from ..certificates import RICHER_PRIOR
-from ..steps import basis_of, box
-from .grid import richer_basis
+from ..certificates.steps import RICHER_PRIOR, richer_basis
+from ..tasks import box
+from .grid import RICHER
 from .proposal import QUANTITIES, Plan, Proposal
 from .search import WEIGHTS
 from .steps import certificate, too_few
@@ -170,13 +170,13 @@ def _attempts(proposal: Proposal, truth: LabelledReference, plans: list[Plan]) -
     cell = defect_from_name(search.defect).apply(box(proposal.lattice, search.simulation_size))
     settings = search.study.cases[0].basis
     assert settings is not None
-    given = settings.model_dump(mode="json")
-    spelled = {plan.degree: {**given, "degree": plan.degree, "pair_degree": int(plan.degree)} for plan in plans}
-    widest = basis_of(richer_basis(spelled[plans[-1].degree]), cell)
+    changed = {plan.degree: {"degree": plan.degree, "pair_degree": int(plan.degree)} for plan in plans}
+    bases = {degree: settings.model_copy(update=change) for degree, change in changed.items()}
+    widest = richer_basis(bases[plans[-1].degree], RICHER).build(cell)
     blocks = label([one.snapshot for one in wanted if not one.column], truth, widest, plans[0].observations)
     found, refused = [], []
     for plan in plans:
-        basis, richer = basis_of(spelled[plan.degree], cell), basis_of(richer_basis(spelled[plan.degree]), cell)
+        basis, richer = bases[plan.degree].build(cell), richer_basis(bases[plan.degree], RICHER).build(cell)
         if refusal := too_few(sum(block.rows for block in blocks.items), basis.size):
             refused.append(f"degree {plan.degree:g}: {refusal}")
             continue

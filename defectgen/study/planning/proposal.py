@@ -7,16 +7,28 @@ import numpy as np
 
 from ..._input import InputError
 from ..._typing import Float
-from ...campaign import Record
 from ...crystal import Lattice
 from ...training import cheapest, lasting, pareto_front
 from ..calculations import Calculation
 from .search import Search
+from .steps import Judged
 from .structures import Menu
 
 QUANTITIES = {"energy": "eV", "geometry": "A"}
 
 FADES = "with more configurations the fit is of no use, so that with these it was luck"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What makes a plan."""
+
+    size: int
+    """Conventional cells along each side of the training cells."""
+    configurations: int
+    """Rattled copies besides the defect at rest."""
+    observations: str
+    degree: float
 
 
 @dataclass(frozen=True)
@@ -125,24 +137,21 @@ class Proposal:
         ]
 
 
-def proposed(search: Search, lattice: Lattice, menu: Menu, found: list[tuple[dict, Record]]) -> Proposal:
-    """The proposal of the records of all plans; each comes with the choice that it carries out."""
-    plans = [_plan(choice, record.values, menu, search) for choice, record in found]
+def proposed(search: Search, lattice: Lattice, menu: Menu, found: list[tuple[Choice, Judged]]) -> Proposal:
+    """The proposal made of the errors of all plans; each comes with the choice that it carries out."""
+    plans = [_plan(choice, judged, menu, search) for choice, judged in found]
     return Proposal(search, tuple(_lasting(plans)), lattice, menu)
 
 
-def _plan(choice: dict, values: dict, menu: Menu, search: Search) -> Plan:
-    wanted = menu.of(choice["size"], choice["configurations"], choice["observations"])
-    errors = {name: values.get(f"{name}_error") for name in QUANTITIES}
-    refused = values["refused"] or ("its rows do not determine the defect" if None in errors.values() else "")
+def _plan(choice: Choice, judged: Judged, menu: Menu, search: Search) -> Plan:
+    wanted = menu.of(choice.size, choice.configurations, choice.observations)
+    errors = {name: getattr(judged, f"{name}_error") for name in QUANTITIES}
+    refused = judged.refused or ("its rows do not determine the defect" if None in errors.values() else "")
     energy, geometry = (float("nan" if refused else errors[name] or 0.0) for name in QUANTITIES)
     return Plan(
-        size=choice["size"],
-        configurations=choice["configurations"],
-        observations=choice["observations"],
-        degree=choice["degree"],
-        functions=values["functions"],
-        rows=values["rows"],
+        **asdict(choice),
+        functions=judged.functions,
+        rows=judged.rows,
         structures=len(wanted),
         atoms=len(wanted[0].snapshot.cell),
         hours=sum(one.hours(search.cost) for one in wanted),

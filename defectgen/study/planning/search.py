@@ -12,20 +12,12 @@ from ..._input import InputError
 from ...crystal import defect_from_name, supercell
 from ...training import Cost, spell_observations
 from .. import check
+from ..cell_size import CellSize
+from ..certificates.settings import Certificates
+from ..fit_accuracy import FitAccuracy
 from ..materials import Material, build_lattice, material
-from ..spec import (
-    Basis,
-    Case,
-    CellSize,
-    Certificates,
-    FitAccuracy,
-    FitSettings,
-    RunSpec,
-    Strict,
-    Training,
-    sentence,
-    without_none,
-)
+from ..settings import Basis, Case, FitSettings, Strict, Training, sentence, without_none
+from ..spec import RunSpec
 
 LARGEST = 256
 """Atoms of the largest training cells of a grid whose sizes are not given."""
@@ -86,15 +78,17 @@ class Search(Strict):
         assert self.cutoff is not None and self.simulation_size is not None  # `completed` has seen to it
         basis = Basis.model_validate({"cutoff": self.cutoff, "order": self.order, "degree": max(self.degrees)})
         case = Case(material=self.material, defect=self.defect, simulation_size=self.simulation_size, basis=basis)
+        tables = {
+            "cell_size": CellSize(sizes=self.sizes),
+            "fit_accuracy": FitAccuracy(size=max(self.sizes), degrees=self.degrees),
+        }
         return RunSpec(
             name=self.name,
             observations=self.observations,
             cases=(case,),
             training=self.training,
             fit=FitSettings(weights=WEIGHTS),
-            cell_size=CellSize(sizes=self.sizes),
-            fit_accuracy=FitAccuracy(size=max(self.sizes), degrees=self.degrees),
-            certificates=Certificates.model_validate({}) if self.by == "certified" else None,
+            tables=tables | ({"certificates": Certificates.model_validate({})} if self.by == "certified" else {}),
         )
 
     def toml(self) -> str:

@@ -1,91 +1,188 @@
-"""The tasks of a search for plans: the rows of a pool of configurations, and the error of a fit to some of them."""
+"""The steps of a search for plans: the rows of a pool of configurations, and the error of a fit to some of them."""
 
 import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Record
+from ...campaign import Given, Step
 from ...crystal import Cell
 from ...crystal.snapshot import DEFECT
 from ...errors import certify
 from ...errors.certificate import Certificate
 from ...errors.compare import BASIN
-from ...fit import Fit, FitWarning
+from ...fit import Fit, FitWarning, fit
 from ...relax import greens_function, relax
 from ...training import label, parse_observations
+from ...training.blocks import Block
 from ...training.observations import parts_of
-from ..certificates import RICHER_PRIOR
-from ..steps import AT_REST, basis_of, defect_cell, fitted_to, packed, rest_lattice, trial, truth_of
+from ..certificates.steps import RICHER_PRIOR
+from ..settings import Basis
+from ..tasks import AT_REST, Exact, FitTrial, Rows, TrainingRows, assess, defect_cell, truth_of
 from .structures import configurations
 
-EVERY = -1
-"""Number of what belongs to every plan: the rows of the perfect and the strained crystals."""
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Rows of every configuration of one training size, each by itself."""
+
+    configurations: tuple[tuple[Block, ...], ...]
+    """Of the defect at rest, then of each rattled copy."""
+    every: tuple[Block, ...]
+    """What belongs to every plan: the rows of the perfect and the strained crystals."""
+    truth: str
+    radius: float
+    """Nearest-neighbour spacings."""
+    atoms: int
+
+    def taken(self, count: int) -> Rows:
+        """The rows of a plan of `count` rattled copies."""
+        own = [block for blocks in self.configurations[: count + 1] for block in blocks]
+        return Rows((*own, *self.every), self.truth, self.radius, self.atoms)
 
 
-def pool(spec: dict, perfect: Record, resting: Record) -> Record:
-    """Rows of every configuration of one training size, each by itself, so that any number of them makes a plan.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PoolRows(Step[Pool]):
+    """Rows of every configuration of one training size, each by itself, so that any number of them makes a plan."""
 
-    spec: material, defect, size, basis, training.
-    """
-    lattice = rest_lattice(spec, perfect)
-    displacement = resting.arrays["positions"] - defect_cell(spec, lattice).positions
-    cells = configurations(lattice, spec["defect"], spec["size"], spec["training"], displacement)
-    basis, truth = basis_of(spec["basis"], cells[0].cell), truth_of(spec)
-    inner = "F+" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal feels no force whatever its potential
-    labelled = [(k, label([cell], truth, basis, "E+F")) for k, cell in enumerate(c for c in cells if c.role == DEFECT)]
-    labelled.append((EVERY, label([cell for cell in cells if cell.role != DEFECT], truth, basis, f"E+{inner}FC+V")))
-    headers, arrays = packed(block for _, blocks in labelled for block in blocks.items)
-    numbers = [number for number, blocks in labelled for _ in blocks.items]
-    headers = [{"configuration": number, **header} for number, header in zip(numbers, headers, strict=True)]
-    cell = cells[0].cell
-    return Record({"blocks": headers, "truth": labelled[0][1].truth, "radius": cell.radius, "atoms": len(cell)}, arrays)
+    rows: TrainingRows
+    """The rows of the largest plan; they are not computed, their inputs are those of the pool."""
 
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The crystal and the defect at rest in the training cell."""
+        assert self.rest is not None  # plans rest at the equilibrium of the reference
+        return self.rows.crystal, self.rest
 
-def taken(rows: Record, count: int) -> Record:
-    """The rows of a plan of `count` rattled copies, of a pool, as the record that `fitted_to` reads."""
-    chosen = [n for n, header in enumerate(rows.values["blocks"]) if header["configuration"] <= count]
-    headers = [{k: v for k, v in rows.values["blocks"][n].items() if k != "configuration"} for n in chosen]
-    names = {f"{what}{n}": f"{what}{place}" for place, n in enumerate(chosen) for what in ("factor", "plain")}
-    arrays = {names[name]: array for name, array in rows.arrays.items() if name in names}
-    return Record({**rows.values, "blocks": headers}, arrays)
+    @property
+    def rest(self) -> Exact | None:
+        """The defect at rest in the training cell."""
+        return self.rows.rest
 
+    @property
+    def label(self) -> str:
+        return f"{self.rows.label} (pool)"
 
-def measured(spec: dict, perfect: Record, reference: Record, rows: Record) -> Record:
-    """The errors of one plan against the reference, and what it was fitted to.
+    @property
+    def weight(self) -> float:
+        return self.rows.weight
 
-    spec: that of a trial, and configurations.
-    """
-    training, cell = taken(rows, spec["configurations"]), defect_cell(spec, rest_lattice(spec, perfect))
-    counts = _counts(spec, training, cell)
-    if refusal := too_few(**counts):
-        return Record({**counts, "refused": refusal})
-    found = trial(spec, perfect, reference, training)
-    values = found.values
-    why = "" if values["converged"] else f"the model did not relax: {values['message']}"
-    why = why or ("" if values["same_basin"] else values["why_not"] or "the fit is not stable")
-    kept = {name: values[name] for name in ("geometry_error", "energy_error", "rmse_forces")}
-    return Record({**counts, **kept, "refused": why})
+    def run(self, given: Given) -> Pool:
+        """Label every configuration by itself."""
+        rows = self.rows
+        lattice = given[rows.crystal].lattice(rows.crystal.material)
+        assert rows.rest is not None  # see `after`
+        displacement = given[rows.rest].positions - defect_cell(lattice, rows.defect, rows.training_size).positions
+        cells = configurations(lattice, rows.defect, rows.training_size, rows.training, displacement)
+        cell = cells[0].cell
+        basis, truth = rows.basis.build(cell), truth_of(rows.crystal.material)
+        inner = "F+" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal feels no force whatever its potential
+        own = [label([each], truth, basis, "E+F") for each in cells if each.role == DEFECT]
+        every = label([each for each in cells if each.role != DEFECT], truth, basis, f"E+{inner}FC+V")
+        return Pool(tuple(tuple(b.items) for b in own), tuple(every.items), own[0].truth, cell.radius, len(cell))
 
 
-def certified(spec: dict, perfect: Record, rows: Record) -> Record:
-    """The certificate of one plan; the reference is not relaxed in the simulation cell.
+@dataclass(frozen=True)
+class Judged:
+    """The errors of one plan, measured or certified, and what it was fitted to."""
 
-    spec: that of a trial, configurations and richer.
-    """
-    training, cell = taken(rows, spec["configurations"]), defect_cell(spec, rest_lattice(spec, perfect))
-    counts = _counts(spec, training, cell)
-    if refusal := too_few(**counts):
-        return Record({**counts, "refused": refusal})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitWarning)  # rows that determine nothing give a bound that is infinite
-        fitted = fitted_to(spec, cell, training)
-        richer = fitted_to(spec, cell, training, spec["richer"], RICHER_PRIOR)
-    try:
-        found = certificate(fitted, richer, cell)
-    except InputError as error:
-        return Record({**counts, "refused": str(error)})
-    return Record({**counts, **certified_errors(found), "rmse_forces": fitted.rmse.get("F"), "refused": ""})
+    rows: int
+    functions: int
+    refused: str
+    """Why there are no errors; empty if there are."""
+    energy_error: float | None = None
+    """eV; None if it is not finite."""
+    geometry_error: float | None = None
+    """A."""
+    energy_bound: float | None = None
+    geometry_bound: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PlanStep(Step[Judged]):
+    """The error of one plan."""
+
+    trial: FitTrial
+    """A trial of the same size, observations and degree; it is not carried out, its inputs are those of the plan."""
+    pool: PoolRows
+    configurations: int
+    """Rattled copies."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.trial.label}, {self.configurations} rattled"
+
+    def fitted(self, rows: Rows, cell: Cell, basis: Basis, prior: str | None = None) -> Fit:
+        """The fit of the plan, or of another basis; `prior` where the settings give none."""
+        trial = self.trial
+        chosen = trial.fit.prior if trial.fit.prior is not None else prior
+        blocks = rows.of(basis, trial.rows.basis, cell)
+        return fit(blocks, trial.observations, trial.fit.weights or None, chosen, trial.fit.solver)
+
+    def counts(self, rows: Rows, cell: Cell) -> tuple[int, int]:
+        """Rows that the observations of the plan have, and functions to be determined."""
+        kinds = parts_of(parse_observations(self.trial.observations))
+        return sum(block.rows for block in rows.blocks if block.kind in kinds), self.trial.basis.build(cell).size
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MeasuredPlan(PlanStep):
+    """The errors of one plan against the reference."""
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The crystal, the exact defect and the pool."""
+        return self.trial.crystal, self.trial.exact, self.pool
+
+    def run(self, given: Given) -> Judged:
+        """Fit, relax, compare."""
+        trial, taken = self.trial, given[self.pool].taken(self.configurations)
+        cell = trial.cell(given)
+        rows, functions = self.counts(taken, cell)
+        if refusal := too_few(rows, functions):
+            return Judged(rows, functions, refusal)
+        truth = truth_of(trial.crystal.material)
+        found = assess(trial.reference(given), truth, lambda: self.fitted(taken, cell, trial.basis))
+        why = "" if found.converged else f"the model did not relax: {found.message}"
+        why = why or ("" if found.same_basin else found.why_not or "the fit is not stable")
+        return Judged(rows, functions, why, found.energy_error, found.geometry_error)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CertifiedPlan(PlanStep):
+    """The certificate of one plan; the reference is not relaxed in the simulation cell."""
+
+    richer: Basis
+
+    @property
+    def after(self) -> tuple[Step[Any], ...]:
+        """The crystal and the pool."""
+        return self.trial.crystal, self.pool
+
+    @property
+    def weight(self) -> float:
+        return 1.5
+
+    def run(self, given: Given) -> Judged:
+        """Fit and certify."""
+        trial, taken = self.trial, given[self.pool].taken(self.configurations)
+        cell = trial.cell(given)
+        rows, functions = self.counts(taken, cell)
+        if refusal := too_few(rows, functions):
+            return Judged(rows, functions, refusal)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # rows that determine nothing give a bound that is infinite
+            fitted = self.fitted(taken, cell, trial.basis)
+            richer = self.fitted(taken, cell, self.richer, RICHER_PRIOR)
+        try:
+            found = certificate(fitted, richer, cell)
+        except InputError as error:
+            return Judged(rows, functions, str(error))
+        energy, geometry = found.energy, found.geometry
+        numbers = (energy.estimate, geometry.estimate, energy.bound, geometry.bound)
+        return Judged(rows, functions, "", *(float(value) if np.isfinite(value) else None for value in numbers))
 
 
 def certificate(fitted: Fit, richer: Fit, cell: Cell) -> Certificate:
@@ -101,24 +198,8 @@ def certificate(fitted: Fit, richer: Fit, cell: Cell) -> Certificate:
     return certify(fitted, rest, richer=richer, preconditioner=green)
 
 
-def certified_errors(found: Certificate) -> dict[str, float | None]:
-    """Estimates and bounds as errors of a plan; None if infinite."""
-    values = {}
-    for what, quantity in (("geometry", found.geometry), ("energy", found.energy)):
-        for name, value in (("error", quantity.estimate), ("bound", quantity.bound)):
-            values[f"{what}_{name}"] = float(value) if np.isfinite(value) else None
-    return values
-
-
 def too_few(rows: int, functions: int) -> str:
     """Why a plan is refused whose rows are fewer than its parameters; empty if it is not."""
     if rows >= functions:
         return ""
     return f"{rows} rows cannot determine {functions} functions; take more configurations or observations, or a lower degree"
-
-
-def _counts(spec: dict, training: Record, cell: Cell) -> dict[str, int]:
-    """Rows that the observations of a plan have, and functions to be determined."""
-    kinds = parts_of(parse_observations(spec["observations"]))
-    rows = sum(header["rows"] for header in training.values["blocks"] if header["kind"] in kinds)
-    return {"rows": rows, "functions": basis_of(spec["basis"], cell).size}

@@ -7,9 +7,9 @@ import numpy as np
 from ..._typing import Float
 from ...crystal import Lattice, Snapshot, defect_from_name
 from ...crystal.snapshot import BULK, DEFECT, STRAIN
-from ...training import Rattle, Strains, parse_observations, training_cells
+from ...training import parse_observations, training_cells
 from ..calculations import Calculation, displaced
-from ..spec import Training
+from ..settings import Training
 
 
 def spread_order(count: int) -> list[int]:
@@ -22,24 +22,23 @@ def spread_order(count: int) -> list[int]:
 
 
 def configurations(
-    lattice: Lattice, defect: str, size: int, training: dict, displacement: Float[np.ndarray, "atoms 3"] | None
+    lattice: Lattice, defect: str, size: int, training: Training, displacement: Float[np.ndarray, "atoms 3"] | None
 ) -> list[Snapshot]:
     """All training cells of one size: the defect at rest, its rattled copies in `spread_order`, the crystal, strained crystals.
 
     The first n copies are those of a plan of n: what is labelled for a small plan serves a larger one.
     """
-    settings = Training(**training)
     cells = training_cells(
         lattice,
         defect_from_name(defect),
         size,
-        settings.seed,
+        training.seed,
         displacement=displacement,
-        rattle=Rattle(settings.configurations, settings.rattle, settings.strain, settings.rattle_radius),
-        strains=Strains(settings.virial_strains, settings.virial_pairs, settings.shift),
+        rattle=training.rattles(),
+        strains=training.strains(),
     )
-    copies = [cells[k] for k in spread_order(settings.configurations)]
-    return [cells[0], *copies, *cells[settings.configurations + 1 :]]
+    copies = [cells[k] for k in spread_order(training.configurations)]
+    return [cells[0], *copies, *cells[training.configurations + 1 :]]
 
 
 class Menu:
@@ -67,7 +66,7 @@ class Menu:
         return self._defective[size][: count + 1] + crystals
 
     def _cells(self, size: int) -> list[Snapshot]:
-        return configurations(self.lattice, self.defect, size, self.training.model_dump(mode="json"), self.resting[size])
+        return configurations(self.lattice, self.defect, size, self.training, self.resting[size])
 
     @cached_property
     def _crystals(self) -> list[Calculation]:
