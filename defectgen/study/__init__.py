@@ -5,25 +5,41 @@ from dataclasses import replace
 from math import ceil
 
 from .._input import InputError
-from ..campaign import Given, Record, Task, in_order
+from ..campaign import Given, Record, Step, Task, in_order
 from ..crystal import DEFECTS, defect_from_name
 from ..energy.bonds import check_species
 from ..reference import REFERENCES
 from ..training import training_cells
 from .interface import Study, Tables
 from .materials import MATERIALS, build_lattice, build_reference
-from .page import Page
+from .page import Cell, Page, PageTable, Part, Section
 from .registry import studies
 from .run import Run, gather
-from .settings import Case
+from .settings import Basis, Case, FitSettings, Strict, Training
 from .spec import RunSpec, dump, embedded, load, parse, template
-from .tasks import box
+from .tasks import Crystal, Exact, Fits, FitTrial, box
 
 __all__ = [
+    "Basis",
+    "Case",
+    "Cell",
+    "Crystal",
+    "Exact",
+    "FitSettings",
+    "FitTrial",
+    "Fits",
+    "Given",
+    "Page",
+    "PageTable",
+    "Part",
     "Run",
     "RunSpec",
+    "Section",
+    "Step",
+    "Strict",
     "Study",
     "Tables",
+    "Training",
     "catalogue",
     "check",
     "dump",

@@ -94,8 +94,8 @@ def _means(rows: list[dict], column: str) -> tuple[list[float], list[float], lis
     for row in rows:
         by_radius[row["training_radius"]].append(row)
     errors = [float(np.exp(np.mean(np.log([row[column] for row in group])))) for group in by_radius.values()]
-    trusted = [all(trusted(row) for row in group) for group in by_radius.values()]
-    return list(by_radius), errors, trusted
+    usable = [all(trusted(row) for row in group) for group in by_radius.values()]
+    return list(by_radius), errors, usable
 
 
 def _prediction(row: dict, quantity: str, lattice: Lattice) -> float | None:
