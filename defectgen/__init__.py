@@ -77,8 +77,8 @@ from .elastic import (  # noqa: E402
     image_correction,
     relax_far_field,
 )
+from .energy.elastic import ElasticConstants, elastic_constants  # noqa: E402
 from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
-from .energy.perfect import elastic_constants  # noqa: E402
 from .errors import (  # noqa: E402
     bound,
     certify,
@@ -111,6 +111,7 @@ __all__ = [
     "Cell",
     "Constraint",
     "Cost",
+    "ElasticConstants",
     "InputError",
     "InputWarning",
     "Lattice",
