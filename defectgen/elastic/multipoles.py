@@ -103,7 +103,7 @@ def residual_virial(cell: Cell, potential: Potential, positions: Float[np.ndarra
             return None
         still = evaluate(potential, cell.perfect).virial
     else:
-        still = crystal_response(lattice, potential)[2] * (len(cell.site_positions) / lattice.sublattices)
+        still = np.asarray(crystal_response(lattice, potential)[2]) * (len(cell.site_positions) / lattice.sublattices)
     virial = evaluate(potential, cell, positions).virial
     if virial is None or still is None:
         return None

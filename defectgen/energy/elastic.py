@@ -131,7 +131,7 @@ def elastic_constants(lattice: Lattice, potential: Potential) -> ElasticConstant
         found, forces = _differenced(lattice, potential)
     else:
         _, forces, virial = crystal_response(lattice, potential)
-        found = ElasticConstants(of_jets(lattice, potential), _planar(-virial / lattice.volume, lattice))
+        found = ElasticConstants(of_jets(lattice, potential), _planar(-np.asarray(virial) / lattice.volume, lattice))
     _warn_of_load(lattice, found, forces)
     return found
 
