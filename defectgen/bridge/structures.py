@@ -23,6 +23,9 @@ MARGIN = 1.0
 GAP = 7.0
 """A: no crystal has an empty layer of this thickness between its atoms."""
 
+LARGEST = 1e6
+"""A: no structure is larger, and squares of larger numbers lose their digits."""
+
 SAME_BOX = 1e-3
 """A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
 
@@ -171,6 +174,13 @@ def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
     return vectors
 
 
+def check_numbers(atoms: Atoms, where: str) -> None:
+    """Raises InputError for positions or cell vectors that are not finite, or longer than any structure."""
+    for what, numbers in (("positions", atoms.positions), ("cell vectors", np.asarray(atoms.cell))):
+        if not np.all(np.abs(numbers) < LARGEST):
+            raise InputError(f"{where} has {what} that are not finite, or beyond {LARGEST:.0e} A; mend it")
+
+
 def has_moments(atoms: Atoms) -> bool:
     """Whether there are initial magnetic moments or charges, on which the energy of some calculators depends."""
     return bool(atoms.get_initial_magnetic_moments().any() or atoms.get_initial_charges().any())
@@ -239,6 +249,7 @@ def _warn_vacuum(atoms: Atoms) -> None:
 def _read(source: Atoms | str | Path) -> Atoms:
     """ASE atoms as they are, or those of a file."""
     if isinstance(source, Atoms):
+        check_numbers(source, "a structure")
         return source
     if not isinstance(source, (str, Path)):
         raise InputError(f"a structure is an ase.Atoms or the path of a file; got {type(source).__name__}")
@@ -246,9 +257,10 @@ def _read(source: Atoms | str | Path) -> Atoms:
         raise InputError(f"there is no file {source}; give the path of a structure file")
     try:
         (atoms,) = ase.io.iread(source, index=-1)
-        return atoms
     except Exception as error:  # readers of foreign formats raise many types; the original stays chained
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{source} is no structure file that ASE can read ({reason}); convert it to extxyz, CIF or POSCAR"
+            f"{source} is no structure file that ASE can read ({reason[:200]}); convert it to extxyz, CIF or POSCAR"
         ) from error
+    check_numbers(atoms, str(source))
+    return atoms

@@ -131,6 +131,9 @@ def plan(
     target_geometry: Annotated[float | None, typer.Option(help="Error of the relaxed geometry to reach, A.")] = None,
     out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="plans/MATERIAL-DEFECT")] = None,
     labelled: Annotated[list[Path] | None, typer.Option(help="Extended XYZ with labels; may be given several times.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Of the labels, like energy=hartree,stress=kbar.", show_default="eV and A")
+    ] = None,
     lattice_constant: Annotated[
         float | None, typer.Option(help="Of the code that labels, A.", show_default="that of the reference")
     ] = None,
@@ -163,7 +166,7 @@ def plan(
     Status 1 if the labels do not reach the target, 2 if no plan does.
     """
     with spoken():
-        from defectgen.cli.planning import numbers, plan_labels
+        from defectgen.cli.planning import numbers, plan_labels, stated
 
         grid = {
             "target_energy": target_energy,
@@ -187,7 +190,7 @@ def plan(
             "column": cost_column,
             "smallest": cost_smallest,
         }
-        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], lattice_constant, workers, grid))
+        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], lattice_constant, workers, grid, stated(units)))
 
 
 @app.command()
