@@ -14,6 +14,7 @@ from defectgen import campaign, report
 from defectgen._input import InputError
 from defectgen.bridge.units import units_of
 from defectgen.campaign import Store
+from defectgen.campaign.stop import STATUS
 from defectgen.cli.live import Live, brief
 from defectgen.cli.speak import console, say
 from defectgen.study.planning import (
@@ -45,7 +46,7 @@ def plan_labels(
     grid: dict[str, Any],
     units: dict[str, str] | None = None,
 ) -> int:
-    """Exit status: 0 a plan was found, or the labels reach the targets; 1 they do not; 128 + signal when stopped.
+    """Exit status: 0 a plan was found, or the labels reach the targets; 1 they do not; 130 when stopped.
 
     Raises:
         InputError: the input cannot be used, or no plan reaches the targets.
@@ -61,7 +62,7 @@ def plan_labels(
                 proposal = searched(search, store, lattice_constant, workers, live)
         except campaign.Interrupted as stop:
             say(str(stop), error=True)
-            return 128 + stop.signal
+            return STATUS
         _write(proposal, store)
         if labelled:
             return _judge(proposal, labelled, units, store)

@@ -42,7 +42,7 @@ def read_tables(path: str | Path) -> Tables:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"an EAM table (.eam, .eam.alloy or .eam.fs) was wanted; {str(path)!r} does not exist")
-    lines = path.read_text(errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
         head = lines[3].split()
         count = int(head[0])

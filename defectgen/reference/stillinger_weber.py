@@ -143,7 +143,7 @@ def _power(ratio: Float[Array, "sites slots"], exponent, stencil: Stencil):
 
 def _read(path: Path) -> dict[tuple[str, ...], dict[str, float]]:
     """All triplet entries of a `.sw` file; the first entry of a triplet counts, as in LAMMPS."""
-    words = [w for line in path.read_text(errors="replace").splitlines() for w in line.split("#")[0].split()]
+    words = [w for line in path.read_text(encoding="utf-8", errors="replace").splitlines() for w in line.split("#")[0].split()]
     table: dict[tuple[str, ...], dict[str, float]] = {}
     for entry in (words[k : k + 3 + len(FIELDS)] for k in range(0, len(words), 3 + len(FIELDS))):
         try:

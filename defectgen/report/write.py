@@ -6,7 +6,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from defectgen.campaign.files import write_whole
+from defectgen.campaign.cells import guarded
+from defectgen.campaign.files import utf8, write_whole
 from defectgen.report.bound_figure import bound_pictures
 from defectgen.report.boundary_figure import boundary_pictures
 from defectgen.report.certificate_figure import certificate_pictures
@@ -46,7 +47,7 @@ def write(directory: str | Path) -> Path:
         drawn += diversity_pictures(run.others)
         images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
     page = run.directory / "report.html"
-    write_whole(page, render(run, images).encode())
+    write_whole(page, utf8(render(run, images)))
     return page
 
 
@@ -58,5 +59,5 @@ def draw(picture: Picture, folder: Path) -> bytes:
     picture.figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
     write_whole(folder / f"{picture.name}.svg", svg.getvalue())
     write_whole(folder / f"{picture.name}.png", png.getvalue())
-    write_whole(folder / f"{picture.name}.csv", picture.data.to_csv(index=False).encode())
+    write_whole(folder / f"{picture.name}.csv", utf8(picture.data.map(guarded).to_csv(index=False)))
     return svg.getvalue()

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from .._input import InputError
 from ..bridge import from_ase
+from ..campaign.files import digest as file_digest
+from ..campaign.files import expanded
 from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, triangular, zincblende
 from ..crystal.lattice import Lattice
 from ..energy.functional import Potential
@@ -51,6 +53,8 @@ class Material(BaseModel):
     """Whether the lattice is brought to zero stress first; without it a lattice that is not there is refused."""
     digest: str = ""
     """Content of the files named here, so that a changed file is a changed material."""
+    files: dict[str, str] = {}
+    """Path -> digest of the files named here; in the key of a task the digest stands for the path, so that files may move."""
     description: str = ""
 
 
@@ -124,6 +128,7 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
     if found.crystal is not None and (not found.species or found.a is None):
         raise InputError(f"material {found.name} wants species and the lattice constant a (A) for its {found.crystal} crystal")
     digest, updates = hashlib.sha256(), {}
+    files: dict[str, str] = {}
     for name in ("structure", "reference"):
         text = getattr(found, name) or ""
         inside = re.fullmatch(r"\s*(\w+)\((.+)\)\s*", text) if name == "reference" else None
@@ -132,16 +137,17 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
             continue  # a symbol, not a file
         if not path:
             continue
-        absolute = (folder / Path(path).expanduser()).resolve()
+        absolute = (folder / expanded(path)).resolve()
         if not absolute.is_file():
             raise InputError(
                 f"material {found.name} names the file {path}, which is not there; give its path relative to the study file"
             )
         digest.update(absolute.read_bytes())
+        files[str(absolute)] = file_digest(absolute)
         updates[name] = f"{inside[1]}({absolute})" if inside else str(absolute)
     if updates:
         updates["digest"] = digest.hexdigest()[:16]
-    return found.model_copy(update=updates)
+    return found.model_copy(update={**updates, "files": files})
 
 
 def build_lattice(spec: Material) -> Lattice:

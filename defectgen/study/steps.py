@@ -12,6 +12,7 @@ import numpy as np
 from .._input import InputError
 from ..ace import ACEBasis, LinearACE
 from ..campaign import Record
+from ..campaign.files import unchanged
 from ..crystal import Cell, Lattice, defect_from_name, supercell
 from ..energy.functional import Potential, crystal_response
 from ..energy.site import SiteEnergy
@@ -33,19 +34,22 @@ AT_REST = 1e-9
 
 
 @lru_cache(maxsize=8)
-def _reference(name: str, digest: str) -> Potential:
+def _reference(name: str, digest: str, files: tuple[tuple[str, str], ...]) -> Potential:
     """One object per reference and process (building a tabulated potential takes time)."""
+    unchanged(dict(files))
     return build_reference(Material(name="", reference=name, digest=digest))
 
 
 def truth_of(spec: dict) -> Potential:
     """The reference. spec: material."""
-    return _reference(spec["material"]["reference"], spec["material"]["digest"])
+    material = spec["material"]
+    return _reference(material["reference"], material["digest"], tuple(material.get("files", {}).items()))
 
 
 def crystal(spec: dict) -> Record:
     """The perfect crystal at zero stress, and the proof that it is stable. spec: material."""
     given = Material(**spec["material"])
+    unchanged(given.files)
     truth, lattice = truth_of(spec), build_lattice(given)
     if given.equilibrate:
         lattice = equilibrate(lattice, truth)
