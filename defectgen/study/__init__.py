@@ -2,10 +2,13 @@
 
 from math import ceil
 
+import numpy as np
+
 from .._input import InputError
 from ..campaign import Task, in_order
-from ..crystal import DEFECTS, defect_from_name
+from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
+from ..energy.functional import Potential
 from ..reference import REFERENCES
 from ..training import Rattle, Strains, training_cells
 from . import (
@@ -29,6 +32,9 @@ from .spec import Case, RunSpec, dump, embedded, load, parse, template
 from .steps import box
 from .tabulation import Tables
 
+CLOSEST = 0.5
+"""A; the two atoms of a hydrogen molecule, the closest there are, are 0.74 A apart."""
+
 __all__ = ["RunSpec", "Tables", "catalogue", "check", "dump", "embedded", "load", "parse", "plan", "tables", "template"]
 
 
@@ -46,6 +52,7 @@ def check(spec: RunSpec) -> None:
     for case in spec.cases if spec.dislocations is None else ():
         lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
         reference = build_reference(case.material)
+        _check_distance(case, lattice, reference)
         sizes = set(spec.cell_size.sizes if spec.cell_size is not None else ())
         sizes |= {spec.fit_accuracy.size} if spec.fit_accuracy is not None else set()
         sizes |= set(spec.choices.sizes if spec.choices is not None else ())
@@ -65,6 +72,20 @@ def check(spec: RunSpec) -> None:
         rattle = Rattle(training.configurations, training.rattle, training.strain)
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
+
+
+def _check_distance(case: Case, lattice: Lattice, reference: Potential) -> None:
+    """A crystal whose atoms lie on each other or do not meet is a wrong length, which is known before anything is computed."""
+    nearest, reach = lattice.nearest_neighbour, getattr(reference, "cutoff", np.inf)
+    if nearest < CLOSEST:
+        raise InputError(
+            f"the atoms of {case.material.name} are {nearest:.2g} A apart, closer than in any crystal; give lengths in A"
+        )
+    if nearest >= reach:
+        raise InputError(
+            f"the atoms of {case.material.name} are {nearest:.4g} A apart, and the reference reaches {reach:.4g} A: they do not "
+            "interact; check the lattice constant (A)"
+        )
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:
