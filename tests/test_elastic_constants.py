@@ -59,6 +59,25 @@ def test_under_pressure_they_say_which_ones_they_are(at_rest):
     np.testing.assert_allclose(differenced, jets, atol=1e-5 * jets[0, 0])
 
 
+def test_stress_strain_coefficients_are_slopes_of_the_stress_under_any_load():
+    """A triclinic crystal under shear: B = d(Cauchy stress)/d(strain) by central differences, column by column, not symmetric."""
+    turn = np.random.default_rng(0).normal(size=(3, 3))
+    lattice, h = dg.fcc("Cu", 3.6).deformed(np.eye(3) + 0.015 * (turn + turn.T)), 1e-4
+    places = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+    with pytest.warns(InputWarning, match="second derivatives"):
+        found = dg.elastic_constants(lattice, COPPER)
+    slopes = np.zeros((6, 6))
+    for column, (i, j) in enumerate(places):
+        e = np.zeros((3, 3))
+        e[i, j] += h / 2
+        e[j, i] += h / 2
+        ends = [dg.primitive_cell(lattice.deformed(np.eye(3) + s * e)) for s in (1, -1)]
+        plus, minus = (-dg.evaluate(COPPER, end).virial / abs(np.linalg.det(end.vectors)) for end in ends)
+        slopes[:, column] = [(plus - minus)[a, b] / (2 * h) for a, b in places]
+    np.testing.assert_allclose(found.stress_strain, slopes, atol=1e-5)  # h^2 times the fourth derivative
+    assert np.abs(found - slopes).max() > 0.03 and np.abs(slopes - slopes.T).max() > 0.03
+
+
 @pytest.mark.parametrize("stress", [True, False], ids=["stress", "energy"])
 def test_internal_relaxation_is_in_the_differences_too(stress):
     """Diamond: C44 of fixed sublattices is almost twice the relaxed one. By stress and, where there is none, by energy."""
@@ -194,3 +213,19 @@ def test_a_black_box_has_dipole_and_images_of_a_multilattice():
     without = dg.elastic_dipole(relaxed, box)
     assert without.route == "forces" and without.from_stress is None
     np.testing.assert_allclose(without.dipole, exact.from_forces, atol=2e-3 * exact.from_forces.max())  # differences of forces
+
+
+def test_a_stress_from_a_file_is_the_virial_of_a_layer_whatever_its_vacuum(layer, tmp_path):
+    """Stress times the volume of the box that the file has; the virial in the plane is minus dE/d(strain)."""
+    strained = dg.supercell(layer.deformed(np.diag([1.01, 1.0, 1.0])), 3)
+    wanted = dg.evaluate(COPPER, strained).virial
+    for vacuum in (10.0, 25.0):
+        atoms = dg.to_ase(strained)
+        atoms.set_cell([*strained.vectors[:2], [0, 0, vacuum]])
+        atoms.info["REF_energy"] = dg.evaluate(COPPER, strained).energy
+        atoms.info["REF_stress"] = -wanted / atoms.get_volume()
+        atoms.arrays["REF_forces"] = dg.evaluate(COPPER, strained).forces
+        atoms.write(tmp_path / "layer.extxyz")
+        (frame,) = dg.read_extxyz(tmp_path / "layer.extxyz")
+        np.testing.assert_allclose(frame.labels["virial"], wanted, atol=1e-6)  # what the file rounds to
+    assert abs(wanted[0, 0]) > 1e-2
