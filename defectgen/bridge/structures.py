@@ -26,6 +26,9 @@ GAP = 7.0
 LARGEST = 1e6
 """A: no structure is larger, and squares of larger numbers lose their digits."""
 
+FLAT = 1e-6
+"""Volume relative to the product of the lengths of cell vectors below which they lie in a plane: no crystal's are that skew."""
+
 SAME_BOX = 1e-3
 """A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
 
@@ -129,6 +132,12 @@ def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path
 
 def _check_one_box(box: Float[np.ndarray, "3 3"], other: Float[np.ndarray, "3 3"], closed: np.ndarray) -> None:
     """Raises InputError unless the vectors along periodic directions span one lattice of translations."""
+    for what, vectors in (("perfect", box), ("defective", other)):
+        if not (np.isfinite(vectors).all() and abs(np.linalg.det(vectors)) > FLAT * np.linalg.norm(vectors, axis=1).prod()):
+            raise InputError(
+                f"the cell vectors of the {what} structure must be finite and span a volume; got "
+                f"{np.round(vectors, 4).tolist()} A"
+            )
     whole = np.rint(other @ np.linalg.inv(box))
     whole[~closed], whole[:, ~closed] = np.eye(3)[~closed], np.eye(3)[:, ~closed]
     same = abs(round(np.linalg.det(whole))) == 1
