@@ -82,6 +82,17 @@ class _Reader:
 
     def table(self, count: int, what: str) -> Float[np.ndarray, " n"]:
         """The next `count` numbers, from the next line on; more on the last line are dropped, as LAMMPS does."""
+        start = self.position
+        values = self._values(count, what, _quick)
+        if not np.all(np.isfinite(values)):
+            self.position = start
+            values = self._values(count, what, _checked)  # raises, and names the line
+        if len(values) > count:
+            self.surplus.append((self.position, len(values) - count))
+        return np.array(values[:count])
+
+    def _values(self, count: int, what: str, read) -> list[float]:
+        """At least `count` numbers."""
         values: list[float] = []
         while len(values) < count:
             if self.position >= len(self.lines):
@@ -91,10 +102,8 @@ class _Reader:
                 )
             words = self.lines[self.position].split("#", 1)[0].split()
             self.position += 1
-            values += [number(word, self.place) for word in words]
-        if len(values) > count:
-            self.surplus.append((self.position, len(values) - count))
-        return np.array(values[:count])
+            values += [read(word, self) for word in words]
+        return values
 
     def rest(self) -> list[list[str]]:
         """The words of the remaining lines that are not blank."""
@@ -119,6 +128,19 @@ class _Reader:
                 InputWarning,
                 stacklevel=5,
             )
+
+
+def _quick(word: str, reader: _Reader) -> float:
+    """A number, which may still be infinite or none (both are left to `_checked`)."""
+    try:
+        return float(word) if word.isascii() and "_" not in word else _checked(word, reader)
+    except ValueError:
+        return _checked(word, reader)
+
+
+def _checked(word: str, reader: _Reader) -> float:
+    """A finite number. Raises InputError, naming the line."""
+    return number(word, reader.place)
 
 
 def read_tables(path: str | Path) -> Tables:
