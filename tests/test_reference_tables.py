@@ -415,7 +415,7 @@ REFUSED = {
     "more in the grid line": ("alloy", edited("alloy", {4: "500 0.0059 500 0.0128 6.39 Cu"}), "'Cu' is left over"),
     "six numbers in the grid line": ("alloy", edited("alloy", {4: "500 0.0059 500 0.0128 6.39 9.0"}), "eam/he"),
     "a table in the element's line": ("alloy", edited("alloy", {5: "28 58.7 3.52 fcc 0.0 0.1"}), "more numbers"),
-    "lj units": ("alloy", edited("alloy", {0: "UNITS: lj"}), "states UNITS: lj; metal and real"),
+    "lj units": ("alloy", edited("alloy", {0: "UNITS: lj"}), "states UNITS: .lj.; metal and real"),
     "a cutoff beyond the tables": ("alloy", edited("alloy", {4: "500 0.0059 500 0.0128 9.39"}), "before their cutoff"),
     "element number 0": ("funcfl", edited("funcfl", {1: "0 63.55"}), "positive whole number"),
     "element number 500": ("funcfl", edited("funcfl", {1: "500 63.55"}), "from 1 .H. to 96"),
@@ -429,7 +429,7 @@ REFUSED = {
     "sw: no decay": ("sw", edited("sw", {SW: ("1.20", "0.0")}), "gamma of Si Si"),
     "sw: too much": ("sw", edited("sw", {SW + 1: TEXT["sw"][SW + 1] + " 7.5"}), "'7.5' is left over"),
     "sw: too little": ("sw", edited("sw", {SW + 1: "7.0 0.6 4.0 0.0"}), "no .sw file"),
-    "sw: si units": ("sw", edited("sw", {0: "# UNITS: si"}), "states UNITS: si"),
+    "sw: si units": ("sw", edited("sw", {0: "# UNITS: si"}), "states UNITS: .si"),
 }  # fmt: skip
 
 

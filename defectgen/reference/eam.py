@@ -266,7 +266,8 @@ def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fadi
 
 def _jumps(tables: Tables) -> bool:
     """Whether any radial table ends at the cutoff with a jump."""
-    start, stop = int(1.0 / tables.spacing), min(round(tables.cutoff / tables.spacing) + 1, tables.pair.shape[-1])
+    stop = min(round(tables.cutoff / tables.spacing) + 1, tables.pair.shape[-1])
+    start = min(int(1.0 / tables.spacing), stop - 3)
     for table in (tables.density, tables.pair):
         scale = np.abs(table[..., start:stop]).max(axis=-1)
         if np.any(np.abs(table[..., stop - 3 : stop]).max(axis=-1) > JUMP * scale):

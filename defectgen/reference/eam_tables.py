@@ -22,6 +22,9 @@ HARTREE_BOHR = 27.2 * 0.529
 FEWEST = 8
 """Values that a table must have: the interpolations take six of them at once, and LAMMPS drops one of a funcfl table."""
 
+CUTOFFS = (0.5, 100.0)
+"""A: shorter or longer ones are a mistake of units or of columns."""
+
 STYLES = ("eam", "eam/alloy", "eam/fs")
 WHAT = "an EAM table (.eam, .eam.alloy or .eam.fs)"
 
@@ -331,6 +334,13 @@ def _grid(reader: _Reader) -> _Grid:
     )
     if min(found.densities, found.distances) < FEWEST:
         raise InputError(f"{place}: tables of at least {FEWEST} values are needed; got {min(found.densities, found.distances)}")
+    low, high = CUTOFFS
+    if not low <= found.cutoff <= high:
+        raise InputError(f"{place}: a cutoff between {low} and {high} A was expected; got {found.cutoff:g} A")
+    if found.cutoff < FEWEST * found.spacing:
+        raise InputError(f"{place}: the cutoff, {found.cutoff:g} A, spans fewer than {FEWEST} steps of {found.spacing:g} A")
+    if not 1e-30 < found.density_spacing < 1e30:
+        raise InputError(f"{place}: a density spacing of {found.density_spacing:g} cannot be used")
     return found
 
 

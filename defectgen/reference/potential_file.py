@@ -108,7 +108,7 @@ def energy_unit(path: Path, first: str) -> float:
     for word, unit in pairwise(words):
         if word == "UNITS:":
             if unit not in ENERGY:
-                raise InputError(f"{path} states UNITS: {unit}; {' and '.join(ENERGY)} units are read: convert the file")
+                raise InputError(f"{path} states UNITS: {unit[:40]!r}; {' and '.join(ENERGY)} units are read: convert the file")
             return ENERGY[unit]
     return 1.0
 
@@ -127,7 +127,7 @@ def positive(word: str, place: str, what: str) -> float:
     """A number above zero. Raises InputError, naming the place and the quantity."""
     value = number(word, place)
     if not value > 0.0:
-        raise InputError(f"{place}: {what} must be positive; got {word}")
+        raise InputError(f"{place}: {what} must be positive; got {word[:40]}")
     return value
 
 

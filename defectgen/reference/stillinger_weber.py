@@ -223,7 +223,7 @@ def _read(path: Path) -> tuple[dict[tuple[str, ...], dict[str, float]], dict[tup
 def _entry(words: list[str], place: str, energy: float) -> dict[str, float]:
     """The numbers of one entry, epsilon in eV. Raises InputError for what cannot be a Stillinger-Weber potential."""
     for word in words[:3]:
-        if NUMBER.fullmatch(word):
+        if NUMBER.fullmatch(word) or len(word) > 16 or not word.isprintable():
             raise InputError(f"{place}: no .sw file: three chemical symbols were expected; got {' '.join(words[:3])[:60]!r}")
     entry = dict(zip(FIELDS, (number(word, place) for word in words[3:]), strict=True))
     for name, value in entry.items():
