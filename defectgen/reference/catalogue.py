@@ -77,6 +77,8 @@ class NamedReference:
     def __str__(self) -> str:
         """Text that gives the same reference."""
         parts = [] if self.argument is None else [_written(self.argument)]
+        if self.path is not None:  # always in quotes, so that the text around a path does not depend on it
+            parts = [f"'{self.path}'" if '"' in self.path else f'"{self.path}"']
         return f"{self.name}({', '.join([*parts, *(f'{key}={_written(value)}' for key, value in self.options)])})"
 
     def make(self) -> SiteEnergy:
