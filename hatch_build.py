@@ -38,7 +38,7 @@ def build_kernel() -> str | None:
         defined = [f'-DSOURCES="{fingerprint()}"', *plain]
         command = [candidate, *FLAGS, *defined, f"-I{headers}", str(FOLDER / "kernel.c"), "-o", str(library), "-lm"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True)
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         except OSError as error:
             failed = f"{candidate}: {error.strerror}"
             continue

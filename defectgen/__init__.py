@@ -6,6 +6,7 @@ labels and rows, fits, relaxation, errors and rates, and the doors to ASE.
 
 import os
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -28,6 +29,15 @@ def _quick_to_compile() -> str:
     return " ".join([flags, *(f"--{name}={value}" for name, value in wanted.items() if name not in flags)]).strip()
 
 
+def _home() -> str:
+    """The user's home. ASE looks there for its settings and fails without one; nothing can be found or written in this one."""
+    try:
+        return str(Path.home())
+    except RuntimeError:  # no HOME, and a user that the system does not know, as in some containers
+        return os.devnull
+
+
+os.environ.setdefault("HOME", _home())
 os.environ["XLA_FLAGS"] = _quick_to_compile()  # XLA reads it when it makes its first array, and none is made before this line
 
 from . import reference  # noqa: E402  after the line above, before which no array may exist
@@ -77,8 +87,8 @@ from .elastic import (  # noqa: E402
     image_correction,
     relax_far_field,
 )
+from .energy.elastic import ElasticConstants, elastic_constants  # noqa: E402
 from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
-from .energy.perfect import elastic_constants  # noqa: E402
 from .errors import (  # noqa: E402
     bound,
     certify,
@@ -111,6 +121,7 @@ __all__ = [
     "Cell",
     "Constraint",
     "Cost",
+    "ElasticConstants",
     "InputError",
     "InputWarning",
     "Lattice",

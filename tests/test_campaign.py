@@ -1,23 +1,45 @@
 """Campaign: same plan, same records, whatever happens in between."""
 
+import ast
+import csv
 import errno
 import json
 import math
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import toy_potentials
 
+from defectgen import study
 from defectgen._input import InputError
-from defectgen.campaign import Event, Interrupted, PlainTask, Record, StorageError, Store, Task, in_order, kernels, run
+from defectgen.campaign import (
+    Event,
+    Interrupted,
+    PlainTask,
+    Record,
+    StorageError,
+    Store,
+    Task,
+    in_order,
+    kernels,
+    provenance,
+    run,
+    stop,
+)
+from defectgen.campaign.cells import guarded, unguarded
 from defectgen.campaign.events import read
-from defectgen.campaign.store import Damaged
+from defectgen.campaign.execute import execute
+from defectgen.campaign.store import Damaged, Outdated, _checksum
 
 HERE = Path(__file__).parent
 
@@ -151,6 +173,49 @@ def test_tables_keep_floats(tmp_path):
     assert path.read_text() == "a,b,new\n,0.30000000000000004,1 2\n,nan,\n"
 
 
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-x", "@x", "\t=1", "'=1", "''@x", "--1", "-1 +"])
+def test_cells_are_no_formulas(tmp_path, text):
+    path = Store(tmp_path).table("t.csv", [{"a": text, "b": -1.5, "c": "-1.5", "d": [-1.0, 2.0], "e": "-1e-05 +2"}], ["a"])
+    with path.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["a"] == f"'{text}" and unguarded(row["a"]) == text
+    assert (row["b"], row["c"], row["d"], row["e"]) == ("-1.5", "-1.5", "-1.0 2.0", "-1e-05 +2")
+    assert guarded("\rx") == "'\rx" and unguarded("'\rx") == "\rx"
+    assert unguarded("'quoted'") == "'quoted'" and guarded("plain") == "plain"
+
+
+def test_links_are_not_followed(tmp_path):
+    """Links to a precious file at every place that a run writes, and at the temporary names that were once used."""
+    store, task = Store(tmp_path / "run"), PlainTask("m:f", {})
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    store.records.mkdir(parents=True)
+    for name in ("results.csv", "results.csv.tmp", ".results.csv.part", "spec.toml", f"records/{task.key}.json"):
+        (store.directory / name).symlink_to(precious)
+    store.table("results.csv", [{"a": 1}], ["a"])
+    store.save(task, Record({"x": 1}))
+    assert (store.directory / "results.csv").read_text() == "a\n1\n" and not (store.directory / "results.csv").is_symlink()
+    assert store.load(task) is not None and precious.read_text() == "precious"
+    store.events.symlink_to(precious)
+    with pytest.raises(StorageError, match="symbolic link"):
+        store.log(Event("end"))
+    (store.records / ".lock").symlink_to(precious)
+    with pytest.raises(StorageError, match="symbolic link"):
+        with store.lock():
+            pass
+    assert precious.read_text() == "precious"
+
+
+def test_what_killed_writers_left_is_cleared(tmp_path):
+    store = Store(tmp_path)
+    left = [tmp_path / ".results.csv.0123.part", store.records / ".x.json.4567.part"]
+    store.records.mkdir()
+    for path in left:
+        path.write_text("half")
+    with store.lock():
+        assert not any(path.exists() for path in left)
+
+
 def test_lock_is_for_one(tmp_path):
     store = Store(tmp_path)
     with store.lock():
@@ -173,6 +238,216 @@ def test_lock_of_a_dead_process_is_free(tmp_path):
     holder.wait()
     with Store(tmp_path).lock():
         pass
+
+
+def other_code(monkeypatch, version: str) -> None:
+    """The program is that of another version from here on."""
+    monkeypatch.setattr(provenance, "own_version", lambda: version)
+    monkeypatch.setattr(provenance, "_STAMPS", {})
+
+
+def test_records_of_other_versions_are_computed_again(tmp_path, marks, monkeypatch):
+    tasks, seen = plan(marks), []
+    with monkeypatch.context() as patch:
+        other_code(patch, "0.0.1")
+        run(tasks, Store(tmp_path))
+    marks.unlink()
+    old = Store(tmp_path).records / f"{tasks[0].key}.json"
+    assert json.loads(old.read_bytes())["origin"]["version"] == "0.0.1"
+    records = run(tasks, Store(tmp_path, reuse_old=True), progress=seen.append)
+    assert calls(marks) == [] and [event.event for event in seen] == ["begin", *["reused"] * 4, "end"]
+    assert seen[1].detail.startswith("from defectgen 0.0.1, and this is ") and all(record.ok for record in records.values())
+    assert json.loads(old.read_bytes())["origin"]["version"] == "0.0.1"  # keeping a record does not make it a new one
+    seen.clear()
+    again = run(tasks, Store(tmp_path), progress=seen.append)
+    assert calls(marks) == ["1", "2", "3"] and [event.event for event in seen].count("outdated") == 4
+    assert json.loads(old.read_bytes())["origin"]["version"] == provenance.own_version()
+    assert all(same(records[key], again[key]) for key in records)
+    marks.unlink()
+    run(tasks, Store(tmp_path))
+    assert calls(marks) == []
+
+
+def test_what_was_computed_from_old_records_is_old(tmp_path, marks, monkeypatch):
+    *parts, total = plan(marks)
+    with monkeypatch.context() as patch:
+        other_code(patch, "0.0.1")
+        run(parts, Store(tmp_path))
+    run([total], Store(tmp_path, reuse_old=True))
+    seen = []
+    run([total], Store(tmp_path), progress=seen.append)
+    reasons = {event.label: event.detail for event in seen if event.event == "outdated"}
+    assert set(reasons) == {"draw 1", "draw 2", "draw 3", "total"}
+    assert reasons["total"] == "from code that has changed since"  # its own version is this one
+
+
+def test_records_without_origin_are_old(tmp_path, marks):
+    task, store = plan(marks)[0], Store(tmp_path)
+    run([task], store)
+    path = store.records / f"{task.key}.json"
+    content = json.loads(path.read_bytes())
+    del content["origin"], content["checksum"]
+    content["format"] = 1
+    path.write_text(json.dumps({**content, "checksum": _checksum(content)}))
+    with pytest.raises(Outdated, match="did not note its code") as caught:
+        store.load(task)
+    assert caught.value.record.ok
+
+
+def test_a_record_under_another_name_is_refused(tmp_path, marks):
+    first, second, *_ = tasks = plan(marks)
+    store = Store(tmp_path)
+    right = run(tasks, store)
+    for suffix in (".json", ".h5"):
+        (store.records / f"{second.key}{suffix}").write_bytes((store.records / f"{first.key}{suffix}").read_bytes())
+    with pytest.raises(Damaged, match=r"'draw 2' cannot be read \(it is that of 'draw 1' under another name"):
+        store.load(second)
+    assert all(same(right[key], record) for key, record in run(tasks, store).items())
+
+
+def test_the_code_of_a_step_is_what_it_imports(tmp_path, monkeypatch):
+    """A chain of modules, one of them named in a string, and one that nobody imports; then what is only prose in this package."""
+    folder = tmp_path / "toy_package"
+    folder.mkdir()
+    texts = {
+        "__init__": "",
+        "step": "from . import middle\nfrom .named import (\n    one as two,  # why\n    three,\n)\n",
+        "middle": "def f():\n    import toy_package.inner as inner\n    return inner, 'toy_package.text:function'\n",
+        "inner": "x = 1\n",
+        "text": "y = 1\n",
+        "named": "one = three = 1\n",
+        "apart": "z = 1\n",
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def digest() -> str:
+        for cached in (provenance.code, provenance._text, provenance._file, provenance._root):
+            cached.cache_clear()
+        return provenance.code("toy_package.step:run")
+
+    before = digest()
+    assert {name.partition(".")[2] for name in provenance.closure("toy_package.step")} == set(texts) - {"apart", "__init__"}
+    assert digest() == before
+    for name in texts:
+        (folder / f"{name}.py").write_text(texts[name] + "w = 2\n")
+        assert (digest() == before) == (name in ("apart", "__init__"))
+        (folder / f"{name}.py").write_text(texts[name])
+    assert digest() == before
+
+
+def test_the_steps_of_studies_do_not_depend_on_report_and_command_line():
+    found = provenance.closure("defectgen.study.steps")
+    assert {"defectgen.study.steps", "defectgen.relax.greens", "defectgen.fit.problem", "defectgen.kernel"} <= set(found)
+    rooms = {name.split(".")[1] for name in found}
+    assert not rooms & {"report", "cli", "campaign", "surrogate"}
+    assert "defectgen.study.diversity.crystals.steps" in provenance.closure("defectgen.study.diversity.steps")
+
+
+def test_prose_is_no_code():
+    """What is left out of a source is exactly its comments and docstrings, in every file of the package."""
+
+    def parsed(text: str) -> str:
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                node.body = [one for one in node.body if not _is_text(one)] or [ast.Pass()]
+        return ast.dump(tree)
+
+    def _is_text(node: ast.AST) -> bool:
+        return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+    for path in sorted(Path(provenance.__file__).parents[1].rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = provenance.code_only(text).splitlines()
+        bodies = [  # a body that was a docstring only needs another statement before it can be parsed
+            f"{line} pass" if line.endswith(":") and _ends(lines, number) else line for number, line in enumerate(lines)
+        ]
+        assert parsed("\n".join(bodies)) == parsed(text), path
+    assert provenance.code_only('x = 1\n"""\nold\n"""\n\n# new\n') == "x = 1"
+    assert provenance.code_only('x = """\n# data\n"""') == 'x = """\n# data\n"""'
+
+
+def _ends(lines: list[str], number: int) -> bool:
+    """Whether a body has no line."""
+    depth = [len(line) - len(line.lstrip()) for line in lines[number : number + 2]]
+    return len(depth) == 1 or depth[1] <= depth[0]
+
+
+def moved(folder: Path, elsewhere: Path, text: str, monkeypatch) -> tuple[int, int]:
+    """Tasks of a study in a folder, and those whose records a copy of the folder with its run knows."""
+    found = []
+    for place in (folder, elsewhere):
+        if place is elsewhere:
+            shutil.copytree(folder, elsewhere)
+        monkeypatch.chdir(place)
+        tasks = study.plan(study.parse(text, place))
+        store = Store(place / "run")
+        if place is folder:
+            for task in tasks:
+                store.save(task, Record({"made": True}))
+        found.append(sum(store.load(task) is not None for task in tasks))
+    return found[0], found[1]
+
+
+def test_a_run_with_a_potential_file_moves(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    tables = toy_potentials.write_tables(tmp_path / "here")
+    text = f"""
+name = "moved"
+observations = ["E+F"]
+[materials.mine]
+crystal = "fcc"
+species = ["Cu"]
+a = 3.6
+equilibrate = false
+reference = "EAM({tables["setfl"].name})"
+[[cases]]
+material = "mine"
+defect = "vacancy"
+simulation_size = 3
+basis = {{ cutoff = 4.0, order = 2, degree = 3 }}
+[cell_size]
+sizes = [2]
+"""
+    before, after = moved(tmp_path / "here", tmp_path / "there", text, monkeypatch)
+    assert before == after > 2
+    content = tables["setfl"].read_text()
+    (tmp_path / "there" / tables["setfl"].name).write_text(content.replace(content.split("\n")[0], "another comment", 1))
+    tasks = study.plan(study.parse(text, tmp_path / "there"))
+    assert all(Store(tmp_path / "there" / "run").load(task) is None for task in tasks)  # another file is another material
+
+
+def test_a_run_with_a_data_file_moves(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    rng = np.random.default_rng(0)
+    frames = []
+    for number in range(40):
+        atoms = [f"H {x:.6f} 0 0 0 0 0" for x in np.cumsum(0.7 + 0.1 * rng.random(2 + number % 8))]
+        frames += [str(len(atoms)), f'Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 name="m{number % 8}"', *atoms]
+    (tmp_path / "here" / "data.extxyz").write_text("\n".join(frames) + "\n")
+    text = """
+name = "moved"
+observations = ["E+F"]
+[diversity]
+source = "file"
+settings = { path = "data.extxyz", structure = "name" }
+budgets = [4]
+seeds = 1
+reserve = 1
+baseline = false
+[diversity.basis]
+cutoff = 3.0
+degree = 3
+"""
+    before, after = moved(tmp_path / "here", tmp_path / "there", text, monkeypatch)
+    assert before == after > 3
+    pool = next(t for t in study.plan(study.parse(text, tmp_path)) if t.function.endswith("file:pool"))
+    (tmp_path / "there" / "data.extxyz").write_text("\n".join(frames).replace("-1.0", "-2.0") + "\n")
+    assert "was changed after the run had begun" in execute(pool.function, pool.spec).failed
+    changed = study.plan(study.parse(text, tmp_path))
+    assert all(Store(tmp_path / "there" / "run").load(task) is None for task in changed)
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
@@ -233,6 +508,27 @@ def test_failure_is_recorded_and_spreads(tmp_path, marks):
     (tmp_path / "now").touch()
     records = run([later], store)
     assert records[later.key].ok and len(marks.read_text().splitlines()) == 2  # tried again, good this time
+
+
+def test_a_lost_record_that_cannot_be_computed_again(tmp_path, marks):
+    """What was computed from it is there, and is not used; everything else is."""
+    (tmp_path / "now").touch()
+    bad = PlainTask("toy_tasks:broken", {"until": str(tmp_path / "now")}, label="bad")
+    good = PlainTask("toy_tasks:draw", {"n": 1}, label="good")
+    last = PlainTask("toy_tasks:total", {}, (good, bad), label="sum")
+    later = PlainTask("toy_tasks:total", {"n": 0}, (last,), label="later")
+    store = Store(tmp_path / "run")
+    whole = run([later], store)
+    (tmp_path / "now").unlink()
+    (store.records / f"{bad.key}.json").unlink()
+    seen: list[Event] = []
+    records = run([later], store, progress=seen.append)
+    assert records[good.key].ok and not records[bad.key].ok
+    assert records[last.key].failed == "not used, because its input 'bad' failed: the cell is too small; use size >= 4"
+    assert records[later.key].failed.startswith("not used, because its input 'sum' failed")
+    assert [event.label for event in seen if event.event == "skipped"] == ["sum", "later"]
+    (tmp_path / "now").touch()
+    assert all(same(whole[key], record) for key, record in run([later], store).items())
 
 
 def test_a_dead_worker_costs_only_its_task(tmp_path):
@@ -304,6 +600,60 @@ def test_stopping_keeps_what_is_done(tmp_path, marks, workers, number):
     assert time.perf_counter() - start < 200  # not the 600 s the tasks would take
     assert store.load(quick) is not None and store.load(long[0]) is None
     assert list(read(store.events))[-1].event == "interrupted"
+
+
+def stopped_at_random(folder: Path, workers: int, number: int, seconds: float) -> None:
+    """A run with one signal at a random moment; it stops, and its events say so."""
+    rng = np.random.default_rng([workers, number])
+    tasks = [PlainTask("toy_tasks:churn", {"seconds": 60.0, "n": n}, label=f"churn {n}") for n in range(workers)]
+    which = (signal.SIGINT, signal.SIGTERM)[number % 2]
+    timer = threading.Timer(seconds * rng.random(), os.kill, (os.getpid(), which))
+    store = Store(folder)
+    with pytest.raises(Interrupted) as caught:
+        run(tasks, store, workers=workers, progress=lambda event: timer.start() if event.event == "begin" else None)
+    timer.join()
+    assert caught.value.signal == which and store.load(tasks[0]) is None
+    assert list(read(store.events))[-1].event == "interrupted"
+    assert not multiprocessing.active_children()
+
+
+def test_every_signal_stops(tmp_path):
+    execute("toy_tasks:churn", {"seconds": 0.1})
+    for number in range(20):
+        stopped_at_random(tmp_path / str(number), 1, number, 0.3)
+
+
+@pytest.mark.slow
+def test_every_signal_stops_two_workers(tmp_path):
+    for number in range(20):
+        stopped_at_random(tmp_path / str(number), 2, number, 5.0)
+
+
+def test_an_interruption_that_a_callback_swallows_is_repeated(tmp_path, capsys):
+    task = PlainTask("toy_tasks:deaf", {})
+    with pytest.raises(Interrupted):
+        run([task], Store(tmp_path))
+    assert "Exception ignored" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_process_that_does_not_react_is_ended(signals):
+    """Code that never comes back to the interpreter: a second signal ends it at once, one alone after the patience is over."""
+    script = (
+        "import hashlib, importlib.util\n"
+        f"spec = importlib.util.spec_from_file_location('stop', {stop.__file__!r})\n"
+        "stop = importlib.util.module_from_spec(spec); spec.loader.exec_module(stop)\n"
+        f"stop.PATIENCE = {1.0 if signals == 1 else 1e9}\n"
+        "with stop.stoppable(True) as found:\n"
+        "    found.last_words = lambda: print('last words')\n"
+        "    print('begun', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    for _ in range(signals):
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=200)[0] == "last words\n" and process.returncode == 130
 
 
 def test_workers_end_with_a_killed_parent(tmp_path, marks):

@@ -1,5 +1,6 @@
 """Command line: what is printed, what is written, and the exit status that scripts rely on."""
 
+import ast
 import errno
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import defectgen
-from defectgen.campaign import Event, Store
+from defectgen.campaign import Event, Store, provenance
 from defectgen.cli import live, main
 
 HERE = Path(__file__).parent
@@ -120,6 +121,9 @@ def _wrong_calls(folder: Path) -> None:
         (["run", "no-such-study"], "there is no study 'no-such-study'"),
         (["run", "bad.toml"], "bad.toml is no TOML file"),
         (["run", "--out", "file"], "file is a file"),
+        (["run", "--out", "file/below"], "cannot write file/below"),
+        (["run", "--out", ""], "an empty path names no file and no directory"),
+        (["report", ""], "an empty path names no file and no directory"),
         (["run", "--out", "other"], "holds the study 'else', not 'quickstart'"),
         (["run", "--workers", "two"], "valid integer"),
         (["run", "--workers", "-1"], "must be 0 or more"),
@@ -235,9 +239,87 @@ def test_interrupted_run_resumes(tmp_path):
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=200)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 130
     assert err == "stopped with 1 of 2 tasks done; give the same command again to go on from there\n"
     text = (tmp_path / "slow.toml").read_text().replace("600.0", "0.01")
     (tmp_path / "slow.toml").write_text(text)
     again = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0 and "1 of 2 tasks were finished before" in again.stdout
+
+
+# --- every locale, every home ---------------------------------------------------------------------------------------
+
+
+def test_text_is_utf8_in_every_call():
+    """No call of the package leaves the encoding of a text file or of a process to the locale."""
+    found = []
+    for path in sorted(Path(defectgen.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _takes_the_locale(node):
+                found.append(f"{path.name}:{node.lineno}: {ast.unparse(node)[:80]}")
+    assert found == []
+    wrong = ("open(p)", "open(p, 'w')", "p.read_text()", "p.write_text(t)", "subprocess.run(c, text=True)", "pd.read_csv(p)")
+    right = ("open(p, 'rb')", "os.open(p, 0)", "p.open(mode='wb')", "p.read_text(encoding='utf-8')", "subprocess.run(c)")
+    assert all(_takes_the_locale(ast.parse(text).body[0].value) for text in wrong)
+    assert not any(_takes_the_locale(ast.parse(text).body[0].value) for text in right)
+
+
+def _takes_the_locale(node: ast.Call) -> bool:
+    keywords = {keyword.arg for keyword in node.keywords}
+    if "encoding" in keywords:
+        return False
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+    if name == "open" and owner != "os":
+        modes = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+        binary = any(isinstance(mode, ast.Constant) and isinstance(mode.value, str) and "b" in mode.value for mode in modes)
+        return not binary
+    if name in ("run", "Popen", "check_output"):
+        return bool(keywords & {"text", "universal_newlines"})
+    return name in ("read_text", "write_text", "read_csv", "TextIOWrapper", "NamedTemporaryFile", "loadtxt", "savetxt")
+
+
+def test_ascii_terminals_and_users_without_a_home(tmp_path):
+    """The C locale with nothing to repair it, no HOME, and a user that the system does not know: everything is written."""
+    (tmp_path / "\u00e9tude.toml").write_text("\ufeff" + 'name = "\u03c3"\r\nsizes = [2]\r\n', encoding="utf-8")
+    script = (
+        "import pwd, sys\ndef unknown(*_): raise KeyError\npwd.getpwuid = pwd.getpwnam = unknown\n"
+        f"sys.path.insert(0, {str(HERE)!r})\n"
+        "import defectgen, toy_study\nsys.modules['defectgen.study'] = defectgen.study = toy_study\n"
+        "from defectgen.cli import main\nmain(['run', sys.argv[1], '--out', sys.argv[2], '--workers', '1'])\n"
+    )
+    command = [sys.executable, "-c", script, "\u00e9tude.toml".encode(), "\u00c5".encode()]
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    package = str(Path(defectgen.__file__).parents[1])
+    environment = kept | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": package}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0 and done.stderr == b"", done.stderr.decode()
+    page = (tmp_path / "\u00c5" / "report.html").read_text(encoding="utf-8")
+    assert "\u03c3" in page and "\u00e9tude.toml" in page
+
+
+def test_the_page_escapes_what_a_study_says(call, tmp_path):
+    (tmp_path / "evil.toml").write_text('name = "<script>alert(1)<script>"\nsizes = [2]\nuntil = "<b>no</b>"\n')
+    call("run", "evil.toml", "--out", "o", "--workers", 1)
+    page = Path("o/report.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_old_records_are_listed(call, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "own_version", lambda: "0.0.1")
+        patch.setattr(provenance, "_STAMPS", {})
+        call("run", "--out", "o", "--workers", 1)
+    status, out, _ = call("run", "--out", "o", "--workers", 1, "--reuse-old")
+    assert status == 0 and "2 of 2 records are from defectgen 0.0.1" in out and "they are kept" in out
+    page = Path("o/report.html").read_text(encoding="utf-8")
+    assert "Records of other code" in page and page.count("from defectgen 0.0.1") == 2
+    status, out, _ = call("run", "--out", "o", "--workers", 1)
+    assert status == 0 and "they are computed again; --reuse-old would keep them" in out
+    assert "Records of other code" not in Path("o/report.html").read_text(encoding="utf-8")
+
+
+def test_exit_statuses_are_told(call):
+    assert all(
+        word in " ".join(call("--help")[1].split()) for word in ("0 done", "1 a run has failed", "2 bad input", "130 stopped")
+    )

@@ -14,8 +14,10 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixCartesian, FixCom, FixScaled
+from phonopy import Phonopy
 from phonopy.file_IO import write_force_constants_to_hdf5
 from phonopy.physical_units import get_physical_units
+from phonopy.structure.atoms import PhonopyAtoms
 
 import defectgen as dg
 from defectgen._input import InputError, InputWarning
@@ -30,9 +32,11 @@ from defectgen.bridge import (
     read_force_constants,
     to_ase,
     write_extxyz,
+    write_force_constants,
 )
 from defectgen.bridge.stress_check import check_stresses
 from defectgen.bridge.units import force_constant_unit, units_of
+from defectgen.cli.planning import stated
 from defectgen.crystal.lattices import fcc
 from defectgen.training import label
 
@@ -387,8 +391,12 @@ def test_forces_under_a_constraint_are_no_labels(tmp_path):
             if applied:
                 with pytest.raises(InputError, match="zero forces on all 2 atoms under constraint"):
                     read(path)
-            else:
-                assert len(read(path)) == 1
+            elif read is read_extxyz:
+                with pytest.warns(InputWarning, match=r"1 of 1 frames .* hold atoms fixed"):
+                    (snapshot,) = read(path)
+                assert snapshot.cell.free.tolist() == [False, False, True, True]
+            else:  # a data set has no clamped atoms: all forces are labels
+                np.testing.assert_allclose(read(path)[0].forces, frame.arrays["REF_forces"], atol=1e-7)
 
 
 def test_moments_charges_and_masses_are_named():
@@ -475,7 +483,7 @@ def test_force_constants_come_in_the_unit_that_their_file_states(tmp_path, unit)
     phi = np.random.default_rng(0).normal(size=(2, 2, 3, 3))
     write_force_constants_to_hdf5(phi, filename=str(tmp_path / "fc.hdf5"), p2s_map=np.arange(2), physical_unit=unit)
     np.testing.assert_allclose(read_force_constants(tmp_path / "fc.hdf5")[0], right * phi, rtol=1e-6)  # CODATA of two years
-    dg.bridge.write_force_constants(tmp_path / "FORCE_CONSTANTS", phi)
+    write_force_constants(tmp_path / "FORCE_CONSTANTS", phi)
     np.testing.assert_allclose(read_force_constants(tmp_path / "FORCE_CONSTANTS", unit)[0], right * phi, rtol=1e-6, atol=1e-12)
 
 
@@ -486,3 +494,24 @@ def test_unknown_and_contradicting_units_of_force_constants_are_refused(tmp_path
         with pytest.raises(InputError, match=words):
             read_force_constants(path, given)
     assert force_constant_unit("eV/angstrom") is None and force_constant_unit("") is None
+
+
+def test_a_run_in_other_units_beside_a_text_file_is_noticed(tmp_path):
+    """FORCE_CONSTANTS has no unit, and the phonopy.yaml that phonopy wrote beside it has."""
+    phi = np.random.default_rng(0).normal(size=(1, 1, 3, 3))
+    write_force_constants(tmp_path / "FORCE_CONSTANTS", phi)
+    cell = PhonopyAtoms(symbols=["Cu"], cell=np.eye(3), positions=[[0, 0, 0]])
+    for code, refused in (("vasp", False), ("qe", True)):
+        Phonopy(cell, np.eye(3), calculator=code).save(tmp_path / "phonopy.yaml")
+        if refused:
+            with pytest.raises(InputError, match=r"phonopy\.yaml .* 'Ry/au\^2'"):
+                read_force_constants(tmp_path / "FORCE_CONSTANTS")
+        for unit in ("eV/angstrom^2",) if refused else (None, "eV/angstrom^2"):
+            np.testing.assert_allclose(read_force_constants(tmp_path / "FORCE_CONSTANTS", unit)[0], phi, atol=1e-14)
+
+
+def test_units_of_the_command_line():
+    assert stated(None) is None and stated("energy=hartree, stress=-kbar") == {"energy": "hartree", "stress": "-kbar"}
+    for text in ("GPa", "pressure=GPa", "stress=psi"):
+        with pytest.raises(InputError, match=r"units|unit of"):
+            stated(text)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from defectgen.crystal import bcc, diamond, fcc, hcp, primitive_cell, sc, superc
 from defectgen.energy.blackbox import BlackBox, Evaluation
 from defectgen.energy.functional import crystal_response, evaluate
 from defectgen.energy.perfect import crystal_bonds, elastic_constants
+from defectgen.energy.site import Stencil
 from defectgen.reference import (
     EAM,
     REFERENCES,
@@ -26,10 +29,12 @@ from defectgen.reference import (
     check_stable,
     cleri_rosato,
     equilibrate,
+    parse_reference,
     reference_from_name,
 )
 from defectgen.reference.finnis_sinclair import TARGETS
 from defectgen.reference.radial import fade
+from defectgen.study.materials import build_reference, material
 from defectgen.units import EV_PER_A3_IN_GPA
 
 
@@ -211,6 +216,113 @@ def test_references_by_name(tables):
         assert description and make.__name__ == name
         for symbol in species:
             assert reference_from_name(f"{name}({symbol})").species == (symbol,)
+
+
+def test_references_take_arguments_by_name(tables, tmp_path):
+    assert reference_from_name("CleriRosato(Cu, cutoff=4.2)").cutoff == 4.2
+    assert reference_from_name("CleriRosato(cutoff = 4.2, symbol = Ag)").species == ("Ag",)
+    assert reference_from_name("LennardJones([Ar, Kr], cutoff=9)").species == ("Ar", "Kr")
+    odd = tmp_path / "with, comma and (brackets) it's.fs"
+    odd.write_text(tables["fs"].read_text())
+    for text in (
+        f"EAM({tables['fs']}, interpolation=lammps)",
+        f'EAM("{odd}", interpolation=lammps)',
+        f"EAM({odd}, interpolation='lammps')",
+    ):
+        named = parse_reference(text)
+        assert parse_reference(str(named)) == named
+        assert named.make().interpolation == "lammps"
+    assert parse_reference(f"EAM({odd})").make().interpolation == "quintic"
+    assert parse_reference("EAM(x.eam, resolution=0.01)").options == (("resolution", 0.01),)
+    assert parse_reference("StillingerWeber(GaN.sw, species=[Ga, N])").options == (("species", ("Ga", "N")),)
+    assert parse_reference("CleriRosato(Cu)").path is None
+    assert parse_reference("EAM(__import__('os').x)").path == "__import__('os').x"  # text stays text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("EAM(f.eam, interpolaton=lammps)", "did you mean interpolation"),
+        ("CleriRosatto(Cu)", "did you mean CleriRosato"),
+        ("CleriRosato(Cu, 4.2)", "one argument without a name"),
+        ("CleriRosato(Cu, cutoff=abc)", "a number was expected; got 'abc'"),
+        ("CleriRosato(Cu, cutoff=nan)", "a number was expected"),
+        ("CleriRosato(Cu, cutoff=2)", "at least"),
+        ("CleriRosato(Cu, cutoff=4, cutoff=5)", "gives cutoff twice"),
+        ("CleriRosato(Cu, symbol=Ag)", "gives symbol twice"),
+        ("FinnisSinclair(W, cutoff=4)", "takes symbol; got 'cutoff'"),
+        ("EAM(interpolation=lammps)", "reads a file"),
+        ("CleriRosato(Cu, cutoff=[4])", "one value was expected"),
+    ],
+)
+def test_bad_arguments_are_named(text, words):
+    with pytest.raises(InputError, match=words) as caught:
+        reference_from_name(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_materials_name_files_relative_to_the_study_with_arguments(tables, tmp_path):
+    """The digest is of the file's content; the arguments are part of the reference."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "cu, ni.fs").write_text(tables["fs"].read_text())
+    given = {"name": "own", "crystal": "fcc", "species": ("Cu",), "a": 3.6}
+    plain, chosen = (
+        material({**given, "reference": f'EAM("cu, ni.fs"{more})'}, folder) for more in ("", ", interpolation=lammps")
+    )
+    assert plain.digest == chosen.digest != ""
+    assert plain.reference != chosen.reference
+    assert build_reference(chosen).interpolation == "lammps"
+    assert material(chosen, tmp_path) == chosen  # a path that is absolute stays as it is
+    (folder / "cu, ni.fs").write_text(tables["fs"].read_text() + "\n")
+    assert material({**given, "reference": 'EAM("cu, ni.fs")'}, folder).digest != plain.digest
+    with pytest.raises(InputError, match="which is not there"):
+        material({**given, "reference": "EAM(nowhere.fs, interpolation=lammps)"}, folder)
+    with pytest.raises(InputError, match="did you mean interpolation"):
+        material({**given, "reference": "EAM(cu.fs, interpolaton=lammps)"}, folder)
+
+
+def test_the_end_of_a_table_does_not_leak_into_it(tables):
+    """F with a last slope of 4e11, as in published files: inside, nothing changes; outside, F follows its last tangent."""
+    calm = EAM(tables["setfl"], "lammps")
+    steep = eqx.tree_at(lambda p: p.embedding, calm, calm.embedding.at[:, -1].multiply(1e14))
+    end = calm.embedding.shape[1] * calm.density_spacing
+    densities = jnp.asarray([0.3, 0.5, 0.7, 0.9, 1.0, 1.5, 40.0]) * end
+
+    def jet(potential):
+        def value(rho):
+            return potential._embed(rho, jnp.zeros(len(rho), dtype=int))
+
+        def slope(rho):
+            return jax.jvp(value, (rho,), (jnp.ones_like(rho),))[1]
+
+        return np.array([value(densities), slope(densities), jax.jvp(slope, (densities,), (jnp.ones_like(densities),))[1]])
+
+    calm_jet = jet(calm)
+    assert np.array_equal(calm_jet[:, :4], jet(steep)[:, :4])
+    value, slope, curvature = calm_jet[:, 4:]
+    assert np.allclose(value, value[0] + slope[0] * np.array([0.0, 0.5, 39.0]) * end, rtol=1e-14)
+    assert np.all(slope == slope[0])
+    assert abs(slope[0]) > 0.1
+    assert np.all(curvature == 0.0)
+
+
+def test_a_pair_at_the_cutoff_itself(tmp_path):
+    """A squared distance may lie below the squared cutoff where its root is the cutoff: 1 / (r - cutoff) is infinite there."""
+    (tmp_path / "five.sw").write_text("Si Si Si 2.0 2.5 2.0 21.0 1.2 -0.3 7.0 0.6 4.0 0.0 0.0\n")
+    silicon = StillingerWeber(tmp_path / "five.sw")
+    g = jnp.asarray([[[3.0, np.nextafter(4.0, 0.0), 0.0], [3.0, 4.0, 0.0], [0.0, 0.0, 5.0]]])
+    r2 = jnp.sum(g**2, axis=-1)[0, 0]
+    assert silicon.cutoff == 5.0
+    assert r2 < 25.0
+    assert jnp.sqrt(r2) == 5.0
+
+    def energy(g):
+        return jnp.sum(silicon(Stencil(g, jnp.zeros(1, dtype=int), jnp.zeros(g.shape[:2], dtype=int))))
+
+    value, slope = jax.value_and_grad(energy)(g)
+    assert float(value) == 0.0
+    assert not np.any(np.asarray(slope))
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,9 @@ def test_one_box_may_have_other_vectors_and_another_origin_but_no_strain_or_rota
     defective.set_cell(np.array([[1, 1, 0], [0, 1, 0], [0, -1, 1]]) @ np.array(defective.cell))
     defective.wrap()
     assert defect_from_atoms(perfect, defective).name == "v_Si"
-    turned, strained, larger, open_box = (defective.copy() for _ in range(4))
+    turned, strained, larger, open_box, flat, unknown = (defective.copy() for _ in range(6))
+    flat.set_cell(np.array(defective.cell)[[0, 0, 2]])
+    unknown.set_cell(np.array(defective.cell) * [np.nan, 1, 1])
     turned.rotate(10, "z", rotate_cell=True)
     strained.set_cell(np.array(defective.cell) @ np.diag([1.0, 1.0, 1.004]), scale_atoms=True)
     open_box.pbc = [True, True, False]
@@ -171,6 +173,8 @@ def test_one_box_may_have_other_vectors_and_another_origin_but_no_strain_or_rota
         (strained, r"strained by 0.40%"),
         (larger * (2, 1, 1), "in the supercell of the defective one"),
         (open_box, "and its boundary conditions"),
+        (flat, "span a volume"),
+        (unknown, "not finite"),
     ):
         with pytest.raises(InputError, match=message):
             defect_from_atoms(perfect, other)

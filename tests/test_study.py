@@ -178,6 +178,13 @@ def test_bad_specifications_are_one_sentence(replacement, said):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 900  # the longest lists all defects
 
 
+@pytest.mark.parametrize(("a", "said"), [(0.26, "closer than in any crystal"), (40.0, "reaches .* they do not interact")])
+def test_wrong_lengths_are_known_before_anything_is_computed(a, said):
+    mine = f'[materials.mine]\ncrystal = "triangular"\nspecies = ["Cu"]\na = {a}\nreference = "Morse(Cu)"\n'
+    with pytest.raises(dg.InputError, match=said):
+        study.plan(study.parse(changed(('"triangular"', '"mine"')) + mine, Path(".")))
+
+
 # steps -------------------------------------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ def load(name: str) -> ToySpec:
     if not path.is_file():
         raise InputError(f"there is no study {name!r}; choose quickstart or give a TOML file")
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is no TOML file: {error}") from None
     table.pop("versions", None)

@@ -66,3 +66,33 @@ def threads(spec: dict) -> Record:
 def nothing(spec: dict) -> dict:
     """Forgets to give a Record."""
     return {"not": "a record"}
+
+
+def churn(spec: dict, *needed: Record) -> Record:
+    """Compiled arithmetic and garbage, whose collection calls back into JAX."""
+    import gc
+
+    import jax.numpy as jnp
+
+    note(spec)
+    start = time.monotonic()
+    while time.monotonic() - start < spec["seconds"]:
+        jnp.sin(jnp.ones(8)).block_until_ready()
+        gc.collect(0)
+    return Record()
+
+
+def deaf(spec: dict) -> Record:
+    """Is asked to stop inside a callback of the garbage collector, where the interpreter drops every exception."""
+    import gc
+
+    def call(phase: str, info: dict) -> None:
+        gc.callbacks.remove(call)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    gc.callbacks.append(call)
+    gc.collect()
+    start = time.monotonic()
+    while time.monotonic() - start < 300:
+        time.sleep(0.01)
+    return Record({"heard": False})

@@ -147,7 +147,7 @@ class LinearACE(SiteEnergy):
             "versions": {name: version(name) for name in ("jax", "numpy", "wigners")},
         }
         try:
-            path.write_text(json.dumps(content, indent=1))
+            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         except OSError as error:
             raise InputError(f"the model cannot be written to {path}: {error.strerror}; choose another folder") from None
         return path
@@ -180,7 +180,7 @@ def load_model(path: str | Path) -> LinearACE:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"the model {path} cannot be read: {error.strerror}; give a file written by model.save") from None
     except (json.JSONDecodeError, UnicodeDecodeError):

@@ -13,7 +13,7 @@ from .._input import InputError
 from ..crystal.snapshot import STRAIN, Snapshot
 from .labels import Notes, check_distances, everything, labels
 from .stress_check import check_stresses
-from .structures import cell_from_ase, has_moments
+from .structures import cell_from_ase, check_numbers, has_moments
 from .units import Units, units_of
 
 ROLE, AMPLITUDE, PAIR = "defectgen_role", "defectgen_amplitude", "defectgen_pair"
@@ -38,7 +38,8 @@ def read_extxyz(
     Length is that of positions and cells; forces are in energy over length, stress in energy over volume, virials in energy
     unless "force", "stress" or "virial" say otherwise. "-kbar" has the sign of a pressure.
 
-    Warns (InputWarning) of energies that differ from free energies, and of magnetic moments and charges, which are ignored.
+    Warns (InputWarning) of energies that differ from free energies, of fixed atoms, whose forces are not fitted, and of magnetic
+    moments and charges, which are ignored.
     Raises InputError for a file that is missing, malformed or holds blank lines between frames, for labels that are not finite,
     of the wrong shape, spread over families, or contradict each other, for a named key that no frame has, for stresses that are
     not symmetric, of implausible size, or contradict the energies of one structure at several volumes, for constraints other
@@ -58,6 +59,7 @@ def read_extxyz(
         known = read_labels(atoms, named, where, factors, notes)
         cell = cell_from_ase(atoms, where=f"{where}: ", warn=False)
         store = everything(atoms)
+        notes.held += "forces" in known and not cell.free.all() and ROLE not in store
         snapshots.append(
             Snapshot(
                 cell=cell,
@@ -76,8 +78,7 @@ def read_extxyz(
 
 def read_labels(atoms: Atoms, named: dict[str, str | None], where: str, units: Units, notes: Notes) -> dict:
     """The labels of one frame, whose box and positions are brought to A in place."""
-    if not np.all(np.isfinite(atoms.positions)):
-        raise InputError(f"{where} has positions that are not finite; remove the frame or mend the file")
+    check_numbers(atoms, where)
     if units.length != 1.0:
         atoms.set_cell(np.asarray(atoms.cell) * units.length)
         atoms.positions *= units.length
@@ -115,7 +116,7 @@ def frames(path: Path) -> list[Atoms]:
         found = list(ase.io.iread(io.StringIO(text + "\n"), index=":", format="extxyz"))
     except Exception as error:  # the parser raises many types; the original stays chained
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is no readable extended XYZ file ({reason}); check its syntax") from error
+        raise InputError(f"{path} is no readable extended XYZ file ({reason[:200]}); check its syntax") from error
     used = sum(len(atoms) + 2 for atoms in found)
     if not found or used != len(lines):
         raise InputError(f"{path} has {len(lines)} lines, but its {len(found)} frames fill {used}; remove blank or stray lines")
@@ -131,8 +132,9 @@ def _comments(lines: list[str], path: Path) -> list[str]:
     while place < len(lines):
         count = lines[place].strip()
         if not re.fullmatch(r"\d{1,18}", count):
+            shown = " ".join(count.split())[:40]
             raise InputError(
-                f"{path} has {count[:40]!r} in line {place + 1}, where a frame begins with its number of atoms; remove blank or "
+                f"{path} has {shown!r} in line {place + 1}, where a frame begins with its number of atoms; remove blank or "
                 "stray lines"
             )
         if place + 2 + int(count) > len(lines):

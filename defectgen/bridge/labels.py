@@ -49,6 +49,8 @@ class Notes:
     """Frames with an energy and a free energy that differ."""
     largest: float = 0.0
     """Of these differences, eV."""
+    held: int = 0
+    """Frames with forces on atoms that are fixed."""
     moments: int = 0
     """Frames with initial magnetic moments or charges."""
     taken: list[str] = field(default_factory=list)
@@ -61,6 +63,13 @@ class Notes:
                 f"{self.energies} of {self.frames} frames of {self.path} have an energy and a free energy that differ by up to "
                 f"{self.largest:.3g} eV; {', '.join(dict.fromkeys(self.taken))} is used (forces are minus the gradient of the "
                 "free energy)",
+                InputWarning,
+                stacklevel=4,
+            )
+        if self.held:
+            warnings.warn(
+                f"{self.held} of {self.frames} frames of {self.path} hold atoms fixed (FixAtoms): these stay clamped, and their "
+                "forces are not fitted; remove the constraint if they are labels like any other",
                 InputWarning,
                 stacklevel=4,
             )

@@ -1,5 +1,6 @@
 """Force constants as phonopy keeps them: over a supercell, full (N, N, 3, 3) or compact (n_prim, N, 3, 3), in two formats."""
 
+import re
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,15 @@ from .units import force_constant_unit
 
 UNIT = "eV/angstrom^2"
 """What phonopy calls eV/A^2; the unit of its files that state none."""
+
+CALCULATORS = {
+    **dict.fromkeys(("abinit", "siesta", "abacus"), "eV/angstrom.au"),
+    **dict.fromkeys(("qe", "qlm"), "Ry/au^2"),
+    **dict.fromkeys(("elk", "exciting", "dftbp", "turbomole", "fleur", "octopus"), "hartree/au^2"),
+    "wien2k": "mRy/au^2",
+    "cp2k": "hartree/angstrom.au",
+}
+"""Units in which phonopy works for the codes that it reads (its manual, "Interfaces to calculators"); UNIT for all others."""
 
 
 def fold_force_constants(
@@ -76,9 +86,9 @@ def read_force_constants(
 ) -> tuple[Float[np.ndarray, "first sites 3 3"], Int[np.ndarray, " first"]]:
     """Force constants (eV/A^2) and the supercell site of every row, from either of phonopy's files, told apart by content.
 
-    The unit that a file states (`physical_unit`) is converted. `unit` states that of a text file, or of a file without one, where
-    it is not eV/angstrom^2: one of energy over length squared as phonopy spells them, such as Ry/au^2, hartree/au^2 or
-    eV/angstrom.au.
+    The unit that a file states (`physical_unit`) is converted. A text file states none: `unit` does where it is not
+    eV/angstrom^2, and has to where a `phonopy.yaml` of the same folder states another one. It is one of energy over length
+    squared as phonopy spells them, such as Ry/au^2, hartree/au^2 or eV/angstrom.au.
     Raises InputError for a file that is missing, or is neither, and for a unit that is unknown or is not the one that the file
     states.
     """
@@ -89,11 +99,29 @@ def read_force_constants(
         phi, sites, stated = _read_hdf5(path) if h5py.is_hdf5(path) else _read_text(path)
     except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} is neither a FORCE_CONSTANTS nor a force_constants.hdf5 file ({error}); write it again"
+            f"{path} is neither a FORCE_CONSTANTS nor a force_constants.hdf5 file ({str(error)[:200]}); write it again"
         ) from error
     if not np.all(np.isfinite(phi)):
         raise InputError(f"{path} holds force constants that are not finite; write it again")
+    if stated is None and unit is None:
+        _check_folder(path)
     return phi * _factor(path, stated, unit), sites
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a file that states no unit, if phonopy.yaml says that the run which wrote it has another one than eV/A^2."""
+    companion = path.with_name("phonopy.yaml")
+    if not companion.is_file():
+        return
+    with open(companion, encoding="utf-8-sig", errors="replace") as file:
+        text = file.read(1 << 16)
+    stated = re.search(r"^  force_constants: *\"?([^\"\n]+?)\"? *$", text, re.MULTILINE)
+    code = re.search(r"^  calculator: *(\w+)", text, re.MULTILINE)
+    unit = stated[1] if stated else CALCULATORS.get(code[1], UNIT) if code else UNIT
+    if force_constant_unit(unit) != 1.0:
+        raise InputError(
+            f"{path} states no unit, and {companion.name} of the same folder says {unit!r}; give unit={unit!r} or unit={UNIT!r}"
+        )
 
 
 def _factor(path: Path, stated: str | None, given: str | None) -> float:

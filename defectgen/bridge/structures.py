@@ -23,6 +23,12 @@ MARGIN = 1.0
 GAP = 7.0
 """A: no crystal has an empty layer of this thickness between its atoms."""
 
+LARGEST = 1e6
+"""A: no structure is larger, and squares of larger numbers lose their digits."""
+
+FLAT = 1e-6
+"""Volume relative to the product of the lengths of cell vectors below which they lie in a plane: no crystal's are that skew."""
+
 SAME_BOX = 1e-3
 """A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
 
@@ -126,6 +132,12 @@ def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path
 
 def _check_one_box(box: Float[np.ndarray, "3 3"], other: Float[np.ndarray, "3 3"], closed: np.ndarray) -> None:
     """Raises InputError unless the vectors along periodic directions span one lattice of translations."""
+    for what, vectors in (("perfect", box), ("defective", other)):
+        if not (np.isfinite(vectors).all() and abs(np.linalg.det(vectors)) > FLAT * np.linalg.norm(vectors, axis=1).prod()):
+            raise InputError(
+                f"the cell vectors of the {what} structure must be finite and span a volume; got "
+                f"{np.round(vectors, 4).tolist()} A"
+            )
     whole = np.rint(other @ np.linalg.inv(box))
     whole[~closed], whole[:, ~closed] = np.eye(3)[~closed], np.eye(3)[:, ~closed]
     same = abs(round(np.linalg.det(whole))) == 1
@@ -169,6 +181,13 @@ def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
     for axis in np.flatnonzero(missing):
         vectors[axis] *= np.ptp(atoms.positions @ vectors[axis]) + MARGIN
     return vectors
+
+
+def check_numbers(atoms: Atoms, where: str) -> None:
+    """Raises InputError for positions or cell vectors that are not finite, or longer than any structure."""
+    for what, numbers in (("positions", atoms.positions), ("cell vectors", np.asarray(atoms.cell))):
+        if not np.all(np.abs(numbers) < LARGEST):
+            raise InputError(f"{where} has {what} that are not finite, or beyond {LARGEST:.0e} A; mend it")
 
 
 def has_moments(atoms: Atoms) -> bool:
@@ -239,6 +258,7 @@ def _warn_vacuum(atoms: Atoms) -> None:
 def _read(source: Atoms | str | Path) -> Atoms:
     """ASE atoms as they are, or those of a file."""
     if isinstance(source, Atoms):
+        check_numbers(source, "a structure")
         return source
     if not isinstance(source, (str, Path)):
         raise InputError(f"a structure is an ase.Atoms or the path of a file; got {type(source).__name__}")
@@ -246,9 +266,10 @@ def _read(source: Atoms | str | Path) -> Atoms:
         raise InputError(f"there is no file {source}; give the path of a structure file")
     try:
         (atoms,) = ase.io.iread(source, index=-1)
-        return atoms
     except Exception as error:  # readers of foreign formats raise many types; the original stays chained
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{source} is no structure file that ASE can read ({reason}); convert it to extxyz, CIF or POSCAR"
+            f"{source} is no structure file that ASE can read ({reason[:200]}); convert it to extxyz, CIF or POSCAR"
         ) from error
+    check_numbers(atoms, str(source))
+    return atoms

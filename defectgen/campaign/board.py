@@ -13,6 +13,7 @@ class Board:
         self.tasks = in_order(tasks)
         self.records: dict[str, Record] = {}
         self.running: set[str] = set()
+        self._lost = False  # whether any task has no result
         self._seconds = 0.0
         self._weight = 0.0
 
@@ -21,9 +22,14 @@ class Board:
         return [task for task in self._open() if all(self._ok(needed) for needed in task.after)]
 
     def blocked(self) -> list[tuple[Task, Task]]:
-        """(task, the needed one that failed) for tasks that can never start."""
+        """(task, the needed one that failed) for tasks that can never start, or whose result nobody can use any more.
+
+        The latter were found on disk, while something they need was lost and could not be computed again.
+        """
         pairs = []
-        for task in self._open():
+        for task in self.tasks if self._lost else ():
+            if task.key in self.running or not (task.key not in self.records or self._ok(task)):
+                continue
             lost = [needed for needed in task.after if needed.key in self.records and not self._ok(needed)]
             if lost:
                 pairs.append((task, lost[0]))
@@ -33,6 +39,7 @@ class Board:
         """Enter the record of ``task``; ``fresh`` ones teach the clock."""
         self.running.discard(task.key)
         self.records[task.key] = record
+        self._lost = self._lost or not record.ok
         if fresh and record.ok:
             self._seconds += record.seconds
             self._weight += task.weight

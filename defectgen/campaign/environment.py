@@ -48,18 +48,28 @@ def share_cache() -> None:
             jax.config.update(name.lower(), value)
 
 
-def compilation_cache() -> Path:
-    """Where compiled code is kept: one folder a kind of processor, because machine code for one may not run on another."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+def compilation_cache() -> Path | None:
+    """Where compiled code is kept: one folder a kind of processor, because machine code for one may not run on another.
+
+    None for a user without a home.
+    """
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    except RuntimeError:
+        return None
     return root / "defectgen" / "jax" / _processor()
 
 
 def _cache_settings() -> dict[str, str]:
-    """JAX's settings by the names of their environment variables; none where the folder cannot be made."""
+    """JAX's settings by the names of their environment variables; none where there is no folder that can be written."""
     folder = compilation_cache()
     try:
+        if folder is None:
+            return {}
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
+        return {}
+    if not os.access(folder, os.W_OK | os.X_OK):
         return {}
     return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
 
@@ -67,7 +77,8 @@ def _cache_settings() -> dict[str, str]:
 def _processor() -> str:
     """A short name of the instruction set."""
     try:
-        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        flags = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, UnicodeDecodeError, StopIteration):
         flags = platform.processor()
     return f"{platform.machine()}-{hashlib.sha256(flags.encode()).hexdigest()[:8]}"

@@ -10,7 +10,21 @@ from typing import Any, Literal
 
 from defectgen.campaign.files import StorageError, complaint
 
-Kind = Literal["command", "begin", "start", "found", "done", "failed", "skipped", "retry", "damaged", "interrupted", "end"]
+Kind = Literal[
+    "command",
+    "begin",
+    "start",
+    "found",
+    "reused",
+    "outdated",
+    "damaged",
+    "done",
+    "failed",
+    "skipped",
+    "retry",
+    "interrupted",
+    "end",
+]
 
 
 @dataclass(frozen=True)
@@ -18,7 +32,8 @@ class Event:
     """One line of ``events.jsonl``.
 
     Attributes:
-        event: what happened; ``found`` is a record of an earlier run, ``skipped`` a task whose input failed.
+        event: what happened; ``found`` is a record of an earlier run, ``outdated`` one of other code, which is computed again,
+            ``reused`` one of other code that is kept on demand, ``skipped`` a task whose input failed.
         label: the task's label, empty for events of the whole run.
         seconds: wall time of the task, or of the run for ``end`` and ``interrupted`` (s).
         done, total: tasks settled so far, and all tasks.
@@ -46,7 +61,7 @@ def append(path: Path, event: Event) -> None:
     line = json.dumps(asdict(event)).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+") as stream:
+        with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "ab+") as stream:
             if stream.tell() and _last_byte(stream.fileno()) != b"\n":
                 line = b"\n" + line
             stream.write(line)

@@ -12,6 +12,7 @@ from typing import Any
 
 from defectgen._input import InputError
 from defectgen.campaign.environment import share_cache, worker_environment
+from defectgen.campaign.stop import NeverStopped, Stop
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Crew:
 
 
 @contextmanager
-def crew(workers: int, scheduler: str | None) -> Iterator[Crew]:
+def crew(workers: int, scheduler: str | None, stop: Stop | None = None) -> Iterator[Crew]:
     """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped.
 
     Raises:
@@ -34,20 +35,36 @@ def crew(workers: int, scheduler: str | None) -> Iterator[Crew]:
             yield found
     elif workers <= 1:
         share_cache()
-        yield Crew(InThisProcess(), 1)
+        yield Crew(InThisProcess(NeverStopped() if stop is None else stop), 1)
     else:
         with _processes(workers) as found:
             yield found
 
 
 class InThisProcess(Executor):
-    """Runs each task when it is submitted."""
+    """Runs each task when it is submitted; a stop interrupts it."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """The finished future of ``fn(*args, **kwargs)``."""
         future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
+        with self._stop.may_interrupt(True):
+            future.set_result(fn(*args, **kwargs))
         return future
+
+
+class _Pool(ProcessPoolExecutor):
+    """Processes begin without hearing Ctrl-C, which a terminal sends to all of them: it is their parent that stops them."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As that of every pool; processes begin here."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -55,7 +72,7 @@ def _processes(workers: int) -> Iterator[Crew]:
     """Fresh interpreters (``spawn``): JAX has threads, which a fork would leave in a broken state."""
     others = {child.pid for child in multiprocessing.active_children()}
     with worker_environment():
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+        pool = _Pool(workers, multiprocessing.get_context("spawn"), initializer=_begin)
         try:
             yield Crew(pool, workers)
             pool.shutdown(wait=True)
@@ -64,13 +81,17 @@ def _processes(workers: int) -> Iterator[Crew]:
             for child in multiprocessing.active_children():
                 if child.pid not in others:
                     child.terminate()
+            for child in multiprocessing.active_children():
+                if child.pid not in others:
                     child.join(5)
+                    child.kill()
 
 
 def _begin() -> None:
     """A worker leaves Ctrl-C to its parent, and ends when the parent is gone (a killed parent cannot tell it)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

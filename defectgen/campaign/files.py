@@ -1,10 +1,19 @@
-"""Files that are whole or absent: written beside their place, flushed to disk, then moved there in one step."""
+"""Files that are whole or absent: written under a new name in the same folder, flushed to disk, then moved to their place.
+
+No link is followed: the new name is random and made exclusively, and moving a file to the place of a link replaces the link.
+"""
 
 import errno
+import hashlib
 import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from defectgen._input import InputError
+
+_PARTIAL = ".part"
 
 
 class StorageError(InputError):
@@ -14,41 +23,106 @@ class StorageError(InputError):
 def write_whole(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader, at any moment, sees the old file or the new one.
 
-    The temporary name is fixed: a directory has one writer, and what a killed writer left is overwritten by the next.
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written.
+    """
+    with replaced(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A new, empty file in the folder of ``path``, which takes its place when the block ends, and is gone if the block fails.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+        yield temporary
+        _flush(temporary)
         os.replace(temporary, path)
-        _flush_folder(path.parent)
+        _flush(path.parent)
     except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # the folder itself refuses us; the sentence below says why
         raise StorageError(complaint(path, error)) from None
+    finally:
+        with suppress(OSError):  # the folder itself refuses us; the sentence above says why
+            temporary.unlink(missing_ok=True)
+
+
+def utf8(text: str) -> bytes:
+    """Text as UTF-8; what the system could not decode, as a path in another locale, as its bytes, other oddities as '?'."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder that has one writer."""
+    for path in folder.glob(f".*{_PARTIAL}"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def complaint(path: Path, error: OSError) -> str:
     """One sentence for a write that failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full: {path} could not be written; free some space and give the same command again, it resumes"
+    if error.errno == errno.ELOOP:
+        return f"{path} is a symbolic link, and a run is not written through links; remove it, or choose another directory"
     return f"cannot write {path}: {error.strerror or error}; choose another directory or mend its permissions"
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make the new name itself durable; some network file systems cannot, and lose nothing by it."""
-    handle = os.open(folder, os.O_RDONLY)
+def digest(path: str | Path) -> str:
+    """SHA-256 of the content of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with the home of its user in place of ``~``; as it is where nobody knows that home.
+
+    Raises:
+        InputError: it cannot be a path.
+    """
+    try:
+        found = Path(path).expanduser()
+    except RuntimeError:
+        found = Path(path)
+    try:
+        found.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{str(path)[:60]!r} cannot be a path ({getattr(error, 'strerror', '') or error}); give another one"
+        ) from None
+    return found
+
+
+def unchanged(files: Mapping[str, str]) -> None:
+    """Raises InputError if a file is not there or its content is not that of the digest."""
+    for path, known in files.items():
+        try:
+            found = digest(path)
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read ({error.strerror or error}); put it back and give the command again"
+            ) from None
+        if found != known:
+            raise InputError(f"{path} was changed after the run had begun; give the command again")
+
+
+def _flush(path: Path) -> None:
+    """Make the content of a file, or the names in a folder, durable; some network file systems cannot, and lose nothing by it."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
     finally:
         os.close(handle)

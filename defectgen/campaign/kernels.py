@@ -16,7 +16,7 @@ def release_kernels() -> bool:
         return False
     with OWN.open("rb") as lines:
         used = sum(1 for _ in lines)
-    if used < SHARE * int(LIMIT.read_text()):
+    if used < SHARE * int(LIMIT.read_bytes()):
         return False
     jax.clear_caches()
     return True

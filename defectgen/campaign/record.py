@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from defectgen._input import InputError
+from defectgen.campaign.provenance import Origin
 from defectgen.campaign.task import canonical
 
 
@@ -20,6 +21,7 @@ class Record:
         arrays: numpy arrays of numbers or booleans, any shape.
         failed: None, or one sentence that says why the task has no result.
         seconds: wall time of the function (s), measured by the runner.
+        origin: which code it comes from, entered by the runner.
 
     Raises:
         InputError: ``values`` is not plain data, an array holds no numbers, or its name holds a slash.
@@ -29,6 +31,7 @@ class Record:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     failed: str | None = None
     seconds: float = 0.0
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", json.loads(canonical(self.values, "the values of a record")))

@@ -2,23 +2,30 @@
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import replace
 
 from defectgen._input import InputError
 from defectgen.campaign.board import Board
 from defectgen.campaign.events import Event, Kind
 from defectgen.campaign.execute import execute, sentence
 from defectgen.campaign.executors import Crew, crew
+from defectgen.campaign.provenance import origin
 from defectgen.campaign.record import Record
-from defectgen.campaign.stop import stoppable
-from defectgen.campaign.store import Damaged, Store
+from defectgen.campaign.stop import NeverStopped, Stop, stoppable
+from defectgen.campaign.store import Damaged, Outdated, Store
 from defectgen.campaign.task import Task
 
 _DIED = (
     "the worker process died twice while computing it (killed, out of memory, or a script without "
     "an 'if __name__ == \"__main__\":' guard); try fewer workers"
 )
+
+
+_LOOK_UP = 0.2
+"""Seconds between two looks at whether the run was stopped."""
 
 
 class Interrupted(Exception):
@@ -38,9 +45,9 @@ def run(
 ) -> dict[str, Record]:
     """The record of every task and of every task it needs, by key.
 
-    Finished records are read back, failed ones are tried again, damaged ones are computed again. A task that fails is
-    recorded with its reason and the others go on; what needs it is skipped with that reason. A task whose worker dies is
-    tried once more, alone.
+    Finished records are read back; failed and damaged ones are computed again, and so are those of other code, unless the
+    store reuses them. A task that fails is recorded with its reason and the others go on; what needs it is skipped with that
+    reason, also if it was finished before. A task whose worker dies is tried once more, alone.
 
     Args:
         tasks: the plan, in any order.
@@ -66,29 +73,56 @@ class _Run:
         self.hands = 1
         self.futures: dict[Future[Record], Task] = {}
         self.suspects: dict[str, Task] = {}  # ran when a worker died: each is tried once more, alone
+        self.stop: Stop = NeverStopped()
 
     def go(self, workers: int, scheduler: str | None) -> dict[str, Record]:
-        self.tell("begin", detail={"workers": workers, "scheduler": scheduler})
-        with stoppable() as received:
+        with stoppable(interruptible=False) as self.stop:
+            self.stop.last_words = self.interrupted
             try:
+                self.tell("begin", detail={"workers": workers, "scheduler": scheduler})
                 self.recall()
                 while len(self.board.records) < len(self.board.tasks):
-                    with crew(workers, scheduler) as hired:
+                    with crew(workers, scheduler, self.stop) as hired:
                         self.work(hired)
+                self.heed()
             except KeyboardInterrupt:
-                self.tell("interrupted", seconds=time.perf_counter() - self.start)
-                number = received[0] if received else signal.SIGINT
-                raise Interrupted(number, len(self.board.records), len(self.board.tasks)) from None
-        self.tell("end", seconds=time.perf_counter() - self.start)
+                self.interrupted()
+                raise Interrupted(self.stop.signal or signal.SIGINT, len(self.board.records), len(self.board.tasks)) from None
+        self.tell("end", seconds=time.perf_counter() - self.start, detail=self.mixed() or None)
         return self.board.records
+
+    def heed(self) -> None:
+        """Raises KeyboardInterrupt if a signal came."""
+        if self.stop.signal is not None:
+            raise KeyboardInterrupt
+
+    def interrupted(self) -> None:
+        """Say that the run was stopped."""
+        self.tell("interrupted", seconds=time.perf_counter() - self.start)
+
+    def mixed(self) -> dict[str, dict[str, int]]:
+        """Libraries of which the records saw several versions: library -> version -> number of records."""
+        found: dict[str, Counter[str]] = {}
+        for record in self.board.records.values():
+            for name, version in (record.origin.libraries if record.origin is not None else {}).items():
+                found.setdefault(name, Counter())[version] += 1
+        return {name: dict(counts) for name, counts in found.items() if len(counts) > 1}
 
     def recall(self) -> None:
         """Enter what earlier runs finished."""
         for task in self.board.tasks:
+            self.heed()
             try:
                 record = self.store.load(task)
             except Damaged as error:
                 self.tell("damaged", task, detail=str(error))
+                continue
+            except Outdated as error:
+                if self.store.reuse_old and error.record.ok:
+                    self.board.settle(task, error.record, fresh=False)
+                    self.tell("reused", task, error.record.seconds, str(error))
+                elif error.record.ok:
+                    self.tell("outdated", task, detail=str(error))
                 continue
             if record is not None and record.ok:
                 self.board.settle(task, record, fresh=False)
@@ -98,24 +132,29 @@ class _Run:
         """Until all is settled, or a worker dies (then the caller hires a new crew)."""
         self.hands = hired.size
         while len(self.board.records) < len(self.board.tasks):
+            self.heed()
             self.skip()
             if not self.fill(hired.executor, hired.size):
+                self.heed()
                 return self.bury()
             if not self.futures:
                 continue
-            for future in wait(self.futures, return_when=FIRST_COMPLETED).done:
+            for future in wait(self.futures, _LOOK_UP, return_when=FIRST_COMPLETED).done:
                 record = _result(future)
                 if record is None:
+                    self.heed()  # a signal to all processes ends the workers too
                     return self.bury()
                 self.finish(self.futures.pop(future), record)
+        self.skip()
 
     def fill(self, executor: Executor, size: int) -> bool:
         """Hand out ready tasks while hands are free; False when the crew is broken. Suspects go first and alone."""
         for task in list(self.suspects.values()) or self.board.ready():
             if len(self.futures) >= (1 if self.suspects else size):
                 break
+            self.heed()
             self.tell("start", task)
-            needed = {other.key: self.board.records[other.key] for other in task.after}
+            needed = self.needed(task)
             self.board.running.add(task.key)
             try:
                 future = executor.submit(execute, task, needed)
@@ -125,18 +164,25 @@ class _Run:
             self.futures[future] = task
         return True
 
+    def needed(self, task: Task) -> dict[str, Record]:
+        """The records that a task reads, by key."""
+        return {other.key: self.board.records[other.key] for other in task.after}
+
     def finish(self, task: Task, record: Record) -> None:
         """Keep a record, then say so."""
         self.suspects.pop(task.key, None)
+        stamps = [needed.origin.stamp if needed.origin is not None else "" for needed in self.needed(task).values()]
+        record = replace(record, origin=origin(task, stamps))
         self.store.save(task, record)
         self.board.settle(task, record)
         self.tell("done" if record.ok else "failed", task, record.seconds, record.failed)
 
     def skip(self) -> None:
-        """Settle what can never start because something it needs failed."""
+        """Settle what can never start, or cannot be used, because something it needs failed."""
         while blocked := self.board.blocked():
             for task, lost in blocked:
-                reason = f"not run, because {lost.label!r} failed: {self.board.records[lost.key].failed}"
+                what = "not used, because its input" if task.key in self.board.records else "not run, because"
+                reason = f"{what} {lost.label!r} failed: {self.board.records[lost.key].failed}"
                 self.board.settle(task, Record(failed=reason), fresh=False)
                 self.tell("skipped", task, detail=reason)
 

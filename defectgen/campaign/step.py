@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from .._input import InputError
 from .record import Record
 from .results import from_record, to_plain, to_record
-from .task import Task, canonical
+from .task import Task, canonical, portable
 
 Result = TypeVar("Result")
 
@@ -102,7 +102,7 @@ class Step(Task, Generic[Result]):
     def key(self) -> str:
         """64 hexadecimal digits that name the content: the class, its version, the inputs and the keys of the dependencies."""
         needed = {name: [step.key for step in steps] for name, steps in self._dependencies()}
-        content = [self.function, self.version, self.spec, needed]
+        content = [self.function, self.version, portable(self.spec), needed]
         return hashlib.sha256(canonical(content, "a step").encode()).hexdigest()
 
     def compute(self, needed: Mapping[str, Record]) -> Record:

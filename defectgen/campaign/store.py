@@ -5,8 +5,8 @@ import hashlib
 import io
 import json
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ import h5py
 import numpy as np
 
 from defectgen._input import InputError
+from defectgen.campaign.cells import guarded
 from defectgen.campaign.events import Event, append
-from defectgen.campaign.files import write_whole
+from defectgen.campaign.files import sweep, utf8, write_whole
 from defectgen.campaign.lock import locked
+from defectgen.campaign.provenance import Origin, origin, own_version, stamp
 from defectgen.campaign.record import Record
 from defectgen.campaign.task import Task, canonical
 
-FORMAT = 1
+FORMAT = 2
 _OURS = ("records", "results.csv", "rates.csv", "report.html")
 
 
@@ -28,25 +30,42 @@ class Damaged(Exception):
     """A record on disk is not what was written; it will be computed again."""
 
 
+class Outdated(Exception):
+    """A record on disk is whole, and other code computed it; the message says which, and ``record`` is what it says."""
+
+    def __init__(self, message: str, record: Record) -> None:
+        super().__init__(message)
+        self.record = record
+
+
 class Store:
     """Records of tasks in ``directory/records``: ``<key>.h5`` (arrays), then ``<key>.json`` (values), which is the commit.
 
-    Content decides: a record belongs to whoever has its key, so a changed study finds again all that it did not change.
+    Content decides: a record belongs to whoever has its key, so a changed study finds again all that it did not change. Every
+    record carries the version and a digest of the code it comes from (`provenance`).
+
+    Args:
+        directory: the output directory of the run.
+        reuse_old: whether a run keeps records that other code computed.
 
     Raises:
         InputError: the path exists and is no directory.
     """
 
-    def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: str | Path, reuse_old: bool = False) -> None:
+        self.directory, self.reuse_old = Path(directory), reuse_old
         if self.directory.exists() and not self.directory.is_dir():
             raise InputError(f"{self.directory} is a file; the output of a run is a directory: use another --out")
         self.records = self.directory / "records"
         self.events = self.directory / "events.jsonl"
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the directory for one writer (see ``lock.locked``)."""
-        return locked(self.records / ".lock")
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for one writer (see ``lock.locked``), who clears away what killed ones left."""
+        with locked(self.records / ".lock"):
+            for folder in (self.directory, self.records, self.directory / "figures"):
+                sweep(folder)
+            yield
 
     def claim(self, name: str, specification: str) -> None:
         """Write ``spec.toml`` for the study ``name``; its earlier versions may be there, another study's may not.
@@ -65,7 +84,7 @@ class Store:
             raise InputError(
                 f"{self.directory} has a {taken[0]} but no spec.toml: it is no run of this program; use another --out"
             )
-        write_whole(path, specification.encode())
+        write_whole(path, utf8(specification))
 
     def save(self, task: Task, record: Record) -> None:
         """Write the record of ``task``.
@@ -83,6 +102,7 @@ class Store:
             "values": record.values,
             "failed": record.failed,
             "seconds": record.seconds,
+            "origin": (record.origin or origin(task)).plain(),
             "arrays": None if arrays is None else hashlib.sha256(arrays).hexdigest(),
         }
         content["checksum"] = _checksum(content)
@@ -94,21 +114,28 @@ class Store:
         """The record of ``task``, or None if it was never finished.
 
         Raises:
-            Damaged: the files are there but are not what was written.
+            Damaged: the files are there but are not what was written, or belong to another task.
+            Outdated: other code computed it.
         """
         path = self.records / f"{task.key}.json"
         try:
             content = json.loads(path.read_bytes())
-            if content.pop("checksum") != _checksum(content) or content["format"] != FORMAT:
+            if content.pop("checksum") != _checksum(content) or content["format"] not in (1, FORMAT):
                 raise ValueError("its checksum is wrong")
+            if content["key"] != task.key or content["function"] != task.function:
+                raise ValueError(f"it is that of {str(content['label'])!r} under another name")
             arrays = {} if content["arrays"] is None else _unpack(path.with_suffix(".h5"), content["arrays"])
-            return Record(content["values"], arrays, content["failed"], content["seconds"])
+            source = Origin(**content["origin"]) if content["format"] == FORMAT else Origin()
+            record = Record(content["values"], arrays, content["failed"], content["seconds"], source)
         except FileNotFoundError:
             if path.exists():
                 raise Damaged(f"the arrays of {task.label!r} are missing; computing them again") from None
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
             raise Damaged(f"the record of {task.label!r} cannot be read ({error}); computing it again") from None
+        if source.stamp != stamp(task):
+            raise Outdated(_why(source), record)
+        return record
 
     def log(self, event: Event) -> None:
         """Add a line to ``events.jsonl``."""
@@ -122,17 +149,28 @@ class Store:
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
         path = self.directory / name
-        write_whole(path, text.getvalue().encode())
+        write_whole(path, utf8(text.getvalue()))
         return path
 
 
 def _cell(value: Any) -> Any:
-    return " ".join(str(_cell(item)) for item in value) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        value = " ".join(str(item) for item in value)
+    return guarded(value.replace("\r\n", "\n").replace("\r", "\n")) if isinstance(value, str) else value
+
+
+def _why(source: Origin) -> str:
+    """Why a record is that of other code."""
+    if not source.stamp:
+        return "from a version of defectgen that did not note its code"
+    if source.version != own_version():
+        return f"from defectgen {source.version}, and this is {own_version()}"
+    return "from code that has changed since"
 
 
 def _study_name(path: Path) -> str:
     try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8"))["name"])
+        return str(tomllib.loads(path.read_text(encoding="utf-8-sig"))["name"])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError):
         raise InputError(f"{path} is no specification of a study; use another --out, or remove it first") from None
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from defectgen._input import InputError
@@ -39,7 +41,8 @@ class PlainTask(Task):
     """A function by its name and plain data: ``function(spec, *records_of_after) -> Record``.
 
     ``key`` is the SHA-256 of (function, spec, keys of ``after``, version): two tasks with one key give one record, so a record
-    outlives every change of the study that does not change what it computes.
+    outlives every change of the study that does not change what it computes. A table of ``spec`` that names files has an entry
+    ``files``, path -> digest of the content; in the key each such path is the file's name and digest, so that files may move.
 
     Attributes:
         function: ``"package.module:name"``; importable where the task runs.
@@ -79,8 +82,35 @@ class PlainTask(Task):
     @cached_property
     def key(self) -> str:
         """64 hexadecimal digits that name the content of this task."""
-        content = [self.function, self.spec, [task.key for task in self.after], self.version]
+        content = [self.function, portable(self.spec), [task.key for task in self.after], self.version]
         return hashlib.sha256(canonical(content, "a task").encode()).hexdigest()
+
+
+def portable(value: Any) -> Any:
+    """``value`` with names and digests in place of the paths that its tables list under ``files``."""
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    files = value.get("files")
+    if not isinstance(files, dict) or not files:
+        return {key: portable(item) for key, item in value.items()}
+    names = {path: f"{PurePath(path).name} {digest}" for path, digest in files.items()}
+    inside = {key: _renamed(portable(item), names) for key, item in value.items() if key != "files"}
+    return {**inside, "files": sorted(names.values())}
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    """Plain data with other words for some paths, where they stand alone or between signs that are in no path."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    if not isinstance(value, str):
+        return value
+    for path in sorted(names, key=len, reverse=True):
+        value = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w./-])", lambda _, path=path: names[path], value)
+    return value
 
 
 def canonical(value: Any, what: str) -> str:

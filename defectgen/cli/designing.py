@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from defectgen._input import InputError
-from defectgen.campaign.files import write_whole
+from defectgen.campaign.files import utf8, write_whole
 from defectgen.cli.speak import console, say
 from defectgen.errors.certificate import Certificate
 from defectgen.study.calculations import write_structures
@@ -32,7 +32,7 @@ def design(
         check(criterion, budget)
     found = design_for(material, defect, size=size, progress=say, **settings)
     _show(found)
-    write_whole(out, found.study.encode())
+    write_whole(out, utf8(found.study))
     say(f"wrote {out}; try it: defectgen run {out}")
     if budget is not None:
         chosen = data_for(found, defect, size, budget, criterion, say)

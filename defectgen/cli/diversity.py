@@ -13,6 +13,7 @@ from rich.text import Text
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis
 from defectgen.bridge import dataset_from_extxyz, dataset_from_hdf5
+from defectgen.campaign.cells import unguarded
 from defectgen.cli.speak import console, say
 from defectgen.dataset import Dataset
 from defectgen.dataset.published import PUBLISHED, SOURCE
@@ -82,7 +83,7 @@ def _judge(found: DatasetDiversity, study: Path) -> None:
         raise InputError(
             f"{study} has no diversity_tradeoff.csv, so it is no finished study of diversity; give its --out directory"
         )
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, encoding="utf-8").map(unguarded)
     table = table[(table["selection"] == "random") & (table["quantity"] == "forces")]
     if table.empty:
         raise InputError(f"{path} has no force errors to compare with; give a study whose tests have forces")

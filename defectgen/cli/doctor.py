@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from defectgen.campaign.provenance import installed, own_version
 from defectgen.cli.speak import say
-from defectgen.cli.versions import installed, own_version
 
 _NEEDED = {
     "jax": "jax",

@@ -1,5 +1,6 @@
 """What a person sees while a run goes on: a line for every task, and in a terminal a bar with the time left."""
 
+from collections import Counter
 from types import TracebackType
 
 from rich.console import Console
@@ -15,6 +16,7 @@ class Live:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._found = 0
+        self._other: Counter[tuple[str, str]] = Counter()  # records of other code: what happens to them, and where they are from
         self._started = False
         columns = (BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=console, transient=True) if console.is_terminal else None
@@ -33,15 +35,26 @@ class Live:
     def __call__(self, event: Event) -> None:
         if event.event == "found":
             self._found += 1
-        elif self._found and event.event != "damaged":
-            self._print(f"{self._found} of {event.total} tasks were finished before and are kept")
-            self._found = 0
+        elif event.event in ("outdated", "reused"):
+            self._other[event.event, str(event.detail)] += 1
+        elif event.event != "damaged":
+            self._recalled(event.total)
         if event.event == "start" and not self._started:
             self._started = True
             self._print(f"{event.total - event.done} tasks to do; the first ones compile their kernels and take longer")
         if text := line(event):
             self._print(text)
         self._move_bar(event)
+
+    def _recalled(self, total: int) -> None:
+        """Say once what was there from earlier runs."""
+        if self._found:
+            self._print(f"{self._found} of {total} tasks were finished before and are kept")
+        for (what, reason), count in self._other.items():
+            fate = "are kept, as --reuse-old says" if what == "reused" else "are computed again; --reuse-old would keep them"
+            self._print(f"{count} of {total} records are {reason}: they {fate}")
+        self._found = 0
+        self._other.clear()
 
     def _move_bar(self, event: Event) -> None:
         if event.event == "start":

@@ -1,5 +1,7 @@
 """The verbs; each imports what it needs when it is called, so that the small ones answer at once."""
 
+import io
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +9,22 @@ from typing import Annotated
 
 import typer
 
+from defectgen.campaign.stop import STATUS, heeded, stoppable
 from defectgen.cli.speak import say, spoken
+
+
+def _path(text: str) -> Path:
+    """A path that names something; Path("") is the working directory, which nobody means by an empty word."""
+    if not text.strip():
+        raise typer.BadParameter("an empty path names no file and no directory")
+    return Path(text)
+
 
 app = typer.Typer(
     name="defectgen",
     help="How far can a fitted interatomic potential be trusted beyond its training data?",
-    epilog="Exit status: 0 done, 1 a run has failed cases, structures are outside a domain or labels miss a target, 2 bad input.",
+    epilog="Exit status: 0 done, 1 a run has failed cases, structures are outside a domain or labels miss a target, 2 bad input, "
+    "130 stopped by Ctrl-C or a terminate signal.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -22,20 +34,27 @@ app = typer.Typer(
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of an embedded study (see list).")] = "quickstart",
-    out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="runs/NAME")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="runs/NAME")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Local worker processes.", show_default="all processors")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, instead of local workers.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and stop.")] = False,
+    reuse_old: Annotated[
+        bool, typer.Option("--reuse-old", help="Keep records that other code computed; the report lists them.")
+    ] = False,
 ) -> None:
     """Run a study and write its report; given again, it goes on where it stopped."""
     with spoken():
         from defectgen.cli.running import run_study
 
-        raise typer.Exit(run_study(study, out, workers, scheduler, dry_run))
+        raise typer.Exit(run_study(study, out, workers, scheduler, dry_run, reuse_old))
 
 
 @app.command()
-def report(directory: Annotated[Path, typer.Argument(help="The output directory of a run.")]) -> None:
+def report(
+    directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+) -> None:
     """Write the figures and the page of a run again."""
     with spoken():
         from defectgen.report import write
@@ -92,7 +111,9 @@ def design(
         float | None, typer.Option(help="Also choose training data for so much, in calculations of the training cell.")
     ] = None,
     criterion: Annotated[str, typer.Option(help="How: G or M (for this defect, without or with misfit), A or D.")] = "G",
-    out: Annotated[Path, typer.Option(help="Run file to write; chosen structures go beside it.")] = Path("designed.toml"),
+    out: Annotated[
+        Path, typer.Option(help="Run file to write; chosen structures go beside it.", parser=_path, metavar="PATH")
+    ] = Path("designed.toml"),
 ) -> None:
     """Design the weights of a loss for one defect, and write a run file that uses them; with --budget the data as well."""
     with spoken():
@@ -129,8 +150,13 @@ def plan(
     defect: Annotated[str, typer.Option(help="A defect (see list).")],
     target_energy: Annotated[float | None, typer.Option(help="Error of the formation energy to reach, eV.")] = None,
     target_geometry: Annotated[float | None, typer.Option(help="Error of the relaxed geometry to reach, A.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="plans/MATERIAL-DEFECT")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="plans/MATERIAL-DEFECT")
+    ] = None,
     labelled: Annotated[list[Path] | None, typer.Option(help="Extended XYZ with labels; may be given several times.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Of the labels, like energy=hartree,stress=kbar.", show_default="eV and A")
+    ] = None,
     lattice_constant: Annotated[
         float | None, typer.Option(help="Of the code that labels, A.", show_default="that of the reference")
     ] = None,
@@ -163,7 +189,7 @@ def plan(
     Status 1 if the labels do not reach the target, 2 if no plan does.
     """
     with spoken():
-        from defectgen.cli.planning import numbers, plan_labels
+        from defectgen.cli.planning import numbers, plan_labels, stated
 
         grid = {
             "target_energy": target_energy,
@@ -187,7 +213,7 @@ def plan(
             "column": cost_column,
             "smallest": cost_smallest,
         }
-        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], lattice_constant, workers, grid))
+        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], lattice_constant, workers, grid, stated(units)))
 
 
 @app.command()
@@ -202,7 +228,7 @@ def doctor() -> None:
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
-        from defectgen.cli.versions import own_version
+        from defectgen.campaign.provenance import own_version
 
         say(f"defectgen {own_version()}")
         raise typer.Exit
@@ -210,13 +236,22 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status; a wrong call is one sentence on stderr and status 2."""
-    try:
-        status = app(args=None if arguments is None else list(arguments), prog_name="defectgen", standalone_mode=False)
-    except Exception as error:
-        message = getattr(error, "format_message", None)
-        if message is None:  # not typer's own: a fault of ours, shown as it is
-            raise
-        if text := " ".join(message().split()):  # empty when the help was asked for by giving no command
-            say(f"error: {text} (defectgen --help shows what there is)", error=True)
-        status = 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without the sign of the Angstrom still shows the rest
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it finds no home or no font and goes on
+    with stoppable(interruptible=True, last=arguments is None):
+        try:
+            status = app(args=None if arguments is None else list(arguments), prog_name="defectgen", standalone_mode=False)
+        except (KeyboardInterrupt, typer.Abort):  # before a verb began
+            heeded()
+            say("stopped", error=True)
+            status = STATUS
+        except Exception as error:
+            message = getattr(error, "format_message", None)
+            if message is None:  # not typer's own: a fault of ours, shown as it is
+                raise
+            if text := " ".join(message().split()):  # empty when the help was asked for by giving no command
+                say(f"error: {text} (defectgen --help shows what there is)", error=True)
+            status = 2
     sys.exit(status if isinstance(status, int) else 0)

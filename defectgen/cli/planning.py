@@ -12,7 +12,9 @@ from rich.text import Text
 
 from defectgen import campaign, report
 from defectgen._input import InputError
+from defectgen.bridge.units import units_of
 from defectgen.campaign import Store
+from defectgen.campaign.stop import STATUS
 from defectgen.cli.live import Live, brief
 from defectgen.cli.speak import console, say
 from defectgen.study.planning import (
@@ -42,8 +44,9 @@ def plan_labels(
     lattice_constant: float | None,
     workers: int,
     grid: dict[str, Any],
+    units: dict[str, str] | None = None,
 ) -> int:
-    """Exit status: 0 a plan was found, or the labels reach the targets; 1 they do not; 128 + signal when stopped.
+    """Exit status: 0 a plan was found, or the labels reach the targets; 1 they do not; 130 when stopped.
 
     Raises:
         InputError: the input cannot be used, or no plan reaches the targets.
@@ -59,10 +62,10 @@ def plan_labels(
                 proposal = searched(search, store, lattice_constant, workers, live)
         except campaign.Interrupted as stop:
             say(str(stop), error=True)
-            return 128 + stop.signal
+            return STATUS
         _write(proposal, store)
         if labelled:
-            return _judge(proposal, labelled, store)
+            return _judge(proposal, labelled, units, store)
     if proposal.best is None:
         raise InputError(proposal.sentence)
     wanted = proposal.structures(proposal.best)
@@ -85,6 +88,18 @@ def numbers(text: str | None, kind: Callable[[str], Number], option: str) -> tup
         raise InputError(f"{option} takes numbers with commas between them, like 2,3,4; got {text!r}") from None
 
 
+def stated(text: str | None) -> dict[str, str] | None:
+    """What `--units` says: "energy=hartree,stress=kbar" as a mapping. Raises InputError for anything else."""
+    if text is None:
+        return None
+    pairs = [part.split("=", 1) for part in text.split(",")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"--units takes kinds and their units, like energy=hartree,stress=kbar; got {text!r}")
+    found = {kind.strip(): unit.strip() for kind, unit in pairs}
+    units_of(found)
+    return found
+
+
 def _write(proposal: Proposal, store: Store) -> None:
     """The table of all plans and the figure of the front."""
     rows, search = proposal.rows(), proposal.search
@@ -96,9 +111,9 @@ def _write(proposal: Proposal, store: Store) -> None:
     say(f"figure: {store.directory / 'figures' / picture.name}.png; all plans: {store.directory / 'plans.csv'}")
 
 
-def _judge(proposal: Proposal, labelled: list[Path], store: Store) -> int:
+def _judge(proposal: Proposal, labelled: list[Path], units: dict[str, str] | None, store: Store) -> int:
     """Say what the labels are worth; write the model, and what to add."""
-    verdict = judge_labels(proposal, labelled)
+    verdict = judge_labels(proposal, labelled, units)
     _show_attempts(verdict)
     verdict.best.model.save(store.directory / MODEL)
     say(f"model: {store.directory / MODEL}")

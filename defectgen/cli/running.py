@@ -17,15 +17,19 @@ from rich.text import Text
 from defectgen import campaign, report, study
 from defectgen._input import InputError
 from defectgen.campaign import Event, Record, Store, Task
-from defectgen.campaign.store import Damaged
+from defectgen.campaign.files import utf8
+from defectgen.campaign.provenance import versions
+from defectgen.campaign.stop import STATUS
+from defectgen.campaign.store import Damaged, Outdated
 from defectgen.cli.live import Live, brief
 from defectgen.cli.speak import console, say
-from defectgen.cli.versions import versions
 from defectgen.study.columns import FAILURES, RATES, RESULTS
 
 
-def run_study(name: str, out: Path | None, workers: int | None, scheduler: str | None, dry_run: bool) -> int:
-    """Exit status of the run: 0 done, 1 finished with failed tasks, 128 + signal when it was stopped.
+def run_study(
+    name: str, out: Path | None, workers: int | None, scheduler: str | None, dry_run: bool, reuse_old: bool = False
+) -> int:
+    """Exit status of the run: 0 done, 1 finished with failed tasks, 130 when it was stopped.
 
     Raises:
         InputError: the study, the directory or an option cannot be used.
@@ -37,11 +41,11 @@ def run_study(name: str, out: Path | None, workers: int | None, scheduler: str |
         raise InputError(f"--workers must be 0 or more, but {workers} came; use 1 to compute in one process")
     spec = study.load(name)
     tasks = campaign.in_order(study.plan(spec))
-    directory = out if out is not None else Path("runs") / spec.name
+    store = Store(out if out is not None else Path("runs") / spec.name, reuse_old)
+    directory = store.directory
     if dry_run:
-        _show_plan(tasks, directory)
+        _show_plan(tasks, store)
         return 0
-    store = Store(directory)
     with store.lock():
         store.claim(spec.name, _with_versions(study.dump(spec)))
         store.log(Event("command", detail={"command": _command(), "versions": versions(), "title": getattr(spec, "title", None)}))
@@ -52,8 +56,15 @@ def run_study(name: str, out: Path | None, workers: int | None, scheduler: str |
                 records = campaign.run(tasks, store, workers=hands, scheduler=scheduler, progress=live)
         except campaign.Interrupted as stop:
             say(str(stop), error=True)
-            return 128 + stop.signal
-        _tabulate(spec, tasks, records, store)
+            return STATUS
+        try:
+            _tabulate(spec, tasks, records, store)
+        except (KeyError, TypeError) as error:
+            if not reuse_old:
+                raise
+            raise InputError(
+                f"old records do not hold all that this version tabulates ({error}); run without --reuse-old"
+            ) from None
         page = report.write(directory)
     failed, idle = _lost(tasks, records)
     fate = f"{len(failed) or 'none'} failed" + (f", {len(idle)} not run because they need what failed" if idle else "")
@@ -101,9 +112,8 @@ def _show_rates(rates: Sequence[Mapping[str, Any]]) -> None:
     console().print(table)
 
 
-def _show_plan(tasks: Sequence[Task], directory: Path) -> None:
+def _show_plan(tasks: Sequence[Task], store: Store) -> None:
     """Every task, what it waits for, and how much of the work it is."""
-    store = Store(directory)
     total = sum(task.weight for task in tasks) or 1.0
     table = Table(box=None, pad_edge=False)
     for heading in ("task", "function", "needs", "share", "on disk"):
@@ -115,7 +125,7 @@ def _show_plan(tasks: Sequence[Task], directory: Path) -> None:
     console().print(table)
     counts = Counter(task.function.rpartition(".")[2] for task in tasks)
     listing = ", ".join(f"{count} {function}" for function, count in counts.items())
-    say(f"{len(tasks)} tasks ({listing}); nothing was computed; output would be in {directory}")
+    say(f"{len(tasks)} tasks ({listing}); nothing was computed; output would be in {store.directory}")
 
 
 def _kept(store: Store, task: Task) -> bool:
@@ -123,6 +133,8 @@ def _kept(store: Store, task: Task) -> bool:
         record = store.load(task)
     except Damaged:
         return False
+    except Outdated as error:
+        return store.reuse_old and error.record.ok
     return record is not None and record.ok
 
 
@@ -135,7 +147,7 @@ def _with_versions(text: str) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["defectgen", *sys.argv[1:]])
+    return utf8(shlex.join(["defectgen", *sys.argv[1:]])).decode("utf-8", "replace")
 
 
 def _processors() -> int:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from defectgen._input import InputError
+from defectgen.campaign.stop import STATUS, heeded
 
 
 def console() -> Console:
@@ -23,7 +24,7 @@ def say(text: str, error: bool = False) -> None:
 
 @contextmanager
 def spoken() -> Iterator[None]:
-    """Bad input ends the program with one sentence and status 2; an interruption with a sentence and 128 + the signal.
+    """Bad input ends the program with one sentence and status 2; an interruption with a sentence and status 130.
 
     So does what the system refuses, such as a stdout that is a full disk or a pipe whose reader has left.
     """
@@ -37,5 +38,6 @@ def spoken() -> Iterator[None]:
         say(f"error: {error}; nothing that was finished is lost", error=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        say("stopped", error=True)
-        raise typer.Exit(130) from None
+        heeded()
+        say("stopped; what was finished is kept, and the same command goes on from there", error=True)
+        raise typer.Exit(STATUS) from None

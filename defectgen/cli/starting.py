@@ -7,7 +7,7 @@ from rich.text import Text
 
 from defectgen import study
 from defectgen._input import InputError
-from defectgen.campaign.files import write_whole
+from defectgen.campaign.files import utf8, write_whole
 from defectgen.cli.speak import console
 
 
@@ -22,7 +22,7 @@ def start_file(name: str) -> Path:
     path = Path(f"{stem}.toml")
     if path.exists():
         raise InputError(f"{path} is there already; rename it, or start in another directory")
-    write_whole(path, text.encode())
+    write_whole(path, utf8(text))
     return path
 
 

@@ -51,3 +51,13 @@ def element(symbol: str) -> Element:
     if not isinstance(symbol, str) or symbol not in ELEMENTS:
         raise InputError(f"a chemical symbol is wanted, such as Cu or Si (H to Cm, capital first letter); got {symbol!r}")
     return ELEMENTS[symbol]
+
+
+def element_of_number(number: int) -> Element:
+    """The element with this atomic number.
+
+    Raises InputError for a number that no element in the table has.
+    """
+    if not 1 <= number <= len(ELEMENTS):
+        raise InputError(f"atomic numbers go from 1 (H) to {len(ELEMENTS)} ({list(ELEMENTS)[-1]}) here; got {number}")
+    return list(ELEMENTS.values())[number - 1]

@@ -23,6 +23,9 @@ MOVED = 0.25
 ON_SITE = 0.1
 """A: how well the perfect structure must agree with its lattice."""
 
+FAR = 1e9
+"""A: positions lose more than 1e-7 A to rounding beyond it."""
+
 HANDFUL = 6
 """Edits that a defect of any cell may have: a dumbbell, a divacancy or a pair of antisites in a cell of a few atoms."""
 
@@ -55,9 +58,10 @@ def match_defect(
     moved_to = np.array(defective_positions, dtype=float).reshape(-1, 3)
     vectors = np.array(vectors, dtype=float)
     for what, x, symbols in (("perfect", home, perfect_symbols), ("defective", moved_to, defective_symbols)):
-        if len(x) != len(symbols) or len(x) == 0 or not np.all(np.isfinite(x)):
+        if len(x) != len(symbols) or len(x) == 0 or not np.all(np.abs(x) < FAR):
             raise InputError(
-                f"the {what} structure wants finite positions and as many symbols; got {len(x)} positions, {len(symbols)} symbols"
+                f"the {what} structure needs finite positions (below {FAR:.0e} A, where rounding does not move atoms) and as "
+                f"many symbols; got {len(x)} positions, {len(symbols)} symbols"
             )
     if lattice is None:
         lattice = _crystal(home, perfect_symbols, vectors, periodic)

@@ -170,8 +170,8 @@ def _check(cell: Cell, potential: Potential, order: int) -> None:
         raise InputError("a far field surrounds a clamped ball; make the cell with defect.apply(dg.ball(lattice, radius))")
     if not isinstance(potential, SiteEnergy):
         raise InputError(
-            "the boundary of a ball wants site energies, which a black box does not tell; "
-            "use a periodic cell and dg.image_correction"
+            "the energy of a ball in its far field is a sum of site energies, which a black box does not have; relax the "
+            "defect in a periodic cell, where dg.elastic_dipole and dg.image_correction give its far field by differences"
         )
     if order not in ORDERS.values():
         raise InputError(f"the order of a far field is 0 (clamped), 1 (dipole) or 2 (dipole and quadrupole); got {order!r}")

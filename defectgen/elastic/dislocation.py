@@ -10,8 +10,8 @@ from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..crystal.cylinder import cylinder
 from ..crystal.lattice import Lattice
-from ..energy.functional import Potential
-from ..energy.perfect import elastic_constants
+from ..energy.elastic import elastic_constants
+from ..energy.functional import Potential, check_potential
 from ..energy.site import SiteEnergy
 from .line_field import LineField, line_field
 
@@ -65,13 +65,19 @@ def dislocation(
     `kind` is "edge" or "screw" (the slip systems of `SYSTEMS`) or a SlipSystem. An atom of the lattice site X is put at the x
     with x - u(x) = X, where u is the anisotropic elastic field for the elastic constants of `potential`: across the cut u
     jumps by a lattice vector, so that the crystal closes without a seam there. `clamp` (A) is by default twice the cutoff and
-    two spacings. theory: bounds/dislocations.
-    Raises InputError for an unknown slip system, a black-box potential, and lines and lengths that `cylinder` refuses.
+    two spacings; a black box, whose cutoff is unknown, needs it given. theory: bounds/dislocations.
+    Raises InputError for an unknown slip system, a black box without `clamp`, and lines and lengths that `cylinder` refuses.
     """
-    if not isinstance(potential, SiteEnergy):
-        raise InputError("a dislocation's far field wants elastic constants of a site energy; a black box has none here")
+    check_potential(potential)
     system = slip_system(lattice, kind)
-    clamp = 2 * potential.cutoff + 2 * lattice.nearest_neighbour if clamp is None else clamp
+    if clamp is None and not isinstance(potential, SiteEnergy):
+        raise InputError(
+            "the cutoff of a black box is unknown, and with it how thick the clamped shell of a dislocation must be; give "
+            "clamp=, twice the range of the forces in A"
+        )
+    if clamp is None:
+        assert isinstance(potential, SiteEnergy)
+        clamp = 2 * potential.cutoff + 2 * lattice.nearest_neighbour
     cell = cylinder(lattice, _whole(lattice, system.line), radius, clamp)
     rows = slip_frame(lattice, system)
     field = elastic_field(lattice, potential, rows, system)
@@ -103,9 +109,9 @@ def slip_frame(lattice: Lattice, system: SlipSystem) -> Float[np.ndarray, "3 3"]
     return np.array([np.cross(out, line), out, line])
 
 
-def elastic_field(lattice: Lattice, potential: SiteEnergy, rows: Float[np.ndarray, "3 3"], system: SlipSystem) -> LineField:
+def elastic_field(lattice: Lattice, potential: Potential, rows: Float[np.ndarray, "3 3"], system: SlipSystem) -> LineField:
     """The elastic field of the slip system in the frame `rows`, for the elastic constants of the potential."""
-    constants = elastic_constants(lattice, potential)[VOIGT[:, :, None, None], VOIGT]
+    constants = np.asarray(elastic_constants(lattice, potential))[VOIGT[:, :, None, None], VOIGT]
     turned = np.einsum("ai,bj,ck,dl,ijkl->abcd", rows, rows, rows, rows, constants, optimize=True)
     burgers = rows @ (np.array(system.burgers) @ lattice.conventional @ lattice.vectors)
     axes = lattice.dimension

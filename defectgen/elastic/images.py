@@ -1,5 +1,7 @@
 """The elastic interaction of a defect with its periodic images, taken out of the energy of a finite cell."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .._input import InputError
@@ -9,7 +11,7 @@ from ..relax.greens import GreensFunction, greens_function
 from .infinite import InfiniteGreensFunction, infinite_greens_function
 from .kanzaki import PerfectCrystal
 from .multipole_field import PointForces, point_forces
-from .multipoles import multipoles
+from .multipoles import multipoles, residual_virial
 
 REACH = 4.0
 """Nearest-neighbour spacings between the forces that stand for a dipole, at most."""
@@ -23,11 +25,11 @@ def image_correction(
 ) -> float:
     """What to add to the energy of a periodic cell so that the defect no longer feels its images, eV. theory: setting/dipole.
 
-    A force distribution F with the defect's dipole has the energy -<F, G F>/2 in a harmonic crystal; the correction is
-    <F, (G_cell - G_infinite) F>/2 with the lattice Green's functions of the cell and of the infinite crystal. That of the cell
-    leaves out the wave vector zero: its shape is that of the perfect crystal, so no conditionally convergent sum over images
-    arises. The idea is that of C. Varvenne, F. Bruneval, M.-C. Marinica, E. Clouet, Phys. Rev. B 88, 134102 (2013), whose
-    continuum sum it replaces. What is left falls like R^-(d+2) or R^-2d.
+    A force distribution F with the defect's dipole (that of `elastic_dipole`, from the stress where there is one) has the
+    energy -<F, G F>/2 in a harmonic crystal; the correction is <F, (G_cell - G_infinite) F>/2 with the lattice Green's functions
+    of the cell and of the infinite crystal. That of the cell leaves out the wave vector zero: its shape is that of the perfect
+    crystal, so no conditionally convergent sum over images arises. The idea is that of C. Varvenne, F. Bruneval, M.-C. Marinica,
+    E. Clouet, Phys. Rev. B 88, 134102 (2013), whose continuum sum it replaces. What is left falls like R^-(d+2) or R^-2d.
     `preconditioner` (of the cell) and `infinite` save time where they are known.
     Raises InputError for what is no equilibrium of a periodic cell.
     """
@@ -37,6 +39,9 @@ def image_correction(
     constants = crystal_force_constants(lattice, potential)
     crystal = PerfectCrystal(cell, constants)
     moments = multipoles(cell, crystal, constants, equilibrium.positions, equilibrium.forces)
+    stress = residual_virial(cell, potential, equilibrium.positions)
+    if stress is not None:
+        moments = replace(moments, dipole=stress)
     sources = point_forces(lattice, cell.centre, moments, order=1)
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     if infinite is None:

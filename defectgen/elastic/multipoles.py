@@ -7,9 +7,10 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..energy.functional import Potential, crystal_force_constants, evaluate
-from ..energy.perfect import ForceConstants, elastic_constants
-from ..energy.site import SiteEnergy
+from ..energy.blackbox import BlackBox, gives_stress
+from ..energy.elastic import ElasticConstants, elastic_constants
+from ..energy.functional import Potential, crystal_force_constants, crystal_response, evaluate
+from ..energy.perfect import ForceConstants
 from ..relax.equilibrium import Equilibrium
 from .kanzaki import PerfectCrystal, relaxed_shifts, site_displacement
 
@@ -33,15 +34,23 @@ class ElasticDipole:
     """How a defect pushes on the crystal around it. theory: setting/dipole."""
 
     dipole: Float[np.ndarray, "3 3"]
-    """P = sum f (x) r of the Kanzaki forces, symmetric, eV; a positive trace pushes outwards."""
+    """P, symmetric, eV; a positive trace pushes outwards. By the route that `route` names."""
+    route: str
+    """"stress": the virial of the periodic cell; "forces": Kanzaki forces, in a ball and where the potential has no stress."""
     quadrupole: Float[np.ndarray, "3 3 3"] | None
     """Third-rank moment sum f_i r_j r_k about the defect's centre, eV A; None in a multilattice."""
     from_stress: Float[np.ndarray, "3 3"] | None
-    """The same as the virial (minus volume times stress) of the periodic cell, eV; None for a ball and without a stress."""
+    """P as the virial (minus volume times stress) of the periodic cell less that of the perfect crystal, eV; None for a ball and
+    without a stress. It misses that of the infinite crystal by the defect's answer to the strain of its images, R^-d."""
+    from_forces: Float[np.ndarray, "3 3"]
+    """P = sum f (x) r of the Kanzaki forces, eV. It misses also the anharmonic far field and what is cut off half a cell away:
+    ten per cent in cells of a hundred atoms."""
     relaxation_volume_tensor: Float[np.ndarray, "3 3"]
     """S : P, A^3 (A^2 in two dimensions): strain of a stress-free cell times its volume."""
     torque: float
     """Largest antisymmetric entry of sum f (x) r, eV; not zero because the cell is finite."""
+    stiffness: ElasticConstants
+    """The elastic constants behind the relaxation volume, eV/A^3; of a black box with the step of their differences."""
 
     @property
     def relaxation_volume(self) -> float:
@@ -52,10 +61,11 @@ class ElasticDipole:
 def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDipole:
     """The elastic dipole of a relaxed defect, in a periodic cell or a clamped ball. theory: setting/dipole.
 
-    P_ij = sum_l f_i(l) r_j(l), f = H u with the force constants H of the perfect crystal (H. Kanzaki, J. Phys. Chem. Solids 2,
-    24 (1957)), and independently the virial of the cell, which has the shape of the perfect crystal. Both miss the P of the
-    infinite crystal by O(R^-d).
-    Raises InputError for what is no equilibrium, and for elastic constants that a black box does not tell.
+    In a periodic cell of a potential with a stress, P is the virial of the cell less that of the perfect crystal in the same box.
+    Otherwise it is P_ij = sum_l f_i(l) r_j(l), f = H u with the force constants H of the perfect crystal (H. Kanzaki, J. Phys.
+    Chem. Solids 2, 24 (1957)). The result says which, and has both where there are both. Black boxes have all of it by
+    differences.
+    Raises InputError for what is no equilibrium.
     """
     if not isinstance(equilibrium, Equilibrium):
         raise InputError(f"an elastic dipole is that of an equilibrium, as dg.relax returns it; got {type(equilibrium).__name__}")
@@ -63,12 +73,42 @@ def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDip
     constants = crystal_force_constants(cell.lattice, potential)
     crystal = PerfectCrystal(cell, constants)
     found = multipoles(cell, crystal, constants, equilibrium.positions, equilibrium.forces)
-    stress = None
-    if any(cell.periodic):
-        virial = evaluate(potential, cell, equilibrium.positions).virial
-        stress = None if virial is None else _planar((virial + virial.T) / 2, cell.lattice.dimension)
-    stiffness = stiffness_of(cell, potential, constants)
-    return ElasticDipole(found.dipole, found.quadrupole, stress, relaxation_volume_tensor(found.dipole, stiffness), found.torque)
+    stress = residual_virial(cell, potential, equilibrium.positions)
+    dipole, route = (found.dipole, "forces") if stress is None else (stress, "stress")
+    stiffness = elastic_constants(cell.lattice, potential)
+    return ElasticDipole(
+        dipole=dipole,
+        route=route,
+        quadrupole=found.quadrupole,
+        from_stress=stress,
+        from_forces=found.dipole,
+        relaxation_volume_tensor=relaxation_volume_tensor(dipole, stiffness),
+        torque=found.torque,
+        stiffness=stiffness,
+    )
+
+
+def residual_virial(cell: Cell, potential: Potential, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "3 3"] | None:
+    """The virial of a relaxed periodic cell less that of the perfect crystal in its box, eV.
+
+    None for a ball, for a cell with atoms that are held, and for a potential without a stress.
+
+    A black box computes both in one box, so that what its sampling leaves of a stress cancels.
+    """
+    lattice = cell.lattice
+    if cell.clamped or not cell.free.all() or cell.periodic != lattice.periodic:
+        return None
+    if isinstance(potential, BlackBox):
+        if not gives_stress(potential, cell):
+            return None
+        still = evaluate(potential, cell.perfect).virial
+    else:
+        still = np.asarray(crystal_response(lattice, potential)[2]) * (len(cell.site_positions) / lattice.sublattices)
+    virial = evaluate(potential, cell, positions).virial
+    if virial is None or still is None:
+        return None
+    difference = virial - still
+    return _planar((difference + difference.T) / 2, lattice.dimension)
 
 
 def multipoles(
@@ -101,30 +141,11 @@ def multipoles(
 def relaxation_volume_tensor(dipole: Float[np.ndarray, "3 3"], stiffness: Float[np.ndarray, "6 6"]) -> Float[np.ndarray, "3 3"]:
     """S : P, A^3, from a dipole (eV) and elastic constants (eV/A^3, Voigt); components that are not stiff at all stay zero."""
     stress = np.array([dipole[i, j] for i, j in VOIGT])
-    strain = np.linalg.pinv(stiffness, rcond=1e-9) @ stress
+    strain = np.linalg.pinv(np.asarray(stiffness), rcond=1e-9) @ stress
     tensor = np.zeros((3, 3))
     for (i, j), e in zip(VOIGT, strain, strict=True):
         tensor[i, j] = tensor[j, i] = e if i == j else e / 2
     return tensor
-
-
-def stiffness_of(cell: Cell, potential: Potential, constants: ForceConstants) -> Float[np.ndarray, "6 6"]:
-    """Elastic constants of the perfect crystal, eV/A^3 (eV/A^2), Voigt.
-
-    Of a black box by the formula of theory: crystal/elastic-constants. Raises InputError for a multilattice of a black box.
-    """
-    lattice = cell.lattice
-    if isinstance(potential, SiteEnergy):
-        return elastic_constants(lattice, potential)
-    if lattice.sublattices > 1:
-        raise InputError(
-            "the relaxation volume of a multilattice wants elastic constants, which come from the jets of a site energy; "
-            "fit a model to the black box first"
-        )
-    rho = constants.separations
-    s = -np.einsum("pab,pc,pd->abcd", constants.phi, rho, rho) / (2 * lattice.volume)
-    c = np.einsum("acbd->abcd", s) + np.einsum("bcad->abcd", s) - s
-    return np.array([[c[i, j, k, m] for k, m in VOIGT] for i, j in VOIGT])
 
 
 def _free_sites(cell: Cell) -> np.ndarray:

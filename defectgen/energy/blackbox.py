@@ -118,6 +118,21 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
     return ForceConstants(first, second, translations, separation, np.array(phi), step, matrix)
 
 
+def gives_stress(potential: BlackBox, cell: Cell) -> bool:
+    """Whether a black box has a stress for the cell: many codes that have one refuse boxes that are open in some direction.
+
+    Raises InputError if it fails for a cell that is periodic in all directions.
+    """
+    if not potential.has_stress or all(cell.periodic):
+        return potential.has_stress
+    try:
+        potential.evaluate(cell.symbols, cell.positions, cell.vectors, cell.periodic, True)
+    except InputError:
+        potential.evaluate(cell.symbols, cell.positions, cell.vectors, cell.periodic, False)
+        return False
+    return True
+
+
 def check_no_ball(cell: Cell) -> None:
     """Black boxes cannot leave out the surface sites of a clamped ball or cylinder."""
     if cell.clamped:

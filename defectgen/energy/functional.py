@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
+from ..crystal.lattice import Lattice
 from .blackbox import BlackBox, Evaluation, blackbox_bulk_response, blackbox_force_constants, check_no_ball
 from .bonds import Bonds, bonds, pad
 from .perfect import ForceConstants, bulk_response, bulk_site_energies, force_constants
@@ -225,7 +226,9 @@ def crystal_response(lattice, potential: Potential, stress: bool = True):
 
 
 def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
-    """Force constants of the perfect crystal, for any potential."""
+    """Force constants of the perfect crystal, for any potential. Raises InputError for what is no lattice, or no potential."""
+    if not isinstance(lattice, Lattice):
+        raise InputError(f"force constants are those of a lattice, such as dg.fcc('Cu', 3.615); got {type(lattice).__name__}")
     if isinstance(potential, BlackBox):
         return blackbox_force_constants(lattice, potential)
     check_potential(potential, basis=True)

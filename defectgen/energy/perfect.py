@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import jax
 import numpy as np
+from scipy.linalg import null_space
 
 from .._typing import Float, Int
 from ..crystal.cell import primitive_cell
@@ -15,6 +16,9 @@ from .packed import PackedBasis
 from .pairs import CrystalPairs, crystal_pairs
 from .site import SiteEnergy, Stencil
 from .total import channel_rows, energy_forces_virial, packed_hessians, site_energies, site_hessians, stencils
+
+PINV = 1e-9
+"""Stiffness of a shift of sublattices, relative to the largest, below which it is none: out of the plane of a layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,7 @@ def _force_constants(lattice: Lattice, pairs: CrystalPairs, phi: np.ndarray) -> 
 
 
 @lru_cache(maxsize=1)
-def _strain_modes() -> tuple[np.ndarray, ...]:
+def strain_modes() -> tuple[np.ndarray, ...]:
     """Unit symmetric strains in Voigt order xx yy zz yz xz xy (shears with engineering strain 1)."""
     modes = []
     for a, b in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
@@ -116,16 +120,15 @@ def _strain_modes() -> tuple[np.ndarray, ...]:
 
 
 def elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "6 6"]:
-    """Elastic constants C (eV/A^3, Voigt, internal coordinates relaxed) by the long-wave method.
+    """Elastic constants C of a site energy (eV/A^3, Voigt, internal coordinates relaxed) by the long-wave method.
 
     With s a strain and u sublattice shifts, E'' in (s, u) comes from the Hessian jets; C = (E_ss - E_su E_uu^+ E_us)/volume.
-    Valid at zero stress. In two dimensions rows and columns zz, yz, xz vanish and the unit is eV/A^2.
+    In two dimensions only strains and shifts in the plane take part; rows and columns zz, yz, xz are zero, the unit is eV/A^2.
     """
     x, near = crystal_bonds(lattice, energy)
     stencil = stencils(x, lattice.vectors, near)
     mask, index = np.asarray(near.mask), np.asarray(near.index)
-    modes = _strain_modes()
-    count = 6 + 3 * lattice.sublattices
+    count, d = 6 + 3 * lattice.sublattices, lattice.dimension
     total = np.zeros((count, count))
     for site in range(lattice.sublattices):
         one = _one(stencil, site)
@@ -133,13 +136,25 @@ def elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray,
         hessian = np.asarray(site_hessians(energy, one))[0][live][:, :, live]
         g = np.asarray(one.g)[0][live]
         motion = np.zeros((count, len(live), 3))
-        for m, e in enumerate(modes):
-            motion[m] = g @ e.T
+        for m, e in enumerate(strain_modes()):
+            if not e[d:].any():
+                motion[m] = g @ e.T
         for k, j in enumerate(index[site][live]):
-            for a in range(3):
+            for a in range(d):
                 motion[6 + 3 * j + a, k, a] += 1.0
                 motion[6 + 3 * site + a, k, a] -= 1.0
         total += np.einsum("mka,kalb,nlb->mn", motion, hessian, motion, optimize=True)
-    inner = total[6:, 6:]
-    c = total[:6, :6] - total[:6, 6:] @ np.linalg.pinv(inner, rcond=1e-9) @ total[6:, :6]
-    return (c + c.T) / 2 / lattice.volume
+    return condensed(total, 6, 3) / lattice.volume
+
+
+def condensed(second: Float[np.ndarray, "m m"], strains: int, axes: int) -> Float[np.ndarray, "strains strains"]:
+    """E_ss - E_su E_uu^+ E_us of second derivatives (eV) whose first rows are the strains, and the others shifts of sublattices
+    along each of the axes; translations of all sublattices, which cost nothing but rounding, are left out."""
+    c = second[:strains, :strains]
+    count = (len(second) - strains) // axes
+    if count > 1:
+        relative = null_space(np.tile(np.eye(axes), count))
+        coupling = second[:strains, strains:] @ relative
+        inner = relative.T @ second[strains:, strains:] @ relative
+        c = c - coupling @ np.linalg.pinv(inner, rcond=PINV) @ coupling.T
+    return (c + c.T) / 2

@@ -8,16 +8,18 @@ from .._input import InputError
 from .._typing import Complex, Float, Int
 from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
+from ..energy.elastic import elastic_constants
 from ..energy.functional import Potential, crystal_force_constants
-from ..energy.perfect import elastic_constants
-from ..energy.site import SiteEnergy
 from ..units import EV_PER_A3_IN_GPA
 from .norms import bonds_of
 
 
 @dataclass(frozen=True, eq=False)
 class ForceConstantError:
-    """Norms of dPhi = Phi_model - Phi_truth of the infinite crystal; sums run over the pairs of one primitive cell."""
+    """Norms of dPhi = Phi_model - Phi_truth of the infinite crystal; sums run over the pairs of one primitive cell.
+
+    In two dimensions only entries in the plane count: no atom leaves it, and no observation has the others.
+    """
 
     l2: float
     """(sum |dPhi|_F^2)^(1/2), eV/A^2."""
@@ -40,10 +42,10 @@ def force_constant_error(lattice: Lattice, truth: Potential, model: Potential, g
     if grid < 1:
         raise InputError(f"the k mesh needs at least one point along each axis; got grid={grid}")
     first, second, rho, delta = _difference(lattice, truth, model)
-    size = np.linalg.norm(delta, axis=(1, 2))
     d, n = lattice.dimension, lattice.sublattices
     points = k_points(lattice, grid)
     planar = delta[:, :d, :d]
+    size = np.linalg.norm(planar, axis=(1, 2))
     pairs = _bond_laplacian(lattice)
     uniform = np.tile(np.eye(d), (n, 1)) / np.sqrt(n)
     dual, long_wave = 0.0, 0.0
@@ -57,7 +59,7 @@ def force_constant_error(lattice: Lattice, truth: Potential, model: Potential, g
         long_wave = max(long_wave, float(np.abs(np.linalg.eigvalsh(acoustic)).max() / (k @ k)))
     return ForceConstantError(
         l2=float(np.linalg.norm(size)),
-        max=float(np.abs(delta).max()),
+        max=float(np.abs(planar).max()),
         range_weighted=float(np.sum(np.sum(rho**2, axis=1) * size)),
         dual=dual,
         long_wave=long_wave,
@@ -137,28 +139,35 @@ class ElasticConstantError:
 
     difference: Float[np.ndarray, "6 6"]
     """eV/A^3 (eV/A^2 in two dimensions)."""
+    uncertainty: float | None = None
+    """Estimate of the largest error of the finite differences of black boxes in it, eV/A^3; None if both are analytic."""
+    dimension: int = 3
+    """Of the crystal."""
 
     @property
     def max(self) -> float:
-        """Largest entry, eV/A^3."""
+        """Largest entry, eV/A^3 (eV/A^2)."""
         return float(np.abs(self.difference).max())
 
     @property
     def gpa(self) -> Float[np.ndarray, "6 6"]:
-        """The difference in GPa (three dimensions)."""
+        """The difference in GPa. Raises InputError in two dimensions, where elastic constants are forces per length."""
+        if self.dimension != 3:
+            raise InputError("elastic constants of a layer are in eV/A^2 and have no value in GPa; use .difference or .max")
         return self.difference * EV_PER_A3_IN_GPA
 
     @property
     def max_gpa(self) -> float:
-        """Largest entry, GPa."""
-        return self.max * EV_PER_A3_IN_GPA
+        """Largest entry, GPa. Raises InputError in two dimensions."""
+        return float(np.abs(self.gpa).max())
 
 
 def elastic_constant_error(lattice: Lattice, truth: Potential, model: Potential) -> ElasticConstantError:
-    """Error of the relaxed-ion elastic constants. theory: bounds/geometry (the term epsC2).
+    """Error of the relaxed-ion elastic constants, model minus truth. theory: bounds/geometry (the term epsC2).
 
-    Raises InputError for a black-box potential, which has no stencil jets to take long waves of.
+    Those of a black box are differenced, as `elastic_constants` says. Both are taken on the given lattice: where a potential is
+    under stress there, an InputWarning says so.
     """
-    if not isinstance(truth, SiteEnergy) or not isinstance(model, SiteEnergy):
-        raise InputError("elastic constants come from the jets of a site energy; for a black box compare force constants instead")
-    return ElasticConstantError(elastic_constants(lattice, model) - elastic_constants(lattice, truth))
+    of_model, of_truth = elastic_constants(lattice, model), elastic_constants(lattice, truth)
+    errors = [c.error for c in (of_model, of_truth) if c.error is not None]
+    return ElasticConstantError(np.asarray(of_model - of_truth), sum(errors) if errors else None, lattice.dimension)

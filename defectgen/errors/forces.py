@@ -11,7 +11,7 @@ from ..energy.functional import Potential, evaluate
 
 @dataclass(frozen=True)
 class ForceError:
-    """Norms of f_model - f_truth over the free atoms, eV/A."""
+    """Norms of f_model - f_truth over the free atoms, eV/A; in two dimensions of what lies in the plane."""
 
     plain: float
     """l2 norm."""
@@ -25,9 +25,8 @@ class ForceError:
 
 def force_error(cell: Cell, positions: Float[np.ndarray, "atoms 3"], truth: Potential, model: Potential) -> ForceError:
     """Errors of the model's forces at `positions` (A) of a cell. theory: bounds/geometry (the term epsFw)."""
-    error = (evaluate(model, cell, positions, stress=False).forces - evaluate(truth, cell, positions, stress=False).forces)[
-        cell.free
-    ]
+    own, wanted = (evaluate(potential, cell, positions, stress=False).forces for potential in (model, truth))
+    error = (own - wanted)[cell.free, : cell.lattice.dimension]
     distance = cell.distance_to_defect()[cell.free] / cell.lattice.nearest_neighbour
     size = np.linalg.norm(error, axis=1)
     components = max(size.size * cell.lattice.dimension, 1)

@@ -1,6 +1,6 @@
 """Reference potentials: the truth that models are fitted to, and the perfect crystal at rest."""
 
-from .catalogue import REFERENCES, Reference, reference_from_name
+from .catalogue import REFERENCES, NamedReference, Reference, parse_reference, reference_from_name
 from .cleri_rosato import CleriRosato
 from .eam import EAM
 from .equilibrate import equilibrate
@@ -16,9 +16,11 @@ __all__ = [
     "FinnisSinclair",
     "LennardJones",
     "Morse",
+    "NamedReference",
     "Reference",
     "StillingerWeber",
     "check_stable",
     "equilibrate",
+    "parse_reference",
     "reference_from_name",
 ]

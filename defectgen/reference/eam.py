@@ -1,5 +1,6 @@
 """The embedded-atom method from tables, interpolated smoothly."""
 
+import warnings
 from pathlib import Path
 
 import equinox as eqx
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import BSpline, make_interp_spline, make_lsq_spline
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Array, Float
 from ..energy.site import Stencil
 from ..energy.sums import SumEnergy
+from .eam_difference import Polynomials, largest_difference
 from .eam_tables import Tables, read_tables
 from .radial import distances, fade
 
@@ -22,16 +24,33 @@ JUMP = 1e-7
 """A table has a jump if its last three entries exceed this fraction of its largest entry beyond 1 A."""
 
 
+NOTICEABLE = 1e-3
+"""eV/A: a larger difference from the interpolation of LAMMPS is reported when a file is read."""
+
+
+ROUGH = 0.01
+"""eV/A^2: from this scatter of second derivatives on a smooth spline follows the scatter of the table."""
+
+
 class EAM(SumEnergy):
     """V = F( sum_j rho(r_j) ) + 1/2 sum_j z(r_j) / r_j,   F, rho and z = r phi tabulated.
 
-    interpolation="quintic" (default): the fifth-order interpolating spline, C4 at the grid points. With `resolution` (A)
-        rho and z are instead least-squares quintic splines with knots that far apart, which smooths the rounding of
-        tables printed with few digits (1e-10 eV A at steps of 5e-4 A is 1e-3 eV/A^2 in second derivatives).
-    interpolation="lammps": the piecewise cubic of LAMMPS, only C1, which agrees with LAMMPS to rounding.
+    interpolation="quintic": the fifth-order interpolating spline, C4 at the grid points. With `resolution` (A) rho and z
+        are instead least-squares quintic splines with knots that far apart, which smooths the rounding of tables printed
+        with few digits (1e-10 eV A at steps of 5e-4 A is 1e-3 eV/A^2 in second derivatives).
+    interpolation="lammps": the piecewise cubic of LAMMPS, only C1. Energies, forces and virials are those of LAMMPS to
+        rounding while all distances and densities lie inside the tables. They are not in the last interval of funcfl
+        tables that end at the cutoff (Ni_smf7, Cu_smf7): there, and beyond the largest tabulated density of a funcfl file,
+        LAMMPS takes forces that are not the derivative of its energy, and here forces are that derivative.
+    None (default): "quintic", except for tables whose own scatter makes second derivatives uncertain by more than ROUGH
+        (as in Al_mm, VFe_mm and CuTa of LAMMPS): a spline through scattered values is smooth in name only, and "lammps" is
+        then the potential that others run. Where "quintic" changes forces by more than NOTICEABLE a warning says where
+        (see `largest_difference`).
 
-    The default differs from LAMMPS, in crystals rattled by 0.12 A, by 2e-13, 6e-9 and 2e-10 eV/atom and by 1e-9, 4e-5 and
-    2e-4 eV/A (Mishin's Cu: step 9e-4 A; Ni-Al-H: 5.7e-3 A; Mendelev's Fe: 5.3e-4 A, ten digits): the tabulation error.
+    "quintic" differs from LAMMPS, in crystals rattled by 0.1 A, by 1e-9 eV/A in Mishin's Cu (step 9e-4 A), 4e-5 in Ni-Al
+    (5.7e-3 A), 1e-6 in Mendelev's Fe (5.3e-4 A, ten digits), 0.01 in funcfl tables of 500 values, which end with a jump,
+    0.02 in AlCu, whose densities are tabulated in steps of a fifth of what the crystal has, and 0.06 in CoAl: that is what
+    the table leaves open.
 
     At the cutoff a table ends as smoothly as its author made it; a table that ends with a jump (JUMP) is multiplied by
     `radial.fade` over the last 0.25 A, unless interpolation is "lammps". Beyond the largest tabulated density F
@@ -50,13 +69,33 @@ class EAM(SumEnergy):
     fraction: float = eqx.field(static=True)
     """Largest fraction of the last step at which polynomials are evaluated (1 in LAMMPS: constant continuation)."""
     fading: bool = eqx.field(static=True)
+    interpolation: str = eqx.field(static=True)
+    """Which of the two it is: "quintic" or "lammps"."""
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, path: str | Path, interpolation: str = "quintic", resolution: float | None = None):
-        """`path` of a funcfl, setfl or eam.fs file.
+    def __init__(self, path: str | Path, interpolation: str | None = None, resolution: float | None = None):
+        """The potential of a funcfl, setfl or eam.fs file.
 
-        Raises InputError for a file that cannot be read, tables that end before the cutoff, or an unknown interpolation.
+        Parameters
+        ----------
+        path
+            The file.
+        interpolation
+            "quintic" or "lammps", see above. None is "quintic" with a check of what that changes.
+        resolution
+            Distance of the knots of a least-squares spline for rho and z, A; only with "quintic".
+
+        Raises
+        ------
+        InputError
+            For a file that cannot be read, tables that end before the cutoff, or an unknown interpolation.
+
+        Warns
+        -----
+        InputWarning
+            If neither `interpolation` nor `resolution` is given and the choice matters: by `largest_difference` the forces
+            of the smooth spline and of LAMMPS differ by more than NOTICEABLE.
         """
         tables = read_tables(path)
         intervals = tables.pair.shape[-1] - 1
@@ -65,26 +104,33 @@ class EAM(SumEnergy):
                 f"the tables of {path} end at {intervals * tables.spacing:.4f} A, before their cutoff "
                 f"{tables.cutoff} A; shorten the cutoff"
             )
+        if interpolation not in (None, "quintic", "lammps"):
+            raise InputError(f"interpolation is 'quintic' or 'lammps'; got {interpolation!r}")
+        if resolution is not None:
+            if interpolation == "lammps":
+                raise InputError(f"a resolution belongs to interpolation 'quintic', not to 'lammps'; got {resolution} A")
+            resolution = _resolution(resolution, tables)
         radial = np.stack([tables.density, tables.pair], axis=2)
-        if interpolation == "lammps" and resolution is None:
-            radial, embedding = _as_lammps(tables, radial)
-        elif interpolation == "quintic":
-            radial, embedding = _quintic(radial, tables.spacing, resolution), _quintic(tables.embedding, tables.density_spacing)
-        else:
-            raise InputError(
-                "interpolation is 'quintic' (with or without a resolution) or 'lammps' (without); "
-                f"got {interpolation!r} with resolution {resolution}"
-            )
-        self.embedding = jnp.asarray(embedding)
-        self.radial = jnp.asarray(np.moveaxis(radial, 2, 3))
+        jumps = _jumps(tables)
+        found = cubic = _as_lammps(tables, radial)
+        if interpolation != "lammps":
+            smooth = _quintic(radial, tables.spacing, resolution)
+            found = Polynomials(_quintic(tables.embedding, tables.density_spacing), smooth)
+        if interpolation is None or resolution is not None:
+            rough = _compare(path, tables, found, cubic, jumps, resolution)
+            if rough and not jumps and resolution is None:
+                interpolation, found = "lammps", cubic
+        self.interpolation = interpolation or "quintic"
+        self.embedding = jnp.asarray(found.embedding)
+        self.radial = jnp.asarray(np.moveaxis(found.radial, 2, 3))
         self.spacing, self.density_spacing = tables.spacing, tables.density_spacing
-        self.fraction = 1.0 if interpolation == "lammps" else 2.0
-        self.fading = interpolation != "lammps" and _jumps(tables)
+        self.fraction = 1.0 if self.interpolation == "lammps" else 2.0
+        self.fading = jumps and self.interpolation != "lammps"
         self.cutoff = tables.cutoff
         self.species = tables.species
 
     @classmethod
-    def from_file(cls, path: str | Path, interpolation: str = "quintic", resolution: float | None = None) -> "EAM":
+    def from_file(cls, path: str | Path, interpolation: str | None = None, resolution: float | None = None) -> "EAM":
         """The potential of a funcfl (`.eam`), setfl (`.eam.alloy`) or eam.fs file."""
         return cls(path, interpolation, resolution)
 
@@ -92,7 +138,8 @@ class EAM(SumEnergy):
         """Density, and half the pair energy, eV."""
         r, inside = distances(stencil, self.cutoff)
         alone = len(self.species) == 1
-        step, part = _locate(r / self.spacing, self.radial.shape[2], self.fraction)
+        step, part = _locate(r / self.spacing, self.radial.shape[2])
+        part = jnp.where(part > self.fraction, self.fraction, part)
         pairs = (0, 0) if alone else (stencil.centre[:, None], stencil.neighbour)
         coefficients = self.radial[(*pairs, step)]
         both = _horner(coefficients, part[..., None])  # sites slots (rho, z)
@@ -106,18 +153,26 @@ class EAM(SumEnergy):
         return self._embed(sums[0], 0 if len(self.species) == 1 else centre) + sums[1]
 
     def _embed(self, density: Float[Array, " sites"], centre) -> Float[Array, " sites"]:
-        """F(rho), along its last tangent beyond the table."""
+        """F(rho), along its last tangent beyond the table.
+
+        One of the two branches is selected. Their sum, with the other one's part taken away again, would be the same in
+        exact arithmetic only: last slopes of 4e11 are found in published files.
+        """
         intervals, powers = self.embedding.shape[1:]
-        capped = jnp.minimum(density, intervals * self.density_spacing)
-        step, part = _locate(capped / self.density_spacing, intervals, 1.0)
-        slope = jnp.sum(self.embedding[centre, -1] * jnp.arange(powers), axis=-1) / self.density_spacing
-        return _horner(self.embedding[centre, step], part) + slope * (density - capped)
+        end = intervals * self.density_spacing
+        beyond = density >= end
+        inner = jnp.where(beyond, 0.5 * end, density)  # a safe place for the branch that is not taken
+        step, part = _locate(inner / self.density_spacing, intervals)
+        last = self.embedding[centre, -1]
+        slope = jnp.sum(last * jnp.arange(powers), axis=-1) / self.density_spacing
+        tangent = jnp.sum(last, axis=-1) + slope * (density - end)
+        return jnp.where(beyond, tangent, _horner(self.embedding[centre, step], part))
 
 
-def _locate(x: Float[Array, "*n"], intervals: int, fraction: float):
-    """The grid interval that holds x (in grid steps) and the fraction of it before x."""
+def _locate(x: Float[Array, "*n"], intervals: int):
+    """The grid interval that holds x (in grid steps), the first or the last one outside the grid, and x from its start on."""
     step = jnp.clip(jax.lax.stop_gradient(x).astype(jnp.int32), 0, intervals - 1)
-    return step, jnp.minimum(x - step, fraction)
+    return step, x - step
 
 
 def _horner(coefficients: Float[Array, "*n powers"], x: Float[Array, "*m"]) -> Float[Array, "*n"]:
@@ -137,11 +192,6 @@ def _quintic(table: Float[np.ndarray, "*tables points"], spacing: float, resolut
         spline = make_interp_spline(x, flat, k=5)
     else:
         stride = resolution / spacing
-        if not 1.0 <= stride <= points / 12:
-            raise InputError(
-                f"resolution wants a length between the table's step {spacing:.3g} A and a twelfth of its range; "
-                f"got {resolution} A"
-            )
         inner = np.linspace(0, points - 1, round((points - 1) / stride) + 1)[1:-1]
         inner = np.unique(np.round(inner))  # knots on grid points, so that each step holds one polynomial
         knots = np.concatenate([np.zeros(6), inner, np.full(6, points - 1.0)])
@@ -168,15 +218,56 @@ def _cubic(table: Float[np.ndarray, "*tables points"]):
     return np.stack([table[..., :-1], left, 3 * rise - 2 * left - right, left + right - 2 * rise], axis=-1)
 
 
-def _as_lammps(tables: Tables, radial: np.ndarray):
-    """Cubic coefficients of rho, z and F; of a funcfl table LAMMPS drops the last point when it makes its common grid."""
+def _as_lammps(tables: Tables, radial: np.ndarray) -> Polynomials:
+    """Cubic coefficients of F, rho and z; of a funcfl table LAMMPS drops the last point when it makes its common grid."""
     end = -1 if tables.single else None
-    return _cubic(radial[..., :end]), _cubic(tables.embedding[..., :end])
+    return Polynomials(_cubic(tables.embedding[..., :end]), _cubic(radial[..., :end]))
+
+
+def _resolution(given: float, tables: Tables) -> float:
+    """The resolution, A. Raises InputError unless it is a length that the table resolves."""
+    longest = tables.pair.shape[-1] / 12 * tables.spacing
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not tables.spacing <= given <= longest:
+        raise InputError(
+            f"resolution must lie between the table's step {tables.spacing:.3g} A and a twelfth of its range, {longest:.3g} A; "
+            f"got {given}"
+        )
+    return float(given)
+
+
+def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fading: bool, resolution: float | None) -> bool:
+    """Warns if the smooth interpolation is noticeably another potential than that of LAMMPS; else: are the tables rough?"""
+
+    def window(r):
+        y = np.clip((tables.cutoff - r) / TAIL, 0.0, 1.0)
+        return np.asarray(fade(jnp.asarray(r), tables.cutoff - TAIL, tables.cutoff)), -2772.0 / TAIL * y**5 * (1.0 - y) ** 5
+
+    found = largest_difference(tables, smooth, cubic, window if fading else None)
+    if found.force <= NOTICEABLE:
+        return found.noise > ROUGH
+    if fading and found.distance is not None and found.distance > tables.cutoff - TAIL:
+        reason = f"the table ends with a jump, which is faded out over {TAIL} A"
+    elif resolution is not None:
+        reason = f"a spline with knots {resolution:g} A apart cannot follow the table there"
+    else:
+        reason = "the table is coarse or rough there"
+    advice = (
+        "a smaller resolution" if resolution is not None else 'interpolation="quintic" to keep the smooth one and not be warned'
+    )
+    warnings.warn(
+        f"{path}: the smooth interpolation and that of LAMMPS differ by up to {found.force:.1g} eV/A "
+        f"({found.where}), "
+        f'because {reason}; choose interpolation="lammps" for the forces of LAMMPS, or {advice}',
+        InputWarning,
+        stacklevel=3,
+    )
+    return False
 
 
 def _jumps(tables: Tables) -> bool:
     """Whether any radial table ends at the cutoff with a jump."""
-    start, stop = int(1.0 / tables.spacing), min(round(tables.cutoff / tables.spacing) + 1, tables.pair.shape[-1])
+    stop = min(round(tables.cutoff / tables.spacing) + 1, tables.pair.shape[-1])
+    start = min(int(1.0 / tables.spacing), stop - 3)
     for table in (tables.density, tables.pair):
         scale = np.abs(table[..., start:stop]).max(axis=-1)
         if np.any(np.abs(table[..., stop - 3 : stop]).max(axis=-1) > JUMP * scale):

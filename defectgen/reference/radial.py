@@ -1,5 +1,6 @@
 """Radial building blocks: distances that stay differentiable everywhere, species tables, and a smooth way to end at a cutoff."""
 
+import jax
 import jax.numpy as jnp
 
 from .._typing import Array, Bool, Float
@@ -15,7 +16,8 @@ def distances(stencil: Stencil, cutoff) -> tuple[Float[Array, "sites slots"], Bo
     """
     r2 = jnp.sum(stencil.g**2, axis=-1)
     cutoff = jnp.asarray(cutoff)
-    inside = r2 < cutoff**2
+    # of the root, not of the square: sqrt rounds, and a pair at the cutoff itself would meet 1 / (r - cutoff)
+    inside = jnp.sqrt(jax.lax.stop_gradient(r2)) < cutoff
     safe = jnp.where(cutoff > 0.0, 0.25 * cutoff**2, 1.0)
     return jnp.sqrt(jnp.where(inside, r2, safe)), inside
 

@@ -1,5 +1,7 @@
 """The Stillinger-Weber potential, for one species or for the triplet tables of LAMMPS `.sw` files."""
 
+import warnings
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -7,11 +9,15 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Array, Float
 from ..energy.site import Stencil
 from ..energy.sums import SumEnergy
+from .potential_file import NUMBER, energy_unit, number, read_lines
 from .radial import distances, per_pair
+
+STYLES = ("sw",)
+WHAT = "a Stillinger-Weber file (.sw)"
 
 FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "cos0", "A", "B", "p", "q", "tol")
 """The eleven numbers of one `.sw` entry, in file order."""
@@ -56,26 +62,39 @@ class StillingerWeber(SumEnergy):
     species: tuple[str, ...] = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
 
-    def __init__(self, symbol: str | Path = "Si", species: tuple[str, ...] | None = None):
+    def __init__(self, symbol: str | Path = "Si", species: Sequence[str] | None = None):
         """`symbol` has published parameters ("Si") or is the path of a `.sw` file; `species` selects from a file.
 
-        Raises InputError for an unknown symbol, an unreadable file, or a triplet that the file does not give.
+        Raises InputError for an unknown symbol, a file that cannot be read or used, or a triplet that the file does not give
+        or gives twice. Warns (InputWarning) of a `tol` above zero, which is not used: LAMMPS takes it to shorten the cutoff,
+        by which energies jump there by about tol times A epsilon.
         """
-        if str(symbol) in PUBLISHED:
+        if str(symbol) in PUBLISHED and species is None:
             species = (str(symbol),)
             table = {(str(symbol),) * 3: PUBLISHED[str(symbol)]}
-        elif Path(symbol).is_file():
-            table = _read(Path(symbol))
+        elif Path(symbol).exists():
+            table, repeated = _read(Path(symbol))
             found = tuple(dict.fromkeys(key[0] for key in table))
-            species = tuple(species) if species is not None else found
+            species = _chosen(species, found, symbol) if species is not None else found
+            for key, (first, second) in repeated.items():
+                if set(key) <= set(species):
+                    raise InputError(f"{symbol} has two entries for {' '.join(key)}, on lines {first} and {second}; remove one")
         else:
-            raise InputError(
-                f"StillingerWeber wants {', '.join(PUBLISHED)} or the path of a LAMMPS .sw file; {str(symbol)!r} is neither"
-            )
+            known = ", ".join(PUBLISHED)
+            raise InputError(f"StillingerWeber takes {known} or the path of a LAMMPS .sw file; {str(symbol)!r} is neither")
         missing = [key for key in product(species, repeat=3) if key not in table]
         if missing:
             raise InputError(
                 f"{symbol} has no Stillinger-Weber entry for {' '.join(missing[0])}; choose species among those it lists"
+            )
+        _check_ends(symbol, species, table)
+        tol = max(table[key]["tol"] for key in product(species, repeat=3))
+        if tol > 0.0:
+            warnings.warn(
+                f"{symbol}: tol = {tol:g} is not used: the functions reach to a sigma, where LAMMPS shortens the cutoff and "
+                f"lets the energy jump",
+                InputWarning,
+                stacklevel=2,
             )
         n = len(species)
 
@@ -98,10 +117,10 @@ class StillingerWeber(SumEnergy):
         self.cutoff = float(reach.max())
 
     @classmethod
-    def from_file(cls, path: str | Path, species: tuple[str, ...] | None = None) -> "StillingerWeber":
+    def from_file(cls, path: str | Path, species: Sequence[str] | None = None) -> "StillingerWeber":
         """The potential of a LAMMPS `.sw` file, for all its species or the chosen ones."""
         if not Path(path).is_file():
-            raise InputError(f"a Stillinger-Weber file was wanted; {str(path)!r} does not exist")
+            read_lines(Path(path), WHAT, STYLES)
         return cls(path, species)
 
     def terms(self, stencil: Stencil):
@@ -141,16 +160,76 @@ def _power(ratio: Float[Array, "sites slots"], exponent, stencil: Stencil):
     return ratio ** (int(exponent) if exponent == int(exponent) else exponent)
 
 
-def _read(path: Path) -> dict[tuple[str, ...], dict[str, float]]:
-    """All triplet entries of a `.sw` file; the first entry of a triplet counts, as in LAMMPS."""
-    words = [w for line in path.read_text(errors="replace").splitlines() for w in line.split("#")[0].split()]
+def _chosen(species: Sequence[str], found: tuple[str, ...], symbol) -> tuple[str, ...]:
+    """The chosen species. Raises InputError for one that the file does not have."""
+    species = (species,) if isinstance(species, str) else tuple(species)
+    for name in species:
+        if name not in found:
+            raise InputError(f"{symbol} has no species {name!r}; it has {', '.join(found)}")
+    if not species or len(set(species)) < len(species):
+        raise InputError(f"species must name each species once; got {', '.join(species) or 'none'}")
+    return species
+
+
+def _check_ends(symbol, species: tuple[str, ...], table: dict[tuple[str, ...], dict[str, float]]) -> None:
+    """Raises InputError for an angular function that does not vanish at its cutoff."""
+    for i, j, k in product(species, repeat=3):
+        for pair in ((i, j, j), (i, k, k)):
+            entry, triplet = table[pair], table[i, j, k]
+            if triplet["lambda"] * triplet["epsilon"] > 0.0 and entry["a"] * entry["sigma"] > 0.0 and entry["gamma"] == 0.0:
+                raise InputError(
+                    f"{symbol}: gamma of {' '.join(pair)} is 0, so that the angular energy jumps at the cutoff; it must be "
+                    f"positive where lambda is"
+                )
+
+
+def _read(path: Path) -> tuple[dict[tuple[str, ...], dict[str, float]], dict[tuple[str, ...], tuple[int, int]]]:
+    """All entries of a `.sw` file by triplet, and the lines of triplets that are there twice.
+
+    An entry starts on a new line and extends over as many lines as hold its 14 words, as in LAMMPS.
+    """
+    lines = read_lines(path, WHAT, STYLES)
+    energy = energy_unit(path, lines[0])
     table: dict[tuple[str, ...], dict[str, float]] = {}
-    for entry in (words[k : k + 3 + len(FIELDS)] for k in range(0, len(words), 3 + len(FIELDS))):
-        try:
-            values = [float(w) for w in entry[3:]]
-            table.setdefault(tuple(entry[:3]), dict(zip(FIELDS, values, strict=True)))
-        except ValueError:
+    start: dict[tuple[str, ...], int] = {}
+    repeated: dict[tuple[str, ...], tuple[int, int]] = {}
+    size = 3 + len(FIELDS)
+    words: list[str] = []
+    first = 1
+    for position, line in enumerate(lines, start=1):
+        first = first if words else position
+        words += line.split("#", 1)[0].split()
+        place = f"{path}, line {position}"
+        if len(words) > size:
             raise InputError(
-                f"{path} is no .sw file: entries of three symbols and {len(FIELDS)} numbers were wanted; got {' '.join(entry)!r}"
-            ) from None
-    return table
+                f"{place}: {' '.join(words[size:])[:40]!r} is left over; an entry has three symbols and {len(FIELDS)} numbers, "
+                f"and the next one starts on a new line"
+            )
+        if len(words) == size:
+            key = tuple(words[:3])
+            if key in table:
+                repeated.setdefault(key, (start[key], first))
+            else:
+                table[key], start[key] = _entry(words, place, energy), first
+            words = []
+    if words or not table:
+        raise InputError(
+            f"{path} is no .sw file: entries of three symbols and {len(FIELDS)} numbers were expected; "
+            f"got {' '.join(words)[:60]!r}"
+        )
+    return table, repeated
+
+
+def _entry(words: list[str], place: str, energy: float) -> dict[str, float]:
+    """The numbers of one entry, epsilon in eV. Raises InputError for what cannot be a Stillinger-Weber potential."""
+    for word in words[:3]:
+        if NUMBER.fullmatch(word) or len(word) > 16 or not word.isprintable():
+            raise InputError(f"{place}: no .sw file: three chemical symbols were expected; got {' '.join(words[:3])[:60]!r}")
+    entry = dict(zip(FIELDS, (number(word, place) for word in words[3:]), strict=True))
+    for name, value in entry.items():
+        if name != "cos0" and value < 0.0:
+            raise InputError(f"{place}: {name} must not be negative; got {value:g}")
+    if abs(entry["cos0"]) > 1.0:
+        raise InputError(f"{place}: cos0 is the cosine of an angle, between -1 and 1; got {entry['cos0']:g}")
+    entry["epsilon"] *= energy
+    return entry

@@ -6,7 +6,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ..campaign.files import write_whole
+from ..campaign.cells import guarded
+from ..campaign.files import utf8, write_whole
 from ..plot.picture import Picture
 from ..plot.style import RC
 from ..study import gather, pages
@@ -38,7 +39,7 @@ def write(directory: str | Path) -> Path:
         page = pages(run)
         images = {picture.name: draw(picture, run.directory / "figures") for picture in page.pictures}
     path = run.directory / "report.html"
-    write_whole(path, render(run, page, images).encode())
+    write_whole(path, utf8(render(run, page, images)))
     return path
 
 
@@ -50,5 +51,5 @@ def draw(picture: Picture, folder: Path) -> bytes:
     picture.figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
     write_whole(folder / f"{picture.name}.svg", svg.getvalue())
     write_whole(folder / f"{picture.name}.png", png.getvalue())
-    write_whole(folder / f"{picture.name}.csv", picture.data.to_csv(index=False).encode())
+    write_whole(folder / f"{picture.name}.csv", utf8(picture.data.map(guarded).to_csv(index=False)))
     return svg.getvalue()

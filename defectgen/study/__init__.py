@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
+import numpy as np
+
 from .._input import InputError
 from ..campaign import Given, Record, Step, Task, in_order
-from ..crystal import DEFECTS, defect_from_name
+from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
+from ..energy.functional import Potential
 from ..reference import REFERENCES
 from ..training import training_cells
+from .fits import Fits
 from .interface import Study, Tables
 from .materials import MATERIALS, build_lattice, build_reference
 from .page import Cell, Page, PageTable, Part, Section
@@ -17,7 +21,10 @@ from .registry import studies
 from .run import Run, gather
 from .settings import Basis, Case, FitSettings, Strict, Training
 from .spec import RunSpec, dump, embedded, load, parse, template
-from .tasks import Crystal, Exact, Fits, FitTrial, box
+from .tasks import Crystal, Exact, FitTrial, box
+
+CLOSEST = 0.5
+"""A; the two atoms of a hydrogen molecule, the closest there are, are 0.74 A apart."""
 
 __all__ = [
     "Basis",
@@ -86,6 +93,7 @@ def _check_case(spec: RunSpec, case: Case) -> None:
     """The defect fits into every cell, the reference knows its species, and the basis suits both."""
     lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
     reference = build_reference(case.material)
+    _check_distance(case, lattice, reference)
     sizes = sorted({size for study, asked in spec.studies for size in study.sizes(asked)})
     for size in (case.simulation_size, *sizes):
         check_species(reference, defect.apply(box(lattice, size)).symbols)
@@ -94,6 +102,20 @@ def _check_case(spec: RunSpec, case: Case) -> None:
     _check_cutoff(case, case.basis.cutoff)
     training = spec.training
     training_cells(lattice, defect, min(sizes), training.seed, rattle=training.rattles(), strains=training.strains())
+
+
+def _check_distance(case: Case, lattice: Lattice, reference: Potential) -> None:
+    """A crystal whose atoms lie on each other or do not meet is a wrong length, which is known before anything is computed."""
+    nearest, reach = lattice.nearest_neighbour, getattr(reference, "cutoff", np.inf)
+    if nearest < CLOSEST:
+        raise InputError(
+            f"the atoms of {case.material.name} are {nearest:.2g} A apart, closer than in any crystal; give lengths in A"
+        )
+    if nearest >= reach:
+        raise InputError(
+            f"the atoms of {case.material.name} are {nearest:.4g} A apart, and the reference reaches {reach:.4g} A: they do not "
+            "interact; check the lattice constant (A)"
+        )
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:

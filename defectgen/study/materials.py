@@ -1,7 +1,6 @@
 """Materials: a crystal and the reference potential that is the truth for it, by name or described in a study file."""
 
 import hashlib
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,12 @@ from pydantic import BaseModel, ConfigDict
 
 from .._input import InputError
 from ..bridge import from_ase
+from ..campaign.files import digest as file_digest
+from ..campaign.files import expanded
 from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, triangular, zincblende
 from ..crystal.lattice import Lattice
 from ..energy.functional import Potential
-from ..reference import reference_from_name
+from ..reference import parse_reference, reference_from_name
 
 CRYSTALS = {
     "fcc": fcc,
@@ -46,11 +47,13 @@ class Material(BaseModel):
     structure: str | None = None
     """A structure file that ASE can read."""
     reference: str
-    """Such as "CleriRosato(Cu)" or "EAM(path)"."""
+    """Such as "CleriRosato(Cu)", "CleriRosato(Cu, cutoff=4.2)" or "EAM(path, interpolation=lammps)"; see `parse_reference`."""
     equilibrate: bool = True
     """Whether the lattice is brought to zero stress first; without it a lattice that is not there is refused."""
     digest: str = ""
     """Content of the files named here, so that a changed file is a changed material."""
+    files: dict[str, str] = {}
+    """Path -> digest of the files named here; in the key of a task the digest stands for the path, so that files may move."""
     description: str = ""
 
 
@@ -124,24 +127,22 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
     if found.crystal is not None and (not found.species or found.a is None):
         raise InputError(f"material {found.name} wants species and the lattice constant a (A) for its {found.crystal} crystal")
     digest, updates = hashlib.sha256(), {}
-    for name in ("structure", "reference"):
-        text = getattr(found, name) or ""
-        inside = re.fullmatch(r"\s*(\w+)\((.+)\)\s*", text) if name == "reference" else None
-        path = inside[2].strip("'\" ") if inside else text if name == "structure" else ""
-        if name == "reference" and not ("." in path or "/" in path):
-            continue  # a symbol, not a file
+    files: dict[str, str] = {}
+    reference = parse_reference(found.reference)
+    for name, path in (("structure", found.structure), ("reference", reference.path)):
         if not path:
-            continue
-        absolute = (folder / Path(path).expanduser()).resolve()
+            continue  # none, or a symbol
+        absolute = (folder / expanded(path)).resolve()
         if not absolute.is_file():
             raise InputError(
                 f"material {found.name} names the file {path}, which is not there; give its path relative to the study file"
             )
         digest.update(absolute.read_bytes())
-        updates[name] = f"{inside[1]}({absolute})" if inside else str(absolute)
+        files[str(absolute)] = file_digest(absolute)
+        updates[name] = str(reference.with_path(str(absolute))) if name == "reference" else str(absolute)
     if updates:
         updates["digest"] = digest.hexdigest()[:16]
-    return found.model_copy(update=updates)
+    return found.model_copy(update={**updates, "files": files})
 
 
 def build_lattice(spec: Material) -> Lattice:

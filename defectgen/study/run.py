@@ -10,6 +10,7 @@ import pandas as pd
 
 from .._input import InputError
 from ..campaign import Event
+from ..campaign.cells import unguarded
 from ..campaign.events import read
 from .columns import FAILURES, RATES, RESULTS, Column
 
@@ -26,6 +27,8 @@ class Run:
         others: further tables of the run by name; columns are numbers where all their cells are.
         command: the command line, versions: package -> version, both of the latest call.
         started: ISO time of the latest call; seconds: its wall time (s); reused: records it found from earlier calls.
+        old: label and reason of the records of other code that it kept.
+        mixed: libraries of which the records saw several versions: name -> version -> number of records.
         tasks: number of tasks of the plan.
     """
 
@@ -42,6 +45,8 @@ class Run:
     started: str
     seconds: float | None
     reused: int
+    old: list[tuple[str, str]]
+    mixed: dict[str, dict[str, int]]
     tasks: int
 
 
@@ -59,7 +64,7 @@ def gather(directory: str | Path) -> Run:
     if not (folder / "results.csv").is_file():
         raise InputError(f"the run in {folder} has not finished (no results.csv); give its run command again, it resumes")
     try:
-        specification = (folder / "spec.toml").read_text(encoding="utf-8")
+        specification = (folder / "spec.toml").read_text(encoding="utf-8-sig")
         table = tomllib.loads(specification)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{folder / 'spec.toml'} cannot be read ({error}); run the study again") from None
@@ -73,12 +78,14 @@ def gather(directory: str | Path) -> Run:
         results=_table(folder / "results.csv", RESULTS),
         rates=_table(folder / "rates.csv", RATES),
         failures=_table(folder / "failures.csv", FAILURES),
-        others={path.stem: pd.read_csv(path) for path in _others(folder)},
+        others={path.stem: _other(path) for path in _others(folder)},
         command=str(latest["about"].get("command", f"defectgen run {name}")),
         versions={str(key): str(value) for key, value in latest["about"].get("versions", {}).items()},
         started=latest["started"],
         seconds=latest["seconds"],
         reused=latest["reused"],
+        old=latest["old"],
+        mixed=latest["mixed"],
         tasks=latest["tasks"],
     )
 
@@ -87,17 +94,29 @@ def _others(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.csv") if path.stem not in ("results", "rates", "failures"))
 
 
+def _other(path: Path) -> pd.DataFrame:
+    """A further table; columns are numbers where all their cells are."""
+    try:
+        return pd.read_csv(path, encoding="utf-8").map(unguarded)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); run the study again") from None
+
+
 def _latest(events: list[Event]) -> dict[str, Any]:
     """Facts of the latest call of the program on this directory."""
     commands = [number for number, event in enumerate(events) if event.event == "command"]
     events = events[commands[-1] :] if commands else events
     about = events[0].detail if commands and isinstance(events[0].detail, dict) else {}
+    last = [event.detail for event in events if event.event == "end"][-1:]
+    mixed = last[0] if last and isinstance(last[0], dict) else {}
     ends = [event for event in events if event.event in ("end", "interrupted")]
     return {
         "about": about,
         "started": events[0].time if events else "",
         "seconds": ends[-1].seconds if ends else None,
-        "reused": sum(event.event == "found" for event in events),
+        "reused": sum(event.event in ("found", "reused") for event in events),
+        "old": [(str(event.label), str(event.detail)) for event in events if event.event == "reused"],
+        "mixed": {str(k): dict(v) for k, v in mixed.items() if isinstance(v, dict)},
         "tasks": max((event.total for event in events), default=0),
     }
 
@@ -105,12 +124,13 @@ def _latest(events: list[Event]) -> dict[str, Any]:
 def _table(path: Path, columns: Mapping[str, Column]) -> pd.DataFrame:
     """A CSV with at least ``columns``: text as text, flags as booleans (missing is False), the rest as numbers where they are."""
     try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else pd.DataFrame()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); run the study again") from None
     missing = [column for column in columns if column not in raw.columns]
     if len(raw.columns) and missing:
         raise InputError(f"{path} has no column {', '.join(missing[:3])}, so it is damaged; run the study again")
+    raw = raw.map(unguarded)
     frame = raw.reindex(columns=[*columns, *(column for column in raw.columns if column not in columns)])
     for column in columns:
         if columns[column].format == "flag":

@@ -9,6 +9,7 @@ import tomli_w
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_serializer, model_validator
 
 from .._input import InputError
+from ..campaign.files import expanded
 from ..training.observations import spell_observations
 from .materials import Material, material
 from .registry import studies
@@ -145,7 +146,7 @@ def embedded() -> dict[str, str]:
     found = {}
     for entry in sorted(files("defectgen.study").joinpath("embedded").iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".toml"):
-            found[entry.name.removesuffix(".toml")] = tomllib.loads(entry.read_text())["title"]
+            found[entry.name.removesuffix(".toml")] = tomllib.loads(entry.read_text(encoding="utf-8"))["title"]
     return found
 
 
@@ -153,7 +154,7 @@ def template(name: str) -> str:
     """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
     if name not in embedded():
         raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(embedded())}")
-    return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text()
+    return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text(encoding="utf-8")
 
 
 def load(name_or_path: str | Path) -> RunSpec:
@@ -164,13 +165,19 @@ def load(name_or_path: str | Path) -> RunSpec:
     text = str(name_or_path)
     if text in embedded():
         return parse(template(text), Path.cwd())
-    path = Path(text).expanduser()
-    if not path.exists():
+    path = expanded(text)
+    if not text.strip() or not path.exists():
         raise InputError(f"no study called {text!r}: give a TOML file, or one of {', '.join(embedded())}")
+    if path.is_dir():
+        raise InputError(f"{path} is a directory, and a study is a TOML file; give {path / 'spec.toml'} for the study of a run")
     try:
-        return parse(path.read_text(), path.parent)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the study file {path} cannot be read: {error}") from None
+        return parse(path.read_text(encoding="utf-8-sig"), path.parent)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the study file {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise InputError(f"the study file {path} cannot be read: {error.strerror or error}") from None
 
 
 def parse(text: str, folder: Path) -> RunSpec:

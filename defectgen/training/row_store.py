@@ -8,6 +8,7 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float, Int
+from ..campaign.files import write_whole
 
 FORMAT = "defectgen rows 1"
 
@@ -38,8 +39,10 @@ def allocate(numbers: int, configurations: int, digest: str, path: str | Path | 
     known = folder / "rows.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if links := [path for path in (known, folder / "rows.f64", folder / "done.i8") if path.is_symlink()]:
+            raise InputError(f"{links[0]} is a symbolic link, and rows are not written through links; remove it")
         if known.exists():
-            if json.loads(known.read_text()) != header:
+            if json.loads(known.read_bytes()) != header:
                 raise InputError(
                     f"{folder} holds the rows of other configurations or another basis; give another folder, or remove it first"
                 )
@@ -48,7 +51,7 @@ def allocate(numbers: int, configurations: int, digest: str, path: str | Path | 
             mode = "w+"
         values = np.memmap(folder / "rows.f64", np.float64, mode, shape=(numbers,))
         done = np.memmap(folder / "done.i8", np.int8, mode, shape=(configurations,))
-        known.write_text(json.dumps(header))
-    except (OSError, json.JSONDecodeError) as error:
+        write_whole(known, json.dumps(header).encode())
+    except (OSError, ValueError) as error:
         raise InputError(f"rows cannot be kept in {folder} ({error}); give another folder") from None
     return RowStore(values, done)

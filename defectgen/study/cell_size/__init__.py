@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from ...campaign import Given
+from ..fits import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..rates import rates_of_fits
@@ -12,7 +13,7 @@ from ..results import trial_tables
 from ..run import Run
 from ..settings import Strict
 from ..spec import RunSpec
-from ..tasks import Fits, FitTrial
+from ..tasks import FitTrial
 from ..trials import convergence_page
 
 NAME = "cell-size"

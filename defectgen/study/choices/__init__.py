@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from ...campaign import Given
+from ..fits import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..rates import rates_of_fits
@@ -13,7 +14,7 @@ from ..results import trial_tables
 from ..run import Run
 from ..settings import Strict
 from ..spec import RunSpec
-from ..tasks import Fits, FitTrial
+from ..tasks import FitTrial
 from ..trials import convergence_page
 from .tables import DESIGNED, NAME, curves, study_name, worth
 

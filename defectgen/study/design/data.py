@@ -19,10 +19,11 @@ from ...training import Blocks, spell_observations
 from ...training.blocks import Block
 from ...training.observations import KINDS as OBSERVED
 from ..certificates.steps import RICHER_PRIOR, richer_basis
+from ..fits import Fits
 from ..interface import Tables
 from ..settings import Basis, Case, FitSettings
 from ..spec import RunSpec
-from ..tasks import AT_REST, Crystal, Exact, Fits, Trial, assess, defect_cell, kept, truth_of
+from ..tasks import AT_REST, Crystal, Exact, Trial, assess, defect_cell, kept, truth_of
 from .choice import RANDOM, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
 from .settings import Design, DesignData

@@ -12,10 +12,11 @@ from ...errors.design import design_loss
 from ...fit import Fit, Loss, fit
 from ...relax import greens_function, relax
 from ..certificates.steps import RICHER_PRIOR, richer_basis
+from ..fits import Fits
 from ..interface import Tables
 from ..settings import Basis, Case
 from ..spec import RunSpec
-from ..tasks import AT_REST, Fits, FitTrial, Trial, assess, called, truth_of
+from ..tasks import AT_REST, FitTrial, Trial, assess, called, truth_of
 from .settings import Design
 
 NAME = "design"

@@ -1,19 +1,14 @@
 """Question: how fast does the error of a dislocation fall with the radius L around its line up to which a model is exact?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Given, Step
-from ...crystal import Cell, Lattice
-from ...elastic import dislocation
+from ...campaign import Given
 from ...elastic.dislocation import elastic_field, slip_frame, slip_system
 from ...energy.site import SiteEnergy
 from ...errors.dislocation_claims import dislocation_rate
-from ...relax import relax
-from ...surrogate import dislocated_far_field, sites_read_off
 from ...surrogate.dislocated import RIM
 from ..interface import Study, Tables
 from ..materials import build_lattice, build_reference
@@ -22,70 +17,11 @@ from ..rates import rates
 from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
-from ..surrogates.scene import Scene, Solve, Solved, errors, solve_page, solve_tables
-from ..tasks import Crystal, Rest, called, kept, truth_of
+from ..surrogates.scene import errors
+from ..surrogates.tables import solve_page, solve_tables
+from ..tasks import Crystal, called, truth_of
 from .settings import Dislocations
-
-NAME = "dislocations"
-
-ACCURACY = 1e-4
-"""Relative residual of the mixed equilibrium. Where a dislocation glides easily its softest mode is a thousand times softer than
-the crystal, and what is left of the residual there counts a thousand times."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Line(Step[Rest]):
-    """A straight dislocation relaxed with the reference in a clamped cylinder."""
-
-    crystal: Crystal
-    slip: str
-    """"edge" or "screw"."""
-    radius: int
-    """Of the free atoms, nearest-neighbour spacings."""
-
-    @property
-    def label(self) -> str:
-        return f"{self.crystal.material.name} {self.slip} dislocation reference, radius {self.radius}"
-
-    @property
-    def weight(self) -> float:
-        return 4.0
-
-    def cell(self, lattice: Lattice) -> Cell:
-        """The unrelaxed dislocation."""
-        truth = truth_of(self.crystal.material)
-        return dislocation(lattice, self.slip, self.radius * lattice.nearest_neighbour, truth)
-
-    def run(self, given: Given) -> Rest:
-        """Relax."""
-        cell = self.cell(given[self.crystal].lattice(self.crystal.material))
-        found = relax(cell, truth_of(self.crystal.material), tolerance=1e-10)
-        if not found.converged or not found.is_minimum:
-            raise InputError(f"the dislocation did not relax: {found.message}")
-        return Rest.of(found)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LineSolve(Solve):
-    """A dislocation with the surrogate's forces beyond the radius, against the reference's equilibrium.
-
-    In signed sums of the energy error odd powers of the strain would cancel (theory: bounds/dislocations).
-    """
-
-    exact: Line
-
-    def run(self, given: Given) -> Solved:
-        """Solve and compare."""
-
-        def made() -> Scene:
-            cell = self.exact.cell(given[self.crystal].lattice(self.crystal.material))
-            return Scene(truth_of(self.crystal.material), [given[self.exact].at(cell)], self.error.reach, sites_read_off)
-
-        scene = kept((NAME, self.exact.key, self.error.reach), made)
-        far = dislocated_far_field(scene.cell, scene.surrogate(self.error), self.error.radius, scene.sites)
-        (found,) = scene.mixed(far, accuracy=ACCURACY)
-        energies = far.energies(scene.states[0].displacement + found.difference)
-        return scene.solved(self.error.radius, [found], found.work, energies)
+from .steps import NAME, Line, LineSolve
 
 
 class DislocationsStudy(Study[Dislocations]):

@@ -108,7 +108,7 @@ def _trial(spec: RunSpec, source: Source, design: Design, common: int, observati
         "fit": spec.fit.model_dump(mode="json"),
         "blocks": source.blocks,
         "metrics": list(source.metrics),
-        "settings": spec.diversity.settings,
+        "settings": {**spec.diversity.settings, **({"files": source.files} if source.files else {})},
         "baseline": spec.diversity.baseline,
     }
 

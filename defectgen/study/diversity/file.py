@@ -8,7 +8,8 @@ from pydantic import Field, ValidationError
 
 from ..._input import InputError
 from ...bridge import dataset_from_extxyz, dataset_from_hdf5
-from ...campaign import PlainTask, Record
+from ...campaign import Record, Task
+from ...campaign.files import digest, unchanged
 from ...dataset import Dataset, one_body
 from ..spec import Strict, sentence
 from .source import Pool, Source, pack
@@ -46,13 +47,14 @@ def source(settings: dict[str, Any]) -> Source:
     law = asked.law or _most_frequent(dataset)
     counts = Counter(dataset.configurations[n].structure for n in dataset.where(laws=law).tolist())
     dataset.where(laws=asked.wider)  # a law that is not there is said now
-    stat = Path(asked.path).stat()
-    spec = {**asked.model_dump(mode="json"), "law": law, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
-    return Source(PlainTask(ALL, spec, (), f"read {Path(asked.path).name}", 1.0), len(counts), max(counts.values()))
+    files = {asked.path: digest(asked.path)}
+    task = Task(ALL, {**asked.model_dump(mode="json"), "law": law, "files": files}, (), f"read {Path(asked.path).name}", 1.0)
+    return Source(task, len(counts), max(counts.values()), files=files)
 
 
 def pool(spec: dict[str, Any]) -> Record:
-    """The pool of the file; structures of one composition are one family. spec: the settings, and the state of the file."""
+    """The pool of the file; structures of one composition are one family. spec: the settings, and the digest of the file."""
+    unchanged(spec["files"])
     asked = Settings(**{name: value for name, value in spec.items() if name in Settings.model_fields})
     dataset = read(asked)
     composition = {c.structure: _formula(c.symbols) for c in dataset.configurations}

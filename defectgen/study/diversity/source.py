@@ -50,6 +50,8 @@ class Source:
     """"module:function"; needed for observations beyond E and F."""
     metrics: tuple[str, ...] = ()
     """"module:function" each."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Path -> digest of the files that the settings name."""
 
 
 @dataclass(frozen=True, eq=False)

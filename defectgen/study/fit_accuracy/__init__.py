@@ -7,13 +7,14 @@ from pydantic import Field
 
 from ...campaign import Given
 from ...plot.typeset import number
+from ..fits import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..results import trial_tables
 from ..run import Run
 from ..settings import Strict
 from ..spec import RunSpec
-from ..tasks import Fits, FitTrial
+from ..tasks import FitTrial
 from ..trials import LEAD
 
 NAME = "fit-accuracy"

@@ -5,12 +5,12 @@ from typing import Any
 
 from ...campaign import Given, Step
 from ...fit import Loss
+from ..fits import Fits
 from ..interface import Study, Tables
 from ..page import Page, Part, Section
 from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
-from ..tasks import Fits
 from .losses import called, check, designs, listed
 from .settings import LossStudy
 from .steps import LossTrial, Sensitivities

@@ -11,8 +11,9 @@ from ...campaign import run as run_tasks
 from ...crystal import Lattice
 from ..certificates.settings import Certificates
 from ..certificates.steps import richer_basis
+from ..fits import Fits
 from ..materials import Material
-from ..tasks import Crystal, Fits, defect_cell
+from ..tasks import Crystal, defect_cell
 from .proposal import Choice, Proposal, proposed
 from .search import Search, prepared
 from .steps import CertifiedPlan, Judged, MeasuredPlan, PlanStep, PoolRows

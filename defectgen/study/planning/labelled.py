@@ -1,7 +1,7 @@
 """The labels of the expensive reference, handed back: is the target reached, and what to add if not."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,16 +88,17 @@ class Verdict:
         return f"not reached: {told}; the cheapest next step is {self.next}: {len(self.add)} more structures for {hours:.3g} h"
 
 
-def judge_labels(proposal: Proposal, files: Iterable[str | Path]) -> Verdict:
+def judge_labels(proposal: Proposal, files: Iterable[str | Path], units: Mapping[str, str] | None = None) -> Verdict:
     """Fit and certify the structures of a proposal, labelled by the expensive reference (extended XYZ, any order of frames).
 
     Of the plans whose structures are all labelled the most expensive is fitted with every degree of the grid. Where no
     estimate reaches the targets, the errors that the cheap reference predicts for the other plans are scaled by what this one's
-    estimate is of its own prediction, and the cheapest to be completed is the next step.
+    estimate is of its own prediction, and the cheapest to be completed is the next step. `units` are those of the files, as
+    `dg.read_extxyz` takes them.
     Raises InputError for files that cannot be read, structures that are missing, a crystal that is not at rest in the labels,
     and labels that are fewer than the parameters of every fit.
     """
-    truth = _truth(proposal, files)
+    truth = _truth(proposal, files, units)
     known = _Known(truth)
     served = [plan for plan in proposal.plans if known.all(proposal.structures(plan))]
     if not served:
@@ -114,10 +115,10 @@ def _data(plan: Plan) -> tuple[int, int, str]:
     return plan.size, plan.configurations, plan.observations
 
 
-def _truth(proposal: Proposal, files: Iterable[str | Path]) -> LabelledReference:
+def _truth(proposal: Proposal, files: Iterable[str | Path], units: Mapping[str, str] | None) -> LabelledReference:
     search = proposal.search
     assert search.cutoff is not None  # `prepared` has seen to it
-    frames = tuple(frame for path in files for frame in read_extxyz(path))
+    frames = tuple(frame for path in files for frame in read_extxyz(path, units=units))
     return LabelledReference(frames, proposal.lattice, search.step, 2 * search.cutoff)
 
 

@@ -1,12 +1,10 @@
 """Question: how fast does the error fall with the radius L when a model is exact up to L and leaves one thing wrong beyond?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..._input import InputError
 from ...campaign import Given
 from ...energy.site import SiteEnergy
-from ...surrogate import far_field, sites_of
 from ..interface import Study, Tables
 from ..materials import build_lattice, build_reference
 from ..page import Page
@@ -14,35 +12,11 @@ from ..rates import rates_of_fits
 from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
-from ..tasks import Crystal, Exact, box, called, kept, truth_of
-from .scene import Scene, Solve, Solved, errors, solve_page, solve_tables
+from ..tasks import Crystal, Exact, box, called
+from .scene import errors
 from .settings import Surrogates
-
-NAME = "surrogates"
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PointSolve(Solve):
-    """A point defect with the surrogate's forces beyond the radius, against the reference's equilibrium."""
-
-    exact: Exact
-
-    @property
-    def weight(self) -> float:
-        return 1.0 + 2.0 * ("V" in self.error.observations.split("+"))
-
-    def run(self, given: Given) -> Solved:
-        """Solve and compare."""
-
-        def made() -> Scene:
-            state = given[self.exact].at(self.exact.cell(given))
-            return Scene(truth_of(self.crystal.material), [state], self.error.reach, sites_of)
-
-        scene = kept((NAME, self.exact.key, self.error.reach), made)
-        far = far_field(scene.cell, scene.surrogate(self.error), self.error.radius, scene.sites)
-        (found,) = scene.mixed(far)
-        energies = far.energies(scene.states[0].displacement + found.difference)
-        return scene.solved(self.error.radius, [found], found.work, energies)
+from .steps import NAME, PointSolve
+from .tables import solve_page, solve_tables
 
 
 class SurrogatesStudy(Study[Surrogates]):

@@ -3,7 +3,6 @@
 from .cells import box, called, defect_cell, kept, spelled, truth_of
 from .crystal import Crystal, Perfect
 from .exact import Exact, Rest
-from .fits import Fits
 from .rows import Rows, TrainingRows
 from .trial import AT_REST, FitTrial, Trial, assess
 
@@ -12,7 +11,6 @@ __all__ = [
     "Crystal",
     "Exact",
     "FitTrial",
-    "Fits",
     "Perfect",
     "Rest",
     "Rows",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ...campaign.files import unchanged
 from ...crystal import Cell, Lattice, defect_from_name, supercell
 from ...energy.functional import Potential
 from ..materials import Material, build_reference
@@ -18,13 +19,14 @@ Size = int | tuple[Any, ...]
 
 
 @lru_cache(maxsize=8)
-def _reference(name: str, digest: str) -> Potential:
+def _reference(name: str, digest: str, files: tuple[tuple[str, str], ...]) -> Potential:
+    unchanged(dict(files))
     return build_reference(Material(name="", reference=name, digest=digest))
 
 
 def truth_of(material: Material) -> Potential:
     """The reference of a material: one object in a process, since a tabulated potential takes time to build."""
-    return _reference(material.reference, material.digest)
+    return _reference(material.reference, material.digest, tuple(material.files.items()))
 
 
 def box(lattice: Lattice, size: Any) -> Cell:

@@ -7,6 +7,7 @@ import numpy as np
 from ..._input import InputError
 from ..._typing import Float
 from ...campaign import Given, Step
+from ...campaign.files import unchanged
 from ...crystal import Lattice
 from ...energy.functional import crystal_response
 from ...reference import check_stable, equilibrate
@@ -46,6 +47,7 @@ class Crystal(Step[Perfect]):
 
     def run(self, given: Given) -> Perfect:
         """Equilibrate, and refuse a crystal under stress or without stability."""
+        unchanged(self.material.files)
         truth, lattice = truth_of(self.material), build_lattice(self.material)
         if self.material.equilibrate:
             lattice = equilibrate(lattice, truth)

@@ -2,14 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..settings import Basis, Case
-from .crystal import Crystal
-from .exact import Exact
-from .rows import TrainingRows
-from .trial import FitTrial
+from .settings import Basis, Case
+from .tasks import Crystal, Exact, FitTrial, TrainingRows
 
 if TYPE_CHECKING:
-    from ..spec import RunSpec
+    from .spec import RunSpec
 
 
 class Fits:
