@@ -1,10 +1,11 @@
 """Studies: one question a file, from a specification to records, and from records to tables."""
 
+import warnings
 from math import ceil
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from ..campaign import Task, in_order
 from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
@@ -66,6 +67,7 @@ def check(spec: RunSpec) -> None:
             surrogates.check(spec.surrogates, case, lattice, reference)
         if case.basis is None:
             continue
+        _warn_larger(case, lattice, sizes)
         _check_cutoff(case, case.basis.cutoff)
         loss.check(spec, case)
         training = spec.training
@@ -85,6 +87,20 @@ def _check_distance(case: Case, lattice: Lattice, reference: Potential) -> None:
         raise InputError(
             f"the atoms of {case.material.name} are {nearest:.4g} A apart, and the reference reaches {reach:.4g} A: they do not "
             "interact; check the lattice constant (A)"
+        )
+
+
+def _warn_larger(case: Case, lattice: Lattice, sizes: set[int]) -> None:
+    """Warn about training cells that are larger than the cell in which their fits are judged."""
+    here = box(lattice, case.simulation_size).radius
+    larger = [size for size in sorted(sizes) if box(lattice, size).radius > here * (1 + 1e-9)]
+    if larger:
+        warnings.warn(
+            f"training cells of size {', '.join(map(str, larger))} are larger than the simulation cell of {case.material.name} "
+            f"({case.simulation_size}), in which the errors are measured: they do not show what the larger cells gain; use a "
+            "larger simulation_size",
+            InputWarning,
+            stacklevel=3,
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from .._input import InputError
 from ..campaign import Record, Task
 from ..crystal import Cell, defect_from_name
+from ..crystal.composition import exchanged_species
 from ..relax import Equilibrium, migration_barrier
 from ..surrogate import far_field, sites_of
 from .materials import build_lattice
@@ -54,7 +55,9 @@ def exact(spec: dict, perfect: Record) -> Record:
     found = migration_barrier(cell, truth_of(spec))
     if not found.converged:
         raise InputError(f"no barrier was found: {found.minimum.message}; {found.saddle.message}")
-    values: dict[str, Any] = {"barrier": found.energy, "atom": found.atom}
+    values: dict[str, Any] = {"barrier": found.energy, "atom": found.atom, "formation_energy": found.minimum.energy}
+    if exchanged_species(cell):  # a compound: not defined without chemical potentials
+        values["formation_energy"] = None
     arrays = {}
     for point in POINTS:
         state = stored(getattr(found, point))
@@ -105,7 +108,7 @@ def harvest(spec: RunSpec, outcome: list[tuple[Task, Record]]) -> Tables:
             "material": task.spec["material"]["name"],
             "defect": task.spec["defect"],
             "barrier": record.values["barrier"],
-            "formation_energy": record.values["minimum"]["energy"],
+            "formation_energy": record.values.get("formation_energy", record.values["minimum"]["energy"]),
             "lowest_eigenvalue": record.values["saddle"]["lowest_eigenvalue"],
         }
         for task, record in good

@@ -12,7 +12,7 @@ from . import cell_size, choices, fit_accuracy
 from .materials import build_reference
 from .plan import Kitchen
 from .spec import RunSpec
-from .steps import defect_cell, model_of, rest_lattice, restored, truth_of
+from .steps import defect_cell, model_of, recorded, rest_lattice, restored, truth_of
 
 NAME = "bounds"
 
@@ -46,13 +46,14 @@ def measured(spec: dict, perfect: Record, reference: Record, training: Record, t
     spec: material, defect, size, basis. The stability constant is the trial's.
     """
     cell = defect_cell(spec, rest_lattice(spec, perfect))
-    found = bound(
-        restored(reference, cell),
-        truth_of(spec),
-        model_of(spec, cell, trial),
-        training.values["radius"],
-        stability=trial.values["stability_constant"],
-    )
+    with recorded():
+        found = bound(
+            restored(reference, cell),
+            truth_of(spec),
+            model_of(spec, cell, trial),
+            training.values["radius"],
+            stability=trial.values["stability_constant"],
+        )
     terms = [
         {
             "term": term.name,

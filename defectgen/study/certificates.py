@@ -6,11 +6,11 @@ from scipy.stats import spearmanr
 from .._input import InputError
 from ..campaign import Record, Task
 from ..errors import certify
-from ..relax import greens_function, relax
+from ..relax import greens_function
 from . import cell_size, choices, fit_accuracy
 from .plan import Kitchen
 from .spec import RunSpec
-from .steps import AT_REST, defect_cell, fitted_to, rest_lattice
+from .steps import defect_cell, fitted_to, recorded, rest_lattice, rested
 from .tabulation import Tables
 
 NAME = "certificates"
@@ -56,9 +56,10 @@ def measured(spec: dict, perfect: Record, reference: Record, training: Record, t
     richer = fitted_to(spec, cell, training, spec["richer"], RICHER_PRIOR)
     green = greens_function(cell, fitted.model)
     start = trial.arrays["positions"]
-    rest = relax(cell, fitted.model, start=start, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
     try:
-        found = certify(fitted, rest, richer=richer, preconditioner=green)
+        with recorded():
+            rest = rested(cell, fitted.model, start, green)
+            found = certify(fitted, rest, richer=richer, preconditioner=green)
     except InputError as error:
         return Record({"refused": str(error)})
     values: dict = {"refused": "", "parameters": found.parameters, "rows": found.rows, "residual": found.residual}

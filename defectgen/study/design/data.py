@@ -10,13 +10,13 @@ from ...errors.certificate import sensitivity
 from ...errors.certificate.answer import answers
 from ...errors.compare import BASIN
 from ...fit import Fit, fit
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ...training import Blocks, spell_observations
 from ...training.observations import KINDS as OBSERVED
 from ..certificates import RICHER_PRIOR
 from ..plan import Kitchen
 from ..spec import Case, DesignData, RunSpec
-from ..steps import AT_REST, assess, basis_of, blocks_of, defect_cell, kept, packed, rest_lattice, truth_of
+from ..steps import assess, basis_of, blocks_of, defect_cell, kept, packed, recorded, rest_lattice, rested, truth_of
 from ..tabulation import Tables
 from .choice import RANDOM, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
@@ -173,7 +173,8 @@ def promise_of(spec: dict, cell: Cell, offer: Offer) -> Promise:
     for prior in (None, *STRONGER):
         pilot = fitted(spec, offer.blocks(), prior)
         green = greens_function(cell, pilot.model)
-        rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
+        with recorded():
+            rest = rested(cell, pilot.model, preconditioner=green)
         moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
         if not rest.converged or moved > 2 * BASIN * cell.lattice.nearest_neighbour:
             why = f"the pilot does not hold the defect: an atom moves by {moved:.2f} A, {rest.message}"

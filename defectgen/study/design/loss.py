@@ -8,11 +8,11 @@ from ..._input import InputError
 from ...campaign import Record, Task
 from ...errors.design import design_loss
 from ...fit import Loss, fit
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ..certificates import RICHER_PRIOR
 from ..plan import Kitchen
 from ..spec import Case, RunSpec
-from ..steps import AT_REST, assess, blocks_of, defect_cell, fitted_to, rest_lattice
+from ..steps import assess, blocks_of, defect_cell, fitted_to, recorded, rest_lattice, rested
 from ..tabulation import Tables
 
 NAME = "design"
@@ -91,9 +91,11 @@ def designed(spec: dict, perfect: Record, training: Record) -> Record:
     spec = {**spec, "fit": {**spec["fit"], "weights": {}}}
     pilot = fitted_to(spec, cell, training)
     richer = fitted_to(spec, cell, training, spec["richer"], RICHER_PRIOR)
-    rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=greens_function(cell, pilot.model), eigenvalue=False)
+    green = greens_function(cell, pilot.model)
     try:
-        found = design_loss(pilot, rest, richer=richer, share=spec["share"])
+        with recorded():
+            rest = rested(cell, pilot.model, preconditioner=green)
+            found = design_loss(pilot, rest, richer=richer, share=spec["share"])
     except InputError as error:
         return Record({"refused": str(error), "weights": {}})
     return Record(

@@ -12,11 +12,11 @@ from ...errors import certify
 from ...errors.certificate import Certificate
 from ...errors.compare import BASIN
 from ...fit import Fit, FitWarning
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ...training import label, parse_observations
 from ...training.observations import parts_of
 from ..certificates import RICHER_PRIOR
-from ..steps import AT_REST, basis_of, defect_cell, fitted_to, packed, rest_lattice, trial, truth_of
+from ..steps import basis_of, defect_cell, fitted_to, packed, recorded, rest_lattice, rested, trial, truth_of
 from .structures import configurations
 
 EVERY = -1
@@ -94,11 +94,13 @@ def certificate(fitted: Fit, richer: Fit, cell: Cell) -> Certificate:
     Raises InputError where it finds none, or another defect than the one it started from.
     """
     green = greens_function(cell, fitted.model)
-    rest = relax(cell, fitted.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
+    with recorded():
+        rest = rested(cell, fitted.model, preconditioner=green)
     moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
     if rest.converged and moved > 2 * BASIN * cell.lattice.nearest_neighbour:
         raise InputError(f"the fit does not hold the defect: an atom moves by {moved:.2f} A")
-    return certify(fitted, rest, richer=richer, preconditioner=green)
+    with recorded():
+        return certify(fitted, rest, richer=richer, preconditioner=green)
 
 
 def certified_errors(found: Certificate) -> dict[str, float | None]:
