@@ -73,7 +73,7 @@ def estimate_rate(
         raise InputError(f"the model of a rate is 'power' or 'shifted'; got {model!r}")
     if window is not None and (len(window) != 2 or not float(window[0]) <= float(window[1])):
         raise InputError(f"a window is the smallest and the largest size to use, (low, high); got {window!r}")
-    good = np.ones(len(size), dtype=bool) if converged is None else np.asarray(converged, dtype=bool)
+    good = np.ones(len(size), dtype=bool) if converged is None else np.asarray(converged) == True  # noqa: E712 - NaN is not
     if good.shape != size.shape:
         raise InputError(f"`converged` wants one entry per size; got {len(good)} for {len(size)} sizes")
     order = np.argsort(size, kind="stable")
