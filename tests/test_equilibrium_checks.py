@@ -66,7 +66,7 @@ def test_what_is_no_number_is_not_at_rest():
 
 
 def test_relaxing_off_equilibrium_is_told_and_what_is_undefined_there_is_refused():
-    with pytest.warns(InputWarning, match=r"fcc Cu is not at equilibrium .* pressure -12\.4 GPa"):
+    with pytest.warns(InputWarning, match=r"fcc Cu is not at equilibrium .*pressure -12\.4 GPa"):
         found = dg.relax(stretched(), TRUTH, eigenvalue=False)
     assert found.converged and "pressure -12.4 GPa" in found.message and found.unrest
     for quantity, name in ((dg.elastic_dipole, "an elastic dipole"), (dg.image_correction, "an image correction")):

@@ -53,11 +53,14 @@ class CrystalState:
         """Why this crystal is not at equilibrium, in words; empty if it is."""
         if self.at_rest(tolerance):
             return ""
+        return f"the perfect crystal {self.lattice.name} is not at equilibrium with this {potential}: {self}"
+
+    def __str__(self) -> str:
         unit = "GPa" if self.lattice.dimension == 3 else "N/m"
         sheared = f", largest stress component {self.stress:.3g} {unit}" if self.stress > 1.05 * abs(self.pressure) else ""
         return (
-            f"the perfect crystal {self.lattice.name} is not at equilibrium with this {potential}: pressure {self.pressure:.3g} "
-            f"{unit}{sheared}, virial {np.abs(self.virial).max():.2g} eV per atom, internal forces {self.force:.2g} eV/A"
+            f"virial {np.abs(self.virial).max():.2g} eV per atom (pressure {self.pressure:.3g} {unit}{sheared}), "
+            f"internal forces {self.force:.2g} eV/A"
         )
 
 

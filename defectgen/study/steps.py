@@ -77,8 +77,12 @@ def crystal(spec: dict) -> Record:
     truth, lattice = truth_of(spec), build_lattice(given)
     if given.equilibrate:
         lattice = equilibrate(lattice, truth)
-    if words := crystal_state(lattice, truth).unrest(PRESSURE_FREE, "reference"):
-        raise InputError(f"{given.name}: {words}; leave equilibrate on, or give the lattice constant of this reference")
+    state = crystal_state(lattice, truth)
+    if not state.at_rest(PRESSURE_FREE):
+        raise InputError(
+            f"the lattice of {given.name} is not at equilibrium: {state}; leave equilibrate on, or give the lattice constant of "
+            "this reference"
+        )
     lowest = check_stable(lattice, truth)
     return Record({"lowest_phonon": float(lowest)}, {"vectors": lattice.vectors, "motif": lattice.motif})
 
