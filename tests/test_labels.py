@@ -1,5 +1,8 @@
 """Labels of other codes: their units, their stresses against their energies, and what a user's names must not decide."""
 
+import os
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 
@@ -333,6 +336,35 @@ def test_names_in_files_are_text_of_any_script(tmp_path):
     path.write_text(f"{10**17}\n\nCu 0 0 0\n")
     with pytest.raises(InputError, match="cut short"):
         read_extxyz(path)
+
+
+LOCALE = """
+import sys
+from pathlib import Path
+from defectgen.bridge import cell_from_ase, read_extxyz, write_extxyz
+folder = Path(sys.argv[1])
+for name in ("marked.vasp", "plain.vasp", "plain.extxyz"):
+    assert cell_from_ase(folder / name).symbols == ("Cu",) * 4, name
+frames = read_extxyz(folder / "plain.extxyz")
+assert frames[0].group == chr(233)
+write_extxyz(folder / "again.extxyz", frames)
+assert read_extxyz(folder / "again.extxyz")[0].group == chr(233)
+"""
+
+
+def test_text_is_utf8_in_any_locale(tmp_path):
+    """A process in the C locale, without Python's UTF-8 mode, reads accents and byte-order marks, and writes them."""
+    atoms = bulk("Cu", "fcc", a=3.6, cubic=True)
+    atoms.write(tmp_path / "plain.vasp")
+    text = "é" + (tmp_path / "plain.vasp").read_text()[2:]
+    (tmp_path / "plain.vasp").write_text(text, encoding="utf-8")
+    (tmp_path / "marked.vasp").write_text(text, encoding="utf-8-sig")
+    atoms.info["config_type"] = "group"
+    frame = written(tmp_path, [atoms], "plain.extxyz")
+    frame.write_text(frame.read_text().replace("group", '"é"'), encoding="utf-8")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", LOCALE, str(tmp_path)], env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # --- what is not kept ---

@@ -1,5 +1,6 @@
 """Relaxation: the Green's function inverts the crystal; Newton finds what others find, at a cost blind to the cell's size."""
 
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +17,20 @@ from scipy.optimize import minimize
 
 import defectgen  # noqa: F401 - float64
 from defectgen._input import InputError
-from defectgen.crystal import ball, bcc, diamond, divacancy, fcc, primitive_cell, square, supercell, triangular, vacancy
+from defectgen.bridge import ASEReference
+from defectgen.crystal import (
+    ball,
+    bcc,
+    diamond,
+    divacancy,
+    fcc,
+    primitive_cell,
+    square,
+    supercell,
+    triangular,
+    vacancy,
+    zincblende,
+)
 from defectgen.energy.blackbox import BlackBox, Evaluation
 from defectgen.energy.functional import cell_energy
 from defectgen.energy.site import SiteEnergy
@@ -27,6 +41,7 @@ from defectgen.relax.krylov import truncated_newton
 from defectgen.relax.preconditioner import Preconditioner
 from defectgen.relax.smith import smith_normal_form
 from defectgen.relax.split import split_hessian
+from defectgen.relax.stability import lowest_of, undecided
 
 
 class Toy(SiteEnergy):
@@ -486,3 +501,84 @@ def test_bad_input_is_refused_in_words():
         relax(cell, METAL, tolerance=0.0)
     with pytest.raises(InputError, match="supercell"):
         relax(cell, METAL, preconditioner=greens_function(supercell(PLANE, 5), METAL))
+
+
+# ------------------------------------------------------------------------------------------------ potentials with kinks
+@pytest.fixture(scope="module")
+def carbide():
+    """A carbon vacancy in SiC with matscipy's Tersoff potential, not smooth at its cutoff, and the calculator."""
+    from matscipy.calculators.manybody import Manybody
+    from matscipy.calculators.manybody.explicit_forms import TersoffBrenner
+    from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import Tersoff_PRB_39_5566_Si_C
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        calculator = Manybody(**TersoffBrenner(Tersoff_PRB_39_5566_Si_C))
+        lattice = equilibrate(zincblende("Si", "C", 4.32), ASEReference(calculator, step=1e-4))
+        yield vacancy("C").apply(supercell(lattice, 2)), calculator
+
+
+@pytest.mark.filterwarnings("ignore:'where' used without")
+def test_a_minimum_with_a_kinked_hessian_is_not_called_a_saddle_point(carbide):
+    """Differences over 1e-3 A step across the cutoff. Right: the lowest eigenvalue of matscipy's analytic Hessian, a minimum."""
+    cell, calculator = carbide
+    rough = relax(cell, ASEReference(calculator, step=1e-3), tolerance=1e-6)
+    assert rough.converged and "saddle" not in rough.message
+    assert "stability undecided" in rough.message and "not smooth over the step" in rough.message
+    assert rough.is_minimum is None and rough.is_saddle is None and rough.lowest_eigenvalue is None
+    fine = relax(cell, ASEReference(calculator, step=1e-4), tolerance=1e-6)
+    atoms = Atoms(cell.symbols, fine.positions, cell=cell.vectors, pbc=True)
+    exact = np.linalg.eigvalsh(calculator.get_hessian(atoms, "sparse").toarray())
+    assert (np.abs(exact) < 1e-6).sum() == 3 and exact[np.abs(exact) > 1e-6].min() > 0
+    assert fine.is_minimum and fine.lowest_eigenvalue == pytest.approx(exact[np.abs(exact) > 1e-6].min(), rel=1e-3)
+    assert fine.stability_constant is not None and fine.stability_constant > 0
+
+
+def test_an_operator_that_is_not_symmetric_has_no_signature():
+    """Krylov's matrix of a symmetric operator is symmetric; a large antisymmetric part is found and named."""
+    cell = vacancy().apply(supercell(PLANE, 5))
+    precondition = Preconditioner(cell, greens_function(cell, METAL))
+    functional = cell_energy(cell, METAL)
+
+    def hessian(v):
+        return precondition.project(functional.hessian_product(cell.positions, v))
+
+    true = lowest_of(hessian, precondition)
+    assert true.asymmetry < 1e-9 and not undecided(true)
+    turn = np.random.default_rng(0).standard_normal((len(cell) * 3,) * 2)
+    turn = 5.0 * (turn - turn.T) / np.linalg.norm(turn - turn.T, 2)
+
+    def turned(v):
+        return hessian(v) + precondition.project((turn @ v.ravel()).reshape(v.shape))
+
+    assert "the Hessian is not symmetric" in undecided(lowest_of(turned, precondition))
+    assert "when the step of the differences is doubled" in undecided(true, None, lambda v: -3.0 * hessian(v))
+    assert "differ in sign" in undecided(true, -1.0)
+    assert "gave no number" in undecided(true._replace(value=np.nan))
+
+
+# ------------------------------------------------------------------------------------------------ rounding
+class Coarse(Emt):
+    """EMT with energies and forces from positions of nine digits: smooth to that level, and the same when asked again."""
+
+    def __init__(self, digits):
+        super().__init__()
+        self.digits = digits
+
+    def evaluate(self, symbols, positions, vectors, periodic, stress):
+        result = super().evaluate(symbols, positions, vectors, periodic, stress)
+        salt = np.sin(1e16 * positions) * self.digits  # what large terms that cancel leave behind
+        return replace(result, forces=result.forces + salt)
+
+
+def test_a_tolerance_missed_by_less_than_a_decade_because_of_rounding_is_met(copper):
+    cell, green = copper
+    found = relax(cell, Coarse(2e-9), tolerance=1e-9, preconditioner=green, eigenvalue=False)
+    assert found.residual > 1e-9 and found.converged and found.settled
+    assert f"converged to the rounding of the forces, {found.residual:.1e} eV/A" in found.message
+    strict = relax(cell, Coarse(2e-9), tolerance=1e-12, preconditioner=green, eigenvalue=False)
+    assert not strict.converged and strict.settled and "float64 floor" in strict.message
+    default = relax(cell, Coarse(2e-9), preconditioner=green, eigenvalue=False)
+    assert default.converged and default.rounding is not None and default.residual <= default.rounding < 1e-7
+    noisy = relax(cell, Coarse(1e-5), preconditioner=green, eigenvalue=False)  # that is no rounding
+    assert not noisy.converged and not noisy.settled

@@ -9,7 +9,7 @@ import numpy as np
 from .._typing import Array, Complex, Float, Int
 
 
-def real_harmonics(unit: Float[Array, "3 *batch"], degree: int) -> Float[Array, "harmonics *batch"]:
+def real_harmonics(unit: Float[Array, " 3 *batch"], degree: int) -> Float[Array, " harmonics *batch"]:
     """Y_lm(unit) for l = 0..degree, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase."""
     return jnp.moveaxis(Harmonics(tuple(unit), degree).values(), -2, 0)
 

@@ -40,7 +40,7 @@ class Radial(eqx.Module):
 
     def __call__(
         self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
-    ) -> Float[Array, "count *batch"]:
+    ) -> Float[Array, " count *batch"]:
         """All radial functions at distances r (A); exactly zero at and beyond the cutoff.
 
         The recursion is a loop of the program: quick to compile, with its derivatives too.

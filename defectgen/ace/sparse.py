@@ -21,7 +21,7 @@ STEPS = (1, 2, 3, 4, 6, 8, 12, 16, WIDEST)
 """Widths of the bins; between two of them targets are padded."""
 
 
-def rows_of(x: Float[Array, "rows *inner"], index: Int[Array | np.ndarray, " chosen"]) -> Float[Array, "chosen *inner"]:
+def rows_of(x: Float[Array, " rows *inner"], index: Int[Array | np.ndarray, " chosen"]) -> Float[Array, " chosen *inner"]:
     """x[index] for indices that are known to be there: without the test for it a loop over the inner axes is a vector loop."""
     return x.at[index].get(mode="promise_in_bounds")
 
@@ -94,7 +94,7 @@ class Layout(eqx.Module):
         indices = np.append(indices, 0)
         return tuple(Table(indices[b.array]) for b in self.bins)
 
-    def join(self, rows: Float[Array, "rows *inner"]) -> Float[Array, "targets *inner"]:
+    def join(self, rows: Float[Array, " rows *inner"]) -> Float[Array, " targets *inner"]:
         """From the joined bins to the targets."""
         rows = jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
         if self.parts is None:

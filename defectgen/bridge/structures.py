@@ -1,9 +1,12 @@
 """Structures in and out: ASE atoms and files as lattices, cells and defects, and cells as ASE atoms."""
 
+import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase.io
+import ase.io.formats
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian, FixCom, FixScaled
@@ -255,6 +258,15 @@ def _warn_vacuum(atoms: Atoms) -> None:
             return
 
 
+def _as_utf8(source: str | Path) -> Iterator[Atoms]:
+    """The same file as UTF-8 text without a byte-order mark; of a binary file the original failure."""
+    kind = ase.io.formats.ioformats[ase.io.formats.filetype(str(source))]
+    with open(source, encoding="utf-8-sig") as file:
+        text = file.read()
+    handle = io.BytesIO(text.encode()) if kind.isbinary else io.StringIO(text)
+    yield from ase.io.iread(handle, index=-1, format=kind.name)
+
+
 def _read(source: Atoms | str | Path) -> Atoms:
     """ASE atoms as they are, or those of a file."""
     if isinstance(source, Atoms):
@@ -265,7 +277,10 @@ def _read(source: Atoms | str | Path) -> Atoms:
     if not Path(source).is_file():
         raise InputError(f"there is no file {source}; give the path of a structure file")
     try:
-        (atoms,) = ase.io.iread(source, index=-1)
+        try:
+            (atoms,) = ase.io.iread(source, index=-1)
+        except Exception:  # ASE reads in the encoding of the locale, and no byte-order mark
+            (atoms,) = _as_utf8(source)
     except Exception as error:  # readers of foreign formats raise many types; the original stays chained
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(

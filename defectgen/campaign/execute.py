@@ -3,10 +3,11 @@
 import gc
 import time
 import traceback
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
-from defectgen._input import InputError
+from defectgen._input import InputError, InputWarning
 from defectgen.campaign.kernels import release_kernels
 from defectgen.campaign.record import Record
 from defectgen.campaign.task import Task
@@ -24,7 +25,9 @@ def execute(task: Task, needed: Mapping[str, Record]) -> Record:
     """
     start = time.perf_counter()
     try:
-        record = task.compute(needed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # what they say is in the results: messages, reasons, remarks
+            record = task.compute(needed)
     except Exception as error:
         record = Record({"traceback": traceback.format_exc()}, failed=sentence(error))
     release_kernels()

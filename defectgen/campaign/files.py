@@ -31,15 +31,18 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path, folders: bool = True) -> Iterator[Path]:
     """A new, empty file in the folder of ``path``, which takes its place when the block ends, and is gone if the block fails.
+
+    ``folders``: whether folders that are missing are made.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_PARTIAL}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
         yield temporary
         _flush(temporary)

@@ -183,6 +183,7 @@ def plan(
     cost_column: Annotated[float, typer.Option(help="A displaced supercell, in calculations of its size.")] = 1.0,
     cost_smallest: Annotated[float, typer.Option(help="Atoms that a smaller cell costs as much as.")] = 1.0,
     workers: Annotated[int, typer.Option(help="Local worker processes.")] = 1,
+    reuse_old: Annotated[bool, typer.Option("--reuse-old", help="Keep records that other code computed.")] = False,
 ) -> None:
     """Find the cheapest labels with which a fit reaches a target, and write their structures; judge them when labelled.
 
@@ -213,7 +214,8 @@ def plan(
             "column": cost_column,
             "smallest": cost_smallest,
         }
-        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], lattice_constant, workers, grid, stated(units)))
+        told = lattice_constant, workers, grid, stated(units), reuse_old
+        raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], *told))
 
 
 @app.command()

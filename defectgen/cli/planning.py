@@ -45,6 +45,7 @@ def plan_labels(
     workers: int,
     grid: dict[str, Any],
     units: dict[str, str] | None = None,
+    reuse_old: bool = False,
 ) -> int:
     """Exit status: 0 a plan was found, or the labels reach the targets; 1 they do not; 130 when stopped.
 
@@ -53,7 +54,7 @@ def plan_labels(
     """
     start = time.perf_counter()
     search = prepared(material, defect, cost=Cost(**cost), **grid)
-    store = Store(out if out is not None else Path("plans") / search.name.removeprefix("plan-"))
+    store = Store(out if out is not None else Path("plans") / search.name.removeprefix("plan-"), reuse_old)
     with store.lock():
         store.claim(search.name, search.toml())
         say(f"{search.name}: output in {store.directory}")

@@ -2,13 +2,14 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
 
-from defectgen._input import InputError
+from defectgen._input import InputError, InputWarning
 from defectgen.campaign.stop import STATUS, heeded
 
 
@@ -26,8 +27,10 @@ def say(text: str, error: bool = False) -> None:
 def spoken() -> Iterator[None]:
     """Bad input ends the program with one sentence and status 2; an interruption with a sentence and status 130.
 
-    So does what the system refuses, such as a stdout that is a full disk or a pipe whose reader has left.
+    So does what the system refuses, such as a stdout that is a full disk or a pipe whose reader has left. Warnings about input
+    are one sentence each, on stderr.
     """
+    warnings.showwarning = _show
     try:
         yield
     except InputError as error:
@@ -41,3 +44,14 @@ def spoken() -> Iterator[None]:
         heeded()
         say("stopped; what was finished is kept, and the same command goes on from there", error=True)
         raise typer.Exit(STATUS) from None
+
+
+_python_shows = warnings.showwarning
+
+
+def _show(message, category, filename, lineno, file=None, line=None) -> None:
+    """A warning about input as one sentence; all others as Python shows them."""
+    if issubclass(category, InputWarning) and file is None:
+        say(f"warning: {' '.join(str(message).split())}", error=True)
+    else:
+        _python_shows(message, category, filename, lineno, file, line)

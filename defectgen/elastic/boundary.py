@@ -8,7 +8,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..energy.functional import Potential, crystal_force_constants
+from ..energy.functional import Potential, crystal_force_constants, require_equilibrium
 from ..energy.site import SiteEnergy
 from ..relax.equilibrium import Equilibrium
 from ..relax.greens import greens_function
@@ -90,10 +90,12 @@ def relax_far_field(
 
     `tolerance` (eV/A) is that of `relax`; `green` comes from `infinite_greens` and saves time where several balls of one crystal
     are relaxed; `progress(round, change)` is called after every round.
-    Raises InputError for a periodic cell, a black box, an order that is not there, and a multilattice with order 2.
+    Raises InputError for a periodic cell, a black box, a crystal that is not at equilibrium, an order that is not there, and a
+    multilattice with order 2.
     """
     _check(cell, potential, order)
     assert isinstance(potential, SiteEnergy)
+    require_equilibrium(cell.lattice, potential, "a far field")
     constants = crystal_force_constants(cell.lattice, potential)
     if green is None:
         green = infinite_greens(cell, potential)

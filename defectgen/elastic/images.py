@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .._input import InputError
-from ..energy.functional import Potential, crystal_force_constants
+from ..energy.functional import Potential, crystal_force_constants, require_equilibrium
 from ..relax.equilibrium import Equilibrium
 from ..relax.greens import GreensFunction, greens_function
 from .infinite import InfiniteGreensFunction, infinite_greens_function
@@ -31,11 +31,12 @@ def image_correction(
     crystal, so no conditionally convergent sum over images arises. The idea is that of C. Varvenne, F. Bruneval, M.-C. Marinica,
     E. Clouet, Phys. Rev. B 88, 134102 (2013), whose continuum sum it replaces. What is left falls like R^-(d+2) or R^-2d.
     `preconditioner` (of the cell) and `infinite` save time where they are known.
-    Raises InputError for what is no equilibrium of a periodic cell.
+    Raises InputError for what is no equilibrium of a periodic cell, and for a perfect crystal that is not at equilibrium.
     """
     if not isinstance(equilibrium, Equilibrium) or not any(equilibrium.cell.periodic):
         raise InputError("images are those of an equilibrium in a periodic cell; relax the defect in dg.supercell(lattice, n)")
     cell, lattice = equilibrium.cell, equilibrium.cell.lattice
+    require_equilibrium(lattice, potential, "an image correction")
     constants = crystal_force_constants(lattice, potential)
     crystal = PerfectCrystal(cell, constants)
     moments = multipoles(cell, crystal, constants, equilibrium.positions, equilibrium.forces)

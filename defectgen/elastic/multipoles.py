@@ -9,7 +9,7 @@ from .._typing import Float
 from ..crystal.cell import Cell
 from ..energy.blackbox import BlackBox, gives_stress
 from ..energy.elastic import ElasticConstants, elastic_constants
-from ..energy.functional import Potential, crystal_force_constants, crystal_response, evaluate
+from ..energy.functional import Potential, crystal_force_constants, crystal_response, evaluate, require_equilibrium
 from ..energy.perfect import ForceConstants
 from ..relax.equilibrium import Equilibrium
 from .kanzaki import PerfectCrystal, relaxed_shifts, site_displacement
@@ -65,11 +65,12 @@ def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDip
     Otherwise it is P_ij = sum_l f_i(l) r_j(l), f = H u with the force constants H of the perfect crystal (H. Kanzaki, J. Phys.
     Chem. Solids 2, 24 (1957)). The result says which, and has both where there are both. Black boxes have all of it by
     differences.
-    Raises InputError for what is no equilibrium.
+    Raises InputError for what is no equilibrium, and for a perfect crystal that is not at equilibrium.
     """
     if not isinstance(equilibrium, Equilibrium):
         raise InputError(f"an elastic dipole is that of an equilibrium, as dg.relax returns it; got {type(equilibrium).__name__}")
     cell = equilibrium.cell
+    require_equilibrium(cell.lattice, potential, "an elastic dipole")
     constants = crystal_force_constants(cell.lattice, potential)
     crystal = PerfectCrystal(cell, constants)
     found = multipoles(cell, crystal, constants, equilibrium.positions, equilibrium.forces)

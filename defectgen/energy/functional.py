@@ -12,7 +12,8 @@ from ..crystal.cell import Cell
 from ..crystal.lattice import Lattice
 from .blackbox import BlackBox, Evaluation, blackbox_bulk_response, blackbox_force_constants, check_no_ball
 from .bonds import Bonds, bonds, pad
-from .perfect import ForceConstants, bulk_response, bulk_site_energies, force_constants
+from .crystal_state import CrystalState, state_of, virial_by_energies
+from .perfect import ForceConstants, bulk_response, crystal_bonds, force_constants
 from .site import SiteEnergy
 from .total import energy_forces_virial, hessian_product
 
@@ -27,6 +28,8 @@ class CellEnergy(ABC):
     """Energy minus N times the bulk energy per atom, its gradient and its Hessian, of one cell; clamped atoms feel no force."""
 
     cell: Cell
+    crystal: CrystalState
+    """The perfect crystal of the cell with this potential."""
 
     @abstractmethod
     def energy_forces(self, x: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
@@ -81,7 +84,11 @@ class SiteSum(CellEnergy):
         self._bonds: Bonds | None = None
         self._movable = np.ones((1, 3)) if cell.lattice.dimension == 3 else np.array([[1.0, 1.0, 0.0]])
         self._movable = self._movable * cell.free[:, None]
-        bulk = bulk_site_energies(cell.lattice, potential)
+        x, near = crystal_bonds(cell.lattice, potential)
+        values, forces, virial = energy_forces_virial(potential, x, cell.lattice.vectors, near)
+        count = cell.lattice.sublattices
+        bulk = np.asarray(values)[:count]
+        self.crystal = state_of(cell.lattice, float(bulk.sum()), np.asarray(forces)[:count], np.asarray(virial), count)
         mean = float(bulk.mean())
         own = np.full(len(cell), mean)
         on = cell.sites >= 0
@@ -161,19 +168,21 @@ class BlackBoxCell(CellEnergy):
         self.cell = cell
         self.potential = potential
         self._movable = cell.free[:, None] * (np.ones((1, 3)) if cell.lattice.dimension == 3 else np.array([[1.0, 1.0, 0.0]]))
-        self._bulk = blackbox_bulk_response(cell.lattice, potential, stress=False)[0] / cell.lattice.sublattices
+        self.crystal = _blackbox_state(cell.lattice, potential)
+        self._bulk = self.crystal.energy
 
     def energy_forces(self, x):
         cell = self.cell
         result = self.potential.evaluate(cell.symbols, x, cell.vectors, cell.periodic, False)
         return result.energy - len(cell) * self._bulk, result.forces * self._movable
 
-    def hessian_product(self, x, v):
+    def hessian_product(self, x, v, scale: float = 1.0):
+        """(d2E/dx2) v from two evaluations, `scale` times the potential's own step apart from x."""
         v = v * self._movable
         size = np.abs(v).max()
         if size == 0.0:
             return np.zeros_like(v)
-        h = self.potential.step / size
+        h = scale * self.potential.step / size
         return -(self.energy_forces(x + h * v)[1] - self.energy_forces(x - h * v)[1]) / (2 * h)
 
     def force_constants(self):
@@ -223,6 +232,56 @@ def crystal_response(lattice, potential: Potential, stress: bool = True):
         return blackbox_bulk_response(lattice, potential, stress)
     check_potential(potential)
     return bulk_response(lattice, potential)
+
+
+def crystal_state(lattice: Lattice, potential: Potential) -> CrystalState:
+    """Energy per atom, virial and internal forces of the perfect crystal: whether it is at equilibrium with a potential."""
+    if isinstance(potential, BlackBox):
+        return _blackbox_state(lattice, potential)
+    energy, forces, virial = crystal_response(lattice, potential)
+    return state_of(lattice, float(energy), forces, virial, lattice.sublattices)
+
+
+def require_equilibrium(lattice: Lattice, potential: Potential, what: str) -> CrystalState:
+    """The state of a perfect crystal that must be at equilibrium. Raises InputError, which names `what`, where it is not."""
+    state = crystal_state(lattice, potential)
+    if words := state.unrest():
+        raise InputError(
+            f"{what} is defined in a crystal at equilibrium only, and {words}; call dg.equilibrate(lattice, potential) first and "
+            "make the cell of its result"
+        )
+    return state
+
+
+def _blackbox_state(lattice: Lattice, potential: BlackBox) -> CrystalState:
+    """The same for another code; where it has no stress for this crystal, the pressure comes from energies at two volumes."""
+    if potential.has_stress:
+        try:
+            energy, forces, virial = blackbox_bulk_response(lattice, potential)
+            if virial is not None:
+                return state_of(lattice, energy, forces, virial, lattice.sublattices)
+        except InputError:  # some calculators announce a stress that they do not have in every box
+            pass
+    energy, forces, _ = blackbox_bulk_response(lattice, potential, stress=False)
+    virial = virial_by_energies(lattice, lambda crystal: blackbox_bulk_response(crystal, potential, stress=False)[0])
+    return state_of(lattice, energy, forces, virial, lattice.sublattices)
+
+
+def potential_name(potential: object) -> str:
+    """What messages and provenance call a potential."""
+    return str(getattr(potential, "name", "") or type(potential).__name__)
+
+
+def energy_zero(potential: object) -> str:
+    """The name of the potential that sets the zero of the energies of single atoms; empty if it is not known.
+
+    Of a fitted model that is the reference whose energies it was fitted to, if these determine the zero of every species.
+    """
+    provenance = getattr(potential, "provenance", None)
+    if provenance is None:
+        return potential_name(potential)
+    fitted = "E" in str(provenance.get("observations", "")).split("+") and not provenance.get("undetermined_one_body")
+    return str(provenance.get("truth", "")) if fitted else ""
 
 
 def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:

@@ -45,7 +45,7 @@ def crystal_bonds(lattice: Lattice, energy: SiteEnergy) -> tuple[Float[np.ndarra
     return pad(cell.positions, near.index.shape[0]), near
 
 
-def bulk_site_energies(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "sublattices *channels"]:
+def bulk_site_energies(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, " sublattices *channels"]:
     """Energy of each sublattice's site in the perfect crystal, eV."""
     x, near = crystal_bonds(lattice, energy)
     return np.asarray(site_energies(energy, x, lattice.vectors, near))[: lattice.sublattices]

@@ -45,10 +45,10 @@ class SiteEnergy(eqx.Module):
         return self
 
     @abstractmethod
-    def __call__(self, stencil: Stencil) -> Float[Array, "sites *channels"]:
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites *channels"]:
         """Energies of the sites, eV."""
 
-    def gradient(self, stencil: Stencil) -> tuple[Float[Array, "sites *channels"], Float[Array, "sites slots 3 *channels"]]:
+    def gradient(self, stencil: Stencil) -> tuple[Float[Array, " sites *channels"], Float[Array, " sites slots 3 *channels"]]:
         """Values (eV) and first derivatives dV/dg (eV/A)."""
         return autodiff_gradient(self, stencil)
 

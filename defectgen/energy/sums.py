@@ -23,7 +23,7 @@ class SumEnergy(SiteEnergy):
         """psi of every neighbour; zero, with all derivatives, where the energy is blind."""
 
     @abstractmethod
-    def of_sums(self, sums: tuple[Float[Array, "sites *kind"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
+    def of_sums(self, sums: tuple[Float[Array, " sites *kind"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """F, eV."""
 
     def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
@@ -53,7 +53,7 @@ class SumEnergy(SiteEnergy):
         )
 
 
-def _derivatives(f, x: Float[Array, "*batch axes"]) -> Float[Array, "axes *values"]:
+def _derivatives(f, x: Float[Array, "*batch axes"]) -> Float[Array, " axes *values"]:
     """df/dx along each axis, where f takes the batch one by one: one sweep for all of it."""
     axes = jnp.eye(x.shape[-1], dtype=x.dtype)
     return jax.vmap(lambda e: jax.jvp(f, (x,), (jnp.broadcast_to(e, x.shape),))[1])(axes)

@@ -9,6 +9,7 @@ from .design import LossDesign, choose_data, design_loss
 from .dislocation_claims import dislocation_rate
 from .domain import Check, Domain, domain, load_domain
 from .forces import ForceError, force_error
+from .lattices import LatticeComparison, compare_on_both_lattices
 from .norms import BondList, bonds_of, strain_max, strain_norm
 from .rates import Rate, estimate_rate
 from .stability import lowest_phonon, stability_constant
@@ -26,6 +27,7 @@ __all__ = [
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
+    "LatticeComparison",
     "LossDesign",
     "Prediction",
     "Rate",
@@ -36,6 +38,7 @@ __all__ = [
     "choose_data",
     "claim",
     "compare",
+    "compare_on_both_lattices",
     "design_loss",
     "dislocation_rate",
     "domain",

@@ -1,8 +1,10 @@
 """The bound, term by term: what a model gets wrong for one defect, each term as a number in A and eV beside the true error."""
 
+import warnings
+
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..energy.functional import Potential, check_potential
 from ..energy.site import SiteEnergy
@@ -34,8 +36,9 @@ def bound(
     terms of higher order in the geometry error. `radius` is that of the training structure, nearest-neighbour spacings;
     `preconditioner`, from greens_function(cell, truth), saves time. theory: bounds/term-by-term.
 
-    Raises InputError for a potential without jets, a clamped ball, a radius that is not positive, and an exact equilibrium that
-    did not converge.
+    Warns (InputWarning) about a radius that reaches out of the cell.
+    Raises InputError for a potential without jets, a clamped ball, a radius that is not positive, an exact equilibrium that did
+    not converge, and one in a crystal that is not at equilibrium.
     """
     for potential in (truth, model):
         check_potential(potential)
@@ -50,6 +53,15 @@ def bound(
     if not exact.converged:
         raise InputError(f"the bound is taken at the exact equilibrium, and this one is not there: {exact.message}")
     cell = exact.cell
+    if unrest := exact.unrest:
+        raise InputError(f"the bound is that of a defect in a crystal at equilibrium, and {unrest}; call dg.equilibrate first")
+    if radius > cell.radius * (1 + 1e-6):
+        warnings.warn(
+            f"a radius of {radius:.3g} spacings reaches out of the cell, whose radius is {cell.radius:.3g}: nothing is left "
+            f"beyond it; radii are in nearest-neighbour spacings ({cell.lattice.nearest_neighbour:.3f} A), not in A",
+            InputWarning,
+            stacklevel=2,
+        )
     host = host_of(cell, max(truth, model, key=lambda potential: potential.cutoff))
     green = greens_function(cell, truth) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)

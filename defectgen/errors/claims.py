@@ -95,7 +95,12 @@ def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERAN
     Inconclusive: fewer than three points, or an interval wider than 2. Confirmed: the prediction lies in the 95 % interval, or
     within `tolerance` of the slope while the interval is narrower than 1. Otherwise steeper or shallower by the sign of the
     difference (a steeper decay does not contradict a prediction, which is an upper bound on the error).
+    Raises InputError for a prediction or a tolerance that is no number.
     """
+    if not (np.isfinite(predicted) and tolerance >= 0):
+        raise InputError(
+            f"a verdict is about a finite slope, with a tolerance of at least 0; got {predicted!r} and {tolerance!r}"
+        )
     width = rate.high - rate.low
     if len(rate.points) < 3 or not np.isfinite(rate.slope) or not width <= BLUNT:
         return "inconclusive"

@@ -1,18 +1,23 @@
 """Compare two equilibria of one defect: how far the model's is from the reference's, and whether they are the same state."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
+from ..crystal.composition import exchanged_species
 from .norms import BondList, bonds_of, strain_max, strain_norm
 
 BASIN = 0.25
 """Nearest-neighbour spacings: half a spacing is half-way along a hop to a neighbouring site; at half of that two states still
 belong to one valley, and crystals melt when atoms vibrate by 0.1 to 0.15 (Lindemann), so a fit that good stays well below."""
+
+SAME_ZERO = 0.1
+"""eV per atom: crystals of two potentials with one zero of the energy agree to the error of a fit, which stays well below."""
 
 
 @runtime_checkable
@@ -40,7 +45,8 @@ class Comparison:
     geometry_max: float
     """Largest difference over one bond, A."""
     energy: float
-    """|E_approx - E_exact|, eV: formation energies are compared, each referenced to its own bulk."""
+    """|E_approx - E_exact|, eV: formation energies are compared, each referenced to its own bulk; of a defect that exchanges
+    atoms and has no chemical potentials, E - N E_bulk (see `compare`)."""
     energy_signed: float
     """E_approx - E_exact, eV."""
     displacement: Float[np.ndarray, "atoms 3"]
@@ -57,6 +63,13 @@ def compare(exact: Relaxed, approx: Relaxed) -> Comparison:
     """Geometry and energy error of `approx` against `exact`, relaxed in one cell. theory: bounds/geometry, bounds/energy.
 
     Where nothing is clamped the mean displacement is removed first: a rigid translation is no error.
+
+    Energies are those of formation where both equilibria have them: with the chemical potentials of each potential's own, or of
+    a defect that needs none. Otherwise E - N E_bulk is compared. That difference is defined for two potentials with one zero of
+    the energy of every species, as a model and the reference have whose energies it was fitted to.
+
+    Warns (InputWarning) where the zeros of two potentials that exchange atoms are not known to agree, about an equilibrium that
+    did not converge, and about a reference whose perfect crystal is not at equilibrium.
     Raises InputError for what is no equilibrium, and if the two belong to different cells.
     """
     for given in (exact, approx):
@@ -68,7 +81,8 @@ def compare(exact: Relaxed, approx: Relaxed) -> Comparison:
     if cell.free.all():
         w = w - w.mean(axis=0)
     bonds = bonds_of(cell)
-    signed = float(approx.energy) - float(exact.energy)
+    signed = _energy_difference(exact, approx)
+    _warn(exact, approx)
     why_not = _different(exact, approx, w, bonds)
     return Comparison(
         geometry=strain_norm(cell, w, bonds),
@@ -80,6 +94,48 @@ def compare(exact: Relaxed, approx: Relaxed) -> Comparison:
         same_basin=not why_not,
         why_not=why_not,
     )
+
+
+def _energy_difference(exact: Relaxed, approx: Relaxed) -> float:
+    """E_approx - E_exact, eV, of formation energies where both are defined. Warns where the result depends on a convention."""
+    needed = exchanged_species(exact.cell)
+    known = [getattr(e, "chemical_potentials", None) or {} for e in (exact, approx)]
+    if any(known) and all(symbol in each for each in known for symbol in needed):
+        return float(getattr(approx, "formation_energy")) - float(getattr(exact, "formation_energy"))  # noqa: B009
+    if needed and not _same_zero(exact, approx):
+        spelled = ", ".join(f'"{symbol}": ...' for symbol in needed)
+        warnings.warn(
+            f"{exact.cell.defect} exchanges atoms of {' and '.join(needed)}, so the difference of the energies depends on the "
+            "zero that each potential gives them, and these zeros are not known to agree: relax with both, each with "
+            f"chemical_potentials={{{spelled}}} of its own",
+            InputWarning,
+            stacklevel=3,
+        )
+    return float(approx.energy) - float(exact.energy)
+
+
+def _same_zero(exact: Relaxed, approx: Relaxed) -> bool:
+    """Whether two potentials are known to give single atoms the same energies: those of one reference."""
+    names = [getattr(e, "energy_zero", "") for e in (exact, approx)]
+    bulk = [getattr(e, "bulk_energy", None) for e in (exact, approx)]
+    if not names[0] or names[0] != names[1] or bulk[0] is None or bulk[1] is None:
+        return False
+    return abs(bulk[0] - bulk[1]) < SAME_ZERO
+
+
+def _warn(exact: Relaxed, approx: Relaxed) -> None:
+    """Warn about what makes the errors other than those of two equilibria."""
+    for name, equilibrium in (("exact", exact), ("approximate", approx)):
+        if not equilibrium.converged:
+            residual = getattr(equilibrium, "residual", None)
+            shown = "" if residual is None else f" (forces of {residual:.1e} eV/A remain)"
+            warnings.warn(
+                f"the {name} equilibrium did not converge{shown}: the errors include what is left of its relaxation",
+                InputWarning,
+                stacklevel=3,
+            )
+    if unrest := getattr(exact, "unrest", ""):
+        warnings.warn(f"{unrest}: the errors are those under this pressure", InputWarning, stacklevel=3)
 
 
 def _different(exact: Relaxed, approx: Relaxed, w: np.ndarray, bonds: BondList) -> str:

@@ -46,7 +46,7 @@ class Affine:
         shifts = shifts - shifts.mean(axis=1, keepdims=True)
         return np.sqrt(np.sum(strain**2, axis=(1, 2)) + np.sum(shifts**2, axis=(1, 2)))
 
-    def derivative(self, field: Float[np.ndarray, "sites *components"]) -> Float[np.ndarray, "sites 3 *components"]:
+    def derivative(self, field: Float[np.ndarray, " sites *components"]) -> Float[np.ndarray, " sites 3 *components"]:
         """The gradient (1/A times the unit of the field) of any field on the sites, by the same least squares."""
         flat = field.reshape(len(field), -1)
         difference = flat[self.host.near] - flat[:, None, :]

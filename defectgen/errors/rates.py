@@ -55,16 +55,25 @@ def estimate_rate(
     `model="shifted"` fits C (size + delta)^p, for rates approached slowly (theory: when a rate can be seen), and keeps small
     sizes: their bending is what delta describes.
     Sizes and errors may have any units; the slope has none.
-    Raises InputError for sizes that are not positive, lengths that differ, or an unknown model.
+    Raises InputError for sizes that are not positive, sizes and errors that seem swapped, lengths that differ, a window or floor
+    that is none, or an unknown model.
     """
-    size, error = np.asarray(sizes, dtype=float), np.asarray(errors, dtype=float)
+    size, error = _numbers("sizes", sizes), _numbers("errors", errors)
     if size.ndim != 1 or size.shape != error.shape:
         raise InputError(f"a rate wants as many errors as sizes; got shapes {size.shape} and {error.shape}")
     if not np.all(np.isfinite(size)) or np.any(size <= 0):
-        raise InputError(f"sizes must be positive numbers; got {size.tolist()}")
+        hint = "; sizes come first, then errors" if np.all(error >= 1) else ""
+        raise InputError(f"sizes must be positive numbers; got {size.tolist()}{hint}")
+    if len(size) > 1 and size.max() < 1 <= error.min():
+        raise InputError(
+            f"sizes come first and errors second, and these seem swapped: sizes {size.min():.3g} to {size.max():.3g}, errors "
+            f"{error.min():.3g} to {error.max():.3g}; call estimate_rate(sizes, errors), in another unit if they are not"
+        )
     if model not in ("power", "shifted"):
         raise InputError(f"the model of a rate is 'power' or 'shifted'; got {model!r}")
-    good = np.ones(len(size), dtype=bool) if converged is None else np.asarray(converged, dtype=bool)
+    if window is not None and (len(window) != 2 or not float(window[0]) <= float(window[1])):
+        raise InputError(f"a window is the smallest and the largest size to use, (low, high); got {window!r}")
+    good = np.ones(len(size), dtype=bool) if converged is None else np.asarray(converged) == True  # noqa: E712 - NaN is not
     if good.shape != size.shape:
         raise InputError(f"`converged` wants one entry per size; got {len(good)} for {len(size)} sizes")
     order = np.argsort(size, kind="stable")
@@ -104,6 +113,14 @@ def estimate_rate(
         prefactor=line.prefactor,
         shift=line.shift,
     )
+
+
+def _numbers(what: str, given: Numbers) -> Float[np.ndarray, " n"]:
+    """The numbers as an array. Raises InputError for what are no numbers."""
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} are a sequence of numbers; got {given!r:.80}") from None
 
 
 def _fitted(size: np.ndarray, error: np.ndarray, model: str) -> Line:

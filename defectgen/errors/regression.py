@@ -96,7 +96,7 @@ def floored_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " 
         slope, offset = np.polyfit(x[:head], y[:head], 1)
         starts.append([offset, slope, (y - tail * x)[head:].mean()])
     fits = [least_squares(lambda p: np.logaddexp(p[0] + p[1] * x, p[2] + tail * x) - y, start, method="lm") for start in starts]
-    best = min(fits, key=lambda fit: fit.cost)
+    best = min(fits, key=lambda fit: fit.cost if np.isfinite(fit.cost) else np.inf)
     return Floored(float(best.x[1]), float(np.exp(best.x[0])), float(np.exp(best.x[2])), 2 * float(best.cost))
 
 

@@ -1,7 +1,10 @@
 """Strong stability of an equilibrium, measured against the reference's perfect crystal: one scale for reference and models."""
 
+import warnings
+
 import numpy as np
 
+from .._input import InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..energy.blackbox import BlackBox
@@ -9,7 +12,7 @@ from ..energy.functional import Potential, cell_energy
 from ..relax import GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
 from ..relax.split import split_hessian
-from ..relax.stability import Field, generalised_lowest
+from ..relax.stability import Field, generalised_lowest, lowest_of, undecided
 
 ACCURACY = 3e-2
 """Relative accuracy of the constant: what divides a bound and has a sign need not be known better, and products are saved."""
@@ -32,6 +35,7 @@ def stability_constant(
     crystal that the potential does not hold together. By Lanczos, in some ten Hessian products: in large cells the Hessian is
     split, which wants the `own` Green's function of the potential (made if not given), in small ones it is a difference of
     forces. theory: setting/stability.
+    Warns (InputWarning) about a black box whose forces are not smooth over its step, so that the sign is not known.
     Raises InputError if `green` or `own` belongs to another supercell.
     """
     precondition = Preconditioner(cell, green)
@@ -41,7 +45,10 @@ def stability_constant(
         return generalised_lowest(split, precondition, accuracy)[0]
     functional = cell_energy(cell, potential)
     if isinstance(potential, BlackBox):  # whose own step knows its noise
-        return generalised_lowest(lambda v: functional.hessian_product(positions, v), precondition, accuracy)[0]
+        found = lowest_of(lambda v: functional.hessian_product(positions, v), precondition, accuracy)
+        if doubt := undecided(found):
+            warnings.warn(doubt, InputWarning, stacklevel=2)
+        return found.value
     rest = functional.energy_forces(positions)[1]
 
     def product(v: Field) -> Field:

@@ -17,6 +17,7 @@ from .constraint import as_constraints
 from .hold import hold
 from .loss import Loss, spelled
 from .lsmr import LSMR
+from .one_body import undetermined_one_body
 from .prior import as_prior
 from .problem import pose
 from .qr import QR
@@ -73,13 +74,18 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
     problem = hold(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
     solution = chosen.solve(problem)
     theta, rank = problem.lift(solution.coefficients), None if solution.rank is None else solution.rank + problem.held
+    weights_of = np.where([b.kind in used for b in blocks.items], multipliers, 0.0)
+    one_body = undetermined_one_body(blocks, weights_of, [c.rows for c in constraints])
     if rank is not None and rank < blocks.columns:
+        advice = "add configurations or kinds of observation, lower the degree, or give a prior"
         warnings.warn(
             f"rank {rank} of {blocks.columns}: the rows of {loss.observations} do not determine all coefficients and the "
-            "shortest solution was taken; add configurations or kinds of observation, lower the degree, or give a prior",
+            f"shortest solution was taken; {f'{one_body}; otherwise ' if one_body else ''}{advice}",
             FitWarning,
             stacklevel=3,
         )
+    elif one_body and "E" in used:  # a prior, or a solver that cannot tell, has chosen
+        warnings.warn(one_body, FitWarning, stacklevel=3)
     rmse, by_group = training_errors(blocks, theta)
     model = None
     if blocks.basis is not None:
@@ -94,6 +100,8 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
             "rmse": rmse,
             **solution.details,
         }
+        if one_body:
+            provenance["undetermined_one_body"] = one_body
         if late := {k: v for k, v in loss.settings.items() if k not in ("observations", "weights", "prior", "solver")}:
             provenance["loss"] = spelled(late)
         model = LinearACE(blocks.basis, theta, provenance=provenance)

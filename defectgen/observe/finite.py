@@ -28,13 +28,13 @@ class FiniteObservation(Observation):
     def atoms(self) -> int:
         return len(self.snapshot.cell)
 
-    def __call__(self, energy: Potential) -> Float[np.ndarray, "rows *channels"]:
+    def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         return self.read(respond(energy, self.snapshot, stress=self.stress))
 
     stress = False
     """Whether the response must contain a virial."""
 
-    def read(self, response: Response) -> Float[np.ndarray, "rows *channels"]:
+    def read(self, response: Response) -> Float[np.ndarray, " rows *channels"]:
         """The rows, from a response that is already there."""
         raise TypeError(f"{type(self).__name__} says how its rows are read from a response")
 

@@ -100,7 +100,7 @@ class ForceConstants(Observation):
     def __call__(self, energy):
         return self.read(crystal_force_constants(self.lattice, energy))
 
-    def read(self, constants: Constants) -> Float[np.ndarray, "rows *channels"]:
+    def read(self, constants: Constants) -> Float[np.ndarray, " rows *channels"]:
         """The rows, from force constants that are already there (also those that another code computed)."""
         keys = np.column_stack([constants.first, constants.second, constants.translations])
         if self.supercell is not None:
@@ -150,7 +150,7 @@ class CoreForceConstants(Observation):
     def atoms(self) -> int:
         return len(self.snapshot.cell)
 
-    def __call__(self, energy: Potential) -> Float[np.ndarray, "rows *channels"]:
+    def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         cell, x = self.snapshot.cell, self.snapshot.positions
         d, n = cell.lattice.dimension, len(cell)
         if isinstance(energy, BlackBox):

@@ -39,5 +39,5 @@ class Observation(ABC):
         return None
 
     @abstractmethod
-    def __call__(self, energy: Potential) -> Float[np.ndarray, "rows *channels"]:
+    def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         """The rows of a potential (labels) or of a basis (one column per channel)."""

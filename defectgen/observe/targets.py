@@ -47,7 +47,7 @@ class ElasticConstants(Observation):
     def atoms(self) -> int:
         return self.lattice.sublattices
 
-    def __call__(self, energy: Potential) -> Float[np.ndarray, "rows *channels"]:
+    def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         c = crystal_force_constants(self.lattice, energy)
         strain, mixed, inner = _second_derivatives(self.lattice, c.separations, c.first, c.second, c.phi)
         x = self.inner
@@ -88,7 +88,7 @@ class FormationEnergy(Observation):
     def atoms(self) -> int:
         return len(self.snapshot.cell)
 
-    def __call__(self, energy: Potential) -> Float[np.ndarray, "rows *channels"]:
+    def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         cell = self.snapshot.cell
         if cell.clamped:
             raise InputError("a formation energy is observed in a periodic cell; a clamped ball has surfaces that count")

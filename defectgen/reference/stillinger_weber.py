@@ -19,10 +19,10 @@ from .radial import distances, per_pair
 STYLES = ("sw",)
 WHAT = "a Stillinger-Weber file (.sw)"
 
-FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "cos0", "A", "B", "p", "q", "tol")
+FIELDS: tuple[str, ...] = ("epsilon", "sigma", "a", "lambda", "gamma", "cos0", "A", "B", "p", "q", "tol")
 """The eleven numbers of one `.sw` entry, in file order."""
 
-PUBLISHED = {
+PUBLISHED: dict[str, dict[str, float]] = {
     # F. H. Stillinger and T. A. Weber, Phys. Rev. B 31, 5262 (1985): 50 kcal/mol = 2.1683 eV, 0.20951 nm
     "Si": dict(zip(FIELDS, (2.1683, 2.0951, 1.80, 21.0, 1.20, -1 / 3, 7.049556277, 0.6022245584, 4.0, 0.0, 0.0), strict=True)),
 }
@@ -71,7 +71,7 @@ class StillingerWeber(SumEnergy):
         """
         if str(symbol) in PUBLISHED and species is None:
             species = (str(symbol),)
-            table = {(str(symbol),) * 3: PUBLISHED[str(symbol)]}
+            table: dict[tuple[str, ...], dict[str, float]] = {(str(symbol),) * 3: PUBLISHED[str(symbol)]}
         elif Path(symbol).exists():
             table, repeated = _read(Path(symbol))
             found = tuple(dict.fromkeys(key[0] for key in table))

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float
-from ..energy.functional import CellEnergy, Potential
+from ..energy.functional import BlackBoxCell, CellEnergy, Potential
 from .preconditioner import Preconditioner
 from .split import splitter
 
@@ -41,6 +41,18 @@ class Counted:
         """Hessian at x (eV/A^2) times v."""
         self.products += 1
         return self.precondition.project(self._functional.hessian_product(x, v))
+
+    def coarser(self, x: Field) -> Product | None:
+        """v -> H v at x by differences of forces over twice the step; None if H is a derivative and no difference."""
+        functional = self._functional
+        if not isinstance(functional, BlackBoxCell):
+            return None
+
+        def product(v: Field) -> Field:
+            self.products += 1
+            return self.precondition.project(functional.hessian_product(x, v, 2.0))
+
+        return product
 
     def hessian(self, x: Field) -> Product:
         """v -> H v at x to a few parts in a thousand: split into a strained neighbourhood and a crystal where that pays."""

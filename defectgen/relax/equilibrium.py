@@ -1,11 +1,14 @@
 """What a relaxation returns: where the atoms are, how good that is, and whether it is a minimum."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
+from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
+from ..crystal.composition import composition_change, exchanged_species
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,17 +21,24 @@ class Equilibrium:
     forces: Float[np.ndarray, "atoms 3"]
     """Forces there, eV/A (zero on clamped atoms)."""
     energy: float
-    """E - N E_bulk, eV."""
+    """E - N E_bulk, eV: the energy of the cell minus its number of atoms times the mean energy per atom of the perfect crystal.
+
+    It is the formation energy of a defect in an element, and of one that leaves the composition of a compound as it is. Any
+    other defect exchanges atoms whose energies have a zero of their own: there `energy` changes with the zero that the potential
+    gives each species, and only differences at fixed composition mean something. `formation_energy` is defined everywhere.
+    """
     residual: float
     """Largest force component on a free atom, eV/A."""
     residuals: tuple[float, ...]
     """The same after every Newton step, the starting point first."""
     converged: bool
-    """Whether the residual is below the tolerance that was asked for."""
+    """Whether the residual is below the tolerance that was asked for, or has reached the rounding of the forces."""
     lowest_eigenvalue: float | None
-    """Smallest eigenvalue of the Hessian on free atoms, rigid translations excluded, eV/A^2; None if it was not asked for."""
+    """Smallest eigenvalue of the Hessian on free atoms, rigid translations excluded, eV/A^2; None if it was not asked for, or if
+    differences of forces do not tell its sign (`message` says why)."""
     stability_constant: float | None
-    """Smallest c with <H v, v> = c <P v, v>, P the perfect crystal's operator (missing sites relaxed along): dimensionless."""
+    """Smallest c with <H v, v> = c <P v, v>, P the perfect crystal's operator (missing sites relaxed along): dimensionless.
+    None where the eigenvalue is; its sign is the same."""
     bulk_stable: bool
     """Whether all waves of the perfect crystal have positive energy (on the wave vectors of this cell)."""
     newton_steps: int
@@ -40,6 +50,17 @@ class Equilibrium:
     """Hessian-vector products of the stability check."""
     seconds: float
     message: str
+    bulk_energy: float | None = None
+    """Energy of the perfect crystal per atom in the potential's own zero, eV; None where nobody gave it."""
+    chemical_potentials: dict[str, float] | None = None
+    """Energy per atom (eV) of the reservoir of each species, in the same zero; None if they were not given."""
+    energy_zero: str = ""
+    """The potential whose energies of single atoms are the zero: a reference, or the one that a model was fitted to; empty where
+    it is not known."""
+    unrest: str = ""
+    """Why the perfect crystal is not at equilibrium with the potential, its pressure included; empty if it is."""
+    rounding: float | None = None
+    """Residual that the rounding of the forces allows here, eV/A; None where the tolerance was reached without meeting it."""
 
     @property
     def displacement(self) -> Float[np.ndarray, "atoms 3"]:
@@ -48,15 +69,67 @@ class Equilibrium:
 
     @property
     def formation_energy(self) -> float:
-        """The energy under its usual name: E - N E_bulk, eV, without chemical potentials of added or exchanged species."""
-        return self.energy
+        """E_f = E - E_perfect - sum_s dn_s mu_s, eV, with dn_s atoms of species s more than in the perfect crystal.
+
+        Notes
+        -----
+        mu_s are the `chemical_potentials`. They are not needed where the perfect crystal fixes their sum: for defects of an
+        element (mu = E_bulk per atom) and for those that add or take whole formula units, or none.
+
+        Raises
+        ------
+        InputError
+            If the defect exchanges atoms of a species without a chemical potential.
+        """
+        known = self.chemical_potentials or {}
+        missing = [symbol for symbol in exchanged_species(self.cell) if symbol not in known]
+        if missing:
+            raise InputError(formation_refusal(self.cell, missing))
+        if self.bulk_energy is None:
+            return self.energy
+        return self.energy - sum(n * (known[s] - self.bulk_energy) for s, n in self.exchanged.items())
+
+    @property
+    def exchanged(self) -> dict[str, int]:
+        """Atoms of every species that the formation energy exchanges with reservoirs of the given chemical potentials.
+
+        Empty where the crystal fixes what they cost, so that the formation energy is `energy`.
+        """
+        known, change = self.chemical_potentials or {}, composition_change(self.cell)
+        own = set(self.cell.lattice.species)
+        whole = all(s in known or (s in own and len(own) == 1) for s in change)
+        return {s: n for s, n in change.items() if s in known} if whole else {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether the relaxation is converged, or can go no further because of the rounding of the forces."""
+        return self.converged or (self.rounding is not None and self.residual <= self.rounding)
 
     @property
     def is_minimum(self) -> bool | None:
-        """True at a strongly stable minimum, False at a saddle point, None if the Hessian was not examined."""
-        return None if self.stability_constant is None else self.stability_constant > 0.0
+        """True at a strongly stable minimum, False at a saddle point, None if the Hessian was not examined or does not tell."""
+        return None if self.stability_constant is None else bool(self.stability_constant > 0.0)
 
     @property
     def is_saddle(self) -> bool | None:
-        """The opposite of a minimum; None if the Hessian was not examined."""
+        """The opposite of a minimum; None if the Hessian was not examined or does not tell."""
         return None if self.is_minimum is None else not self.is_minimum
+
+
+def formation_refusal(cell: Cell, missing: list[str]) -> str:
+    """Why a formation energy is not defined without the chemical potentials of these species."""
+    counts = ", ".join(f"{composition_change(cell)[symbol]:+d} {symbol}" for symbol in missing)
+    spelled = ", ".join(f'"{symbol}": ...' for symbol in missing)
+    return (
+        f"the formation energy of {cell.defect or 'this defect'} in {cell.lattice.name} depends on the energy zero of each "
+        f"species ({counts} atoms), and no chemical potential of {' and '.join(missing)} was given: use "
+        f"dg.relax(cell, potential, chemical_potentials={{{spelled}}}), in eV per atom of the same potential"
+    )
+
+
+def potentials_gap(cell: Cell, bulk_energy: float, known: dict[str, float]) -> float:
+    """Sum of the chemical potentials over the formula unit minus its energy, eV per atom; 0 where one of them is not given."""
+    formula = Counter(cell.lattice.species)
+    if not all(symbol in known for symbol in formula):
+        return 0.0
+    return sum(count * known[symbol] for symbol, count in formula.items()) / sum(formula.values()) - bulk_energy

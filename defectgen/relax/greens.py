@@ -96,7 +96,7 @@ def build(lattice: Lattice, matrix: Int[np.ndarray, "3 3"], potential: Potential
     long_wave = slowness[..., : lattice.dimension].mean(-1)
     long_wave[0, 0, 0] = 1.0
     floor = FLOOR * top * long_wave[..., None]
-    unstable = ~acoustic & (values < -1e-2 * floor)  # softer than any crystal, harder than rounding at the longest wave
+    unstable = ~(acoustic | (values >= -1e-2 * floor))  # softer than any crystal, harder than rounding at the longest wave
     message = ""
     if unstable.any():
         worst = np.unravel_index(np.argmin(np.where(acoustic, np.inf, values)), values.shape)

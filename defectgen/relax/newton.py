@@ -1,34 +1,47 @@
 """Relaxation: an inexact Newton method on the bulk-referenced energy, in the metric of the perfect crystal."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..energy.functional import Potential, cell_energy
+from ..crystal.composition import checked_potentials
+from ..energy.functional import Potential, cell_energy, energy_zero
 from .counted import Counted
-from .equilibrium import Equilibrium
+from .equilibrium import Equilibrium, potentials_gap
 from .greens import GreensFunction, greens_function
 from .preconditioner import Preconditioner
-from .search import Field, advance, first
+from .rounding import rounding_level
+from .search import FLOOR, Field, advance, first
 from .stability import stability
 
 COLLAPSED = "collapsed"
+
+TOLERANCE = 1e-10
+"""eV/A: forces that relaxations leave by default."""
+
+MISSED = 10.0
+"""Multiple of a given tolerance that rounding may leave: less than a decade decides about no result."""
+
+AGREE = 1e-3
+"""eV per atom: chemical potentials of a formula unit that miss its energy by more are not in equilibrium with the crystal."""
 
 
 def relax(
     cell: Cell,
     potential: Potential,
     start: Float[np.ndarray, "atoms 3"] | Equilibrium | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float | None = None,
     max_newton: int = 60,
     preconditioner: GreensFunction | None = None,
     eigenvalue: bool = True,
     progress: Callable[[int, float, float], None] | None = None,
+    chemical_potentials: Mapping[str, float] | None = None,
 ) -> Equilibrium:
     """The equilibrium of a cell that Newton's method reaches from `start` (default: the unrelaxed positions).
 
@@ -37,18 +50,31 @@ def relax(
     In large periodic cells H is the Hessian where the crystal is strained and that of the perfect crystal elsewhere, so that a
     step costs little more than its forces, which are exact.
 
-    `tolerance` (eV/A) bounds the largest force component; where rounding or the potential's noise stops the iteration
-    earlier, or a model lets atoms fall into each other, `converged` is False and `message` says how far it came.
+    `tolerance` (eV/A) bounds the largest force component; by default it is 1e-10, or the rounding of the potential's forces
+    where that is more. A given tolerance may be missed by a factor of ten at most if the residual is rounding. Where larger
+    noise stops the iteration earlier, or a model lets atoms fall into each other, `converged` is False; `message` says how far
+    it came, and `rounding` what the forces allow.
     `preconditioner` comes from `greens_function` and saves time when a supercell is relaxed more than once.
     `eigenvalue=False` skips the check that it is a minimum.
     `progress(step, energy, residual)` is called after every Newton step.
+    `chemical_potentials` (eV per atom, by species, in the potential's own energy zero) make the `formation_energy` of a defect
+    that changes the composition of a compound, or brings a foreign species; the relaxation does not depend on them.
+    Warns (InputWarning) about a perfect crystal that is not at equilibrium with the potential, with its pressure: the cell is
+    then relaxed under that pressure. Also about chemical potentials that do not add up to the energy of the crystal.
     Raises InputError for a start of the wrong shape or with overlapping atoms, an unknown kind of potential, or a
     preconditioner of another supercell.
     """
     clock = perf_counter()
-    if not tolerance > 0:
-        raise InputError(f"the force tolerance must be positive (eV/A); got {tolerance}: the default is 1e-10")
+    if tolerance is not None and not tolerance > 0:
+        raise InputError(f"the force tolerance must be positive (eV/A); got {tolerance}: the default is {TOLERANCE:g}")
+    allowed = np.inf if tolerance is None else MISSED * tolerance
+    tolerance = TOLERANCE if tolerance is None else tolerance
     functional = cell_energy(cell, potential)
+    known, crystal = checked_potentials(chemical_potentials, cell.lattice), functional.crystal
+    _check_reservoirs(cell, crystal.energy, known)
+    unrest = crystal.unrest()
+    if unrest:
+        warnings.warn(f"{unrest}; {UNDER_PRESSURE}", InputWarning, stacklevel=2)
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
     counted = Counted(functional, potential, precondition)
@@ -65,15 +91,27 @@ def relax(
         if progress is not None:
             progress(len(residuals) - 1, now.energy, now.residual)
     products = counted.products
-    converged = now.residual <= tolerance
+    rounding = rounding_level(counted, now.x, now.force) if now.stopped.startswith(FLOOR) else None
+    reached = rounding is not None and now.residual <= min(rounding, allowed)
+    converged = now.residual <= tolerance or reached
     examine = eigenvalue and not now.stopped.startswith(COLLAPSED)  # where atoms have met there is no Hessian
-    checked = stability(counted.hessian(now.x), precondition) if examine else None
+    checked = stability(counted.hessian(now.x), precondition, coarser=counted.coarser(now.x)) if examine else None
 
-    notes = [] if converged else [now.stopped or f"not there yet: {now.residual:.1e} eV/A after {max_newton} Newton steps"]
-    if checked is not None and checked.constant <= 0:
+    if reached:
+        notes = [f"converged to the rounding of the forces, {now.residual:.1e} eV/A (tolerance {tolerance:.1e})"]
+    elif converged:
+        notes = ["converged"]
+    else:
+        notes = [now.stopped or f"not there yet: {now.residual:.1e} eV/A after {max_newton} Newton steps"]
+    if checked is not None and checked.undecided:
+        notes.append(checked.undecided)
+        checked = None
+    elif checked is not None and not checked.constant > 0:
         notes.append(f"saddle point: lowest eigenvalue {checked.eigenvalue:.3g} eV/A^2; start a little off its symmetry")
     if not green.stable:
         notes.append(green.message)
+    if unrest:
+        notes.append(unrest)
     return Equilibrium(
         cell=cell,
         positions=now.x,
@@ -90,8 +128,32 @@ def relax(
         hessian_products=products,
         eigenvalue_products=counted.products - products,
         seconds=perf_counter() - clock,
-        message="; ".join(notes) or "converged",
+        message="; ".join(notes[1:] if notes[0] == "converged" and len(notes) > 1 else notes),
+        bulk_energy=crystal.energy,
+        chemical_potentials=known,
+        energy_zero=energy_zero(potential),
+        unrest=unrest,
+        rounding=rounding,
     )
+
+
+UNDER_PRESSURE = (
+    "the cell is relaxed under this pressure: call dg.equilibrate(lattice, potential) first and make the cell of its result, "
+    "unless the pressure is meant"
+)
+
+
+def _check_reservoirs(cell: Cell, bulk_energy: float, known: dict[str, float] | None) -> None:
+    """Warn about chemical potentials that do not add up to the energy of the crystal."""
+    gap = potentials_gap(cell, bulk_energy, known or {})
+    if not abs(gap) <= AGREE:
+        warnings.warn(
+            f"the chemical potentials of a formula unit of {cell.lattice.name} add up to {gap:+.3g} eV per atom more than its "
+            f"energy ({bulk_energy:.6g} eV per atom): the crystal is not in equilibrium with these reservoirs, and formation "
+            "energies of defects that exchange atoms with them are off by it",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _starting_positions(precondition: Preconditioner, start: Field | Equilibrium | None) -> Field:

@@ -1,22 +1,26 @@
 """A saddle point near a guess, and the barrier of a hop into a vacancy: uphill in one direction, downhill in all others."""
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..energy.functional import Potential, cell_energy
+from ..crystal.composition import checked_potentials
+from ..energy.functional import Potential, cell_energy, energy_zero
 from .counted import Counted, Product
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function
 from .krylov import truncated_newton
-from .newton import relax
+from .newton import MISSED, UNDER_PRESSURE, relax
 from .preconditioner import Preconditioner
+from .rounding import LARGEST, rounding_level
 from .search import Field, dual_norm
-from .stability import generalised_lowest, lowest_eigenvalue
+from .stability import Lowest, lowest_eigenvalue, lowest_of, undecided
 
 MAX_MOVE = 0.15
 """A: no atom moves farther in one step; a twentieth of a bond, so that the path stays near the pass."""
@@ -49,6 +53,7 @@ def saddle_point(
     tolerance: float = 1e-8,
     max_newton: int = 40,
     preconditioner: GreensFunction | None = None,
+    chemical_potentials: Mapping[str, float] | None = None,
 ) -> Equilibrium:
     """The first-order saddle point of a cell near the positions `start` (A), on a path that leads along `direction` (any unit).
 
@@ -57,7 +62,9 @@ def saddle_point(
     and W. H. Miller, J. Chem. Phys. 75, 2800 (1981)). Softest is meant in the metric P of the perfect crystal, H v = lambda P v,
     so that long waves of a large cell are not mistaken for it.
 
-    `converged` says that the force is below `tolerance` (eV/A) and that exactly one eigenvalue is negative; `message` why not.
+    `converged` says that the force is below `tolerance` (eV/A), or missed by less than a decade because of rounding, and that
+    exactly one eigenvalue is negative; `message` why not. `chemical_potentials` are those of `relax`.
+    Warns (InputWarning) about a perfect crystal that is not at equilibrium with the potential, with its pressure.
     Raises InputError for fields of the wrong shape, a direction without length, and what `relax` refuses.
     """
     clock = perf_counter()
@@ -69,7 +76,11 @@ def saddle_point(
             )
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
-    counted = Counted(cell_energy(cell, potential), potential, precondition)
+    functional, known = cell_energy(cell, potential), checked_potentials(chemical_potentials, cell.lattice)
+    unrest = functional.crystal.unrest()
+    if unrest:
+        warnings.warn(f"{unrest}; {UNDER_PRESSURE}", InputWarning, stacklevel=2)
+    counted = Counted(functional, potential, precondition)
     path = precondition.project(direction)
     if not np.linalg.norm(path) > 0:
         raise InputError("the direction of a saddle point has no length on the free atoms; give the way of the atom that hops")
@@ -77,8 +88,12 @@ def saddle_point(
     mode = _Mode(answer / np.vdot(path, answer), path)
 
     energy, force = counted.energy_forces(x)
-    residuals, climbing = [float(np.abs(force).max(initial=0.0))], False
+    residuals, climbing, resolved = [float(np.abs(force).max(initial=0.0))], False, False
     while residuals[-1] > tolerance and len(residuals) <= max_newton:
+        if len(residuals) > 2 and LARGEST >= residuals[-1] > 0.5 * residuals[-3]:  # no progress: rounding, perhaps
+            resolved = residuals[-1] <= min(rounding_level(counted, x, force), MISSED * tolerance)
+            if resolved:
+                break
         climbing = climbing or dual_norm(precondition, mode.off_force(force)) < SURROUNDINGS
         climb, hessian = 0.0, counted.hessian(x)
         if climbing:
@@ -91,12 +106,17 @@ def saddle_point(
         residuals.append(float(np.abs(force).max()))
     products = counted.products
     lowest, second, eigenvalue = _two_lowest(counted.hessian(x), precondition)
-    notes = []
-    if not residuals[-1] <= tolerance:
-        notes.append(f"not there yet: {residuals[-1]:.1e} eV/A after {len(residuals) - 1} Newton steps")
-    if not lowest < 0.0 < second:
-        which = "a minimum" if lowest > 0.0 else "a place with two or more ways down"
+    notes = [] if residuals[-1] <= tolerance or resolved else [_unfinished(residuals)]
+    doubt = undecided(lowest, None, counted.coarser(x)) or undecided(second)
+    if doubt:
+        notes.append(doubt)
+    elif not lowest.value < 0.0 < second.value:
+        which = "a minimum" if lowest.value > 0.0 else "a place with two or more ways down"
         notes.append(f"this is {which}, no first-order saddle point; start nearer to the middle of the path")
+    converged, floor = not notes, f"converged to the rounding of the forces, {residuals[-1]:.1e} eV/A"
+    notes = notes or ([floor] if resolved else [])
+    if unrest:
+        notes.append(unrest)
     return Equilibrium(
         cell=cell,
         positions=x,
@@ -104,9 +124,9 @@ def saddle_point(
         energy=energy,
         residual=residuals[-1],
         residuals=tuple(residuals),
-        converged=not notes,
-        lowest_eigenvalue=eigenvalue,
-        stability_constant=lowest,
+        converged=converged,
+        lowest_eigenvalue=None if doubt else eigenvalue,
+        stability_constant=None if doubt else lowest.value,
         bulk_stable=green.stable,
         newton_steps=len(residuals) - 1,
         energy_evaluations=counted.evaluations,
@@ -114,7 +134,15 @@ def saddle_point(
         eigenvalue_products=counted.products - products,
         seconds=perf_counter() - clock,
         message="; ".join(notes) or "converged",
+        bulk_energy=functional.crystal.energy,
+        chemical_potentials=known,
+        energy_zero=energy_zero(potential),
+        unrest=unrest,
     )
+
+
+def _unfinished(residuals: list[float]) -> str:
+    return f"not there yet: {residuals[-1]:.1e} eV/A after {len(residuals) - 1} Newton steps"
 
 
 def _downhill(hessian: Product, precondition: Preconditioner, force: Field, mode: _Mode) -> Field:
@@ -132,21 +160,26 @@ def _downhill(hessian: Product, precondition: Preconditioner, force: Field, mode
 
 
 def _softest(hessian: Product, precondition: Preconditioner) -> tuple[float, _Mode]:
-    """The lowest eigenvalue of H v = lambda P v and its mode; P v is H v / lambda, as P itself is not at hand."""
-    curvature, v = generalised_lowest(hessian, precondition, 1e-6)
-    p = hessian(v) / curvature
-    size = np.sqrt(abs(float(np.vdot(p, v))))
-    return curvature, _Mode(v / size, p / size)
+    """The lowest eigenvalue of H v = lambda P v and its mode."""
+    found = lowest_of(hessian, precondition, 1e-6)
+    return found.value, _mode(hessian, found)
 
 
-def _two_lowest(hessian: Product, precondition: Preconditioner) -> tuple[float, float, float]:
+def _mode(hessian: Product, found: Lowest) -> _Mode:
+    """The mode of an eigenvalue; P v is H v / lambda, as P itself is not at hand."""
+    p = hessian(found.mode) / found.value
+    size = np.sqrt(abs(float(np.vdot(p, found.mode))))
+    return _Mode(found.mode / size, p / size)
+
+
+def _two_lowest(hessian: Product, precondition: Preconditioner) -> tuple[Lowest, Lowest, float]:
     """The two lowest eigenvalues of H v = lambda P v, and the lowest of H (eV/A^2).
 
     The second is the lowest once the first is moved to 1, by H + (1 - lambda) P v (P v)^T.
     """
-
-    lowest, mode = _softest(hessian, precondition)
-    second, _ = generalised_lowest(lambda w: hessian(w) + (1.0 - lowest) * np.vdot(mode.p, w) * mode.p, precondition)
+    lowest = lowest_of(hessian, precondition, 1e-6)
+    mode = _mode(hessian, lowest)
+    second = lowest_of(lambda w: hessian(w) + (1.0 - lowest.value) * np.vdot(mode.p, w) * mode.p, precondition)
     return lowest, second, lowest_eigenvalue(hessian, precondition, mode.v)[0]
 
 
@@ -176,6 +209,7 @@ def migration_barrier(
     """The barrier of a hop of `atom` (default: the nearest one, of several that with largest x, then y, then z) into the vacancy.
 
     The saddle point is looked for from half way between the atom's site and the vacant one. theory: bounds/barriers.
+    Warns (InputWarning) about a perfect crystal that is not at equilibrium: the barrier is then that under its pressure.
     Raises InputError for a cell without exactly one vacant site, an atom that is not there, and what `relax` refuses.
     """
     vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites)
@@ -192,4 +226,7 @@ def migration_barrier(
     start, direction = minimum.positions.copy(), np.zeros_like(cell.positions)
     start[atom] = cell.positions[atom] - away[atom] / 2
     direction[atom] = -away[atom]
-    return Barrier(minimum, saddle_point(cell, potential, start, direction, preconditioner=green), atom)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # the same as that of the minimum
+        saddle = saddle_point(cell, potential, start, direction, preconditioner=green)
+    return Barrier(minimum, saddle, atom)

@@ -20,6 +20,9 @@ SMALL_MOVE = 0.02
 TINY_MOVE = 1e-4
 """A: below it Newton's method gains decades per step, unless the forces are noise."""
 
+FLOOR = "float64 floor"
+"""How `stopped` begins where the forces resolve no smaller residual."""
+
 LARGE_FORCE = 0.01
 """eV/A: no noise of forces is above it; what remains there is a place where the potential has gone wild."""
 
@@ -68,7 +71,7 @@ def advance(now: Iterate, counted: Counted, tolerance: float) -> Iterate:
         step = step.scaled(MAX_MOVE / longest, now.force)
     for _ in range(12 if longest > TINY_MOVE else 3):
         if _move(step) <= 4 * np.finfo(float).eps * max(1.0, float(np.abs(now.x).max())):
-            return _stop(now, "float64 floor", "smaller steps are below the rounding of the positions")
+            return _stop(now, FLOOR, "smaller steps are below the rounding of the positions")
         energy, force = counted.trial(now.x + step.vector)
         ratio = _agreement(now, step, energy, force)
         if ratio > 1e-4:
@@ -92,7 +95,7 @@ def _stop(now: Iterate, kind: str, why: str) -> Iterate:
 def _unresolved(now: Iterate) -> Iterate:
     """Tiny steps gain nothing: at small forces that is rounding, at large ones the fault of the potential."""
     if now.residual < LARGE_FORCE:
-        return _stop(now, "float64 floor", "the forces of this potential do not resolve less")
+        return _stop(now, FLOOR, "the forces of this potential do not resolve less")
     return _stop(now, "stalled", "the energy is too steep and rough here for any step; the potential is of no use in this place")
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import lobpcg
@@ -31,19 +32,66 @@ class Stability:
     """min <H v, v> / <v, v>, eV/A^2."""
     mode: Field
     """Unit vector that attains the eigenvalue."""
+    undecided: str = ""
+    """Why the two do not tell a minimum from a saddle point; empty if they do: then their signs agree."""
 
 
-def stability(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> Stability | None:
-    """Strong-stability constant and lowest eigenvalue, to a relative accuracy of about `accuracy`; None if nothing can move."""
+class Lowest(NamedTuple):
+    """The smallest eigenvalue of H v = lambda P v."""
+
+    value: float
+    mode: Field
+    """Its vector, <P v, v> = 1."""
+    asymmetry: float
+    """2-norm of the antisymmetric part of H in the Krylov space, in units of P, or what it makes of `value` if that is more: zero
+    but for rounding of a true Hessian."""
+
+
+def stability(
+    product: Product, precondition: Preconditioner, accuracy: float = 1e-3, coarser: Product | None = None
+) -> Stability | None:
+    """Strong-stability constant and lowest eigenvalue, to a relative accuracy of about `accuracy`; None if nothing can move.
+
+    `coarser` is the product by differences of forces over twice the step, where `product` is one by differences too.
+    """
     rigid = precondition.cell.lattice.dimension if precondition.rigid else 0
     if precondition.movable.sum() <= rigid:
         return None
-    constant, soft = generalised_lowest(product, precondition, accuracy)
-    value, mode = lowest_eigenvalue(product, precondition, soft, accuracy)
-    return Stability(constant, value, mode)
+    found = lowest_of(product, precondition, accuracy)
+    value, mode = lowest_eigenvalue(product, precondition, found.mode, accuracy)
+    return Stability(found.value, value, mode, undecided(found, value, coarser))
+
+
+def undecided(found: Lowest, eigenvalue: float | None = None, coarser: Product | None = None) -> str:
+    """Why the sign of a lowest eigenvalue is not known, in words; empty if it is."""
+    size, doubt = abs(found.value), ""
+    if not np.isfinite(found.value):
+        return "stability undecided: the Hessian gave no number"
+    if not found.asymmetry < size:
+        share = 100 * found.asymmetry / max(size, 1e-300)
+        doubt = f"the Hessian is not symmetric (antisymmetric part {share:.0f} % of its lowest eigenvalue)"
+    elif coarser is not None and not abs(float(np.vdot(found.mode, coarser(found.mode))) - found.value) < size:
+        doubt = "the lowest curvature changes by more than itself when the step of the differences is doubled"
+    if doubt:
+        return (
+            f"stability undecided: {doubt}, so the forces are not smooth over the step of the differences; try another step, "
+            "such as dg.ASEReference(calculator, step=1e-4)"
+        )
+    if eigenvalue is not None and not found.value * eigenvalue > 0 and size > 0:
+        return (
+            f"stability undecided: lowest eigenvalue {eigenvalue:.3g} eV/A^2 and stability constant {found.value:.3g} differ "
+            "in sign"
+        )
+    return ""
 
 
 def generalised_lowest(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> tuple[float, Field]:
+    """Smallest eigenvalue of H v = lambda P v and its vector, of an operator that is symmetric."""
+    found = lowest_of(product, precondition, accuracy)
+    return found.value, found.mode
+
+
+def lowest_of(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> Lowest:
     """Smallest eigenvalue of H v = lambda P v and its vector, by Lanczos in the inner product of P (only P^+ is applied).
 
     The start is random, without symmetry, and concentrated at the defect: elsewhere H and P agree.
@@ -52,7 +100,7 @@ def generalised_lowest(product: Product, precondition: Preconditioner, accuracy:
     distance = cell.distance_to_defect() / cell.lattice.nearest_neighbour
     noise = np.random.default_rng(0).standard_normal((len(cell), 3))
     force = precondition.project(noise / (1.0 + distance[:, None] ** 2))
-    basis, diagonal, off = [], [], []
+    basis, images, diagonal, off = [], [], [], []
     previous, beta = np.zeros_like(force), 0.0
     z = precondition(force)
     size = first = float(np.sqrt(max(np.vdot(force, z), 0.0)))
@@ -62,7 +110,8 @@ def generalised_lowest(product: Product, precondition: Preconditioner, accuracy:
             break
         force, z = force / size, z / size
         basis.append(z)
-        image = precondition.project(product(z)) - beta * previous
+        images.append(precondition.project(product(z)))
+        image = images[-1] - beta * previous
         diagonal.append(float(np.vdot(z, image)))
         previous, image = force, image - diagonal[-1] * force
         force, z = image, precondition(image)
@@ -74,7 +123,12 @@ def generalised_lowest(product: Product, precondition: Preconditioner, accuracy:
         if len(basis) >= 8 and size * abs(weights[-1]) <= np.sqrt(accuracy) * 0.3 * abs(theta):
             break
     soft = sum((w * q for w, q in zip(weights, basis, strict=True)), np.zeros_like(force))
-    return theta, soft
+    asymmetry = 0.0
+    if basis:
+        krylov = np.tensordot(basis, images, axes=((1, 2), (1, 2)))
+        off_balance = abs(float(weights @ krylov @ weights) - theta)  # the tridiagonal matrix is the Krylov one by symmetry
+        asymmetry = max(float(np.linalg.norm((krylov - krylov.T) / 2, 2)), off_balance)
+    return Lowest(theta, soft, asymmetry)
 
 
 def lowest_eigenvalue(product: Product, precondition: Preconditioner, soft: Field, accuracy: float = 1e-3) -> tuple[float, Field]:

@@ -1,12 +1,13 @@
 """Studies: one question a folder, from settings to steps, from results to tables, figures and sentences."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from ..campaign import Given, Record, Step, Task, in_order
 from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
@@ -99,6 +100,7 @@ def _check_case(spec: RunSpec, case: Case) -> None:
         check_species(reference, defect.apply(box(lattice, size)).symbols)
     if case.basis is None or not sizes:
         return
+    _warn_larger(case, lattice, sizes)
     _check_cutoff(case, case.basis.cutoff)
     training = spec.training
     training_cells(lattice, defect, min(sizes), training.seed, rattle=training.rattles(), strains=training.strains())
@@ -115,6 +117,20 @@ def _check_distance(case: Case, lattice: Lattice, reference: Potential) -> None:
         raise InputError(
             f"the atoms of {case.material.name} are {nearest:.4g} A apart, and the reference reaches {reach:.4g} A: they do not "
             "interact; check the lattice constant (A)"
+        )
+
+
+def _warn_larger(case: Case, lattice: Lattice, sizes: Sequence[int]) -> None:
+    """Warn about training cells that are larger than the cell in which their fits are judged."""
+    here = box(lattice, case.simulation_size).radius
+    larger = [size for size in sizes if box(lattice, size).radius > here * (1 + 1e-9)]
+    if larger:
+        warnings.warn(
+            f"training cells of size {', '.join(map(str, larger))} are larger than the simulation cell of {case.material.name} "
+            f"({case.simulation_size}), in which the errors are measured: they do not show what the larger cells gain; use a "
+            "larger simulation_size",
+            InputWarning,
+            stacklevel=3,
         )
 
 

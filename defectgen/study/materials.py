@@ -164,12 +164,6 @@ def build_reference(spec: Material) -> Potential:
     return reference_from_name(spec.reference)
 
 
-def pressure_free(lattice: Lattice, virial: np.ndarray, tolerance: float = 1e-4) -> bool:
-    """Whether the virial per atom (eV) of the perfect crystal vanishes to the given tolerance."""
-    d = lattice.dimension
-    return bool(np.abs(virial[:d, :d]).max() / lattice.sublattices < tolerance)
-
-
 def centrosymmetric(lattice: Lattice) -> bool:
     """Whether every site of the crystal is a centre of inversion: x -> 2 m - x maps the crystal onto itself for each m."""
     species = np.array(lattice.species)

@@ -1,7 +1,6 @@
 """Blocks: what was observed, one R factor per kind of observation, configuration group and cell size; weights come later."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis
+from ..campaign.files import replaced
 from .compress import join, residual_sum, triangle
 from .observations import PARTS, parse_observations, parts_of
 from .route import Route
@@ -147,8 +147,7 @@ class Blocks:
     def save(self, path: str | Path) -> None:
         """Write all blocks and the description of the basis to an HDF5 file, completely or not at all."""
         path = Path(path)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        try:
+        with replaced(path, folders=False) as partial:
             with h5py.File(partial, "w") as file:
                 file.attrs.update(format=FORMAT, truth=self.truth, notes=json.dumps(self.notes))
                 if self.basis is not None:
@@ -163,9 +162,6 @@ class Blocks:
                     group["factor"] = block.factor
                     if block.plain is not None:
                         group["plain"] = block.plain
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
 
     @staticmethod
     def load(path: str | Path, basis: Any = None) -> "Blocks":

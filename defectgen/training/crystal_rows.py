@@ -57,7 +57,7 @@ def force_constant_block(lattice: Lattice, truth: Potential, basis: ACEBasis, gr
     return Block("FC", group, 0, 1.0, len(labels), compressor.factor())
 
 
-def voigt(virial: Float[np.ndarray, "3 3 *channels"]) -> Float[np.ndarray, "6 *channels"]:
+def voigt(virial: Float[np.ndarray, " 3 3 *channels"]) -> Float[np.ndarray, " 6 *channels"]:
     """xx yy zz yz xz xy of a virial."""
     pairs = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
     return np.stack([(virial[a, b] + virial[b, a]) / 2 for a, b in pairs])

@@ -9,7 +9,8 @@ from .._input import InputError
 from ..ace import ACEBasis, LinearACE
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..energy.blackbox import BlackBox
-from ..energy.functional import Potential, check_potential, crystal_force_constants
+from ..energy.crystal_state import state_of
+from ..energy.functional import Potential, check_potential, crystal_force_constants, potential_name
 from ..energy.site import SiteEnergy
 from ..observe import (
     CoreForceConstants,
@@ -33,10 +34,6 @@ from .blocks import Block, Blocks
 from .compress import Compressor
 from .observations import ELASTIC, FORMATION, TARGETS, parse_observations
 from .subdivide import Pile, pieces
-
-AT_REST = 0.01
-"""eV per atom and eV/A: a crystal beyond it is not at equilibrium. It is a stress of 0.1 GPa on an atom of 16 A^3, and about the
-force that relaxations with other codes leave; whoever forgets to equilibrate is usually far above."""
 
 
 def label(
@@ -188,15 +185,11 @@ def _check_virials(cells: Sequence[Snapshot]) -> None:
 
 def _check_at_rest(snapshot: Snapshot, response: Response) -> None:
     """Raise InputError unless the perfect crystal is free of stress and internal forces, as far as its potential can tell."""
+    atoms, energy = len(snapshot.cell), response.energy
     lattice = snapshot.cell.lattice
-    d, forces, virial = lattice.dimension, response.forces, response.virial
-    force = 0.0 if forces is None else float(np.abs(forces[:, :d]).max())
-    stress = 0.0 if virial is None else float(np.abs(virial[:d, :d]).max()) / len(snapshot.cell)
-    if max(force, stress) > AT_REST:
-        raise InputError(
-            f"the perfect crystal {lattice.name} is not at equilibrium with this reference: virial {stress:.2g} eV per atom, "
-            f"internal forces {force:.2g} eV/A; call dg.equilibrate(lattice, truth) first and train on its result"
-        )
+    state = state_of(lattice, 0.0 if energy is None else float(energy), response.forces, response.virial, atoms)
+    if words := state.unrest(potential="reference"):
+        raise InputError(f"{words}; call dg.equilibrate(lattice, truth) first and train on its result")
 
 
 def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Potential, basis: ACEBasis, range_power: float):
@@ -271,6 +264,4 @@ class _Gathered:
 
 
 def _name(truth: Potential | None) -> str:
-    if truth is None:
-        return "labels of the configurations"
-    return str(getattr(truth, "name", "") or type(truth).__name__)
+    return "labels of the configurations" if truth is None else potential_name(truth)

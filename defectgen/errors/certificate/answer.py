@@ -92,12 +92,12 @@ def _iterated(rest: Equilibrium, model: SiteEnergy, precondition: Preconditioner
         search, rho = z.copy(), np.einsum("kia,kia->k", r, z)
         start = np.where(rho > 0, rho, 1.0)
         for _ in range(MAX_PRODUCTS):
-            going = rho > ACCURACY**2 * start
+            going = ~(rho <= ACCURACY**2 * start)
             if not going.any():
                 return w
             image = product(search)
             curvature = np.einsum("kia,kia->k", search, image)
-            if np.any(curvature[going] <= 0):
+            if not np.all(curvature[going] > 0):
                 raise InputError(_saddle())
             alpha = np.where(going, rho / np.where(going, curvature, 1.0), 0.0)
             w += alpha[:, None, None] * search

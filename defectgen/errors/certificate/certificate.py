@@ -1,12 +1,14 @@
 """The certificate of a fit for one defect: estimates and bounds of its errors from the fit and the model-relaxed defect alone."""
 
+import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..._input import InputError
+from ..._input import InputError, InputWarning
 from ..._typing import Float
 from ...ace import LinearACE
+from ...crystal.composition import exchanged_species
 from ...energy.functional import cell_energy
 from ...fit import Fit
 from ...relax import Equilibrium, GreensFunction
@@ -22,7 +24,8 @@ class Certificate:
     geometry: Quantity
     """Of ||D(u_model - u)||_l2, A."""
     energy: Quantity
-    """Of the formation energy, eV."""
+    """Of the formation energy, eV. Where a defect exchanges atoms and has no chemical potentials, of E - N E_bulk with the energy
+    zero of the labels, which the model shares."""
     residual: float
     """|W (A theta - y)|, the prior's rows included."""
     rows: int
@@ -34,7 +37,9 @@ class Certificate:
     def summary(self) -> str:
         """A few lines for people."""
         lines = [f"{self.rows} rows, {self.parameters} parameters, weighted residual {self.residual:.3g}"]
-        for name, unit, q in (("geometry", "A", self.geometry), ("energy", "eV", self.energy)):
+        rest = self.sensitivity.rest
+        named = "energy (E - N E_bulk)" if exchanged_species(rest.cell) and not rest.exchanged else "energy"
+        for name, unit, q in (("geometry", "A", self.geometry), (named, "eV", self.energy)):
             neediest = min(q.weights, key=q.weights.__getitem__)
             lines.append(
                 f"{name}: estimate {q.estimate:.3g} {unit}, bound {q.bound:.3g} {unit}, posterior {q.deviation:.3g} {unit}"
@@ -57,13 +62,19 @@ def certify(
     of the size of the residual in a direction nobody knows. `richer`, a fit of a larger basis to the same labels, knows part
     of that direction: the estimate is then the answer to its forces, with its own spread beside. theory: fit/certificate.
 
+    The chemical potentials that `rest` was relaxed with are held fixed. Without them the energy of a defect that exchanges atoms
+    is E - N E_bulk, in the zero of the labels: its error does not depend on that zero, but includes that of the bulk.
     `preconditioner`, from greens_function(cell, fit.model), saves time.
+    Warns (InputWarning) about a perfect crystal that is not at equilibrium with the model: the certificate is that of a cell
+    under pressure.
     Raises InputError for a fit without basis or residual, and for an equilibrium that is not a converged minimum of the model.
     """
     model = _model_of(fit)
     if not isinstance(rest, Equilibrium) or not rest.converged:
         what = rest.message if isinstance(rest, Equilibrium) else f"got {type(rest).__name__}"
         raise InputError(f"a certificate wants the defect relaxed with the fitted model, dg.relax(cell, fit.model): {what}")
+    if rest.unrest:
+        warnings.warn(f"{rest.unrest}: the certificate is that of a defect under this pressure", InputWarning, stacklevel=2)
     found = judge(fit, sensitivity(rest, model, preconditioner))
     return found if richer is None else _sharpened(found, richer, rest)
 
@@ -89,7 +100,10 @@ def _sharpened(found: Certificate, richer: Fit, rest: Equilibrium) -> Certificat
     The energy is that of the richer fit where it would rest, to second order: E(u) - <f, H^-1 f> / 2.
     """
     model = _model_of(richer)
-    energy, force = cell_energy(rest.cell, model).energy_forces(rest.positions)
+    functional = cell_energy(rest.cell, model)
+    energy, force = functional.energy_forces(rest.positions)
+    if rest.bulk_energy is not None:  # atoms from reservoirs of fixed chemical potentials
+        energy += sum(rest.exchanged.values()) * (functional.crystal.energy - rest.bulk_energy)
     answer = found.sensitivity.answer(force)
     shifted = energy - float(np.vdot(force, answer)) / 2
     own = judge(richer, sensitivity(rest, model, answer=found.sensitivity.answer))

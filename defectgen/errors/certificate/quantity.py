@@ -77,7 +77,7 @@ class Rows:
         factor, typical = float(np.sqrt(max(values[-1], 0.0))), float(np.sqrt(total))
         scaled = rows / leverage.scale
         hidden = np.linalg.norm(scaled @ leverage.unseen) if leverage.unseen.shape[1] else 0.0
-        if hidden > UNSEEN * np.linalg.norm(scaled):
+        if not hidden <= UNSEEN * np.linalg.norm(scaled):
             factor = typical = np.inf
         slopes = {
             name: self._squares[name] / residual**2 - float(np.sum((seen @ gram) * seen)) / total

@@ -104,8 +104,8 @@ def select(
             break
         found = [value(now + grams[k]) for k in able]
         gains = [sign * (log(values[-1]) - log(v)) / cost[k] for k, v in zip(able, found, strict=True)]
-        best = int(np.argmax(gains))
-        if gains[best] < 0:  # rows that a basis cannot represent may do harm
+        best = int(np.argmax(np.nan_to_num(gains, nan=-np.inf)))
+        if not gains[best] >= 0:  # rows that a basis cannot represent may do harm
             break
         chosen.append(able[best])
         now, spent = now + grams[able[best]], spent + cost[able[best]]
@@ -124,7 +124,7 @@ def _exchanged(chosen: list[int], grams, cost, budget: float | int, start, value
         without, spent = start + grams[rest].sum(axis=0), cost[rest].sum()
         able = [k for k in range(len(cost)) if k not in rest and spent + cost[k] <= budget * (1 + 1e-12)]
         found = [sign * value(without + grams[k]) for k in able]
-        best = int(np.argmin(found))
+        best = int(np.argmin(np.nan_to_num(found, nan=np.inf, posinf=np.inf, neginf=-np.inf)))
         if able[best] != old and found[best] < sign * values[-1] - 1e-12 * abs(values[-1]):
             chosen[place] = able[best]
             values.append(sign * found[best])

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
-from ..._input import InputError
+from ..._input import InputError, InputWarning
 from ...ace import LinearACE
 from ...fit import Fit, FitWarning, Loss
 from ...fit.fitting import solved
@@ -82,9 +82,11 @@ def design_loss(
         weights = _round(now, wide, places, certificates, share)
         trial = _again(pilot, weights)
         trial_wide = None if richer is None else _again(richer, weights)
-        found = [relax(r.cell, trial.model, start=r.positions, eigenvalue=False) for r in places]
         try:
-            judged = [certify(trial, r, richer=trial_wide) for r in found]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InputWarning)  # what there is to say of the crystal was said of the pilot
+                found = [_moved(r, trial.model) for r in places]
+                judged = [certify(trial, r, richer=trial_wide) for r in found]
         except InputError:
             break
         value = _mean_log(judged, share)
@@ -93,6 +95,11 @@ def design_loss(
         now, wide, places, certificates = trial, trial_wide, found, judged
         history.append(value)
     return LossDesign(now.weights, now, pilot, first[0], certificates[0], tuple(history))
+
+
+def _moved(rest: Equilibrium, model: LinearACE) -> Equilibrium:
+    """The equilibrium of another model near one."""
+    return relax(rest.cell, model, start=rest.positions, eigenvalue=False, chemical_potentials=rest.chemical_potentials)
 
 
 def _again(old: Fit, weights: Weights) -> Fit:

@@ -65,7 +65,7 @@ class Leverage:
             return cls(z @ root, z @ (unseen / scale[:, None]), np.ones(len(z)), noise)
         return cls(root, unseen, scale, noise)
 
-    def __call__(self, rows: Float[np.ndarray, "n *more columns"]) -> Float[np.ndarray, "n *more"]:
+    def __call__(self, rows: Float[np.ndarray, " n *more columns"]) -> Float[np.ndarray, " n *more"]:
         """h of every row, in one over the square of its weight: the diagonal of the hat matrix is (weight)^2 h."""
         known = np.sum((rows @ self.root) ** 2, axis=-1)
         if not self.unseen.shape[1]:
@@ -74,7 +74,9 @@ class Leverage:
         beyond = np.linalg.norm(scaled @ self.unseen, axis=-1) > UNSEEN * np.linalg.norm(scaled, axis=-1)
         return np.where(beyond, np.inf, known)
 
-    def deviation(self, rows: Float[np.ndarray, "n *more columns"], weight: float | None = None) -> Float[np.ndarray, "n *more"]:
+    def deviation(
+        self, rows: Float[np.ndarray, " n *more columns"], weight: float | None = None
+    ) -> Float[np.ndarray, " n *more"]:
         """Standard deviation of the prediction of every row, in its unit; with `weight`, of a new label of that weight."""
         own = 0.0 if weight is None else weight**-2
         return self.noise * np.sqrt(self(rows) + own)

@@ -64,7 +64,7 @@ def _line(hop: Hop, found: Pass) -> dict:
         "material": hop.crystal.material.name,
         "defect": hop.defect,
         "barrier": found.barrier,
-        "formation_energy": found.minimum.scalars["energy"],
+        "formation_energy": found.formation_energy,
         "lowest_eigenvalue": found.saddle.scalars["lowest_eigenvalue"],
     }
 

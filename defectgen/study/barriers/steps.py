@@ -6,6 +6,7 @@ from typing import Any
 from ..._input import InputError
 from ...campaign import Given, Step
 from ...crystal import Cell
+from ...crystal.composition import exchanged_species
 from ...relax import migration_barrier
 from ...surrogate import far_field, sites_of
 from ..surrogates.scene import Scene, Solve, Solved
@@ -24,6 +25,8 @@ class Pass:
     """The atom that hops."""
     minimum: Rest
     saddle: Rest
+    formation_energy: float | None
+    """eV; None in a compound, where it is not defined without chemical potentials."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,7 +55,8 @@ class Hop(Step[Pass]):
         found = migration_barrier(self.cell(given), truth_of(self.crystal.material))
         if not found.converged:
             raise InputError(f"no barrier was found: {found.minimum.message}; {found.saddle.message}")
-        return Pass(found.energy, found.atom, Rest.of(found.minimum), Rest.of(found.saddle))
+        formation = None if exchanged_species(found.minimum.cell) else found.minimum.energy
+        return Pass(found.energy, found.atom, Rest.of(found.minimum), Rest.of(found.saddle), formation)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,9 +9,9 @@ from ..._input import InputError
 from ...campaign import Given, Step
 from ...errors import certify
 from ...errors.certificate.quantity import Quantity
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ..settings import Basis
-from ..tasks import AT_REST, FitTrial
+from ..tasks import FitTrial, rested
 
 RICHER_PRIOR = "smoothness(1e-6)"
 """Of the richer fit where the study names none: it may have more functions than the rows determine."""
@@ -84,8 +84,8 @@ class Certification(Step[Certified]):
         richer = trial.fitted(given, self.richer, RICHER_PRIOR)
         cell = trial.cell(given)
         green = greens_function(cell, fitted.model)
-        rest = relax(cell, fitted.model, start=found.positions, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
         try:
+            rest = rested(cell, fitted.model, found.positions, green)
             told = certify(fitted, rest, richer=richer, preconditioner=green)
         except InputError as error:
             return Certified(str(error))

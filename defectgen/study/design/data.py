@@ -14,7 +14,7 @@ from ...errors.certificate import sensitivity
 from ...errors.certificate.answer import answers
 from ...errors.compare import BASIN
 from ...fit import Fit, fit
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ...training import Blocks, spell_observations
 from ...training.blocks import Block
 from ...training.observations import KINDS as OBSERVED
@@ -23,7 +23,7 @@ from ..fits import Fits
 from ..interface import Tables
 from ..settings import Basis, Case, FitSettings
 from ..spec import RunSpec
-from ..tasks import AT_REST, Crystal, Exact, Trial, assess, defect_cell, kept, truth_of
+from ..tasks import Crystal, Exact, Trial, assess, defect_cell, kept, rested, truth_of
 from .choice import RANDOM, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
 from .settings import Design, DesignData
@@ -199,7 +199,7 @@ def promise_of(fitting: FitSettings, cell: Cell, offer: Offer) -> Promise:
     for prior in (None, *STRONGER):
         pilot = fitted(fitting, offer.blocks(), prior)
         green = greens_function(cell, pilot.model)
-        rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
+        rest = rested(cell, pilot.model, preconditioner=green)
         moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
         if not rest.converged or moved > 2 * BASIN * cell.lattice.nearest_neighbour:
             why = f"the pilot does not hold the defect: an atom moves by {moved:.2f} A, {rest.message}"

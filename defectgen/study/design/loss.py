@@ -10,13 +10,13 @@ from ..._input import InputError
 from ...campaign import Given, Step
 from ...errors.design import design_loss
 from ...fit import Fit, Loss, fit
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ..certificates.steps import RICHER_PRIOR, richer_basis
 from ..fits import Fits
 from ..interface import Tables
 from ..settings import Basis, Case
 from ..spec import RunSpec
-from ..tasks import AT_REST, FitTrial, Trial, assess, called, truth_of
+from ..tasks import FitTrial, Trial, assess, called, rested, truth_of
 from .settings import Design
 
 NAME = "design"
@@ -84,8 +84,8 @@ class LossDesign(Step[Designed]):
         richer = plain(self.trial).fitted(given, self.richer, RICHER_PRIOR)
         cell = self.trial.cell(given)
         green = greens_function(cell, pilot.model)
-        rest = relax(cell, pilot.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
         try:
+            rest = rested(cell, pilot.model, preconditioner=green)
             found = design_loss(pilot, rest, richer=richer, share=self.share)
         except InputError as error:
             return Designed(str(error), {})

@@ -12,10 +12,10 @@ from ...ace import LinearACE
 from ...bridge import LabelledReference, read_extxyz
 from ...crystal import Snapshot, defect_from_name
 from ...crystal.snapshot import BULK
+from ...energy.crystal_state import AT_REST
 from ...errors.certificate import Certificate
 from ...fit import Fit, FitWarning, fit
 from ...training import Blocks, label
-from ...training.label import AT_REST
 from ..calculations import Calculation
 from ..certificates.steps import RICHER_PRIOR, richer_basis
 from ..tasks import box

@@ -14,13 +14,13 @@ from ...errors import certify
 from ...errors.certificate import Certificate
 from ...errors.compare import BASIN
 from ...fit import Fit, FitWarning, fit
-from ...relax import greens_function, relax
+from ...relax import greens_function
 from ...training import label, parse_observations
 from ...training.blocks import Block
 from ...training.observations import parts_of
 from ..certificates.steps import RICHER_PRIOR
 from ..settings import Basis
-from ..tasks import AT_REST, Exact, FitTrial, Rows, TrainingRows, assess, defect_cell, truth_of
+from ..tasks import Exact, FitTrial, Rows, TrainingRows, assess, defect_cell, rested, truth_of
 from .structures import configurations
 
 
@@ -191,7 +191,7 @@ def certificate(fitted: Fit, richer: Fit, cell: Cell) -> Certificate:
     Raises InputError where it finds none, or another defect than the one it started from.
     """
     green = greens_function(cell, fitted.model)
-    rest = relax(cell, fitted.model, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
+    rest = rested(cell, fitted.model, preconditioner=green)
     moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
     if rest.converged and moved > 2 * BASIN * cell.lattice.nearest_neighbour:
         raise InputError(f"the fit does not hold the defect: an atom moves by {moved:.2f} A")

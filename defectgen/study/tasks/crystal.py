@@ -9,10 +9,13 @@ from ..._typing import Float
 from ...campaign import Given, Step
 from ...campaign.files import unchanged
 from ...crystal import Lattice
-from ...energy.functional import crystal_response
+from ...energy.functional import crystal_state
 from ...reference import check_stable, equilibrate
-from ..materials import Material, build_lattice, pressure_free
+from ..materials import Material, build_lattice
 from .cells import truth_of
+
+PRESSURE_FREE = 1e-4
+"""eV per atom and eV/A: what may be left of the virial and the internal forces of a crystal that errors are measured in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +54,11 @@ class Crystal(Step[Perfect]):
         truth, lattice = truth_of(self.material), build_lattice(self.material)
         if self.material.equilibrate:
             lattice = equilibrate(lattice, truth)
-        _, _, virial = crystal_response(lattice, truth)
-        assert virial is not None  # asked for
-        if not pressure_free(lattice, virial):
+        state = crystal_state(lattice, truth)
+        if not state.at_rest(PRESSURE_FREE):
             raise InputError(
-                f"the lattice of {self.material.name} is not at equilibrium: virial {np.abs(virial).max():.2g} eV per primitive "
-                "cell; leave equilibrate on, or give the lattice constant of this reference"
+                f"the lattice of {self.material.name} is not at equilibrium: {state}; leave equilibrate on, or give the lattice "
+                "constant of this reference"
             )
         lowest = check_stable(lattice, truth)
         return Perfect(lattice.vectors, lattice.motif, float(lowest))

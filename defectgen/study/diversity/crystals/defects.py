@@ -8,8 +8,8 @@ from ....ace import LinearACE
 from ....campaign import Record
 from ....crystal import defect_from_name
 from ....errors import compare
-from ....relax import greens_function, relax
-from ...steps import AT_REST, box, restored
+from ....relax import greens_function
+from ...steps import box, recorded, rested, restored
 from .settings import parsed
 from .steps import lattice_of
 
@@ -37,10 +37,12 @@ def _judged(model: LinearACE, cell, record: Record) -> dict[str, Any]:
     truth = restored(record, cell)
     try:
         green = greens_function(cell, model)
-        found = relax(cell, model, start=truth.positions, tolerance=AT_REST, preconditioner=green, eigenvalue=False)
+        with recorded():
+            found = rested(cell, model, truth.positions, green)
     except InputError as error:
         return {"outcome": f"not relaxed: {error}"}
-    error = compare(truth, found)
+    with recorded():
+        error = compare(truth, found)
     outcome = "" if error.same_basin else error.why_not
     if not found.bulk_stable:
         outcome = "the model does not hold the crystal together"
