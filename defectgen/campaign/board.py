@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from defectgen.campaign.record import Record
-from defectgen.campaign.task import Task, in_order
+from .record import Record
+from .task import Task, in_order
 
 
 class Board:

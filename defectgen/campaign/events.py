@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from defectgen.campaign.files import StorageError, complaint
+from .files import StorageError, complaint
 
 Kind = Literal[
     "command",

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
-from defectgen._input import InputError, InputWarning
-from defectgen.campaign.kernels import release_kernels
-from defectgen.campaign.record import Record
-from defectgen.campaign.task import Task
+from .._input import InputError, InputWarning
+from .kernels import release_kernels
+from .record import Record
+from .task import Task
 
 
 def execute(task: Task, needed: Mapping[str, Record]) -> Record:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from defectgen._input import InputError
-from defectgen.campaign.environment import share_cache, worker_environment
-from defectgen.campaign.stop import NeverStopped, Stop
+from .._input import InputError
+from .environment import share_cache, worker_environment
+from .stop import NeverStopped, Stop
 
 
 @dataclass(frozen=True)

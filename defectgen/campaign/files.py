@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from defectgen._input import InputError
+from .._input import InputError
 
 _PARTIAL = ".part"
 

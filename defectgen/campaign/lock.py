@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from defectgen._input import InputError
-from defectgen.campaign.files import StorageError, complaint
+from .._input import InputError
+from .files import StorageError, complaint
 
 
 @contextmanager

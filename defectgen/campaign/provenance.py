@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from defectgen.campaign.task import Task
+from .task import Task
 
 _PACKAGE = "defectgen"
 _APART = "defectgen.campaign"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from defectgen._input import InputError
-from defectgen.campaign.provenance import Origin
-from defectgen.campaign.task import canonical
+from .._input import InputError
+from .provenance import Origin
+from .task import canonical
 
 
 @dataclass(frozen=True, eq=False)

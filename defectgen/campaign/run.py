@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
 
-from defectgen._input import InputError
-from defectgen.campaign.board import Board
-from defectgen.campaign.events import Event, Kind
-from defectgen.campaign.execute import execute, sentence
-from defectgen.campaign.executors import Crew, crew
-from defectgen.campaign.provenance import origin
-from defectgen.campaign.record import Record
-from defectgen.campaign.stop import NeverStopped, Stop, stoppable
-from defectgen.campaign.store import Damaged, Outdated, Store
-from defectgen.campaign.task import Task
+from .._input import InputError
+from .board import Board
+from .events import Event, Kind
+from .execute import execute, sentence
+from .executors import Crew, crew
+from .provenance import origin
+from .record import Record
+from .stop import NeverStopped, Stop, stoppable
+from .store import Damaged, Outdated, Store
+from .task import Task
 
 _DIED = (
     "the worker process died twice while computing it (killed, out of memory, or a script without "

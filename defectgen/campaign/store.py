@@ -13,14 +13,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from defectgen._input import InputError
-from defectgen.campaign.cells import guarded
-from defectgen.campaign.events import Event, append
-from defectgen.campaign.files import sweep, utf8, write_whole
-from defectgen.campaign.lock import locked
-from defectgen.campaign.provenance import Origin, origin, own_version, stamp
-from defectgen.campaign.record import Record
-from defectgen.campaign.task import Task, canonical
+from .._input import InputError
+from .cells import guarded
+from .events import Event, append
+from .files import sweep, utf8, write_whole
+from .lock import locked
+from .provenance import Origin, origin, own_version, stamp
+from .record import Record
+from .task import Task, canonical
 
 FORMAT = 2
 _OURS = ("records", "results.csv", "rates.csv", "report.html")

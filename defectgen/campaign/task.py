@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from defectgen._input import InputError
+from .._input import InputError
 
 if TYPE_CHECKING:
-    from defectgen.campaign.record import Record
+    from .record import Record
 
 
 class Task(ABC):

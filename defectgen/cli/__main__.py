@@ -1,6 +1,6 @@
 """``python -m defectgen.cli``."""
 
-from defectgen.cli.main import main
+from .main import main
 
 if __name__ == "__main__":
     main()

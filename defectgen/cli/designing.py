@@ -6,14 +6,14 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from defectgen._input import InputError
-from defectgen.campaign.files import utf8, write_whole
-from defectgen.cli.speak import console, say
-from defectgen.errors.certificate import Certificate
-from defectgen.study.calculations import write_structures
-from defectgen.study.design.one_defect import Designed, design_for
-from defectgen.study.design.one_defect_data import Chosen, check, data_for
-from defectgen.study.design.pool import KINDS
+from .._input import InputError
+from ..campaign.files import utf8, write_whole
+from ..errors.certificate import Certificate
+from ..study.calculations import write_structures
+from ..study.design.one_defect import Designed, design_for
+from ..study.design.one_defect_data import Chosen, check, data_for
+from ..study.design.pool import KINDS
+from .speak import console, say
 
 
 def design(

@@ -10,14 +10,14 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from defectgen._input import InputError
-from defectgen.ace import ACEBasis
-from defectgen.bridge import dataset_from_extxyz, dataset_from_hdf5
-from defectgen.campaign.cells import unguarded
-from defectgen.cli.speak import console, say
-from defectgen.dataset import Dataset
-from defectgen.dataset.published import PUBLISHED, SOURCE
-from defectgen.training.diversity import DatasetDiversity, dataset_diversity
+from .._input import InputError
+from ..ace import ACEBasis
+from ..bridge import dataset_from_extxyz, dataset_from_hdf5
+from ..campaign.cells import unguarded
+from ..dataset import Dataset
+from ..dataset.published import PUBLISHED, SOURCE
+from ..training.diversity import DatasetDiversity, dataset_diversity
+from .speak import console, say
 
 
 def describe(

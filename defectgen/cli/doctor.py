@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from defectgen.campaign.provenance import installed, own_version
-from defectgen.cli.speak import say
+from ..campaign.provenance import installed, own_version
+from .speak import say
 
 _NEEDED = {
     "jax": "jax",
@@ -105,7 +105,7 @@ def _jax() -> str:
 
 
 def _kernel() -> Finding:
-    from defectgen import kernel
+    from .. import kernel
 
     missing = kernel.missing()
     if missing is None:

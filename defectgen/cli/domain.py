@@ -5,12 +5,12 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from defectgen._input import InputError
-from defectgen.ace import load_model
-from defectgen.bridge import cell_from_ase, read_extxyz
-from defectgen.cli.speak import console, say
-from defectgen.crystal import Snapshot
-from defectgen.errors import Check, Domain, load_domain
+from .._input import InputError
+from ..ace import load_model
+from ..bridge import cell_from_ase, read_extxyz
+from ..crystal import Snapshot
+from ..errors import Check, Domain, load_domain
+from .speak import console, say
 
 LONGEST = 30
 """Structures shown one by one; of more, those inside are only counted."""

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from defectgen.campaign.stop import STATUS, heeded, stoppable
-from defectgen.cli.speak import say, spoken
+from ..campaign.stop import STATUS, heeded, stoppable
+from .speak import say, spoken
 
 
 def _path(text: str) -> Path:
@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Run a study and write its report; given again, it goes on where it stopped."""
     with spoken():
-        from defectgen.cli.running import run_study
+        from .running import run_study
 
         raise typer.Exit(run_study(study, out, workers, scheduler, dry_run, reuse_old))
 
@@ -57,7 +57,7 @@ def report(
 ) -> None:
     """Write the figures and the page of a run again."""
     with spoken():
-        from defectgen.report import write
+        from ..report import write
 
         say(f"report: {write(directory)}")
 
@@ -66,7 +66,7 @@ def report(
 def init(name: Annotated[str, typer.Argument(help="The study to start from (see list); NAME.toml is written here.")]) -> None:
     """Write a run file to edit."""
     with spoken():
-        from defectgen.cli.starting import start_file
+        from .starting import start_file
 
         path = start_file(name)
         say(f"wrote {path}; edit it, then: defectgen run {path}")
@@ -76,7 +76,7 @@ def init(name: Annotated[str, typer.Argument(help="The study to start from (see 
 def list_(section: Annotated[str | None, typer.Argument(help="Only materials, defects, references or studies.")] = None) -> None:
     """What can be named in a run file."""
     with spoken():
-        from defectgen.cli.starting import show_catalogue
+        from .starting import show_catalogue
 
         show_catalogue(section)
 
@@ -92,7 +92,7 @@ def domain(
 ) -> None:
     """Say which structures are like those a model was trained on; status 1 if some are not."""
     with spoken():
-        from defectgen.cli.domain import judge
+        from .domain import judge
 
         raise typer.Exit(judge(model, structures, companion, measure))
 
@@ -117,7 +117,7 @@ def design(
 ) -> None:
     """Design the weights of a loss for one defect, and write a run file that uses them; with --budget the data as well."""
     with spoken():
-        from defectgen.cli.designing import design as designed
+        from .designing import design as designed
 
         settings = {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff, "share": share}
         raise typer.Exit(designed(out, material, defect, budget, criterion, observations=observations, **settings))
@@ -138,7 +138,7 @@ def diversity(
 ) -> None:
     """Say how a data set spent its labels: how many structures, how many configurations of each, and how different they are."""
     with spoken():
-        from defectgen.cli.diversity import describe
+        from .diversity import describe
 
         keys = {"energy": energy, "forces": forces, "energy_unit": energy_unit, "length_unit": length_unit}
         raise typer.Exit(describe(datasets, structure, keys, cutoff, study))
@@ -190,7 +190,7 @@ def plan(
     Status 1 if the labels do not reach the target, 2 if no plan does.
     """
     with spoken():
-        from defectgen.cli.planning import numbers, plan_labels, stated
+        from .planning import numbers, plan_labels, stated
 
         grid = {
             "target_energy": target_energy,
@@ -222,7 +222,7 @@ def plan(
 def doctor() -> None:
     """Check the installation and say what is missing."""
     with spoken():
-        from defectgen.cli.doctor import examine
+        from .doctor import examine
 
         raise typer.Exit(examine())
 
@@ -230,7 +230,7 @@ def doctor() -> None:
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
-        from defectgen.campaign.provenance import own_version
+        from ..campaign.provenance import own_version
 
         say(f"defectgen {own_version()}")
         raise typer.Exit

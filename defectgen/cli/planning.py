@@ -10,14 +10,12 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from defectgen import campaign, report
-from defectgen._input import InputError
-from defectgen.bridge.units import units_of
-from defectgen.campaign import Store
-from defectgen.campaign.stop import STATUS
-from defectgen.cli.live import Live, brief
-from defectgen.cli.speak import console, say
-from defectgen.study.planning import (
+from .. import campaign, report
+from .._input import InputError
+from ..bridge.units import units_of
+from ..campaign import Store
+from ..campaign.stop import STATUS
+from ..study.planning import (
     QUANTITIES,
     Calculation,
     Plan,
@@ -28,7 +26,9 @@ from defectgen.study.planning import (
     searched,
     write_structures,
 )
-from defectgen.training import Cost
+from ..training import Cost
+from .live import Live, brief
+from .speak import console, say
 
 Number = TypeVar("Number", int, float)
 
@@ -105,7 +105,7 @@ def _write(proposal: Proposal, store: Store) -> None:
     """The table of all plans and the figure of the front."""
     rows, search = proposal.rows(), proposal.search
     store.table("plans.csv", rows, ())
-    from defectgen.study.planning.figures import plan_picture  # brings matplotlib
+    from ..study.planning.figures import plan_picture  # brings matplotlib
 
     picture = plan_picture(pd.DataFrame(rows), search.material.name, search.defect, search.targets, search.by)
     report.draw(picture, store.directory / "figures")

@@ -14,16 +14,16 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from defectgen import campaign, report, study
-from defectgen._input import InputError
-from defectgen.campaign import Event, Record, Store, Task
-from defectgen.campaign.files import utf8
-from defectgen.campaign.provenance import versions
-from defectgen.campaign.stop import STATUS
-from defectgen.campaign.store import Damaged, Outdated
-from defectgen.cli.live import Live, brief
-from defectgen.cli.speak import console, say
-from defectgen.study.columns import FAILURES, RATES, RESULTS
+from .. import campaign, report, study
+from .._input import InputError
+from ..campaign import Event, Record, Store, Task
+from ..campaign.files import utf8
+from ..campaign.provenance import versions
+from ..campaign.stop import STATUS
+from ..campaign.store import Damaged, Outdated
+from ..study.columns import FAILURES, RATES, RESULTS
+from .live import Live, brief
+from .speak import console, say
 
 
 def run_study(

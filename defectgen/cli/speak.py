@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from defectgen._input import InputError, InputWarning
-from defectgen.campaign.stop import STATUS, heeded
+from .._input import InputError, InputWarning
+from ..campaign.stop import STATUS, heeded
 
 
 def console() -> Console:

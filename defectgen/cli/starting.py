@@ -5,10 +5,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from defectgen import study
-from defectgen._input import InputError
-from defectgen.campaign.files import utf8, write_whole
-from defectgen.cli.speak import console
+from .. import study
+from .._input import InputError
+from ..campaign.files import utf8, write_whole
+from .speak import console
 
 
 def start_file(name: str) -> Path:
