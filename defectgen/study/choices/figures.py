@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from defectgen.plot.axes import legend, nothing_to_show, panels
-from defectgen.plot.picture import Picture, stem
-from defectgen.plot.style import Mark, marks
-from defectgen.plot.typeset import number
+from ...plot.axes import legend, nothing_to_show, panels
+from ...plot.picture import Picture, stem
+from ...plot.style import Mark, marks
+from ...plot.typeset import number
 
 _PANELS = {"geometry": "geometry error", "energy": "energy error"}
 _DESIGNED = "as designed"
