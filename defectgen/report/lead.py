@@ -29,15 +29,6 @@ def _questions(run: Run) -> Iterator[str]:
             "with the fit; the difference is the error shown here. The training radius is that of the largest ball in the "
             "training cell, in nearest-neighbour spacings."
         )
-    if "diversity" in run.others:
-        yield (
-            "With a budget of N labels, how many different structures, and how many configurations of each? A structure is a "
-            "topology (a molecule; a phase, cell and defect), a configuration one geometry of it. Potentials are fitted to S "
-            "structures with C configurations each, and tested on new configurations of structures that were seen "
-            "(conformational), on unseen structures (structural: drawn at random, of unseen scaffolds, larger), and on new "
-            "configurations of all structures that could have been drawn (in-distribution). All splits of a budget meet the same "
-            "tests."
-        )
     if "losses" in run.others:
         yield (
             "Labels are computed once; every loss (observations, weights, powers of the distance, strains, priors, robustness, "

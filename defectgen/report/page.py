@@ -18,7 +18,6 @@ from defectgen.report.certificate_figure import certificate_findings, certificat
 from defectgen.report.choices_figure import choices_findings
 from defectgen.report.design_data_figure import design_data_findings
 from defectgen.report.design_figure import design_findings, design_table
-from defectgen.report.diversity import diversity_findings, diversity_tables
 from defectgen.report.findings import Comparison, comparisons, findings
 from defectgen.report.lead import lead
 from defectgen.report.loss_table import loss_findings, loss_tables
@@ -63,7 +62,6 @@ def render(run: Run, page: Page, images: list[tuple[Picture, bytes]]) -> str:
         lead=[*lead(run), *page.lead],
         findings=[
             *page.findings,
-            *diversity_findings(run.others),
             *loss_findings(run.others.get("losses"), run.others.get("loss_sensitivity")),
             *findings(run),
             *certificate_findings(run.others.get("certificate_quality")),
@@ -71,7 +69,7 @@ def render(run: Run, page: Page, images: list[tuple[Picture, bytes]]) -> str:
             *design_data_findings(run.others.get("design_data")),
             *choices_findings(run.others.get("choices")),
         ],
-        diversity=diversity_tables(run.others),
+        apart=run.results.empty and bool(page.sections),
         losses=loss_tables(run.others.get("losses")),
         largest=_largest(comparisons(run.results)),
         figures=[_figure(picture, svg) for picture, svg in images if not _of_bound(picture) and picture not in apart],

@@ -13,7 +13,6 @@ from defectgen.report.certificate_figure import certificate_pictures
 from defectgen.report.choices_figure import choices_pictures
 from defectgen.report.design_data_figure import design_data_pictures
 from defectgen.report.design_figure import design_pictures
-from defectgen.report.diversity import diversity_pictures
 from defectgen.report.figures import Picture, pictures
 from defectgen.report.loss_figure import loss_pictures
 from defectgen.report.page import render
@@ -43,7 +42,6 @@ def write(directory: str | Path) -> Path:
         drawn += design_data_pictures(run.others.get("design_data"))
         drawn += choices_pictures(run.others.get("choices"))
         drawn += loss_pictures(run.others.get("losses"), run.others.get("loss_sensitivity"))
-        drawn += diversity_pictures(run.others)
         drawn += page.pictures
         images = [(picture, draw(picture, run.directory / "figures")) for picture in drawn]
     path = run.directory / "report.html"
