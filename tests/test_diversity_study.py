@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
+from typing import ClassVar
 
 import ase.io
 import numpy as np
@@ -271,6 +273,58 @@ def test_without_the_extra_a_study_of_molecules_is_one_sentence(monkeypatch, cap
     assert status.value.code == 2 and said.count("\n") == 1 and 'pip install "defectgen[molecules]"' in said
 
 
+def installed(value: str):
+    """Entry points of an installed package that registers one source."""
+    return lambda group: [EntryPoint("mine", value, group)] if group == "defectgen.sources" else []
+
+
+def test_sources_of_installed_packages_are_found_by_their_entry_points(monkeypatch):
+    monkeypatch.setattr(sources, "entry_points", installed("toy_diversity:Toy"))
+    found = sources.sources.__wrapped__()
+    assert list(found) == ["molecules", "crystals", "file", "toy"] and found["toy"] is toy_diversity.Toy
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param("nowhere:Mine", r"'mine' of an installed package .*cannot be loaded \(ModuleNotFoundError", id="import"),
+        pytest.param("builtins:dict", "is registered as the source 'mine', but it is no subclass", id="class"),
+        pytest.param("defectgen.study.diversity.file:File", "registers a source 'file', but there is one", id="name"),
+    ],
+)
+def test_an_installed_source_that_cannot_be_used_is_one_sentence(value, words, monkeypatch):
+    monkeypatch.setattr(sources, "entry_points", installed(value))
+    with pytest.raises(InputError, match=words) as error:
+        sources.sources.__wrapped__()
+    assert "\n" not in str(error.value)
+
+
+def test_steps_of_two_sources_differ_even_where_their_settings_are_the_same():
+    class Other(toy_diversity.Toy):
+        name: ClassVar[str] = "other"
+
+    one, two = (
+        steps.DesignTrial(
+            source=source,
+            pool=source.pool(),
+            rows=steps.UsedRows(
+                pool=source.pool(), basis=DiversityBasis(), split=SPLIT, seeds=1, designs=((3, 2),), selections=("random",)
+            ),
+            further=(),
+            seed=0,
+            structures=3,
+            conformations=2,
+            common=3,
+            selection="random",
+            observations="E+F",
+            fit=FitSettings(),
+            baseline=False,
+        )
+        for source in (toy_diversity.Toy(), Other())
+    )
+    assert one.pool.key == two.pool.key and one.key != two.key
+
+
 # data sets that are there ------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +337,22 @@ def as_file(path, pool, **info):
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
     return path
+
+
+def test_a_file_is_a_source(tmp_path):
+    pool = toy_diversity.made(8)
+    settings = {"path": str(as_file(tmp_path / "toy.extxyz", pool)), "structure": "name", "wider": ["wide"]}
+    found = sources.find("file", settings)
+    assert found.counts() == (21, 8)
+    step = found.pool()
+    read = step.run(Given({})).unpack()
+    assert step.law == read.law == "mild" and read.families["CH4"] == "C1 H4" and set(read.offsets) == {"C", "H", "O"}
+    assert np.allclose(read.dataset.energies, pool.dataset.energies, rtol=0, atol=1e-6)  # digits of the file
+    assert sources.find("file", {**settings, "law": "wide", "wider": []}).counts() == (21, 2)
+    as_file(tmp_path / "toy.extxyz", replace(pool, dataset=pool.dataset[np.arange(10)]))
+    assert found.counts() == (1, 8) and found.pool().key != step.key  # a file that changed is another data set
+    with pytest.raises(InputError, match="moon"):
+        sources.find("file", {**settings, "wider": ["moon"]})
 
 
 def test_a_data_set_is_described_beside_published_ones(tmp_path, capsys):

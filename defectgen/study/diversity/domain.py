@@ -55,7 +55,7 @@ class BestFit:
     """The fit to everything."""
 
     coefficients: Float[np.ndarray, " functions"]
-    rank: int
+    rank: int | None
     rmse: dict[str, float]
     """In field units."""
 

@@ -222,7 +222,7 @@ def _seeds(best: pd.DataFrame | None) -> str:
 
 
 def grid(names: Sequence[str], height: float, margin: float) -> tuple[Figure, dict[str, Axes]]:
-    """A figure with a panel for each name; height of a row of panels and of what is beside them, inches."""
+    """A figure with a panel for each name; height of a row of panels and of what is outside them, inches."""
     lines, columns = -(-len(names) // WIDE), min(len(names), WIDE)
     size = (2.75 * columns + 0.4, height * lines + margin)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))

@@ -222,7 +222,7 @@ class Tested:
     """Configurations that were trained on."""
     atoms: int
     """Of these."""
-    rank: int
+    rank: int | None
     rmse: dict[str, float]
     """Of the training data, in field units."""
     functions: int

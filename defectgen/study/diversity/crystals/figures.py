@@ -141,7 +141,7 @@ def _named(test: str) -> str:
 
 
 def _curve(panel: Axes, own: pd.DataFrame, x: str, mark: Mark, aside: float) -> None:
-    """Points with whiskers, joined; moved a little to the side, so that whiskers of several sets stand beside each other."""
+    """Points with whiskers, joined; moved a little to the side, so that whiskers of several sets do not overlap."""
     own = own.sort_values(x)
     y, low, high = whiskers(own, PULL)
     place = own[x].to_numpy(float) * (1 + aside)

@@ -184,7 +184,7 @@ def _domain_table(frame: pd.DataFrame) -> Part:
         "The domain of applicability",
         "AUROC: how often an atom whose force error is more than three times the level on new configurations of the "
         "structures trained on has the larger number than another atom, 1 at best and 0.5 by chance; mean, and least to most, "
-        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (their number beside it). "
+        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (their number: fits). "
         "Misfit: the part of the squared error that a fit to all configurations would leave, median; removable: the rest, which "
         "other labels would change.",
         ["crystal", "test", "measure", "atoms", "with large errors", "AUROC", "fits", "misfit", "AUROC, removable"],
