@@ -233,12 +233,12 @@ def gaps(rows: Rows) -> Iterator[dict[str, Any]]:
                 values = {seed: row[quantity] for seed, row in own.items() if positive(row.get(quantity))}
                 if not values:
                     continue
-                line |= spread("error", geometric_mean(np.array(list(values.values()))))
+                line |= spread("error", geometric_mean(np.array(list(values.values()), dtype=float)))
                 for name, base in (("over_in_distribution", IN_DISTRIBUTION), ("over_conformational", CONFORMATIONAL)):
                     others = {seed: row[quantity] for seed, row in tests.get(base, {}).items() if positive(row.get(quantity))}
                     both = sorted(set(values) & set(others))
                     if both and test != base:
-                        pair = (np.array([each[seed] for seed in both]) for each in (values, others))
+                        pair = (np.array([each[seed] for seed in both], dtype=float) for each in (values, others))
                         line |= spread(name, ratio(*pair))
                 yield line
 
@@ -259,7 +259,7 @@ def selections(rows: Rows) -> Iterator[dict[str, Any]]:
         for quantity in quantities(found.values()):
             both = [s for s in sorted(set(found) & set(base)) if all(positive(r[s].get(quantity)) for r in (found, base))]
             if both:
-                pair = (np.array([each[s][quantity] for s in both]) for each in (found, base))
+                pair = (np.array([each[s][quantity] for s in both], dtype=float) for each in (found, base))
                 about = dict(zip(key, own[:-1], strict=True))
                 yield {**about, "selection": own[-1], "quantity": quantity, **spread("over_random", ratio(*pair))}
 
