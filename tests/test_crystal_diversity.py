@@ -16,11 +16,12 @@ from defectgen.crystal.slab import slab
 from defectgen.dataset import Dataset
 from defectgen.observe import respond
 from defectgen.reference import reference_from_name
-from defectgen.study.diversity.crystals import source
-from defectgen.study.diversity.crystals.blocks import _nothing
-from defectgen.study.diversity.crystals.settings import parsed
+from defectgen.study.diversity.crystals import no_force_constants
+from defectgen.study.diversity.crystals.steps import Drawn, Portrait
 from defectgen.study.diversity.crystals.tables import outcomes
-from defectgen.study.diversity.observations import shifts
+from defectgen.study.diversity.source import find
+from defectgen.study.diversity.steps import DesignTrial, OfDesign
+from defectgen.study.diversity.tables import shifts
 from defectgen.training import dataset_rows
 from defectgen.training.blocks import Blocks
 from defectgen.training.crystal_conformations import Law, configurations, conformation, strayed
@@ -225,7 +226,7 @@ def test_without_a_stable_phase_force_constants_change_nothing(basis, lattice, c
     found = configurations("c", dg.supercell(lattice, 2), Law(rattle=0.1), 3, copper, seed=0)
     blocks = dataset_rows(Dataset(tuple(found), "Cu"), basis).blocks([0, 1, 2])
     without = dg.fit(blocks, "E+F", prior=1e-3).coefficients
-    nothing = dg.fit(blocks + Blocks(basis, (_nothing(basis),), "Cu"), "E+F+FC", prior=1e-3).coefficients
+    nothing = dg.fit(blocks + Blocks(basis, (no_force_constants(basis),), "Cu"), "E+F+FC", prior=1e-3).coefficients
     assert np.allclose(nothing, without, rtol=1e-8, atol=1e-10)  # condition times rounding
 
 
@@ -233,10 +234,10 @@ def test_without_a_stable_phase_force_constants_change_nothing(basis, lattice, c
 
 
 def test_the_source_plans_every_phase_and_keeps_the_tests_apart():
-    found = source(SETTINGS)
-    assert (found.structures, found.conformations) == (8, 34)
-    assert [task.function.split(":")[1] for task in found.pool.after] == ["drawn"] * 3
-    assert set(parsed(SETTINGS).names()).isdisjoint(parsed(SETTINGS).names(parsed(SETTINGS).apart["unseen phases"]))
+    found = find("crystals", SETTINGS)
+    assert found.counts() == (8, 34)
+    assert [type(step) for step in found.pool().after] == [Drawn] * 3
+    assert set(found.names()).isdisjoint(found.names(found.apart["unseen phases"]))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_the_source_plans_every_phase_and_keeps_the_tests_apart():
 )
 def test_settings_that_make_no_sense_are_refused(change, said):
     with pytest.raises(InputError, match=said):
-        source({**SETTINGS, **change})
+        find("crystals", {**SETTINGS, **change})
 
 
 def rows_of(best: dict[str, float], noise: float, seeds: int = 6) -> list[dict]:
@@ -338,14 +339,19 @@ def test_a_study_of_crystals_from_its_file_to_its_tables(tmp_path):
     assert dearest["calculations"] == 4 + 6 * dearest["phases_with_force_constants"] and dearest["virials"] == 24
     assert all(line["seeds"] == 2 for line in others["diversity_outcomes"])
     assert len(others["diversity_portrait"]) == 8
-    trained = [t for t, _ in outcome if t.function.endswith("diversity.steps:trial")]
+    trained = [t for t, _ in outcome if isinstance(t, DesignTrial)]
     assert len(trained) == 2 * 2 * 5  # observations, seeds, designs: (1, 4) (2, 2) (4, 1) (2, 1) (2, 4)
 
 
 def test_a_portrait_is_drawn_of_a_fit_that_the_study_makes():
     tasks = study.plan(study.load("diversity-crystals"))
-    portraits = [task for task in tasks if task.function.endswith("portrait:portrait")]
-    fits = [task for task in tasks if task.function.endswith("steps:trial")]
+    portraits = [task for task in tasks if isinstance(task, Portrait)]
+    fits = [task for task in tasks if isinstance(task, DesignTrial)]
     assert [task.label for task in portraits] == ["Cu portrait", "Si portrait", "W portrait"]
     for task in portraits:
-        assert any(task.spec == fit.spec and task.after == fit.after for fit in fits)
+        assert any(design(task) == design(fit) for fit in fits)
+
+
+def design(step: OfDesign) -> tuple:
+    """All that a fit depends on."""
+    return *(step.spec[name] for name in step.spec if name != "baseline"), *(needed.key for needed in step.after)

@@ -1,7 +1,9 @@
 """Studies of diversity: who trains and who tests, what a plan asks, and a whole study at toy size."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
+from typing import ClassVar
 
 import ase.io
 import numpy as np
@@ -13,15 +15,28 @@ from small_study import carried_out
 import defectgen as dg
 from defectgen import study
 from defectgen._input import InputError
-from defectgen.campaign import Store
+from defectgen.campaign import Given, Step, Store
+from defectgen.campaign.results import from_record, to_record
 from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.report import write
 from defectgen.study.diversity import domain, steps
 from defectgen.study.diversity import source as sources
-from defectgen.study.diversity.selection import ordered, structure_points
-from defectgen.study.diversity.split import CONFORMATIONAL, IN_DISTRIBUTION, OWN, division, structures_of, used
+from defectgen.study.diversity.settings import DiversityBasis
+from defectgen.study.diversity.source import PackedPool
+from defectgen.study.diversity.split import (
+    CONFORMATIONAL,
+    IN_DISTRIBUTION,
+    OWN,
+    Split,
+    division,
+    ordered,
+    structure_points,
+    structures_of,
+    used,
+)
 from defectgen.study.diversity.split import tests_of as examined
+from defectgen.study.settings import FitSettings
 from defectgen.training import dataset_rows
 from defectgen.training.diversity import dataset_diversity
 
@@ -50,12 +65,12 @@ order = 2
 degree = 3
 pair_degree = 4
 """
-SPLIT = {"reserve": 2, "configurations": 6, "structural": 0.1, "scaffold": 0.2, "size": 0.1}
+SPLIT = Split(reserve=2, configurations=6, structural=0.1, scaffold=0.2, size=0.1)
 
 
 @pytest.fixture(autouse=True)
 def toy_source(monkeypatch):
-    monkeypatch.setitem(sources.SOURCES, "toy", "toy_diversity")
+    monkeypatch.setitem(sources.sources(), "toy", toy_diversity.Toy)
 
 
 def changed(*replacements: tuple[str, str]) -> str:
@@ -71,7 +86,7 @@ def changed(*replacements: tuple[str, str]) -> str:
 
 def test_a_pool_is_the_same_after_it_was_kept():
     pool = toy_diversity.made(8)
-    again = sources.unpack(sources.pack(pool))
+    again = kept(pool)
     for name in ("families", "law", "offsets", "wider", "apart", "skipped", "sizes"):
         assert getattr(again, name) == getattr(pool, name)
     for a, b in zip(pool.dataset.configurations, again.dataset.configurations, strict=True):
@@ -84,12 +99,18 @@ def test_a_pool_is_the_same_after_it_was_kept():
         )
         assert np.array_equal(a.positions, b.positions) and np.array_equal(a.forces, b.forces) and b.vectors is None
     crystal = replace(pool.dataset.configurations[0], vectors=9 * np.eye(3), periodic=(True, True, False))
-    boxed = sources.unpack(sources.pack(replace(pool, dataset=Dataset((crystal,)))))
+    boxed = kept(replace(pool, dataset=Dataset((crystal,)), virials=np.ones((1, 3, 3))))
     assert np.array_equal(boxed.dataset.configurations[0].vectors, 9 * np.eye(3))
     assert boxed.dataset.configurations[0].periodic == (True, True, False)
+    assert np.array_equal(boxed.virials, np.ones((1, 3, 3))) and again.virials is None
     bare = replace(pool.dataset.configurations[0], forces=None)
     with pytest.raises(InputError, match="wants energies and forces of every configuration, and 'CH4' has no"):
-        sources.pack(replace(pool, dataset=Dataset((bare,))))
+        PackedPool.of(replace(pool, dataset=Dataset((bare,))))
+
+
+def kept(pool: sources.Pool) -> sources.Pool:
+    """A pool as the result of a step, from its record."""
+    return from_record(PackedPool, to_record(PackedPool.of(pool))).unpack()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -156,7 +177,7 @@ def nearest(points: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def carried(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    patch.setitem(sources.SOURCES, "toy", "toy_diversity")
+    patch.setitem(sources.sources(), "toy", toy_diversity.Toy)
     folder = tmp_path_factory.mktemp("toy")
     tables, outcome = carried_out(TOY, folder)
     patch.undo()
@@ -198,7 +219,7 @@ def test_tables_have_every_design_test_and_what_a_source_adds(carried):
     assert {r["test"] for r in best if r["quantity"] == "stretch_error"} == {"stretched H2"}
     assert {(r["structure"], r["reason"]) for r in tables.others["diversity_skipped"]} == {("CH4", "a run broke a bond")}
     assert {r["experiment"] for r in tables.others["diversity_curves"]} == {"fixed budget", "fixed set"}
-    trials = [task for task, _ in outcome if task.function.endswith(":trial")]
+    trials = [task for task, _ in outcome if isinstance(task, steps.DesignTrial)]
     assert len({t.key for t in trials}) == len(trials)  # 2 x 3 is in both experiments and carried out once
     domain = tables.others["diversity_domain"]
     assert {r["measure"] for r in domain} >= {"extrapolation grade", "leverage of the forces"}
@@ -252,6 +273,58 @@ def test_without_the_extra_a_study_of_molecules_is_one_sentence(monkeypatch, cap
     assert status.value.code == 2 and said.count("\n") == 1 and 'pip install "defectgen[molecules]"' in said
 
 
+def installed(value: str):
+    """Entry points of an installed package that registers one source."""
+    return lambda group: [EntryPoint("mine", value, group)] if group == "defectgen.sources" else []
+
+
+def test_sources_of_installed_packages_are_found_by_their_entry_points(monkeypatch):
+    monkeypatch.setattr(sources, "entry_points", installed("toy_diversity:Toy"))
+    found = sources.sources.__wrapped__()
+    assert list(found) == ["molecules", "crystals", "file", "toy"] and found["toy"] is toy_diversity.Toy
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param("nowhere:Mine", r"'mine' of an installed package .*cannot be loaded \(ModuleNotFoundError", id="import"),
+        pytest.param("builtins:dict", "is registered as the source 'mine', but it is no subclass", id="class"),
+        pytest.param("defectgen.study.diversity.file:File", "registers a source 'file', but there is one", id="name"),
+    ],
+)
+def test_an_installed_source_that_cannot_be_used_is_one_sentence(value, words, monkeypatch):
+    monkeypatch.setattr(sources, "entry_points", installed(value))
+    with pytest.raises(InputError, match=words) as error:
+        sources.sources.__wrapped__()
+    assert "\n" not in str(error.value)
+
+
+def test_steps_of_two_sources_differ_even_where_their_settings_are_the_same():
+    class Other(toy_diversity.Toy):
+        name: ClassVar[str] = "other"
+
+    one, two = (
+        steps.DesignTrial(
+            source=source,
+            pool=source.pool(),
+            rows=steps.UsedRows(
+                pool=source.pool(), basis=DiversityBasis(), split=SPLIT, seeds=1, designs=((3, 2),), selections=("random",)
+            ),
+            further=(),
+            seed=0,
+            structures=3,
+            conformations=2,
+            common=3,
+            selection="random",
+            observations="E+F",
+            fit=FitSettings(),
+            baseline=False,
+        )
+        for source in (toy_diversity.Toy(), Other())
+    )
+    assert one.pool.key == two.pool.key and one.key != two.key
+
+
 # data sets that are there ------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +337,22 @@ def as_file(path, pool, **info):
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
     return path
+
+
+def test_a_file_is_a_source(tmp_path):
+    pool = toy_diversity.made(8)
+    settings = {"path": str(as_file(tmp_path / "toy.extxyz", pool)), "structure": "name", "wider": ["wide"]}
+    found = sources.find("file", settings)
+    assert found.counts() == (21, 8)
+    step = found.pool()
+    read = step.run(Given({})).unpack()
+    assert step.law == read.law == "mild" and read.families["CH4"] == "C1 H4" and set(read.offsets) == {"C", "H", "O"}
+    assert np.allclose(read.dataset.energies, pool.dataset.energies, rtol=0, atol=1e-6)  # digits of the file
+    assert sources.find("file", {**settings, "law": "wide", "wider": []}).counts() == (21, 2)
+    as_file(tmp_path / "toy.extxyz", replace(pool, dataset=pool.dataset[np.arange(10)]))
+    assert found.counts() == (1, 8) and found.pool().key != step.key  # a file that changed is another data set
+    with pytest.raises(InputError, match="moon"):
+        sources.find("file", {**settings, "wider": ["moon"]})
 
 
 def test_a_data_set_is_described_beside_published_ones(tmp_path, capsys):
@@ -322,30 +411,55 @@ def test_squares_of_misfit_and_of_what_labels_can_remove_add_up():
     assert error == pytest.approx(removable + misfit, rel=1e-9) and misfit > 0
 
 
-def test_without_misfit_all_of_the_error_can_be_removed():
-    spec = {"split": SPLIT, "seed": 0, "structures": 3, "conformations": 2, "common": 3, "selection": "random", "blocks": None}
-    spec |= {"basis": {"cutoff": 3.0, "order": 2, "degree": 3, "pair_degree": 4}, "observations": "E+F"}
-    spec |= {"fit": {"prior": "smoothness(1e-6, 2)", "weights": {}, "solver": "qr"}, "seeds": 1, "designs": [(3, 2)]}
-    spec |= {"selections": ["random"]}
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OwnPool(Step[PackedPool]):
+    """A pool that a test made."""
 
-    def lines(pool):
-        record = sources.pack(pool)
-        rows = steps.rows(spec, record)
-        best = domain.everything(spec, record, rows)
-        found = domain.measured(spec, record, rows, best).values["lines"]
-        return best, [line for line in found if line["measure"] == domain.LEVERAGE and line["test"] != OWN]
+    labels: str
+
+    def run(self, given):
+        raise AssertionError("its record is given")
+
+
+def test_without_misfit_all_of_the_error_can_be_removed():
+    fitted = FitSettings(prior="smoothness(1e-6, 2)")
+    own = DiversityBasis(cutoff=3.0, order=2, degree=3, pair_degree=4, w_l=1.5)
+
+    def lines(pool, labels):
+        step = OwnPool(labels=labels)
+        records = {step.key: to_record(PackedPool.of(pool))}
+        rows = steps.UsedRows(pool=step, basis=own, split=SPLIT, seeds=1, designs=((3, 2),), selections=("random",))
+        best = domain.Everything(pool=step, rows=rows, fit=fitted)
+        measured = domain.Measured(
+            source=toy_diversity.Toy(),
+            pool=step,
+            rows=rows,
+            further=(),
+            seed=0,
+            structures=3,
+            conformations=2,
+            common=3,
+            selection="random",
+            observations="E+F",
+            fit=fitted,
+            best=best,
+        )
+        for each in (rows, best, measured):
+            records[each.key] = each.compute(records)
+        given = Given(records)
+        return given[best], [x for x in given[measured].lines if x["measure"] == domain.LEVERAGE and x["test"] != OWN]
 
     pool = toy_diversity.made(8)
-    best, found = lines(pool)
+    best, found = lines(pool, "Morse")
     assert all(line["misfit_share"] > 0 for line in found)  # Morse's law is not in the basis
-    basis = dg.ACEBasis(pool.dataset.species, **spec["basis"])
-    model = dg.LinearACE(basis, best.arrays["coefficients"])
+    basis = dg.ACEBasis(pool.dataset.species, **own.model_dump())
+    model = dg.LinearACE(basis, best.coefficients)
     relabelled = []
     for c in pool.dataset.configurations:
         atoms = Atoms(c.symbols, c.positions, calculator=dg.Calculator(model))
         energy = atoms.get_potential_energy() + sum(pool.offsets[s] for s in c.symbols)
         relabelled.append(replace(c, energy=energy, forces=atoms.get_forces()))
-    _, known = lines(replace(pool, dataset=Dataset(tuple(relabelled))))
+    _, known = lines(replace(pool, dataset=Dataset(tuple(relabelled))), "the model")
     for line in known:
         assert line["misfit_share"] < 1e-4  # the prior alone
         if line["auroc_atoms"] is not None:

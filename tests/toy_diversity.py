@@ -1,15 +1,17 @@
 """A source of diversity for tests: molecules of ASE's collection, rattled, labelled by a Morse potential; a metric of its own."""
 
+from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.morse import MorsePotential
 
-from defectgen.campaign import PlainTask, Record
+from defectgen.campaign import Step
 from defectgen.dataset import Configuration, Dataset, one_body
-from defectgen.study.diversity.source import Pool, Source, pack
+from defectgen.study.diversity.source import PackedPool, Pool, Source
 
 NAMES = (
     *(
@@ -32,18 +34,37 @@ NAMES = (
 )
 
 
-def source(settings: dict) -> Source:
-    spec = {"count": settings.get("configurations", 8), "names": list(NAMES)}
-    return Source(
-        PlainTask("toy_diversity:pool", spec, (), "toy pool"),
-        len(NAMES) - 1,
-        spec["count"],
-        metrics=("toy_diversity:bond_length",),
-    )
+class Toy(Source):
+    name: ClassVar[str] = "toy"
+
+    configurations: int = 8
+
+    def pool(self):
+        return ToyPool(count=self.configurations)
+
+    def counts(self):
+        return len(NAMES) - 1, self.configurations
+
+    def metrics(self, model, trial, given):
+        """Energy of a stretched H2, as a metric that no test set has."""
+        from defectgen.bridge import Calculator
+
+        atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.3]], calculator=Calculator(model))
+        exact = Atoms("H2", atoms.positions, calculator=MorsePotential(epsilon=1.0, r0=1.2, rho0=4.0))
+        error = abs(atoms.get_potential_energy() - exact.get_potential_energy())
+        return [{"test": "stretched H2", "stretch_error": error}]
 
 
-def pool(spec: dict) -> Record:
-    return pack(made(spec["count"]))
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ToyPool(Step[PackedPool]):
+    count: int
+
+    @property
+    def label(self):
+        return "toy pool"
+
+    def run(self, given):
+        return PackedPool.of(made(self.count))
 
 
 @cache
@@ -65,13 +86,3 @@ def made(count: int, apart: str = "C6H6") -> Pool:
         for name in NAMES
     }
     return Pool(data, families, "mild", one_body(data), ("wide",), {"benzene": (apart,)}, {"CH4": ("a run broke a bond",)})
-
-
-def bond_length(model, spec: dict, *records: Record) -> list[dict]:
-    """Energy of a stretched H2, as a metric that no test set has."""
-    from defectgen.bridge import Calculator
-
-    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.3]], calculator=Calculator(model))
-    exact = Atoms("H2", atoms.positions, calculator=MorsePotential(epsilon=1.0, r0=1.2, rho0=4.0))
-    error = abs(atoms.get_potential_energy() - exact.get_potential_energy())
-    return [{"test": "stretched H2", "stretch_error": error}]

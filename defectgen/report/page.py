@@ -63,6 +63,7 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
         findings=[*page.findings, *findings(run, page.compared)],
         largest=_largest(comparisons(run.results, page.compared)),
         figures=[drawn[picture.name] for picture in page.figures],
+        apart=run.results.empty and bool(page.sections),
         sections=page.sections,
         drawn=drawn,
         rates=PageTable.of(_shown(run.rates.assign(interval=_intervals(run.rates))), _RATES),

@@ -23,6 +23,7 @@ BUILT_IN: tuple[str, ...] = (
     "dislocations",
     "barriers",
     "boundary",
+    "diversity",
 )
 """Folders of this package that hold a study each, in the order of the page. A folder that is not there is passed over."""
 

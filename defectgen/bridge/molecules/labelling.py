@@ -1,20 +1,164 @@
-"""From molecules to a labelled data set, as tasks of a campaign: kept one molecule at a time, found again when asked again."""
+"""From molecules to a labelled data set, as steps of a campaign: kept one molecule at a time, found again when asked again."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..._input import InputError
-from ...campaign import Event, PlainTask, Record, Store, Task, run
+from ..._typing import Float
+from ...campaign import Event, Given, Step, Store, run
 from ...dataset import Configuration, Dataset
 from .conformers import conformers
 from .library import Molecule
 from .thermal import Law, sample
 from .tight_binding import TightBinding
 
-HERE = "defectgen.bridge.molecules.labelling"
+
+@dataclass(frozen=True, eq=False)
+class Geometries:
+    """Geometries of one molecule."""
+
+    name: str
+    symbols: tuple[str, ...]
+    laws: tuple[str, ...]
+    """Of every geometry, as its number among those of the law."""
+    conformations: tuple[int, ...]
+    failures: tuple[str, ...]
+    """Sentences about what is missing."""
+    positions: Float[np.ndarray, "geometries atoms 3"]
+    """A."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledGeometries:
+    """Geometries of one molecule with their labels; what could not be labelled is left out."""
+
+    geometries: Geometries
+    truth: str
+    """Name of the method."""
+    energies: Float[np.ndarray, " geometries"]
+    """eV."""
+    forces: Float[np.ndarray, "geometries atoms 3"]
+    """eV/A."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Drawn(Step[Geometries]):
+    """Geometries of one molecule under every law.
+
+    A molecule that cannot be read or embedded has no geometries: others are not to wait for it.
+    """
+
+    name: str
+    smiles: str
+    seed: int
+    count: int
+    """Of conformers, as `window` (eV) and `distance` (A)."""
+    window: float
+    distance: float
+    laws: tuple[Law, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} geometries"
+
+    @property
+    def weight(self) -> float:
+        return sum(law.count for law in self.laws)
+
+    def run(self, given: Given) -> Geometries:
+        """Find conformers, and draw from them."""
+        try:
+            found = conformers(self.smiles, seed=self.seed, count=self.count, window=self.window, distance=self.distance)
+        except InputError as error:
+            return Geometries(self.name, (), (), (), (str(error),), np.zeros((0, 0, 3)))
+        failures, laws, numbers, positions = list(found.failures), [], [], [np.zeros((0, len(found.symbols), 3))]
+        for law in self.laws:
+            draws = sample(found, law, self.seed)
+            laws += [law.name] * len(draws.positions)
+            numbers += range(len(draws.positions))
+            positions.append(draws.positions)
+            failures += draws.failures
+        symbols = tuple(found.symbols)
+        return Geometries(self.name, symbols, tuple(laws), tuple(numbers), tuple(failures), np.concatenate(positions))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Known(Step[Geometries]):
+    """Geometries that came from elsewhere."""
+
+    name: str
+    symbols: tuple[str, ...]
+    laws: tuple[str, ...]
+    conformations: tuple[int, ...]
+    positions: Float[np.ndarray, "geometries atoms 3"]
+    """A."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} geometries"
+
+    @property
+    def weight(self) -> float:
+        return 0.01
+
+    def run(self, given: Given) -> Geometries:
+        """As they are."""
+        positions = np.asarray(self.positions, dtype=float).reshape(-1, len(self.symbols), 3)
+        return Geometries(self.name, self.symbols, self.laws, self.conformations, (), positions)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Labels(Step[LabelledGeometries]):
+    """Energies and forces of the geometries of one molecule."""
+
+    geometries: Drawn | Known
+    method: str
+    accuracy: float
+
+    @property
+    def name(self) -> str:
+        """Of the molecule."""
+        return self.geometries.name
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} labels"
+
+    @property
+    def weight(self) -> float:
+        return self.geometries.weight if isinstance(self.geometries, Drawn) else len(self.geometries.conformations)
+
+    def run(self, given: Given) -> LabelledGeometries:
+        """Label one by one; a geometry that fails is left out, with the reason."""
+        reference, found = TightBinding(self.method, self.accuracy), given[self.geometries]
+        kept, energies, forces, failures = [], [], [], list(found.failures)
+        for number, x in enumerate(found.positions):
+            try:
+                energy, force = reference.label(found.symbols, x)
+            except InputError as error:
+                failures.append(f"configuration {found.conformations[number]} of {found.laws[number]}: {error}")
+                continue
+            kept.append(number)
+            energies.append(energy)
+            forces.append(force)
+        return LabelledGeometries(
+            Geometries(
+                name=found.name,
+                symbols=found.symbols,
+                laws=tuple(found.laws[k] for k in kept),
+                conformations=tuple(found.conformations[k] for k in kept),
+                failures=tuple(failures),
+                positions=found.positions[kept],
+            ),
+            truth=reference.name,
+            energies=np.array(energies, dtype=float),
+            forces=np.array(forces, dtype=float).reshape(len(kept), len(found.symbols), 3),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +179,8 @@ def tasks(
     window: float = 0.4,
     distance: float = 0.3,
     method: str = "GFN2-xTB",
-) -> tuple[Task, ...]:
-    """One labelling task a molecule, each after the task that draws its geometries. `count`, `window` and `distance` are of
+) -> tuple[Labels, ...]:
+    """One labelling step a molecule, each after the step that draws its geometries. `count`, `window` and `distance` are of
     `conformers`, `laws` what is drawn from these.
 
     Raises InputError for no molecules or laws, and for molecules or laws that share a name.
@@ -47,90 +191,38 @@ def tasks(
         if not names or twice:
             raise InputError(f"{what} to be labelled want names of their own; got {f'{twice[0]!r} twice' if twice else 'none'}")
     reference = TightBinding(method)
-    found = []
-    for m in molecules:
-        spec = {
-            "name": m.name,
-            "smiles": m.smiles,
-            "seed": seed,
-            "conformers": {"count": count, "window": window, "distance": distance},
-            "laws": [asdict(law) for law in laws],
-        }
-        draws = sum(law.count for law in laws)
-        drawn = PlainTask(f"{HERE}:drawn", spec, (), f"{m.name} geometries", draws)
-        how = {"method": reference.method, "accuracy": reference.accuracy}
-        found.append(PlainTask(f"{HERE}:labelled", how, (drawn,), f"{m.name} labels", draws))
-    return tuple(found)
+    return tuple(
+        Labels(
+            geometries=Drawn(
+                name=m.name,
+                smiles=m.smiles,
+                seed=seed,
+                count=count,
+                window=window,
+                distance=distance,
+                laws=laws,
+            ),
+            method=reference.method,
+            accuracy=reference.accuracy,
+        )
+        for m in molecules
+    )
 
 
-def drawn(spec: dict) -> Record:
-    """Geometries of one molecule under every law. spec: name, smiles, seed, conformers, laws.
-
-    A molecule that cannot be read or embedded is a record without geometries: others are not to wait for it.
-    """
-    try:
-        found = conformers(spec["smiles"], seed=spec["seed"], **spec["conformers"])
-    except InputError as error:
-        empty = {"name": spec["name"], "symbols": [], "laws": [], "conformations": [], "failures": [str(error)]}
-        return Record(empty, {"positions": np.zeros((0, 0, 3))})
-    failures, laws, numbers, positions = list(found.failures), [], [], [np.zeros((0, len(found.symbols), 3))]
-    for law in (Law(**each) for each in spec["laws"]):
-        draws = sample(found, law, spec["seed"])
-        laws += [law.name] * len(draws.positions)
-        numbers += range(len(draws.positions))
-        positions.append(draws.positions)
-        failures += draws.failures
-    values = {"name": spec["name"], "symbols": found.symbols, "laws": laws, "conformations": numbers, "failures": failures}
-    return Record(values, {"positions": np.concatenate(positions), "conformers": found.positions})
-
-
-def given(spec: dict) -> Record:
-    """Geometries that came from elsewhere. spec: name, symbols, laws, conformations, positions (as nested lists)."""
-    positions = np.array(spec["positions"], dtype=float).reshape(-1, len(spec["symbols"]), 3)
-    return Record({**{k: v for k, v in spec.items() if k != "positions"}, "failures": []}, {"positions": positions})
-
-
-def labelled(spec: dict, geometries: Record) -> Record:
-    """Energies (eV) and forces (eV/A) of the geometries of one molecule. spec: method, accuracy."""
-    reference, values = TightBinding(**spec), geometries.values
-    symbols = tuple(values["symbols"])
-    kept, energies, forces, failures = [], [], [], list(values["failures"])
-    for number, x in enumerate(geometries.arrays["positions"]):
-        try:
-            energy, force = reference.label(symbols, x)
-        except InputError as error:
-            failures.append(f"configuration {values['conformations'][number]} of {values['laws'][number]}: {error}")
-            continue
-        kept.append(number)
-        energies.append(energy)
-        forces.append(force)
-    found = {
-        **values,
-        "laws": [values["laws"][k] for k in kept],
-        "conformations": [values["conformations"][k] for k in kept],
-        "failures": failures,
-        "truth": reference.name,
-    }
-    arrays = {
-        "positions": geometries.arrays["positions"][kept],
-        "energies": np.array(energies, dtype=float),
-        "forces": np.array(forces, dtype=float).reshape(len(kept), len(symbols), 3),
-    }
-    return Record(found, arrays)
-
-
-def gather(records: Iterable[Record]) -> Labelled:
-    """The data set of the records of labelling tasks, in their order."""
+def gather(found: Iterable[LabelledGeometries | None]) -> Labelled:
+    """The data set of what labelling steps found, in their order; None for a step that failed."""
     configurations, failures, truths = [], {}, set()
-    for record in (r for r in records if r.ok):
-        values, symbols = record.values, tuple(record.values["symbols"])
-        truths.add(values["truth"])
-        if values["failures"]:
-            failures[values["name"]] = tuple(values["failures"])
-        arrays = (record.arrays[k] for k in ("positions", "energies", "forces"))
-        for law, number, x, energy, forces in zip(values["laws"], values["conformations"], *arrays, strict=True):
+    for each in found:
+        if each is None:
+            continue
+        molecule = each.geometries
+        truths.add(each.truth)
+        if molecule.failures:
+            failures[molecule.name] = molecule.failures
+        lines = zip(molecule.laws, molecule.conformations, molecule.positions, each.energies, each.forces, strict=True)
+        for law, number, x, energy, forces in lines:
             configurations.append(
-                Configuration(values["name"], number, symbols, x, law, float(energy), forces, source=values["truth"])
+                Configuration(molecule.name, number, molecule.symbols, x, law, float(energy), forces, source=each.truth)
             )
     return Labelled(Dataset(tuple(configurations), "; ".join(sorted(truths))), failures)
 
@@ -169,23 +261,22 @@ def label_dataset(
         members = [dataset.configurations[n] for n in dataset.where(name)]
         if any(any(c.periodic) for c in members) or len({c.symbols for c in members}) > 1:
             raise InputError(f"labels want molecules whose atoms are in one order; {name!r} is periodic, or changes it")
-        spec = {
-            "name": name,
-            "symbols": members[0].symbols,
-            "laws": [c.law for c in members],
-            "conformations": [c.conformation for c in members],
-            "positions": [c.positions.tolist() for c in members],
-        }
-        before = PlainTask(f"{HERE}:given", spec, (), f"{name} geometries", 0.01)
-        how = {"method": reference.method, "accuracy": reference.accuracy}
-        plan.append(PlainTask(f"{HERE}:labelled", how, (before,), f"{name} labels", len(members)))
+        known = Known(
+            name=name,
+            symbols=tuple(members[0].symbols),
+            laws=tuple(c.law for c in members),
+            conformations=tuple(c.conformation for c in members),
+            positions=np.array([c.positions for c in members]),
+        )
+        plan.append(Labels(geometries=known, method=reference.method, accuracy=reference.accuracy))
     return _run(plan, directory, workers, progress)
 
 
-def _run(plan: Sequence[Task], directory: str | Path, workers: int, progress: Callable[[Event], None] | None) -> Labelled:
+def _run(plan: Sequence[Labels], directory: str | Path, workers: int, progress: Callable[[Event], None] | None) -> Labelled:
     store = Store(directory)
     with store.lock():
         records = run(plan, store, workers, progress=progress)
-    found = gather(records[task.key] for task in plan)
-    broken = {task.after[0].spec["name"]: (str(records[task.key].failed),) for task in plan if not records[task.key].ok}
+    given = Given(records)
+    found = gather(given.get(step) for step in plan)
+    broken = {step.name: (str(records[step.key].failed),) for step in plan if not records[step.key].ok}
     return Labelled(found.dataset, {**found.failures, **broken})

@@ -1,4 +1,4 @@
-"""Does the domain of applicability know where a fit fails? Grades of test atoms beside their force errors.
+"""Does the domain of applicability know where a fit fails? Grades of test atoms, compared with their force errors.
 
 An atom is bad if its force error is more than LIMIT times the level in distribution, the root mean square over the atoms of
 new configurations of the structures that were trained on. theory: diversity/experiments, domain/grade, domain/leverage.
@@ -9,6 +9,8 @@ what is left is the *misfit* of the basis. Every measure is also judged by the f
 theory: diversity/reducible.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +20,16 @@ import numpy as np
 from ..._input import InputError
 from ..._typing import Float
 from ...ace import ACEBasis
-from ...campaign import Record
+from ...campaign import Given, Step
 from ...dataset import Configuration
 from ...errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
 from ...fit import FitWarning, fit
 from ...observe import Environments, environments, own_columns
 from ...training.dynamics import BUCKET as PERIODIC_BUCKET
-from .split import OWN, tests_of
-from .steps import Opened, opened, train
+from ..settings import FitSettings
+from .source import PackedPool
+from .split import OWN
+from .steps import OfDesign, Opened, UsedRows
 
 LIMIT = 3.0
 SITES = {"extrapolation grade": Extrapolation, "distance to neighbours": Neighbours, "Mahalanobis distance": Mahalanobis}
@@ -46,33 +50,85 @@ class Scored:
     grades: dict[str, Float[np.ndarray, " atoms"]]
 
 
-def everything(spec: dict[str, Any], pool_record: Record, rows_record: Record) -> Record:
-    """The fit to the energies and forces of all configurations that the study uses. spec: that of a trial, less the design."""
-    here, settings = opened(spec, pool_record, rows_record), spec["fit"]
-    blocks = here.rows.blocks(np.arange(len(here.used)), here.pool.offsets)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitWarning)  # a function that no configuration sees has no part in any error
-        found = fit(blocks, "E+F", None, settings["prior"], settings["solver"])
-    return Record({"rank": found.rank, "rmse": found.rmse}, {"coefficients": np.asarray(found.coefficients)})
+@dataclass(frozen=True, eq=False)
+class BestFit:
+    """The fit to everything."""
+
+    coefficients: Float[np.ndarray, " functions"]
+    rank: int | None
+    rmse: dict[str, float]
+    """In field units."""
 
 
-def measured(spec: dict[str, Any], pool_record: Record, rows_record: Record, best: Record, *records: Record) -> Record:
-    """AUROC of every measure on every test set, for atoms, and configurations by their worst atom; spec: as of a trial."""
-    here = opened(spec, pool_record, rows_record)
-    trained = train(spec, here, records)
-    sets = tests_of(here.pool, trained.parts, trained.seen, spec["common"], EACH)
-    sites = _sites(here, trained.chosen)
-    leverage = Leverage.of(trained.fit)
-    thetas = np.asarray(trained.fit.coefficients), best.arrays["coefficients"]
-    scored = {name: [_scored(here, n, sites, leverage, *thetas) for n in numbers.tolist()] for name, numbers in sets.items()}
-    level = _rms([one.error for one in scored[OWN]])
-    own = _rms([one.reducible for one in scored[OWN]])
-    lines = [
-        {"test": name, "measure": measure, "level": level, **_quality(found, measure, level, own)}
-        for name, found in scored.items()
-        for measure in (*SITES, LEVERAGE)
-    ]
-    return Record({"lines": lines})
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Everything(Step[BestFit]):
+    """The fit to the energies and forces of all configurations that the study uses."""
+
+    pool: Step[PackedPool]
+    rows: UsedRows
+    fit: FitSettings
+    called: str = ""
+    """Name of the data set, for the label."""
+
+    apart = ("study", "called")
+
+    @property
+    def label(self) -> str:
+        return f"{self.called} best fit"
+
+    @property
+    def weight(self) -> float:
+        return 5.0
+
+    def run(self, given: Given) -> BestFit:
+        """Fit."""
+        here = self.rows.opened(given)
+        blocks = here.rows.blocks(np.arange(len(here.used)), here.pool.offsets)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # a function that no configuration sees has no part in any error
+            found = fit(blocks, "E+F", None, self.fit.prior, self.fit.solver)
+        return BestFit(np.asarray(found.coefficients), found.rank, found.rmse)
+
+
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """How well the measures of one fit know where it fails."""
+
+    lines: tuple[dict[str, Any], ...]
+    """One line a test and measure: `level` in eV/A, counts, and AUROC for atoms and for configurations by their worst atom."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Measured(OfDesign[Graded]):
+    """AUROC of every measure on every test set, for atoms, and configurations by their worst atom."""
+
+    best: Everything
+
+    @property
+    def label(self) -> str:
+        return f"{self.prefix}domain of {self.about}"
+
+    @property
+    def weight(self) -> float:
+        return 4.0
+
+    def run(self, given: Given) -> Graded:
+        """Fit the design, grade the atoms of the tests."""
+        here, trained = self.opened(given), self.train(given)
+        sets = self.tests(trained, here.pool, EACH)
+        sites = _sites(here, trained.chosen)
+        leverage = Leverage.of(trained.fit)
+        thetas = np.asarray(trained.fit.coefficients), given[self.best].coefficients
+        scored = {name: [_scored(here, n, sites, leverage, *thetas) for n in numbers.tolist()] for name, numbers in sets.items()}
+        level = _rms([one.error for one in scored[OWN]])
+        own = _rms([one.reducible for one in scored[OWN]])
+        return Graded(
+            tuple(
+                {"test": name, "measure": measure, "level": level, **_quality(found, measure, level, own)}
+                for name, found in scored.items()
+                for measure in (*SITES, LEVERAGE)
+            )
+        )
 
 
 def _rms(parts: list[np.ndarray]) -> float:

@@ -1,24 +1,26 @@
 """The source of files: data sets that others labelled, in extended XYZ or HDF5."""
 
-from collections import Counter
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from pydantic import Field, ValidationError
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
 
 from ..._input import InputError
 from ...bridge import dataset_from_extxyz, dataset_from_hdf5
-from ...campaign import Record, Task
+from ...campaign import Given, Step
 from ...campaign.files import digest, unchanged
 from ...dataset import Dataset, one_body
-from ..spec import Strict, sentence
-from .source import Pool, Source, pack
-
-ALL = "defectgen.study.diversity.file:pool"
+from .source import PackedPool, Pool, Source
 
 
-class Settings(Strict):
+class File(Source):
     """`[diversity.settings]` of a study with source = "file"."""
+
+    name: ClassVar[str] = "file"
 
     path: str
     """Relative to the folder that the study is run in. A name that ends in .h5 or .hdf5 is HDF5, others are extended XYZ."""
@@ -36,48 +38,85 @@ class Settings(Strict):
     offsets: dict[str, float] = Field(default_factory=dict)
     """Energies of free atoms, eV; fitted to all energies if not given."""
 
+    def check(self) -> None:
+        """Raises InputError for a file that cannot be read, and for laws that it does not have."""
+        self._dataset().where(laws=self.wider)
 
-def source(settings: dict[str, Any]) -> Source:
-    """The source. Reads the file to know how much there is. Raises InputError for what is wrong with it."""
-    try:
-        asked = Settings(**settings)
-    except ValidationError as error:
-        raise InputError(f"diversity.settings.{sentence(error)}") from None
-    dataset = read(asked)
-    law = asked.law or _most_frequent(dataset)
-    counts = Counter(dataset.configurations[n].structure for n in dataset.where(laws=law).tolist())
-    dataset.where(laws=asked.wider)  # a law that is not there is said now
-    files = {asked.path: digest(asked.path)}
-    task = Task(ALL, {**asked.model_dump(mode="json"), "law": law, "files": files}, (), f"read {Path(asked.path).name}", 1.0)
-    return Source(task, len(counts), max(counts.values()), files=files)
+    def pool(self) -> Step[PackedPool]:
+        """The file is read once."""
+        return ReadFile(settings=self, law=self._trained(), digests=self.files())
+
+    def files(self) -> dict[str, str]:
+        """The one file."""
+        return {self.path: digest(self.path)} if Path(self.path).is_file() else {}
+
+    def counts(self) -> tuple[int, int]:
+        """Structures of the law that is trained on, and the most configurations that one of them has."""
+        dataset = self._dataset()
+        each = Counter(dataset.configurations[n].structure for n in dataset.where(laws=self._trained()).tolist())
+        return len(each), max(each.values())
+
+    def read(self) -> Dataset:
+        """The data set, checked. Raises InputError for a file without structure ids, duplicates, mixed units, missing labels."""
+        path = Path(self.path)
+        units = {"energy_unit": self.energy_unit, "length_unit": self.length_unit}
+        keys: dict[str, Any] = {name: value for name, value in units.items() if value is not None}
+        keys |= {name: getattr(self, name) for name in ("energy", "forces") if getattr(self, name) is not None}
+        if path.suffix.lower() in (".h5", ".hdf5"):
+            return dataset_from_hdf5(path, structure=self.structure, **keys)
+        if self.structure is None:
+            raise InputError(
+                f"{path} is read frame by frame, and a structure id tells them apart: name its key, structure = 'KEY'"
+            )
+        return dataset_from_extxyz(path, self.structure, **keys)
+
+    def _dataset(self) -> Dataset:
+        """The data set, kept by the process: planning looks at it several times."""
+        if not Path(self.path).is_file():
+            return self.read()
+        key = self.model_dump_json(), *self._state()
+        if key not in _READ:
+            _READ.clear()
+            _READ[key] = self.read()
+        return _READ[key]
+
+    def _trained(self) -> str:
+        return self.law or Counter(c.law for c in self._dataset().configurations).most_common(1)[0][0]
+
+    def _state(self) -> tuple[int, int]:
+        """Bytes, and time of the last change (ns): a file that changed is another data set."""
+        stat = Path(self.path).stat()
+        return stat.st_size, stat.st_mtime_ns
 
 
-def pool(spec: dict[str, Any]) -> Record:
-    """The pool of the file; structures of one composition are one family. spec: the settings, and the digest of the file."""
-    unchanged(spec["files"])
-    asked = Settings(**{name: value for name, value in spec.items() if name in Settings.model_fields})
-    dataset = read(asked)
-    composition = {c.structure: _formula(c.symbols) for c in dataset.configurations}
-    assert asked.law is not None  # the plan has filled it in
-    return pack(Pool(dataset, composition, asked.law, dict(asked.offsets) or one_body(dataset), asked.wider))
+_READ: dict[tuple, Dataset] = {}
+"""The file that this process read last."""
 
 
-def read(asked: Settings) -> Dataset:
-    """The data set, checked. Raises InputError for a file without structure ids, duplicates, mixed units and missing labels."""
-    path = Path(asked.path)
-    units = {"energy_unit": asked.energy_unit, "length_unit": asked.length_unit}
-    keys: dict[str, Any] = {name: value for name, value in units.items() if value is not None}
-    keys |= {name: getattr(asked, name) for name in ("energy", "forces") if getattr(asked, name) is not None}
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        return dataset_from_hdf5(path, structure=asked.structure, **keys)
-    if asked.structure is None:
-        raise InputError(f"{path} is read frame by frame, and a structure id tells them apart: name its key, structure = 'KEY'")
-    return dataset_from_extxyz(path, asked.structure, **keys)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadFile(Step[PackedPool]):
+    """The pool of a file; structures of one composition are one family."""
+
+    settings: File
+    law: str
+    """That is trained on."""
+    digests: dict[str, str]
+    """Of the file, by its path."""
+
+    apart = ("study", "digests")
+
+    @property
+    def label(self) -> str:
+        return f"read {Path(self.settings.path).name}"
+
+    def run(self, given: Given) -> PackedPool:
+        """Read, and fit the offsets that are not given."""
+        unchanged(self.digests)
+        dataset = self.settings.read()
+        families = {c.structure: _formula(c.symbols) for c in dataset.configurations}
+        offsets = dict(self.settings.offsets) or one_body(dataset)
+        return PackedPool.of(Pool(dataset, families, self.law, offsets, self.settings.wider))
 
 
 def _formula(symbols: tuple[str, ...]) -> str:
     return " ".join(f"{symbol}{count}" for symbol, count in sorted(Counter(symbols).items()))
-
-
-def _most_frequent(dataset: Dataset) -> str:
-    return Counter(c.law for c in dataset.configurations).most_common(1)[0][0]

@@ -1,20 +1,25 @@
 """The source of molecules: thermal geometries of small organic molecules by MMFF94, labelled by GFN2-xTB. Optional extra."""
 
-from importlib.util import find_spec
-from typing import Any, Literal
+from __future__ import annotations
 
-from pydantic import Field, ValidationError
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from ..._input import InputError
-from ...campaign import PlainTask, Record
-from ..spec import Strict, sentence
-from .source import Pool, Source, pack
+from ...campaign import Given, Step
+from .source import PackedPool, Pool, Source
 
-ALL = "defectgen.study.diversity.molecules:pool"
+if TYPE_CHECKING:
+    from ...bridge.molecules import Law, Molecule
 
 
-class Settings(Strict):
+class Molecules(Source):
     """`[diversity.settings]` of a study with source = "molecules"."""
+
+    name: ClassVar[str] = "molecules"
 
     elements: tuple[str, ...] = ("H", "C", "N", "O")
     heavy: tuple[int, int] = (3, 10)
@@ -33,56 +38,90 @@ class Settings(Strict):
     method: Literal["GFN2-xTB", "GFN1-xTB"] = "GFN2-xTB"
     seed: int = 0
 
+    def check(self) -> None:
+        """Raises InputError where the optional extra is missing, and for more molecules than there are."""
+        missing = [name for name in ("rdkit", "tblite") if find_spec(name) is None]
+        if missing:
+            raise InputError(f'a study of molecules needs {" and ".join(missing)}; pip install "defectgen[molecules]"')
+        found = self._library()
+        if self.molecules is not None and self.molecules > len(found):
+            raise InputError(
+                f"diversity.settings.molecules asks for {self.molecules}, and the list has {len(found)} of these elements and "
+                "sizes; ask for fewer, or allow more elements or sizes"
+            )
 
-def source(settings: dict[str, Any]) -> Source:
-    """The source. Raises InputError where the optional extra is missing, and for settings that make no sense."""
-    missing = [name for name in ("rdkit", "tblite") if find_spec(name) is None]
-    if missing:
-        raise InputError(f'a study of molecules needs {" and ".join(missing)}; pip install "defectgen[molecules]"')
-    try:
-        asked = Settings(**settings)
-    except ValidationError as error:
-        raise InputError(f"diversity.settings.{sentence(error)}") from None
-    from ...bridge.molecules import Law, library, tasks
+    def pool(self) -> Step[PackedPool]:
+        """All molecules, each drawn and labelled by steps of its own."""
+        from ...bridge.molecules import tasks
 
-    found = library(asked.elements, asked.heavy)
-    if asked.molecules is not None and asked.molecules > len(found):
-        raise InputError(
-            f"diversity.settings.molecules asks for {asked.molecules}, and the list has {len(found)} of these elements and "
-            "sizes; ask for fewer, or allow more elements or sizes"
+        chosen, laws = self._chosen(), self._laws()
+        return MoleculePool(
+            labels=tasks(chosen, laws, self.seed, count=self.conformers, method=self.method),
+            smiles={m.name: m.smiles for m in chosen},
+            law=laws[0].name,
+            wider=tuple(law.name for law in laws[1:]),
+            method=self.method,
         )
-    count = len(found) if asked.molecules is None else asked.molecules
-    chosen = [found[round(k * (len(found) - 1) / max(count - 1, 1))] for k in range(count)]
-    laws = [Law(asked.temperature, asked.conformations)]
-    laws += [Law(asked.hot, asked.hot_conformations)] if asked.hot_conformations else []
-    labels = tasks(chosen, laws, asked.seed, count=asked.conformers, method=asked.method)
-    spec = {
-        "smiles": {m.name: m.smiles for m in chosen},
-        "law": laws[0].name,
-        "wider": [law.name for law in laws[1:]],
-        "wanted": {law.name: law.count for law in laws},
-        "method": asked.method,
-    }
-    return Source(PlainTask(ALL, spec, labels, "all molecules", 2.0), count, asked.conformations)
+
+    def counts(self) -> tuple[int, int]:
+        """Molecules, and geometries of each."""
+        return len(self._chosen()), self.conformations
+
+    def _library(self) -> list[Molecule]:
+        from ...bridge.molecules import library
+
+        return list(library(self.elements, self.heavy))
+
+    def _chosen(self) -> list[Molecule]:
+        found = self._library()
+        count = len(found) if self.molecules is None else self.molecules
+        return [found[round(k * (len(found) - 1) / max(count - 1, 1))] for k in range(count)]
+
+    def _laws(self) -> list[Law]:
+        from ...bridge.molecules import Law
+
+        hot = [Law(self.hot, self.hot_conformations)] if self.hot_conformations else []
+        return [Law(self.temperature, self.conformations), *hot]
 
 
-def pool(spec: dict[str, Any], *labelled: Record) -> Record:
-    """The pool of the records of all labelling tasks. spec: smiles (by name), law, wider, wanted (by law), method."""
-    from ...bridge.molecules import free_atoms, gather, scaffold
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MoleculePool(Step[PackedPool]):
+    """The pool of all labelled molecules; families are their Murcko scaffolds."""
 
-    found = gather(labelled)
-    present = set(found.dataset.structures)
-    skipped = dict(found.failures)
-    for name in spec["smiles"]:
-        if name not in present:
-            skipped[name] = (*skipped.get(name, ()), "no configuration was labelled: the molecule is left out")
-    return pack(
-        Pool(
-            found.dataset,
-            families={name: scaffold(smiles) or "no ring" for name, smiles in spec["smiles"].items() if name in present},
-            law=spec["law"],
-            offsets=free_atoms(found.dataset.species, spec["method"]),
-            wider=tuple(spec["wider"]),
-            skipped=skipped,
+    labels: tuple[Step[Any], ...]
+    """Steps that give a `LabelledGeometries` each."""
+    smiles: dict[str, str]
+    """By the name of the molecule."""
+    law: str
+    """That is trained on."""
+    wider: tuple[str, ...]
+    method: str
+
+    @property
+    def label(self) -> str:
+        return "all molecules"
+
+    @property
+    def weight(self) -> float:
+        return 2.0
+
+    def run(self, given: Given) -> PackedPool:
+        """Gather what was labelled, and say what is missing."""
+        from ...bridge.molecules import free_atoms, gather, scaffold
+
+        found = gather(given[step] for step in self.labels)
+        present = set(found.dataset.structures)
+        skipped = dict(found.failures)
+        for name in self.smiles:
+            if name not in present:
+                skipped[name] = (*skipped.get(name, ()), "no configuration was labelled: the molecule is left out")
+        return PackedPool.of(
+            Pool(
+                found.dataset,
+                families={name: scaffold(smiles) or "no ring" for name, smiles in self.smiles.items() if name in present},
+                law=self.law,
+                offsets=free_atoms(found.dataset.species, self.method),
+                wider=self.wider,
+                skipped=skipped,
+            )
         )
-    )

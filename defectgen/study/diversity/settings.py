@@ -33,7 +33,7 @@ class Diversity(Strict):
     """How a budget of labels is best split into structures and configurations of each (theory: diversity/experiments)."""
 
     source: str = "molecules"
-    """Where the data set comes from: molecules, or another source of study/diversity/source.py."""
+    """Where the data set comes from: molecules, crystals, file, or a source of an installed package (see source.py)."""
     settings: dict[str, Any] = {}
     """Of the source."""
     basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults

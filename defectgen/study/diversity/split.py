@@ -1,13 +1,15 @@
-"""Who trains and who tests in one repetition of a study of diversity. theory: diversity/experiments."""
+"""Who trains and who tests in one repetition, and in which order structures are labelled. theory: diversity/experiments."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from ..._typing import Int
+from ..._typing import Float, Int
+from ...ace import ACEBasis
 from ...dataset import Division, divide
+from ...training import dataset_rows
+from ...training.diversity.selection import d_optimal, farthest_points
 from .source import Pool
 
 IN_DISTRIBUTION = "in-distribution"
@@ -18,15 +20,32 @@ OWN = "conformational, own structures"
 STRUCTURAL = ("structural", "scaffold", "size")
 """Test sets of structures that no design of a repetition has seen; `Pool.apart` may add others."""
 
+RANDOM = "random"
+POWER = 2.0
+"""Of the smoothness by which functions are weighed."""
+DIRECTIONS = 64
+"""Principal directions of the structures that a choice looks at: more only describe single structures."""
 
-def division(pool: Pool, split: dict[str, Any], seed: int, order: Sequence[str] | None = None) -> Division:
-    """The division of one seed; numbers are those of the pool's data set. `order`: structures in which designs take them.
 
-    `split` has reserve, configurations (the fewest that are left of each pool structure), structural, scaffold, size.
-    """
+@dataclass(frozen=True)
+class Split:
+    """What is held out of every repetition."""
+
+    reserve: int
+    """Configurations of every pool structure that are kept for tests."""
+    configurations: int
+    """The fewest that are left of each pool structure."""
+    structural: float
+    """Parts of all structures: at random, by whole families, the largest."""
+    scaffold: float
+    size: float
+
+
+def division(pool: Pool, split: Split, seed: int, order: Sequence[str] | None = None) -> Division:
+    """The division of one seed; numbers are those of the pool's data set. `order`: structures in which designs take them."""
     apart = {name for names in pool.apart.values() for name in names}
     inside = pool.dataset.where([name for name in pool.dataset.structures if name not in apart])
-    parts = divide(pool.dataset[inside], pool.families, seed, law=pool.law, sizes=pool.sizes, **split)
+    parts = divide(pool.dataset[inside], pool.families, seed, law=pool.law, sizes=pool.sizes, **asdict(split))
     own = {name: inside[numbers] for name, numbers in parts.pool.items()}
     return replace(
         parts,
@@ -68,10 +87,10 @@ def first(pool: Pool, numbers: Int[np.ndarray, " n"], each: int) -> Int[np.ndarr
 
 def used(
     pool: Pool,
-    split: dict[str, Any],
+    split: Split,
     seeds: int,
     designs: Sequence[Sequence[int]],
-    orders: dict[str, list[list[str]]],
+    orders: Mapping[str, Sequence[Sequence[str]]],
 ) -> Int[np.ndarray, " _"]:
     """Every configuration that some trial trains or tests on: only these need rows. `orders`: selection -> seed -> structures."""
     found: set[int] = set()
@@ -82,7 +101,7 @@ def used(
                 chosen = parts.design(structures, conformations)
                 found.update(chosen.tolist())
                 seen = structures_of(pool, chosen)
-                for numbers in tests_of(pool, parts, seen, len(seen), split["reserve"]).values():
+                for numbers in tests_of(pool, parts, seen, len(seen), split.reserve).values():
                     found.update(numbers.tolist())
     return np.array(sorted(found), dtype=int)
 
@@ -90,3 +109,30 @@ def used(
 def structures_of(pool: Pool, numbers: Int[np.ndarray, " n"]) -> list[str]:
     """Structures of these configurations, in order of appearance."""
     return list(dict.fromkeys(pool.dataset.configurations[n].structure for n in numbers.tolist()))
+
+
+def structure_points(pool: Pool, basis: ACEBasis, names: list[str]) -> Float[np.ndarray, "structures directions"]:
+    """Structures as points: the mean of the site rows of one configuration, wiggly functions counting less, principal components.
+
+    The weights 1 / (1 + smoothness) are those of a smoothness prior of order POWER.
+    """
+    chosen = [int(pool.dataset.where(name, pool.law)[0]) for name in names]
+    rows = dataset_rows(pool.dataset[chosen], basis)
+    points = np.zeros((len(names), basis.size))
+    for k, atoms in enumerate(rows.dataset.atoms.tolist()):
+        points[k, rows.columns[k]] = rows.of(k)[0] / atoms
+    points = points / (1.0 + np.asarray(basis.smoothness(POWER)))
+    points = points - points.mean(axis=0)
+    u, s, _ = np.linalg.svd(points, full_matrices=False)
+    kept = s > 1e-10 * s.max(initial=1e-300)
+    return (u * s)[:, kept][:, :DIRECTIONS]
+
+
+def ordered(selection: str, names: list[str], points: Float[np.ndarray, "structures directions"], count: int) -> list[str]:
+    """The structures in the order of choice; beyond `count` in the order given."""
+    if selection == RANDOM:
+        return list(names)
+    count = min(count, len(names))
+    chosen = farthest_points(points, count) if selection == "farthest" else d_optimal(points, count)
+    taken = set(chosen.tolist())
+    return [names[k] for k in chosen.tolist()] + [name for k, name in enumerate(names) if k not in taken]

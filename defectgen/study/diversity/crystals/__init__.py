@@ -1,39 +1,223 @@
-"""The source of crystals: phases with defects in small cells, thermal configurations, labels of an analytic reference."""
+"""The source of crystals: phases with defects in small cells, thermal configurations, labels of an analytic reference.
 
-from typing import Any
+Fits are shown, besides energies and forces, virials of their configurations and force constants of the phases that they have
+seen and that are stable at rest. Of an unstable phase force constants exist (it is stationary), but they belong to no crystal
+that anybody would compute phonons of, and the package refuses them elsewhere too. What fits are tested on besides: wider laws,
+and defects relaxed in a large cell.
+"""
 
-from ....campaign import PlainTask
-from ..source import Source
-from .settings import parsed
+from __future__ import annotations
 
-STEPS = "defectgen.study.diversity.crystals.steps"
-BLOCKS = "defectgen.study.diversity.crystals.blocks:blocks"
-RELAXED = "defectgen.study.diversity.crystals.defects:relaxed"
-WIDER = "defectgen.study.diversity.crystals.wider:wider"
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...._input import InputError
+from ....ace import ACEBasis, LinearACE
+from ....campaign import Given, Step
+from ....crystal import Cell
+from ....errors import compare
+from ....observe import Response
+from ....relax import Equilibrium, greens_function
+from ....relax import relax as relax
+from ....training import Blocks
+from ....training.blocks import Block
+from ....training.crystal_rows import force_constant_block, response_rows, virial_block, voigt
+from ...interface import Tables
+from ...tasks import rested, truth_of
+from ..source import PackedPool, Pool, Source
+from ..split import structures_of
+from ..steps import OfDesign
+from .settings import Settings
+from .steps import CrystalPool, Drawn, ExactDefect, Phase, PhaseAtRest, Portrait
+from .tables import crystal_tables
 
 
-def source(settings: dict[str, Any]) -> Source:
-    """The source. Raises InputError for settings that make no sense."""
-    asked = parsed(settings)
-    name = asked.material
-    own = {"settings": asked.model_dump(mode="json"), "digest": asked.described.digest}
-    rest = {
-        p: PlainTask(f"{STEPS}:at_rest", {**own, "settings": {"material": name}, "phase": p}, (), f"{name} {p} at rest", 3.0)
-        for p in asked.all_phases
+class Crystals(Source, Settings):
+    """`[settings]` of a data set with source = "crystals", and what it adds to a study."""
+
+    name: ClassVar[str] = "crystals"
+    kinds: ClassVar[tuple[str, ...]] = ("FC", "V")
+
+    @property
+    def called(self) -> str:
+        """The material."""
+        return self.material
+
+    def check(self) -> None:
+        """Raises InputError for phases, defects and cells that cannot be made."""
+        for asked in (None, *self.apart.values()):
+            self.structures(asked)
+
+    def pool(self) -> Step[PackedPool]:
+        """All phases, each at rest and drawn by steps of its own."""
+        return CrystalPool(settings=self, drawn=self.drawn())
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        """A step for each phase."""
+        return tuple(Drawn(settings=self, rest=self.phase(name)) for name in self.all_phases)
+
+    def phase(self, name: str) -> Phase:
+        """The step that brings a phase to rest."""
+        return Phase(material=self.described, phase=name)
+
+    def exact(self) -> tuple[ExactDefect, ...]:
+        """The defects that every model relaxes, relaxed with the reference."""
+        size, first = self.model_dump(mode="json")["simulation_size"], self.phase(self.phases[0])
+        return tuple(ExactDefect(rest=first, defect=defect, simulation_size=size) for defect in self.relaxed)
+
+    def counts(self) -> tuple[int, int]:
+        """Structures that can be made, and configurations of each."""
+        return len(self.names()), self.conformations
+
+    def further(self) -> tuple[Step[Any], ...]:
+        """The phases that are trained on, and the exact defects."""
+        return (*(self.phase(name) for name in self.phases), *self.exact())
+
+    def blocks(self, trial: OfDesign[Any], given: Given, chosen: np.ndarray) -> Blocks:
+        """V of the configurations of a design and FC of its stable phases, those that are observed."""
+        kinds, here = trial.observations.split("+"), _responses(trial, given)
+        items = [_virials(here, chosen)] if "V" in kinds else []
+        if "FC" in kinds:
+            stable = self.seen_phases(here.pool, chosen, given)
+            items += [_force_constants(step, given, here.basis) for step, _ in stable] or [no_force_constants(here.basis)]
+        return Blocks(here.basis, tuple(items), here.pool.dataset.truth)
+
+    def seen_phases(self, pool: Pool, chosen: np.ndarray, given: Given) -> list[tuple[Phase, PhaseAtRest]]:
+        """The stable phases of the structures of a design."""
+        seen = {pool.families[name] for name in structures_of(pool, chosen)}
+        steps = [self.phase(name) for name in self.phases if name in seen]
+        return [(step, given[step]) for step in steps if given[step].stable]
+
+    def metrics(self, model: LinearACE, trial: OfDesign[Any], given: Given) -> list[dict[str, Any]]:
+        """Errors under wider laws, and of relaxed defects."""
+        relaxed = trial.labels >= self.relaxed_from
+        return [*self._wider(model, _responses(trial, given)), *(self._relaxed(model, given) if relaxed else [])]
+
+    def pictured(self, graded: Sequence[OfDesign[Any]]) -> list[Step[Any]]:
+        """One cell for the page, of the middle split of the largest budget."""
+        if not graded or not self.apart:
+            return []
+        return [Portrait.like(sorted(graded, key=lambda step: step.structures)[len(graded) // 2])]
+
+    def tables(self, called: str, rows: list[dict], steps: Sequence[Step[Any]], given: Given) -> Tables:
+        """What one data set costs, which relaxations failed, how far atoms strayed, and its portrait."""
+        return crystal_tables(self, called, rows, steps, given)
+
+    def _wider(self, model: LinearACE, here: _Responses) -> list[dict[str, Any]]:
+        """One line a law: configurations that are hotter, more strained, or made by another generator than the training.
+
+        All splits of all seeds meet the same configurations, one of every structure, seen or not, as in the test
+        "in-distribution" of the law that is trained on.
+        """
+        theta, pool = np.asarray(model.coefficients), list(self.names())
+        return [
+            {"test": f"wider law: {law.name}", **_errors(here, theta, here.pool.dataset.where(pool, law.name)[:: self.every])}
+            for law in self.wider
+        ]
+
+    def _relaxed(self, model: LinearACE, given: Given) -> list[dict[str, Any]]:
+        """One line a defect: errors of the geometry (A) and of the formation energy (eV), and what went wrong, if something did.
+
+        The model starts from the reference's equilibrium, so the question is how far its own is. A model that loses the basin, or
+        the crystal, keeps the numbers of where it stopped and says so in `outcome`; one that cannot be relaxed at all has no
+        numbers.
+        """
+        lines = []
+        for step in self.exact():
+            cell = step.cell(given)
+            found = _judged(model, cell, given[step].at(cell))
+            lines.append({"test": f"relaxed {step.defect}", "simulation_atoms": len(cell), **found})
+        return lines
+
+
+@dataclass(frozen=True, eq=False)
+class _Responses:
+    """A pool, its virials, and the rows of configurations, computed when they are first needed."""
+
+    pool: Pool
+    virials: np.ndarray
+    basis: ACEBasis
+    rows: dict[int, Response] = field(default_factory=dict)
+
+    def of(self, number: int) -> Response:
+        """Energy (eV), forces (eV/A) and virial (eV) rows of one configuration."""
+        if number not in self.rows:
+            self.rows[number] = response_rows(self.pool.dataset.configurations[number], self.basis)
+        return self.rows[number]
+
+
+_OPENED: dict[tuple[str, str], _Responses] = {}
+_CONSTANTS: dict[tuple[str, str], Block] = {}
+"""What this process has computed: trials of one data set follow each other, and these rows cost more than a fit."""
+
+
+def _responses(trial: OfDesign[Any], given: Given) -> _Responses:
+    """The pool of a trial with its basis."""
+    key = trial.pool.key, trial.rows.basis.model_dump_json()
+    if key not in _OPENED:
+        pool = given[trial.pool].unpack()
+        assert pool.virials is not None  # crystals have them all
+        _OPENED.clear()
+        _OPENED[key] = _Responses(pool, pool.virials, ACEBasis(pool.dataset.species, **trial.rows.basis.model_dump()))
+    return _OPENED[key]
+
+
+def _virials(here: _Responses, chosen: np.ndarray) -> Block:
+    found = [here.of(n).virial for n in chosen.tolist()]
+    rows = np.array([voigt(virial) for virial in found if virial is not None])  # a basis has them all
+    return virial_block(rows, here.virials[chosen], here.pool.dataset.atoms[chosen], here.pool.law)
+
+
+def no_force_constants(basis: ACEBasis) -> Block:
+    """FC of a design that has seen no stable phase: a row that says 0 = 0, so that it is the same fit as without."""
+    return Block("FC", "no stable phase", 0, 1.0, 1, np.zeros((1, basis.size + 1)))
+
+
+def _force_constants(step: Phase, given: Given, basis: ACEBasis) -> Block:
+    key = step.key, str(basis.describe())
+    if key not in _CONSTANTS:
+        _CONSTANTS[key] = force_constant_block(step.lattice(given), truth_of(step.material), basis, step.phase)
+    return _CONSTANTS[key]
+
+
+def _errors(here: _Responses, theta: np.ndarray, numbers: np.ndarray) -> dict[str, float | int]:
+    """Root mean square errors: energy and virial eV/atom, forces eV/A."""
+    energy, forces, virial = [], [], []
+    for number in numbers.tolist():
+        c, rows = here.pool.dataset.configurations[number], here.of(number)
+        assert rows.energy is not None and rows.forces is not None and rows.virial is not None  # a basis has them all
+        assert c.energy is not None and c.forces is not None  # and so has a pool
+        energy.append((rows.energy @ theta - c.energy) / len(c))
+        forces.append((rows.forces @ theta - c.forces).ravel())
+        virial.append((voigt(rows.virial) @ theta - voigt(here.virials[number])) / len(c))
+    wrong = np.concatenate(forces)
+    return {
+        "configurations": len(numbers),
+        "test_structures": len(numbers),
+        "energy_rmse": _rms(np.array(energy)),
+        "forces": float(np.mean(np.abs(wrong))),
+        "forces_rmse": _rms(wrong),
+        "virial_rmse": _rms(np.array(virial)),
     }
-    drawn = [
-        PlainTask(f"{STEPS}:drawn", {**own, "phase": p}, (rest[p],), f"{name} {p} configurations", 20.0) for p in asked.all_phases
-    ]
-    pool = PlainTask(f"{STEPS}:pool", own, tuple(drawn), f"{name} pool", 2.0)
-    exact = [
-        PlainTask(f"{STEPS}:exact", {**own, "defect": d}, (rest[asked.phases[0]],), f"{name} {d} reference", 5.0)
-        for d in asked.relaxed
-    ]
-    return Source(
-        pool,
-        len(asked.names()),
-        asked.conformations,
-        after=(pool, *(rest[p] for p in asked.phases), *exact),
-        blocks=BLOCKS,
-        metrics=(WIDER, *((RELAXED,) if asked.relaxed else ())),
-    )
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _judged(model: LinearACE, cell: Cell, truth: Equilibrium) -> dict[str, Any]:
+    try:
+        green = greens_function(cell, model)
+        found = rested(cell, model, truth.positions, green)
+    except InputError as error:
+        return {"outcome": f"not relaxed: {error}"}
+    error = compare(truth, found)
+    outcome = "" if error.same_basin else error.why_not
+    if not found.bulk_stable:
+        outcome = "the model does not hold the crystal together"
+    numbers = {"geometry": error.geometry, "geometry_max": error.geometry_max, "formation_energy": error.energy}
+    return {**{k: v for k, v in numbers.items() if math.isfinite(v)}, "outcome": outcome}

@@ -1,19 +1,17 @@
 """What a study file says of a data set of crystals: phases, defects, cells, laws and tests, checked."""
 
-import json
+from __future__ import annotations
+
 from functools import lru_cache
-from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ...._input import InputError
-from ....campaign.task import canonical
 from ....crystal import defect_from_name
 from ....crystal.polymorphs import phase
 from ....training.crystal_conformations import Law
 from ....training.crystal_structures import NONE, SURFACE, CrystalStructure, crystal_structures
 from ...materials import MATERIALS, Material, build_lattice
-from ...spec import Size, Strict, sentence
+from ...settings import Size, Strict
 
 Structures = tuple[dict[str, CrystalStructure], dict[str, str]]
 """Those that can be made by name, and why others cannot."""
@@ -83,10 +81,12 @@ class Settings(Strict):
 
     @property
     def described(self) -> Material:
+        """The material."""
         return MATERIALS[self.material]
 
     @property
     def law(self) -> Law:
+        """The law that is trained on."""
         return Law(temperature=self.temperature, strain=self.strain)
 
     @property
@@ -98,13 +98,14 @@ class Settings(Strict):
             Law(rattle=self.rattle, strain=self.strain),
         )
 
-    def structures(self, asked: "Apart | None" = None) -> Structures:
+    def structures(self, asked: Apart | None = None) -> Structures:
         """Structures by name, of the pool or of a test set, and those that cannot be made; cells are chosen before phases are at
         rest, from the volume of the material, so that a plan knows them."""
         given = self if asked is None else asked
         return _structures(self.material, given.phases, given.defects, given.cells, given.dilations)
 
-    def names(self, asked: "Apart | None" = None) -> tuple[str, ...]:
+    def names(self, asked: Apart | None = None) -> tuple[str, ...]:
+        """Structures that can be made."""
         return tuple(self.structures(asked)[0])
 
     @property
@@ -119,16 +120,3 @@ def _structures(material: str, phases: tuple, defects: tuple, cells: tuple, dila
     start = build_lattice(MATERIALS[material])
     volume, symbol = start.volume / start.sublattices, start.species[0]
     return crystal_structures({name: phase(name, symbol, volume) for name in phases}, defects, cells, dilations)
-
-
-def parsed(settings: dict[str, Any]) -> Settings:
-    """The settings. Raises InputError for what makes no sense, naming the key."""
-    return _parsed(canonical(settings, "the settings of a data set"))
-
-
-@lru_cache(maxsize=8)
-def _parsed(text: str) -> Settings:
-    try:
-        return Settings(**json.loads(text))
-    except ValidationError as error:
-        raise InputError(f"settings.{sentence(error)}") from None

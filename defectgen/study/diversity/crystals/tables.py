@@ -1,61 +1,60 @@
 """What only crystals have: the price of each set of observations, and how often a relaxed defect went wrong."""
 
+from __future__ import annotations
+
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....campaign import Record, Task
+from ....campaign import Given, Step
 from ...interface import Tables
-from ..rows import Rows
-from ..source import unpack
+from ..source import Pool
 from ..split import structures_of
-from ..tables import TRIAL_TASK
-from .blocks import chosen_of, seen_phases
-from .steps import STRAYED
+from ..steps import DesignTrial
+from ..tables import Rows
+from .steps import STRAYED, Portrait
 
-DRAWN = "defectgen.study.diversity.crystals.steps:drawn"
-PORTRAIT = "defectgen.study.diversity.crystals.portrait:portrait"
+if TYPE_CHECKING:
+    from . import Crystals
 
 
-def tabulate(source: str, rows: Rows, outcome: list[tuple[Task, Record]]) -> Tables:
+def crystal_tables(source: Crystals, called: str, rows: Rows, steps: Sequence[Step[Any]], given: Given) -> Tables:
     """What one data set costs, which relaxations failed, how far atoms strayed, and its portrait; `rows` are of diversity.csv."""
     others = {
-        "diversity_cost": costs(source, outcome),
+        "diversity_cost": costs(source, called, [step for step in steps if isinstance(step, DesignTrial)], given),
         "diversity_outcomes": outcomes(rows),
-        "diversity_phases": phases(source, outcome),
-        "diversity_portrait": portraits(source, outcome),
+        "diversity_phases": phases(source, called, given),
+        "diversity_portrait": [row for step in steps if isinstance(step, Portrait) for row in portrait(called, step, given)],
     }
     return Tables(others={name: lines for name, lines in others.items() if lines})
 
 
-def costs(source: str, outcome: list[tuple[Task, Record]]) -> Rows:
+def costs(source: Crystals, called: str, trials: Sequence[DesignTrial], given: Given) -> Rows:
     """One line a split and set of observations, means over the seeds: calculations, and numbers of each kind that they give.
 
     V comes with the calculation that gives energy and forces. FC of a phase are counted as the 6 displaced supercells a
-    sublattice atom that central differences without symmetry take, beside the labels of the budget.
+    sublattice atom that central differences without symmetry take, in addition to the labels of the budget.
     """
-    records = {task.key: record for task, record in outcome}
-    pools: dict[str, Any] = {}
+    pools: dict[str, Pool] = {}
     groups: dict[tuple, list[dict[str, float]]] = defaultdict(list)
-    for task, record in outcome:
-        if task.function != TRIAL_TASK or not record.ok:
+    for step in trials:
+        if given.get(step) is None:
             continue
-        key = task.after[0].key
-        if key not in pools:
-            pools[key] = unpack(records[key])
-        pool, spec = pools[key], task.spec
-        chosen = chosen_of(spec, pool)
-        after = tuple(records[t.key] for t in task.after[3:])
-        kinds = spec["observations"].split("+")
+        if step.pool.key not in pools:
+            pools[step.pool.key] = given[step.pool].unpack()
+        pool = pools[step.pool.key]
+        chosen = step.parts(pool, given).design(step.structures, step.conformations)
+        kinds = step.observations.split("+")
         seen = {pool.families[name] for name in structures_of(pool, chosen)}
-        stable = seen_phases(spec, pool, chosen, after) if "FC" in kinds else []
+        stable = source.seen_phases(pool, chosen, given) if "FC" in kinds else []
         atoms = int(pool.dataset.atoms[chosen].sum())
-        groups[spec["observations"], spec["structures"], spec["conformations"]].append(
+        groups[step.observations, step.structures, step.conformations].append(
             {
                 "labels": len(chosen),
                 "atoms": atoms,
-                "calculations": len(chosen) + sum(6 * len(rest.arrays["motif"]) for _, rest in stable),
+                "calculations": len(chosen) + sum(6 * len(rest.motif) for _, rest in stable),
                 "energies": len(chosen),
                 "forces": 3 * atoms,
                 "virials": 6 * len(chosen) if "V" in kinds else 0,
@@ -64,46 +63,41 @@ def costs(source: str, outcome: list[tuple[Task, Record]]) -> Rows:
             }
         )
     return [
-        {"source": source, "observations": o, "structures": s, "conformations": c, "seeds": len(own), **_means(own)}
+        {"source": called, "observations": o, "structures": s, "conformations": c, "seeds": len(own), **_means(own)}
         for (o, s, c), own in sorted(groups.items(), key=lambda item: (item[0][1] * item[0][2], item[0][1], len(item[0][0])))
     ]
 
 
-def phases(source: str, outcome: list[tuple[Task, Record]]) -> Rows:
+def phases(source: Crystals, called: str, given: Given) -> Rows:
     """One line a phase: whether it is stable at rest, and in how many of its configurations an atom has left its site."""
-    records = {task.key: record for task, record in outcome}
     return [
         {
-            "source": source,
-            "phase": task.spec["phase"],
-            "stable": records[task.after[0].key].values["stable"],
-            "lowest_phonon": records[task.after[0].key].values["lowest_phonon"],
-            "configurations": len(record.arrays["strayed"]),
-            "strayed": int((record.arrays["strayed"] > STRAYED).sum()),
+            "source": called,
+            "phase": step.rest.phase,
+            "stable": given[step.rest].stable,
+            "lowest_phonon": given[step.rest].lowest_phonon,
+            "configurations": len(found.strayed),
+            "strayed": int((found.strayed > STRAYED).sum()),
         }
-        for task, record in outcome
-        if task.function == DRAWN and record.ok
+        for step, found in ((step, given.get(step)) for step in source.drawn())
+        if found is not None
     ]
 
 
-def portraits(source: str, outcome: list[tuple[Task, Record]]) -> Rows:
+def portrait(called: str, step: Portrait, given: Given) -> Rows:
     """One line an atom: position (A) in a frame whose x is the first cell vector and whose z is across the first two."""
-    found = []
-    for task, record in outcome:
-        if task.function != PORTRAIT or not record.ok:
-            continue
-        a, v = record.arrays["vectors"], record.values
-        frame = np.linalg.qr(a.T)[0]
-        frame = frame * np.sign(np.sum(frame * a.T, axis=0))
-        about = {name: v[name] for name in ("test", "structure", "law", "level", "limit")}
-        design = {name: task.spec[name] for name in ("observations", "conformations", "seed")}
-        design["structures_trained"] = task.spec["structures"]
-        for x, grade, error in zip(
-            record.arrays["positions"] @ frame, record.arrays["grade"], record.arrays["error"], strict=True
-        ):
-            place = dict(zip("xyz", x.tolist(), strict=True))
-            found.append({"source": source, **about, **design, **place, "grade": float(grade), "error": float(error)})
-    return found
+    found = given.get(step)
+    if found is None:
+        return []
+    frame = np.linalg.qr(found.vectors.T)[0]
+    frame = frame * np.sign(np.sum(frame * found.vectors.T, axis=0))
+    about = {name: getattr(found, name) for name in ("test", "structure", "law", "level", "limit")}
+    design = {name: getattr(step, name) for name in ("observations", "conformations", "seed")}
+    design["structures_trained"] = step.structures
+    return [
+        {"source": called, **about, **design, **dict(zip("xyz", x.tolist(), strict=True)), "grade": grade, "error": error}
+        for x, grade, error in zip(found.positions @ frame, found.grade.tolist(), found.error.tolist(), strict=True)
+    ]
 
 
 def _means(lines: list[dict[str, Any]]) -> dict[str, float]:

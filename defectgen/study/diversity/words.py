@@ -1,13 +1,22 @@
-"""What a study of diversity says, in sentences made from its tables alone."""
+"""What a study of diversity says on the page, made from its tables alone: sentences, and tables of text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from defectgen.plot.typeset import decimal, number
-from defectgen.report.diversity.cells import counted, decimals, interval, spans
+from ...plot.typeset import NONE, decimal, number
+from ..page import PageTable, Part, Section
 
+LEAD = (
+    "With a budget of N labels, how many different structures, and how many configurations of each? A structure is a "
+    "topology (a molecule; a phase, cell and defect), a configuration one geometry of it. Potentials are fitted to S "
+    "structures with C configurations each, and tested on new configurations of structures that were seen "
+    "(conformational), on unseen structures (structural: drawn at random, of unseen scaffolds, larger), and on new "
+    "configurations of all structures that could have been drawn (in-distribution). All splits of a budget meet the same "
+    "tests."
+)
 FIRST = ("forces", "energy", "shape", "geometry_error")
 """Quantities that sentences are about, the first that is there."""
 NAMES = {
@@ -21,9 +30,78 @@ SEEN = ("in-distribution", "conformational", "structural", "conformational and s
 """Tests that the answer must serve at once: new configurations of known structures, and unseen structures."""
 BASELINE = "kernel ridge"
 LEVERAGE = "leverage of the forces"
+HIDDEN = ("energy_rmse", "shape_rmse", "forces_rmse")
+"""Quantities that are in the files only."""
+UNITS = {"forces": "eV/Å", "energy": "eV/atom", "shape": "eV/atom", "offset": "eV/atom", "geometry_error": "Å"}
+BEST = (
+    "The best split of every budget",
+    "Fewest / inside and most / inside: error with the fewest and the most structures over that of the best split "
+    "between the ends, which is chosen by the other repetitions. Balance: both are above one with 95 % confidence.",
+)
+"""Heading and text of a table that both kinds of study have."""
+
+Line = dict[Any, Any]
+"""A row of a table, by column."""
+Others = Mapping[str, pd.DataFrame]
+"""Further tables of a run, by name."""
 
 
-def budget_findings(others: dict[str, pd.DataFrame]) -> list[str]:
+def section(parts: Sequence[Part]) -> tuple[Section, ...]:
+    """The section of the page; none without parts."""
+    where = Part(
+        about="Every error of every fit, with every digit, is in diversity.csv; what follows from them in diversity_*.csv."
+    )
+    return (Section("diversity", "Structures against configurations", (*parts, where)),) if parts else ()
+
+
+def tables(others: Others, makers: Mapping[str, Callable[[pd.DataFrame], Part | None]]) -> list[Part]:
+    """A part for each of these tables that the run has, by name."""
+    made = [maker(others[name]) for name, maker in makers.items() if name in others]
+    return [part for part in made if part is not None]
+
+
+def table(heading: str, about: str, header: Sequence[str], rows: Sequence[Sequence[str]], shown: bool = False) -> Part:
+    """One table; only its heading shows until it is opened, unless it is `shown`."""
+    return Part(heading, about, tables=(PageTable.plain(header, rows),), folded=not shown)
+
+
+def interval(line: Line, name: str) -> str:
+    """A number with its interval."""
+    return f"{number(line[name])} ({number(line[f'{name}_low'])} to {number(line[f'{name}_high'])})"
+
+
+def decimals(line: Line, name: str, prefix: str = "") -> str:
+    """An exponent with its interval, of the columns name, prefix + "low" and prefix + "high"."""
+    return f"{decimal(line[name])} ({decimal(line[f'{prefix}low'])} to {decimal(line[f'{prefix}high'])})"
+
+
+def span(values: pd.Series) -> str:
+    """The mean of what is known, and least to most; a dash if nothing is."""
+    known = values.dropna()
+    return f"{decimal(known.mean())} ({decimal(known.min())} to {decimal(known.max())})" if len(known) else NONE
+
+
+def spans(groups: Any, column: str) -> list[str]:
+    """A span for each group in which something is known, after its name."""
+    return [f"{name} {span(each[column])}" for name, each in groups if each[column].notna().any()]
+
+
+def share(values: pd.Series) -> str:
+    """Median of parts of a whole, as a percentage."""
+    return NONE if values.isna().all() else f"{100 * values.median():.0f}%"
+
+
+def counted(values: pd.Series) -> str:
+    """How often each value occurs, the most frequent first."""
+    return ", ".join(f"{value} {count}" for value, count in values.value_counts().items())
+
+
+def true(value: Any) -> bool:
+    """Whether a cell of a table that may have been read back from a file says yes."""
+    return str(value).lower() == "true"
+
+
+def budget_findings(others: Others) -> list[str]:
     """The answer for a producer of data, what the ends cost, learning curves, gaps, the second model, and the domain."""
     best = others.get("diversity_tradeoff")
     found: list[str] = []
@@ -219,3 +297,153 @@ def _named(quantity: str) -> str:
 
 def _slope(line: dict) -> str:
     return decimals(line, "slope") if np.isfinite(line["low"]) else decimal(line["slope"])
+
+
+def budget_parts(others: Others) -> list[Part]:
+    """The tables that the run has."""
+    return tables(
+        others,
+        {
+            "diversity_tradeoff": _best_table,
+            "diversity_curves": _curves_table,
+            "diversity_gaps": _gaps_table,
+            "diversity_domain": _domain_table,
+            "diversity_selections": _selections_table,
+            "diversity_skipped": _skipped_table,
+        },
+    )
+
+
+def _best_table(frame: pd.DataFrame) -> Part:
+    rows = [
+        [
+            *_about(line),
+            f"{line['budget']:.0f}",
+            f"{line['best_structures']:.3g} x {line['best_conformations']:.2g}",
+            f"{line['low']:.3g} to {line['high']:.3g}",
+            f"{line['tolerated_low']:.3g} to {line['tolerated_high']:.3g}",
+            _spread(line, "error") + f" {UNITS.get(line['quantity'], '')}",
+            _spread(line, "fewest"),
+            _spread(line, "most"),
+            line["verdict"],
+        ]
+        for line in _shown(frame)
+    ]
+    header = ["model", "test", "error", "labels", "best S x C", "S, 95 %", "S within 10 %", "least error", "fewest / inside"]
+    return table(*BEST, [*header, "most / inside", "verdict"], rows, shown=True)
+
+
+def _curves_table(frame: pd.DataFrame) -> Part:
+    rows = []
+    for line in _shown(frame):
+        fixed = line["experiment"] == "fixed set"
+        what = f"C, {line['structures']:.0f} structures" if fixed else "N, best split"
+        rows.append([*_about(line), what, line["sizes"], decimals(line, "slope"), decimals(line, "last_slope", "last_")])
+    return table(
+        "Learning curves",
+        "Exponents of the error in what is added; the last column is that between the two largest sizes.",
+        ["model", "test", "error", "added", "sizes", "exponent, 95 %", "last exponent, 95 %"],
+        rows,
+    )
+
+
+def _gaps_table(frame: pd.DataFrame) -> Part | None:
+    if "over_in_distribution" not in frame:
+        return None
+    own = frame[(frame["experiment"] == "fixed budget") & (frame["selection"] == "random")]
+    rows = [
+        [
+            *_about(line),
+            f"{line['structures']:.0f} x {line['conformations']:.0f}",
+            _spread(line, "error"),
+            _spread(line, "over_in_distribution"),
+            _spread(line, "over_conformational"),
+        ]
+        for line in _shown(own[own["budget"] == own["budget"].max()])
+    ]
+    return table(
+        "Gaps at the largest budget",
+        "The error of each test over that of new configurations of all structures that could be drawn, and over that of "
+        "structures that every split has seen; paired by repetition.",
+        ["model", "test", "error", "S x C", "value", "over in-distribution", "over conformational"],
+        rows,
+    )
+
+
+def _domain_table(frame: pd.DataFrame) -> Part:
+    rows = []
+    for (test, measure), own in frame.groupby(["test", "measure"], sort=False):
+        rows.append(
+            [
+                str(test),
+                str(measure),
+                f"{own['atoms'].sum():.0f}",
+                f"{own['bad_atoms'].sum():.0f}",
+                span(own["auroc_atoms"]),
+                f"{own['configurations'].sum():.0f}",
+                f"{own['bad_configurations'].sum():.0f}",
+                span(own["auroc_configurations"]),
+                share(own["misfit_share"]),
+                span(own["auroc_reducible"]),
+            ]
+        )
+    return table(
+        "The domain of applicability",
+        "AUROC: how often an atom with a large force error (more than three times the root mean square on new "
+        "configurations of the structures trained on) has the larger number than one without, 1 at best and 0.5 by chance; mean, "
+        "and least to most over splits and repetitions at the largest budget. Configurations are judged by their worst atom. "
+        "Misfit: the part of the squared error that a fit to all configurations would leave, median; removable: the rest, which "
+        "other labels would change.",
+        [
+            "test",
+            "measure",
+            "atoms",
+            "with large errors",
+            "AUROC, atoms",
+            "configurations",
+            "with such atoms",
+            "AUROC",
+            "misfit",
+            "AUROC, removable",
+        ],
+        rows,
+        shown=True,
+    )
+
+
+def _selections_table(frame: pd.DataFrame) -> Part:
+    rows = [
+        [
+            *_about(line),
+            f"{line['structures']:.0f} x {line['conformations']:.0f}",
+            line["selection"],
+            _spread(line, "over_random"),
+        ]
+        for line in _shown(frame, random=False)
+    ]
+    return table(
+        "Structures chosen otherwise than at random",
+        "The error over that of as many random structures of the same repetition.",
+        ["model", "test", "error", "S x C", "chosen", "over random"],
+        rows,
+    )
+
+
+def _skipped_table(frame: pd.DataFrame) -> Part:
+    rows = [[str(line["structure"]), str(line["reason"])] for line in frame.to_dict("records")]
+    return table("What was skipped", "", ["structure", "reason"], rows)
+
+
+def _shown(frame: pd.DataFrame, random: bool = True) -> list[dict[str, Any]]:
+    kept = frame[~frame["quantity"].isin(HIDDEN)]
+    return (kept[kept["selection"] == "random"] if random else kept).to_dict("records")
+
+
+def _about(line: Line) -> list[str]:
+    return [str(line["model"]), str(line["test"]), str(line["quantity"]).replace("_", " ")]
+
+
+def _spread(line: Line, name: str) -> str:
+    if not np.isfinite(line.get(name, np.nan)):
+        return NONE
+    return interval(line, name)

@@ -1,22 +1,116 @@
-"""Tables of a study of diversity in crystals for the page: header and rows of text."""
+"""What a study of diversity in crystals found: sentences, and tables of text."""
+
+from collections.abc import Iterator
 
 import pandas as pd
 
-from defectgen.plot.typeset import NONE
-from defectgen.report.diversity.cells import BEST, Line, Table, decimals, interval, share, span, table, tables, true
+from ....plot.typeset import NONE, decimal, number
+from ...page import Part
+from ..words import BEST, Line, Others, counted, decimals, interval, share, span, table, tables, told, true
 
+SEEN = ("in-distribution",)
+APART = ("unseen defects", "larger cells", "unseen phases", "unseen defects in strained crystal")
+FORCES = "forces_rmse"
+NAMES = {FORCES: "forces", "virial_rmse": "virials", "geometry": "relaxed geometry", "formation_energy": "formation energy"}
 SHOWN = ("forces_rmse", "geometry", "formation_energy")
-NAMES = {"forces_rmse": "forces, eV/Å", "geometry": "geometry, Å", "formation_energy": "formation energy, eV"}
+HEADINGS = {"forces_rmse": "forces, eV/Å", "geometry": "geometry, Å", "formation_energy": "formation energy, eV"}
 
 
-def crystal_tables(others: dict[str, pd.DataFrame]) -> list[Table]:
-    """Those that the run has."""
+def crystal_findings(others: Others) -> list[str]:
+    """Sentences in the order of importance; none without such a study."""
+    best = others.get("diversity_tradeoff")
+    if best is None or "diversity_observations" not in others:
+        return []
+    return [
+        *_best(best),
+        *_verdicts(best),
+        *_defects(best, others.get("diversity_outcomes")),
+        *_shifts(others["diversity_observations"]),
+        *_domain(others.get("diversity_domain")),
+    ]
+
+
+def _best(best: pd.DataFrame) -> Iterator[str]:
+    """Where the force error is least for the first set of observations, at the largest budget."""
+    first = best["observations"].iloc[0]
+    own = best[(best["observations"] == first) & (best["quantity"] == FORCES) & (best["budget"] == best["budget"].max())]
+    for source, lines in own.groupby("source", sort=False):
+        parts = [
+            f"{line['test'].removeprefix('wider law: ')} {line['best_structures']:.2g} ({line['low']:.2g} to {line['high']:.2g}; "
+            f"{line['verdict']})"
+            for line in lines.to_dict("records")
+            if line["test"] in (*SEEN, *APART) or str(line["test"]).startswith("wider law: ")
+        ]
+        if parts:
+            yield (
+                f"{source}, {lines['budget'].iloc[0]:.0f} labels, {first}: structures in the best split for the force error "
+                f"(95 % interval): {'; '.join(parts)}."
+            )
+
+
+def _verdicts(best: pd.DataFrame) -> Iterator[str]:
+    """How often there is a balance."""
+    own = best[(best["quantity"] == FORCES) & best["test"].isin((*SEEN, *APART))]
+    for budget, lines in own.groupby("budget"):
+        yield (
+            f"Force errors with {budget:.0f} labels, over crystals, sets of observations and tests in distribution and apart: "
+            f"of {len(lines)} comparisons {counted(lines['verdict'])}."
+        )
+        parts = [
+            f"{test} {number(each['fewest'].min())} to {number(each['fewest'].max())} and {number(each['most'].min())} to "
+            f"{number(each['most'].max())}"
+            for test, each in lines.groupby("test", sort=False)
+        ]
+        yield (
+            "Fewest, and most, structures instead of a split between the ends multiply the error by: " + "; ".join(parts) + "."
+        )
+
+
+def _defects(best: pd.DataFrame, outcomes: pd.DataFrame | None) -> Iterator[str]:
+    """Relaxed defects: verdicts of geometry and formation energy, and failures."""
+    for quantity, name in (("geometry", "geometry"), ("formation_energy", "formation energy")):
+        own = best[best["quantity"] == quantity]
+        if len(own):
+            yield f"Relaxed defects, {name}: of {len(own)} comparisons {counted(own['verdict'])}."
+    if outcomes is not None:
+        failed, seeds = int(outcomes["failed"].sum()), int(outcomes["seeds"].sum())
+        by = outcomes.groupby("structures")[["failed", "seeds"]].sum()
+        listing = ", ".join(f"S = {s:.0f}: {line['failed']:.0f} of {line['seeds']:.0f}" for s, line in by.iterrows())
+        yield f"Of {seeds} relaxations {failed} failed or left the basin ({listing})."
+
+
+def _shifts(table: pd.DataFrame) -> Iterator[str]:
+    """Whether further observations move the optimum, and what they are worth."""
+    top = table[table["budget"] == table["budget"].max()]
+    for (observations, quantity), lines in top.groupby(["observations", "quantity"], sort=False):
+        if quantity not in NAMES:
+            continue
+        clear = lines[lines["moves"].map(true)]
+        helped, harmed = int((lines["gain_high"] < 1).sum()), int((lines["gain_low"] > 1).sum())
+        where = ", ".join(f"{line['source']} {line['test'].removeprefix('wider law: ')}" for line in clear.to_dict("records"))
+        yield (
+            f"{observations} against {lines['against'].iloc[0]}, {NAMES[quantity]}: the best S moves clearly in "
+            f"{len(clear)} of {len(lines)} tests{f' ({where})' if where else ''}; over all splits the error is multiplied by "
+            f"{decimal(lines['gain'].min())} to {decimal(lines['gain'].max())}, clearly less in {helped} tests, clearly more in "
+            f"{harmed}."
+        )
+
+
+def _domain(table: pd.DataFrame | None) -> Iterator[str]:
+    """How well each measure tells atoms with large force errors, on the structural tests."""
+    if table is None:
+        return
+    yield from told(table[table["test"].isin(APART)], "over crystals, splits and repetitions")
+
+
+def crystal_parts(others: Others) -> list[Part]:
+    """The tables that the run has."""
     return tables(
         others,
         {
-            "diversity_tradeoff": _best,
-            "diversity_observations": _shifts,
-            "diversity_domain": _domain,
+            "diversity_tradeoff": _best_table,
+            "diversity_observations": _shifts_table,
+            "diversity_domain": _domain_table,
             "diversity_outcomes": _outcomes,
             "diversity_cost": _costs,
             "diversity_curves": _curves,
@@ -25,7 +119,7 @@ def crystal_tables(others: dict[str, pd.DataFrame]) -> list[Table]:
     )
 
 
-def _best(frame: pd.DataFrame) -> Table:
+def _best_table(frame: pd.DataFrame) -> Part:
     own = frame[frame["quantity"].isin(SHOWN)]
     rows = [
         [
@@ -44,7 +138,7 @@ def _best(frame: pd.DataFrame) -> Table:
     return table(*BEST, [*header, "fewest / inside", "most / inside", "verdict"], rows)
 
 
-def _shifts(frame: pd.DataFrame) -> Table:
+def _shifts_table(frame: pd.DataFrame) -> Part:
     own = frame[frame["quantity"].isin(SHOWN) & (frame["budget"] == frame["budget"].max())]
     rows = [
         [
@@ -69,7 +163,7 @@ def _shifts(frame: pd.DataFrame) -> Table:
     )
 
 
-def _domain(frame: pd.DataFrame) -> Table:
+def _domain_table(frame: pd.DataFrame) -> Part:
     rows = []
     for (source, test, measure), own in frame.groupby(["source", "test", "measure"], sort=False):
         known = own["auroc_atoms"]
@@ -90,7 +184,7 @@ def _domain(frame: pd.DataFrame) -> Table:
         "The domain of applicability",
         "AUROC: how often an atom whose force error is more than three times the level on new configurations of the "
         "structures trained on has the larger number than another atom, 1 at best and 0.5 by chance; mean, and least to most, "
-        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (their number beside it). "
+        "over the splits and repetitions of the largest budget in which there are atoms of both kinds (their number: fits). "
         "Misfit: the part of the squared error that a fit to all configurations would leave, median; removable: the rest, which "
         "other labels would change.",
         ["crystal", "test", "measure", "atoms", "with large errors", "AUROC", "fits", "misfit", "AUROC, removable"],
@@ -99,7 +193,7 @@ def _domain(frame: pd.DataFrame) -> Table:
     )
 
 
-def _outcomes(frame: pd.DataFrame) -> Table:
+def _outcomes(frame: pd.DataFrame) -> Part:
     rows = []
     for (source, test, observations), own in frame.groupby(["source", "test", "observations"], sort=False):
         bad = own[own["failed"] > 0].sort_values("structures")
@@ -123,7 +217,7 @@ def _outcomes(frame: pd.DataFrame) -> Table:
     )
 
 
-def _costs(frame: pd.DataFrame) -> Table:
+def _costs(frame: pd.DataFrame) -> Part:
     own = frame[frame["labels"] == frame["labels"].max()].sort_values(["source", "structures"], kind="stable")
     names = ("labels", "calculations", "energies", "forces", "virials", "phases", "phases_with_force_constants")
     rows = [
@@ -141,7 +235,7 @@ def _costs(frame: pd.DataFrame) -> Table:
     )
 
 
-def _curves(frame: pd.DataFrame) -> Table:
+def _curves(frame: pd.DataFrame) -> Part:
     own = frame[frame["quantity"].isin(SHOWN) & (frame["experiment"] == "fixed set")]
     rows = [
         [
@@ -161,7 +255,7 @@ def _curves(frame: pd.DataFrame) -> Table:
     )
 
 
-def _phases(frame: pd.DataFrame) -> Table:
+def _phases(frame: pd.DataFrame) -> Part:
     rows = [
         [
             line["source"],
@@ -185,6 +279,6 @@ def _place(line: Line) -> list[str]:
     return [
         str(line["source"]),
         str(line["test"]),
-        NAMES.get(str(line["quantity"]), str(line["quantity"])),
+        HEADINGS.get(str(line["quantity"]), str(line["quantity"])),
         str(line["observations"]),
     ]
