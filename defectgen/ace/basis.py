@@ -8,6 +8,7 @@ Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. 
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,6 +21,7 @@ from ..crystal.elements import element
 from ..energy.packed import PackedBasis, PackedHessian
 from ..energy.site import Stencil
 from .curvature import Curvature
+from .following import followed, species_of
 from .one_particle import OneParticle
 from .program import RowProgram
 from .radial import Radial
@@ -33,8 +35,9 @@ class ACEBasis(PackedBasis):
 
     `species`: chemical symbols; `cutoff`: A; `order`: highest correlation order, 1 to 4; `degree`: total degree, functions
     with sum_t (n_t + w_l l_t) <= degree are kept; `pair_degree`: number of pair functions per pair of species (default
-    `degree`); `r0`: distance of best resolution, A (one number, or a matrix over species; default the sum of covalent
-    radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a larger one.
+    `degree`; `for_reference` takes more); `r0`: distance of best resolution, A (one number, or a matrix over species; default
+    the sum of covalent radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a
+    larger one.
 
     Raises InputError for an order outside 1..4, a degree below the order, unknown species, a cutoff that is not positive, or
     distances `r0` that are not positive, or not the same from both ends of a pair.
@@ -111,6 +114,65 @@ class ACEBasis(PackedBasis):
         self.curvature = Curvature(table, self.slopes)
         channel = self.channel[len(species) :].reshape(len(species), -1)
         self.program = RowProgram(table, self.one_particle.radial, channel)
+
+    @classmethod
+    def for_reference(
+        cls,
+        truth: Any,
+        species: str | Sequence[str] | None = None,
+        degree: float | None = None,
+        *,
+        cutoff: float | None = None,
+        order: int | None = None,
+        pair_degree: int | None = None,
+        **options,
+    ) -> "ACEBasis":
+        """A basis that follows the reference potential where nothing else is given.
+
+        Parameters
+        ----------
+        truth
+            The reference: a site energy, such as `dg.reference.EAM(...)`, or a fitted model.
+        species
+            Chemical symbols; those of the reference if not given. A reference that was read from a file may know more species
+            than the crystal has: name those of the crystal, because the number of functions grows with the species.
+        degree
+            Total degree; if not given 10, and 18 for order 2, where functions are few.
+        cutoff
+            A; that of the reference. A long one costs: the number of neighbours, and with it the time, grows like its cube,
+            and the simulation cell must be twice as wide.
+        order
+            Correlation order; that of the reference (1 for pair potentials, 2 for Stillinger-Weber), and 3 where it has none,
+            as embedding functions do.
+        pair_degree
+            Pair functions of each pair of species; 30. With 40 and `prior="smoothness(1e-6)"` in the fit, forces are twice to
+            three times more exact.
+        **options
+            As `ACEBasis` takes them: w_l, r0, envelope, transform.
+
+        Returns
+        -------
+        ACEBasis
+
+        Raises
+        ------
+        InputError
+            For a reference without a cutoff (a calculator of another code) if none is given, and for what `ACEBasis` refuses.
+
+        Notes
+        -----
+        Held-out force errors behind these numbers: theory, fit/defaults.
+
+        Examples
+        --------
+        >>> import defectgen as dg
+        >>> basis = dg.ACEBasis.for_reference(dg.reference.StillingerWeber("Si"))
+        >>> basis.order, round(basis.cutoff, 2), basis.size
+        (2, 3.77, 235)
+        """
+        given = {"cutoff": cutoff, "order": order, "degree": degree, "pair_degree": pair_degree}
+        settings = followed(truth, order, cutoff) | {name: value for name, value in given.items() if value is not None}
+        return cls(species_of(truth, species), **settings, **options)
 
     # ---- what it holds
     @property

@@ -73,6 +73,11 @@ class LinearACE(SiteEnergy):
         self.cutoff, self.species = basis.cutoff, basis.species
 
     @property
+    def correlation_order(self) -> int:
+        """That of its basis."""
+        return self.basis.order
+
+    @property
     def compact(self) -> SiteEnergy:
         """What the compiled kernel wants, where there is one."""
         return self.program if self.program.serves else self

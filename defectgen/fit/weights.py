@@ -10,10 +10,15 @@ from .._input import InputError
 from ..training.blocks import Blocks
 from ..training.observations import ELASTIC, FORMATION, INTERNAL, PARTS, PERFECT, TARGETS
 
-DEFAULT_WEIGHTS = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0, ELASTIC: 0.0, FORMATION: 0.0}
-"""E : F : V = 30 : 1 : 1 is the convention of ACE fits (energies and virials also carry 1/sqrt(N), through `Block.scale`). The
-virial of the perfect crystal weighs most: a wrong lattice constant puts a floor under every error. Elastic constants and
-formation energies take part only where they are asked to."""
+DEFAULT_WEIGHTS = {"E": 1000.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 1000.0, ELASTIC: 0.0, FORMATION: 0.0}
+"""Chosen by measurement, together with no prior (theory: fit/defaults). Rows of E, V and V0 also carry 1/sqrt(N), through
+`Block.scale`. With a small weight of E the formation energy, a difference of total energies, gets worse as the training cell
+grows; a wrong lattice constant, which V0 prevents, puts a floor under every error. Lower E where energies are noisy, or where the
+basis is so small that it misses forces by more than about 0.01 eV/A. Elastic constants and formation energies take part only
+where they are given a weight."""
+
+CONVENTION = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0}
+"""E : F : V = 30 : 1 : 1, the convention of ACE fits to data sets of many structures."""
 
 Weights = dict[str, dict[str, float]]
 """weights[kind][group]"""

@@ -68,6 +68,11 @@ class LennardJones(SumEnergy):
         self.onset = _onset(onset, self.cutoff)
         self.species = species
 
+    @property
+    def correlation_order(self) -> int:
+        """One neighbour at a time."""
+        return 1
+
     def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
         """Half the pair energies, eV."""
         r, inside = distances(stencil, self.cutoff)
@@ -120,6 +125,11 @@ class Morse(SumEnergy):
         self.cutoff = 2.5 * length if cutoff is None else float(cutoff)
         self.onset = _onset(onset, self.cutoff)
         self.species = (symbol,)
+
+    @property
+    def correlation_order(self) -> int:
+        """One neighbour at a time."""
+        return 1
 
     def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
         """Half the pair energies, eV."""

@@ -25,6 +25,8 @@ RESULTS = (
     "same_basin",
     "seconds",
 )
+LATER = ("held_out_forces",)
+"""Numbers of results.csv that runs of earlier versions do not have."""
 RATES = (
     "study",
     "material",

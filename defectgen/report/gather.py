@@ -11,7 +11,7 @@ from defectgen._input import InputError
 from defectgen.campaign import Event
 from defectgen.campaign.cells import unguarded
 from defectgen.campaign.events import read
-from defectgen.report.columns import FAILURES, FLAGS, RATES, RESULTS, TEXT
+from defectgen.report.columns import FAILURES, FLAGS, LATER, RATES, RESULTS, TEXT
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             frame[column] = frame[column].astype(str).str.lower().isin(["true", "1"])
         elif column in TEXT:
             frame[column] = frame[column].fillna("").astype(str)
-        elif column in columns:
+        elif column in columns or column in LATER:
             frame[column] = [_number(cell) for cell in frame[column]]
             frame[column] = frame[column].astype(float)
     return frame

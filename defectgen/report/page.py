@@ -42,6 +42,7 @@ _RESULTS = {
     "converged": "converged",
     "same_basin": "same basin",
     "seconds": "time (s)",
+    "held_out_forces": "held-out F (eV/Å)",
 }
 _COUNTS = {"training_atoms", "basis_functions"}
 _RATES = {
@@ -122,7 +123,7 @@ def _figure(picture: Picture, svg: bytes) -> dict[str, str]:
 
 def _table(frame: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
     """Header and rows of text; a column with nothing in it is left out, so is a study column that says one thing."""
-    shown = [column for column in columns if not frame[column].isin(["", np.nan]).all()]
+    shown = [column for column in columns if column in frame and not frame[column].isin(["", np.nan]).all()]
     if "study" in shown and frame["study"].nunique() == 1:
         shown.remove("study")
     rows = [[(column, _cell(column, row[column])) for column in shown] for row in frame.to_dict("records")]

@@ -8,7 +8,7 @@ from ..campaign import Record, Task
 from ..errors import certify
 from ..relax import greens_function
 from . import cell_size, choices, fit_accuracy
-from .plan import Kitchen
+from .plan import Kitchen, widened
 from .spec import RunSpec
 from .steps import defect_cell, fitted_to, recorded, rest_lattice, rested
 from .tabulation import Tables
@@ -40,7 +40,7 @@ def _name(study) -> str:
 def _after(trial: Task, richer: float) -> Task:
     """The task that certifies a trial."""
     basis = trial.spec["basis"]
-    wider = {**basis, "degree": basis["degree"] + richer, "pair_degree": basis["pair_degree"] + int(richer)}
+    wider = widened(basis, richer)
     return Task(TASK, {**trial.spec, "richer": wider}, (*trial.after, trial), f"certificate of {trial.label}", 1.0)
 
 

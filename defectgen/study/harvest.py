@@ -104,6 +104,7 @@ def _row(study: str, task: Task, record: Record, records: dict[str, Record]) -> 
         "seconds": record.seconds,
         "stable": values.get("stable"),
         "lowest_phonon": values.get("lowest_phonon"),
+        "held_out_forces": values.get("held_out_forces"),
     }
 
 

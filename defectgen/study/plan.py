@@ -34,7 +34,7 @@ class Kitchen:
             "material": _plain(case.material),
             "defect": case.defect,
             "size": size,
-            "basis": self._basis(case, self._largest(case)),
+            "basis": self._full(case),
             "training": training.model_dump(mode="json") | ({"subdivide": True} if subdivide else {}),
         }
         after = (self.crystal(case), self.exact(case, size, size == _size(case))) if training.relaxed else (self.crystal(case),)
@@ -54,7 +54,7 @@ class Kitchen:
             "size": _size(case),
             "training_size": size,
             "basis": self._basis(case, degree),
-            "full": self._basis(case, self._largest(case)),
+            "full": self._full(case),
             "observations": observations,
             "fit": self.spec.fit.model_dump(mode="json"),
         }
@@ -77,7 +77,18 @@ class Kitchen:
     def _basis(self, case: Case, degree: float) -> dict:
         basis = _fitted(case).model_dump(mode="json")
         pair = basis["pair_degree"]
-        return {**basis, "degree": degree, "pair_degree": int(degree) if pair is None else min(pair, int(degree))}
+        return {**basis, "degree": degree, "pair_degree": int(degree) if pair is None else pair}
+
+    def _full(self, case: Case) -> dict:
+        """The basis of the rows, which holds those of all fits."""
+        largest = self._largest(case)
+        basis = self._basis(case, largest)
+        return {**basis, "pair_degree": max(basis["pair_degree"], int(largest))}
+
+
+def widened(basis: dict, more: float) -> dict:
+    """The basis of a fit with `more` degrees, as a certificate takes it: a part of that of the rows."""
+    return {**basis, "degree": basis["degree"] + more, "pair_degree": max(basis["pair_degree"], int(basis["degree"]) + int(more))}
 
 
 def _size(case: Case):

@@ -12,10 +12,12 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .._input import InputError
+from ..ace import followed
 from ..campaign.files import expanded
 from ..fit import as_prior, as_solver, check_weights, losses
+from ..training import Rattle, Strains
 from ..training.observations import spell_observations
-from .materials import Material, material
+from .materials import Material, build_reference, material
 
 
 class Strict(BaseModel):
@@ -25,14 +27,19 @@ class Strict(BaseModel):
 
 
 class Basis(Strict):
-    """The ACE basis; the degree is what the fit-accuracy study varies."""
+    """The ACE basis; the degree is what the fit-accuracy study varies.
+
+    A case whose basis leaves the cutoff out follows its reference in all that is left out of cutoff, order, degree and
+    pair_degree (theory: fit/defaults); the specification that a run writes back says what that comes to.
+    """
 
     cutoff: float = Field(gt=0)
     """A."""
     order: int = Field(3, ge=1, le=4)
     degree: float = Field(10, gt=0)
     w_l: float = Field(1.5, gt=0)
-    pair_degree: int | None = None
+    pair_degree: int | None = Field(None, ge=0)
+    """Pair functions of each pair of species, whatever the degree; as many as the degree if not given."""
     envelope: int = Field(4, ge=2)
 
     @model_validator(mode="after")
@@ -68,21 +75,34 @@ class Case(Strict):
     basis: Basis | None = None
     """What is fitted; a study of surrogates fits nothing."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _follows_the_reference(cls, given: Any) -> Any:
+        """A basis without a cutoff, completed."""
+        if not isinstance(given, dict):
+            return given
+        basis, own = given.get("basis"), given.get("material")
+        if not isinstance(basis, dict) or not isinstance(own, Material):
+            return given
+        if "cutoff" not in basis and set(basis) <= set(Basis.model_fields):
+            return {**given, "basis": {**followed(build_reference(own), basis.get("order")), **basis}}
+        return given
+
 
 class Training(Strict):
-    """How training cells are made."""
+    """How training cells are made; the defaults are those of `Rattle` and `Strains`."""
 
     relaxed: bool = True
     """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
-    configurations: int = Field(6, ge=0)
-    rattle: float = Field(0.03, ge=0)
+    configurations: int = Field(Rattle.configurations, ge=0)
+    rattle: float = Field(Rattle.amplitude, ge=0)
     """A."""
     rattle_radius: float | None = Field(None, gt=0)
     """Nearest-neighbour spacings around the defect that are rattled; all atoms if there is none."""
-    strain: float = Field(0.0, ge=0)
-    virial_strains: tuple[float, ...] = (0.005, 0.015)
-    virial_pairs: bool = True
-    shift: float = Field(0.01, ge=0)
+    strain: float = Field(Rattle.strain, ge=0)
+    virial_strains: tuple[float, ...] = Strains.amplitudes
+    virial_pairs: bool = Strains.pairs
+    shift: float = Field(Strains.shift, ge=0)
     """A; sublattice displacements of strained primitive cells."""
     core_atoms: int = Field(0, ge=0)
     force_distance_power: float = 0.0
@@ -91,9 +111,10 @@ class Training(Strict):
 
 
 class FitSettings(Strict):
-    """How a model is fitted."""
+    """How a model is fitted; the defaults are those of `dg.fit`."""
 
     weights: dict[str, float] = {}
+    """By kind ("E") or kind and group ("E:bulk"); what is not named has its default, `defectgen.fit.DEFAULT_WEIGHTS`."""
     solver: str = "qr"
     prior: str | float | None = None
 
@@ -409,7 +430,8 @@ class RunSpec(Strict):
             raise ValueError("a dislocation lies in a cylinder, other defects in a box; give [dislocations] a study of its own")
         if fits and (bare := [case for case in self.cases if case.basis is None]):
             raise ValueError(
-                f"the case {bare[0].material.name} {bare[0].defect} wants a basis to fit; give basis = {{ cutoff = 5.5 }}"
+                f"the case {bare[0].material.name} {bare[0].defect} wants a basis to fit; give basis = {{ cutoff = 5.5 }}, or "
+                "basis = {}, which follows the reference"
             )
         names = [f"{case.material.name} {case.defect}" for case in self.cases]
         if twice := [name for name in names if names.count(name) > 1]:

@@ -1,8 +1,9 @@
 """The four steps of every study, pure functions of plain data: the crystal, the exact defect, the training rows, a trial."""
 
 import json
+import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
@@ -175,20 +176,38 @@ def rows(spec: dict, perfect: Record, resting: Record | None = None) -> Record:
         subdivide=subdivide,
     )
     headers, arrays = packed(blocks.items)
+    held = []
+    for number, parts in enumerate(blocks.held):
+        own, more = packed(parts, f"held{number}-")
+        held.append(own)
+        arrays |= more
     cell = cells[0].cell
-    return Record({"blocks": headers, "truth": blocks.truth, "radius": cell.radius, "atoms": len(cell)}, arrays)
+    values = {"blocks": headers, "held": held, "truth": blocks.truth, "radius": cell.radius, "atoms": len(cell)}
+    return Record(values, arrays)
 
 
-def packed(items: Iterable[Block]) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """Blocks as plain data and arrays; `fitted_to` reads them."""
+def packed(items: Iterable[Block], prefix: str = "") -> tuple[list[dict], dict[str, np.ndarray]]:
+    """Blocks as plain data and arrays; `unpacked` reads them."""
     headers, arrays = [], {}
     for number, block in enumerate(items):
         plain = {k: getattr(block, k) for k in ("kind", "group", "atoms", "scale", "rows", "source", "part", "distance")}
         headers.append({**plain, "route": asdict(block.route)})
-        arrays[f"factor{number}"] = block.factor
+        arrays[f"{prefix}factor{number}"] = block.factor
         if block.plain is not None:
-            arrays[f"plain{number}"] = block.plain
+            arrays[f"{prefix}plain{number}"] = block.plain
     return headers, arrays
+
+
+def unpacked(headers: Iterable[dict], arrays: Mapping[str, np.ndarray], prefix: str = "") -> tuple[Block, ...]:
+    """The blocks of `packed`."""
+    return tuple(
+        Block(
+            **{**header, "route": Route(**header["route"])},
+            factor=arrays[f"{prefix}factor{n}"],
+            plain=arrays.get(f"{prefix}plain{n}"),
+        )
+        for n, header in enumerate(headers)
+    )
 
 
 def basis_of(spec: dict, cell: Cell) -> ACEBasis:
@@ -227,15 +246,10 @@ def _stability(
 def blocks_of(spec: dict, cell: Cell, training: Record) -> Blocks:
     """The rows of a record of `rows`, for the basis of a trial. spec: basis, full (the basis of the rows)."""
     full, basis = basis_of(spec["full"], cell), basis_of(spec["basis"], cell)
-    items = tuple(
-        Block(
-            **{**header, "route": Route(**header["route"])},
-            factor=training.arrays[f"factor{n}"],
-            plain=training.arrays.get(f"plain{n}"),
-        )
-        for n, header in enumerate(training.values["blocks"])
-    )
-    return Blocks(full, items, training.values["truth"]).restrict(full.columns_of(basis), basis)
+    items = unpacked(training.values["blocks"], training.arrays)
+    kept = enumerate(training.values.get("held", []))
+    held = tuple(unpacked(headers, training.arrays, f"held{n}-") for n, headers in kept)
+    return Blocks(full, items, training.values["truth"], held=held).restrict(full.columns_of(basis), basis)
 
 
 def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> Record:
@@ -245,6 +259,12 @@ def trial(spec: dict, perfect: Record, reference: Record, training: Record) -> R
     """
     cell = defect_cell(spec, rest_lattice(spec, perfect))
     return assess(spec, cell, reference, lambda: fitted_to(spec, cell, training))
+
+
+def _held_out(fitted: Fit) -> float | None:
+    """Force error on configurations that are left out, eV/A; None if it is not known."""
+    found = fitted.held_out
+    return found.forces if found is not None and math.isfinite(found.forces) else None
 
 
 def assess(spec: dict, cell: Cell, reference: Record, fitting: Callable[[], Fit]) -> Record:
@@ -272,6 +292,7 @@ def assess(spec: dict, cell: Cell, reference: Record, fitting: Callable[[], Fit]
             "rmse_forces": fitted.rmse.get("F"),
             "rmse_force_constants": fitted.rmse.get("FC"),
             "rmse_virial": fitted.rmse.get("V"),
+            "held_out_forces": _held_out(fitted),
             "rmse": fitted.rmse,
             "rank": fitted.rank,
             "condition": fitted.condition,

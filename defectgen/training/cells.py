@@ -15,7 +15,10 @@ from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 
 @dataclass(frozen=True)
 class Rattle:
-    """How defect cells are varied; every number is explicit so that the same seed gives the same cells."""
+    """How defect cells are varied; every number is explicit so that the same seed gives the same cells.
+
+    The defaults are those of run files and of the planner too, chosen by measurement (theory: fit/defaults).
+    """
 
     configurations: int = 6
     """Rattled copies beside the one at rest."""
@@ -30,13 +33,16 @@ class Rattle:
 
 @dataclass(frozen=True)
 class Strains:
-    """Homogeneous deformations of the primitive cell for virials: finite, in all directions, with both signs."""
+    """Homogeneous deformations of the primitive cell for virials: finite, in all directions, with both signs.
 
-    amplitudes: tuple[float, ...] = (0.01, 0.03)
+    The defaults are those of run files and of the planner too, chosen by measurement (theory: fit/defaults).
+    """
+
+    amplitudes: tuple[float, ...] = (0.005, 0.015)
     """Strain of each mode; two sizes tell the second from the third order."""
     pairs: bool = True
     """Also combinations of two modes, which hold the mixed third-order constants."""
-    shift: float = 0.02
+    shift: float = 0.01
     """Standard deviation of sublattice displacements in a multilattice, A: internal shifts belong to V."""
 
 

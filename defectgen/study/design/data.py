@@ -14,11 +14,11 @@ from ...relax import greens_function
 from ...training import Blocks, spell_observations
 from ...training.observations import KINDS as OBSERVED
 from ..certificates import RICHER_PRIOR
-from ..plan import Kitchen
+from ..plan import Kitchen, widened
 from ..spec import Case, DesignData, RunSpec
 from ..steps import assess, basis_of, blocks_of, defect_cell, kept, packed, recorded, rest_lattice, rested, truth_of
 from ..tabulation import Tables
-from .choice import RANDOM, USUAL, Offer, Promise, by_kind
+from .choice import RANDOM, START, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
 
 NAME = "design_data"
@@ -59,7 +59,7 @@ def _choices(spec: RunSpec, asked: DesignData, kitchen: Kitchen, case: Case) -> 
     name = f"{case.material.name} {case.defect}"
     assert spec.design is not None
     more, basis = spec.design.richer, like["basis"]
-    wide = {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
+    wide = widened(basis, more)
     common = {"material": like["material"], "defect": like["defect"], "full": wide, "data": asked.model_dump(mode="json")}
     resting = [kitchen.exact(case, size, False) for size in sizes]
     pool = Task(POOL, common, (kitchen.crystal(case), *resting), f"{name} pool of training data", 10.0)
@@ -70,6 +70,7 @@ def _choices(spec: RunSpec, asked: DesignData, kitchen: Kitchen, case: Case) -> 
 def _settings(spec: RunSpec, asked: DesignData) -> dict:
     """How chosen data are fitted."""
     settings = spec.fit.model_dump(mode="json")
+    settings["weights"] = START | settings["weights"]
     return settings if settings["prior"] is not None else {**settings, "prior": asked.prior}
 
 

@@ -10,22 +10,23 @@ from ...errors.design import design_loss
 from ...fit import Loss, fit
 from ...relax import greens_function
 from ..certificates import RICHER_PRIOR
-from ..plan import Kitchen
+from ..plan import Kitchen, widened
 from ..spec import Case, RunSpec
 from ..steps import assess, blocks_of, defect_cell, fitted_to, recorded, rest_lattice, rested
 from ..tabulation import Tables
+from .choice import START
 
 NAME = "design"
 TASK = "defectgen.study.design.loss:designed"
 TRIAL = "defectgen.study.design.loss:tried"
 DESIGNED, DEFAULT = "designed for", "default 30:1:1"
 
-LOSSES = {DEFAULT: {}, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
+LOSSES = {DEFAULT: START, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
 """What a design is compared with in every study."""
 
 THEORY = "theory-weighted"
 THEORY_LOSS = {"force_distance_power": 1.0, "force_constant_range_power": 2.0, "constraints": ["E:bulk"]}
-"""The loss that the bound asks for, at the default weights (theory: fit/loss): forces by their distance to the defect, force
+"""The loss that the bound asks for, at the weights 30 : 1 : 1 (theory: fit/loss): forces by their distance to the defect, force
 constants by the square of their range, energies from that of the crystal, which is held exactly."""
 
 
@@ -57,7 +58,7 @@ def _common(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> t
     like = kitchen.trial(case, spec.design.size, case.basis.degree, observations)
     basis = like.spec["basis"]
     more = spec.design.richer
-    wider = {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
+    wider = widened(basis, more)
     return {**like.spec, "richer": wider, "share": spec.design.share}, like
 
 
@@ -80,15 +81,15 @@ def _trial(
 def _theory(spec: RunSpec, kitchen: Kitchen, case: Case, observations: str) -> Task:
     """Distances weigh late, so its rows are kept apart by distance."""
     assert spec.design is not None
-    usual = _trial(spec, kitchen, case, observations, THEORY, {}, None)
+    usual = _trial(spec, kitchen, case, observations, THEORY, START, None)
     rows = kitchen.rows(case, spec.design.size, subdivide=True)
     return Task(TRIAL, {**usual.spec, "loss_settings": THEORY_LOSS}, (*usual.after[:2], rows), usual.label, 1.0)
 
 
 def designed(spec: dict, perfect: Record, training: Record) -> Record:
-    """Weights that minimise the certificate of the defect, from the default ones. spec: that of a trial, richer, share."""
+    """Weights that minimise the certificate of the defect, from 30 : 1 : 1. spec: that of a trial, richer, share."""
     cell = defect_cell(spec, rest_lattice(spec, perfect))
-    spec = {**spec, "fit": {**spec["fit"], "weights": {}}}
+    spec = {**spec, "fit": {**spec["fit"], "weights": START}}
     pilot = fitted_to(spec, cell, training)
     richer = fitted_to(spec, cell, training, spec["richer"], RICHER_PRIOR)
     green = greens_function(cell, pilot.model)

@@ -21,7 +21,7 @@ from ...ace import ACEBasis
 from ...campaign import Record
 from ...dataset import Configuration
 from ...errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
-from ...fit import FitWarning, fit
+from ...fit import CONVENTION, FitWarning, fit
 from ...observe import Environments, environments, own_columns
 from ...training.dynamics import BUCKET as PERIODIC_BUCKET
 from .split import OWN, tests_of
@@ -52,7 +52,7 @@ def everything(spec: dict[str, Any], pool_record: Record, rows_record: Record) -
     blocks = here.rows.blocks(np.arange(len(here.used)), here.pool.offsets)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # a function that no configuration sees has no part in any error
-        found = fit(blocks, "E+F", None, settings["prior"], settings["solver"])
+        found = fit(blocks, "E+F", CONVENTION, settings["prior"], settings["solver"])
     return Record({"rank": found.rank, "rmse": found.rmse}, {"coefficients": np.asarray(found.coefficients)})
 
 

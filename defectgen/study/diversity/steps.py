@@ -14,7 +14,7 @@ from ...campaign import Record, scratch
 from ...campaign.lock import queued
 from ...campaign.task import canonical
 from ...dataset import Division
-from ...fit import Fit, FitWarning, fit
+from ...fit import CONVENTION, Fit, FitWarning, fit
 from ...training import DatasetErrors, DatasetRows, dataset_rows, with_offsets
 from ...training.dataset_rows import digest
 from .baseline import kernel_ridge_errors
@@ -110,7 +110,8 @@ def train(spec: dict[str, Any], here: Opened, records: tuple[Record, ...]) -> Tr
     settings = spec["fit"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # the rank is in the record
-        found = fit(blocks, spec["observations"], settings["weights"], settings["prior"], settings["solver"])
+        weights = {**CONVENTION, **settings["weights"]}
+        found = fit(blocks, spec["observations"], weights, settings["prior"], settings["solver"])
     return Trained(found, chosen, seen, parts)
 
 

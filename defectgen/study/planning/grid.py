@@ -10,7 +10,7 @@ from ...campaign import Event, Record, Store, Task
 from ...campaign import run as run_tasks
 from ...crystal import Lattice
 from ..materials import Material
-from ..plan import Kitchen
+from ..plan import Kitchen, widened
 from ..spec import Certificates
 from ..steps import defect_cell, rest_lattice
 from .proposal import Proposal, proposed
@@ -76,8 +76,7 @@ def tasks(search: Search) -> list[tuple[dict, Task]]:
 
 def richer_basis(basis: dict) -> dict:
     """The basis of the richer fit of a certificate."""
-    more = Certificates.model_fields["richer"].default
-    return {**basis, "degree": basis["degree"] + more, "pair_degree": basis["pair_degree"] + int(more)}
+    return widened(basis, Certificates.model_fields["richer"].default)
 
 
 def searched(
