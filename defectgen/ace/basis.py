@@ -6,7 +6,7 @@ other it has the same sum over a structure, so two channels could not be told ap
 Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean, real, whole
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
 from ..energy.packed import PackedBasis, PackedHessian
@@ -27,7 +27,7 @@ from .program import RowProgram
 from .radial import Radial
 from .slopes import Polynomial, Slopes, products
 from .sparse import Layout, SparseSum, Table
-from .specification import Function, Tables, tables
+from .specification import Function, Tables, check_count, tables
 
 
 class ACEBasis(PackedBasis):
@@ -73,18 +73,23 @@ class ACEBasis(PackedBasis):
         envelope: int = 4,
         transform: Sequence[int] = (2, 4),
     ):
+        if not isinstance(species, str | list | tuple):
+            raise InputError(f"the species of a basis are chemical symbols, as ['Cu', 'Ni']; got {species!r}")
         species = (species,) if isinstance(species, str) else tuple(species)
-        if not species or len(set(species)) != len(species):
-            raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
-        if order not in (1, 2, 3, 4):
-            raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
-        for what, number in (("cutoff (A)", cutoff), ("degree", degree), ("w_l", w_l)):
-            if isinstance(number, bool) or not isinstance(number, int | float | np.number) or np.isinf(number):
-                raise InputError(f"the {what} of a basis is a finite number; got {number!r}")
-        if pair_degree is not None and not pair_degree >= 0:
-            raise InputError(f"pair_degree, the number of pair functions, cannot be negative; got {pair_degree!r}")
         for symbol in species:
             element(symbol)
+        if not species or len(set(species)) != len(species):
+            raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
+        if isinstance(order, bool) or not isinstance(order, int | float | np.number) or order not in (1, 2, 3, 4):
+            raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
+        cutoff = real(cutoff, "the cutoff (A) of a basis")
+        degree, w_l = real(degree, "the degree of a basis"), real(w_l, "the w_l of a basis")
+        if pair_degree is not None:
+            pair_degree = whole(pair_degree, "pair_degree, the number of pair functions,")
+        envelope = whole(envelope, "the envelope of a basis, the power with which its functions vanish at the cutoff,", 1, 100)
+        if not isinstance(transform, list | tuple) or len(transform) != 2:
+            raise InputError(f"the transform of a basis is a pair of whole numbers, as (2, 4); got {transform!r}")
+        transform = [whole(power, "a power of the transform of a basis", 0, 100) for power in transform]
         if not degree >= order:
             raise InputError(
                 f"degree {degree:g} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"
@@ -95,7 +100,8 @@ class ACEBasis(PackedBasis):
             raise InputError(f"w_l, the price of one angular momentum in degrees, must be positive; got {w_l!r}")
         self.species, self.cutoff = species, float(cutoff)
         self.order, self.degree, self.w_l = int(order), float(degree), float(w_l)
-        self.pair_degree = int(degree) if pair_degree is None else int(pair_degree)
+        check_count(len(species), int(order), degree, w_l, degree if pair_degree is None else pair_degree)
+        self.pair_degree = int(degree) if pair_degree is None else pair_degree
         self.envelope, self.transform = int(envelope), (int(transform[0]), int(transform[1]))
         if r0 is None:
             radii = np.array([element(s).covalent_radius for s in species])
@@ -317,6 +323,20 @@ class ACEBasis(PackedBasis):
         return every[..., first].at[..., self.channel[twin]].add(every[..., twin])
 
 
+def basis_from_description(given: Mapping[str, Any]) -> ACEBasis:
+    """The basis that `ACEBasis.describe` wrote. Raises InputError for keys that are missing or not known."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"the description of a basis is a table; got {type(given).__name__}")
+    config = dict(given)
+    known = ("species", "cutoff", "order", "degree", "w_l", "pair_degree", "r0", "envelope", "transform")
+    for key in config:
+        if key not in known:
+            raise InputError(f"the description of a basis has no key {key!r}{did_you_mean(key, known)}")
+    if missing := [key for key in known[:4] if key not in config]:
+        raise InputError(f"the description of a basis has no {missing[0]!r}")
+    return ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
+
+
 @lru_cache(maxsize=16)
 def channels(kinds: int, table: Tables) -> Int[np.ndarray, " every"]:
     """Channel numbers: of the constants, then of the functions of each central species. The pair function of species z that
@@ -340,7 +360,7 @@ def _distances(r0, kinds: int) -> Float[np.ndarray, "species species"]:
     wrong = InputError(f"r0 is a positive length in A, or a symmetric {kinds} x {kinds} matrix of them; got {r0!r}")
     try:
         matrix = np.broadcast_to(np.asarray(r0, dtype=float), (kinds, kinds))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong from None
     if not (np.all((matrix > 0) & (matrix < np.inf)) and np.array_equal(matrix, matrix.T)):
         raise wrong

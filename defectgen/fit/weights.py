@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from ..training.blocks import Blocks
 from ..training.observations import ELASTIC, FORMATION, INTERNAL, PARTS, PERFECT, TARGETS
 
@@ -62,7 +62,9 @@ def check_weights(weights: Mapping[str, Any]) -> None:
 def _number(kind: str, group: str | None, value: Any) -> float:
     """The weight as a number. Raises InputError for an unknown kind, and for what is negative, not finite or no number."""
     if kind not in PARTS:
-        raise InputError(f"weights are given to the kinds {', '.join(PARTS)}; got {kind!r}: write e.g. {{'E': 30}}")
+        raise InputError(
+            f"weights are given to the kinds {', '.join(PARTS)}; got {kind!r}{did_you_mean(kind, PARTS)}: write e.g. {{'E': 30}}"
+        )
     number = float(value) if isinstance(value, Real) else math.nan
     if not math.isfinite(number) or number < 0:
         raise InputError(f"a weight must be zero or a positive number; {_label(kind, group)} got {value!r}")

@@ -2,10 +2,12 @@
 
 import warnings
 from math import ceil
+from typing import Any
 
 import numpy as np
 
 from .._input import InputError, InputWarning
+from ..ace import check_count
 from ..campaign import Task, in_order
 from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
@@ -61,6 +63,7 @@ def check(spec: RunSpec) -> None:
         sizes |= set(spec.design.data.sizes) if spec.design is not None and spec.design.data is not None else set()
         sizes |= {spec.loss.size} if spec.loss is not None else set()
         for size in (case.simulation_size, *sorted(sizes)):
+            _check_atoms(case, lattice, size)
             cell = defect.apply(box(lattice, size))
             check_species(reference, cell.symbols)
         if spec.surrogates is not None:
@@ -69,9 +72,15 @@ def check(spec: RunSpec) -> None:
             continue
         _warn_larger(case, lattice, sizes)
         _check_cutoff(case, case.basis.cutoff)
+        _check_functions(spec, case, len(set(cell.symbols)))
         loss.check(spec, case)
         training = spec.training
-        rattle = Rattle(training.configurations, training.rattle, training.strain)
+        if training.configurations * len(cell) > CALCULATED:
+            raise InputError(
+                f"training.configurations has {training.configurations} copies of cells of up to {len(cell)} atoms; "
+                f"at most {CALCULATED} atoms altogether are taken"
+            )
+        rattle = Rattle(min(training.configurations, 1), training.rattle, training.strain)
         strains = Strains(training.virial_strains, training.virial_pairs, training.shift)
         training_cells(lattice, defect, min(sizes), training.seed, rattle=rattle, strains=strains)
 
@@ -102,6 +111,31 @@ def _warn_larger(case: Case, lattice: Lattice, sizes: set[int]) -> None:
             InputWarning,
             stacklevel=3,
         )
+
+
+LARGEST = 500_000
+"""Atoms of a cell that a study relaxes."""
+CALCULATED = 50_000_000
+"""Atoms of all rattled cells of one size together."""
+
+
+def _check_atoms(case: Case, lattice: Lattice, size: Any) -> None:
+    """Raises InputError, before the cell is made, for one of more than LARGEST atoms."""
+    rows = np.array(size, dtype=float)
+    cells = abs(np.linalg.det(rows)) if rows.ndim == 2 else float(np.prod(np.broadcast_to(rows, 3)[: lattice.dimension]))
+    atoms = cells * abs(np.linalg.det(lattice.conventional)) * lattice.sublattices
+    if not atoms <= LARGEST:
+        raise InputError(
+            f"size {size} of {case.material.name} {case.defect} means about {atoms:.3g} atoms, and a study relaxes cells of "
+            f"at most {LARGEST}; use a smaller size"
+        )
+
+
+def _check_functions(spec: RunSpec, case: Case, species: int) -> None:
+    """Raises InputError for a basis that is too large with the species of the case and the largest degree of the study."""
+    kitchen = Kitchen(spec)
+    given = kitchen.largest_basis(case)
+    check_count(species, given["order"], given["degree"], given["w_l"], given["pair_degree"])
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:

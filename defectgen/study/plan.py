@@ -69,6 +69,10 @@ class Kitchen:
         label = f"{case.material.name} {case.defect} {name}"
         return Task(SURROGATE, spec, after, label, 1.0 + 2.0 * ("V" in what["observations"].split("+")))
 
+    def largest_basis(self, case: Case) -> dict:
+        """The largest basis that rows are made for."""
+        return self._basis(case, self._largest(case))
+
     def _largest(self, case: Case) -> float:
         degrees = self.spec.fit_accuracy.degrees if self.spec.fit_accuracy is not None else ()
         more = max((table.richer for table in (self.spec.certificates, self.spec.design) if table is not None), default=0.0)

@@ -2,22 +2,30 @@
 
 import math
 import tomllib
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .._input import InputError
-from ..ace import followed
+from .._input import InputError, closest, did_you_mean, reading
+from ..ace import check_count, followed
 from ..campaign.files import expanded
 from ..fit import as_prior, as_solver, check_weights, losses
 from ..training import Rattle, Strains
 from ..training.observations import spell_observations
 from .materials import Material, build_reference, material
+
+REACH = 50.0
+"""A: no cutoff is larger; a sphere of this radius holds some 40000 atoms."""
+COPIES = 10_000
+"""Configurations of one kind, repetitions and the like: no count of a study is larger."""
+DEEPEST = 40
+"""Levels of tables and lists in a study file."""
+LONGEST = 10_000_000
+"""Bytes of the longest study file."""
 
 
 class Strict(BaseModel):
@@ -33,19 +41,21 @@ class Basis(Strict):
     pair_degree (theory: fit/defaults); the specification that a run writes back says what that comes to.
     """
 
-    cutoff: float = Field(gt=0)
+    cutoff: float = Field(gt=0, le=REACH)
     """A."""
     order: int = Field(3, ge=1, le=4)
     degree: float = Field(10, gt=0)
     w_l: float = Field(1.5, gt=0)
     pair_degree: int | None = Field(None, ge=0)
     """Pair functions of each pair of species, whatever the degree; as many as the degree if not given."""
-    envelope: int = Field(4, ge=2)
+    envelope: int = Field(4, ge=2, le=100)
 
     @model_validator(mode="after")
     def _holds_functions(self):
         if not self.order <= self.degree < math.inf:
             raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}; give at least the order")
+        pairs = self.degree if self.pair_degree is None else self.pair_degree
+        check_count(1, self.order, self.degree, self.w_l, pairs)
         return self
 
 
@@ -94,7 +104,7 @@ class Training(Strict):
 
     relaxed: bool = True
     """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
-    configurations: int = Field(Rattle.configurations, ge=0)
+    configurations: int = Field(Rattle.configurations, ge=0, le=COPIES)
     rattle: float = Field(Rattle.amplitude, ge=0)
     """A."""
     rattle_radius: float | None = Field(None, gt=0)
@@ -104,10 +114,10 @@ class Training(Strict):
     virial_pairs: bool = Strains.pairs
     shift: float = Field(Strains.shift, ge=0)
     """A; sublattice displacements of strained primitive cells."""
-    core_atoms: int = Field(0, ge=0)
+    core_atoms: int = Field(0, ge=0, le=COPIES)
     force_distance_power: float = 0.0
     force_constant_range_power: float = 0.0
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 class FitSettings(Strict):
@@ -240,7 +250,7 @@ class Certificates(Strict):
     cell_size: bool = True
     choices: bool = True
     fit_accuracy: bool = True
-    richer: float = Field(2.0, gt=0)
+    richer: float = Field(2.0, gt=0, le=100)
     """Degrees that the basis of the richer fit has more; rows are made for it."""
 
 
@@ -251,9 +261,9 @@ class DesignData(Strict):
     """Of the defect cells, conventional cells along each side."""
     crystal_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (2,)
     """The same of rattled cells of the perfect crystal."""
-    layers: int = Field(3, ge=0)
+    layers: int = Field(3, ge=0, le=COPIES)
     """Conventional cells in the depth of a slab, one across; 0 for no surfaces."""
-    copies: int = Field(6, ge=1)
+    copies: int = Field(6, ge=1, le=COPIES)
     """Rattled cells of every kind and size."""
     rattle: float = Field(0.03, gt=0)
     """A."""
@@ -267,7 +277,7 @@ class DesignData(Strict):
     """In calculations of the largest defect cell, beyond the start."""
     criteria: tuple[Literal["G", "A", "D", "M"], ...] = ("G", "A", "D", "M")
     """Optimal for the defect (G), for all coefficients (A, D), for the defect with the misfit of the basis (M)."""
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1, le=COPIES)
     """Random choices of the same cost to compare with."""
     exponent: float = Field(3.0, ge=0)
     """Of the number of atoms, in the cost of a calculation."""
@@ -292,26 +302,26 @@ class Design(Strict):
     """Other losses to compare with, name -> weights; "default" and "uniform" are always there."""
     share: float = Field(0.5, ge=0, le=1)
     """Of the energy in the mean of logarithms that is minimised."""
-    richer: float = Field(2.0, gt=0)
+    richer: float = Field(2.0, gt=0, le=100)
     """Degrees that the basis of the richer fit has more."""
     data: DesignData | None = None
     """Which configurations are chosen from which pool; none if it is not given."""
 
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Part = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DiversityBasis(Strict):
     """The basis of a study of diversity; its species are those of the data set."""
 
-    cutoff: float = Field(4.0, gt=0)
+    cutoff: float = Field(4.0, gt=0, le=REACH)
     """A."""
     order: int = Field(2, ge=1, le=4)
     degree: float = Field(5, gt=0)
     w_l: float = Field(0.5, gt=0)
-    pair_degree: int | None = 10
-    envelope: int = Field(4, ge=2)
+    pair_degree: int | None = Field(10, ge=0)
+    envelope: int = Field(4, ge=2, le=100)
 
 
 class FixedSet(Strict):
@@ -329,16 +339,16 @@ class Diversity(Strict):
     settings: dict[str, Any] = {}
     """Of the source."""
     basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
-    budgets: tuple[Annotated[int, Field(ge=4)], ...] = ()
+    budgets: tuple[Annotated[int, Field(ge=4, le=10_000_000)], ...] = ()
     """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
-    ratio: float = Field(2.0, gt=1)
+    ratio: float = Field(2.0, gt=1.01)
     """Of neighbouring splits."""
     fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1, le=COPIES)
     """Repetitions: each divides and draws anew."""
     selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
     """How training structures are chosen; ways other than random at the largest budget only."""
-    reserve: int = Field(4, ge=1)
+    reserve: int = Field(4, ge=1, le=COPIES)
     """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
     structural: Part = 0.12
     scaffold: Part = 0.1
@@ -401,8 +411,10 @@ class RunSpec(Strict):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, value):
-        if not value.strip() or value[0] == "." or set(value) & set("/\\"):
-            raise ValueError(f"a study's name is that of its output folder, without slashes and no dot in front; got {value!r}")
+        if not value.strip() or value[0] == "." or set(value) & set("/\\") or len(value) > 100 or not value.isprintable():
+            raise ValueError(
+                f"a study's name is a folder's: up to 100 characters, without slashes and dot in front; got {value!r}"
+            )
         return value
 
     @field_validator("observations")
@@ -456,7 +468,8 @@ def embedded() -> dict[str, str]:
 def template(name: str) -> str:
     """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
     if name not in embedded():
-        raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(embedded())}")
+        known = embedded()
+        raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(known)}{did_you_mean(name, known)}")
     return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -468,19 +481,27 @@ def load(name_or_path: str | Path) -> RunSpec:
     text = str(name_or_path)
     if text in embedded():
         return parse(template(text), Path.cwd())
-    path = expanded(text)
-    if not text.strip() or not path.exists():
-        raise InputError(f"no study called {text!r}: give a TOML file, or one of {', '.join(embedded())}")
-    if path.is_dir():
-        raise InputError(f"{path} is a directory, and a study is a TOML file; give {path / 'spec.toml'} for the study of a run")
-    try:
-        return parse(path.read_text(encoding="utf-8-sig"), path.parent)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"the study file {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the study file {path} cannot be read: {error.strerror or error}") from None
+    with reading(text, "a study", "see defectgen init for a template"):
+        path = expanded(text)
+        if not text.strip() or not path.exists():
+            known = embedded()
+            raise InputError(
+                f"no study called {text!r}: give a TOML file, or one of {', '.join(known)}{did_you_mean(text, known)}"
+            )
+        if path.is_dir():
+            raise InputError(
+                f"{path} is a directory, and a study is a TOML file; give {path / 'spec.toml'} for the study of a run"
+            )
+        if path.stat().st_size > LONGEST:
+            raise InputError(
+                f"the study file {text!r} has {path.stat().st_size:.2g} bytes, more than any study; give a TOML file"
+            )
+        try:
+            return parse(path.read_text(encoding="utf-8-sig"), path.parent)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"the study file {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+            ) from None
 
 
 def parse(text: str, folder: Path) -> RunSpec:
@@ -489,17 +510,29 @@ def parse(text: str, folder: Path) -> RunSpec:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the study is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError("the study is nested too deeply; see defectgen init for a template") from None
     content.pop("versions", None)  # written back by a run, for people to read
     own = content.pop("materials", {})
     cases = content.get("cases", [])
     if not isinstance(own, dict) or not isinstance(cases, list):
         raise InputError("a study file has tables [materials.NAME] and a list of [[cases]]; see defectgen init")
+    _check_depth(content)
+    for name, count in (("cases", cases), *((f"[{k}]", v) for k, v in content.items() if isinstance(v, list))):
+        if len(count) > COPIES:
+            raise InputError(f"{name} of a study has {len(count)} entries; at most {COPIES} are taken")
     try:
-        for case in cases:
+        for number, case in enumerate(cases):
+            if not isinstance(case, dict):
+                raise InputError(
+                    f"case {number + 1} of a study is a table [[cases]] with material and defect; got {_short(case)}"
+                )
             named = case.get("material")
             if isinstance(named, str) and named in own:
                 named = _own(named, own[named])
             if named is not None:
+                if not isinstance(named, str | dict | Material):
+                    raise InputError(f"the material of case {number + 1} is a name or a table; got {_short(named)}")
                 case["material"] = material(named, folder)
         return RunSpec(**content)
     except ValidationError as error:
@@ -508,8 +541,19 @@ def parse(text: str, folder: Path) -> RunSpec:
         raise InputError(f"a study file wants name, [[cases]] and [cell_size] or [fit_accuracy]: {error}") from None
 
 
+def _check_depth(value: Any, depth: int = 0) -> None:
+    """Raises InputError for tables and lists within each other that no study has."""
+    if depth > DEEPEST:
+        raise InputError(f"the study is nested more than {DEEPEST} levels deep; see defectgen init for a template")
+    if isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            _check_depth(below, depth + 1)
+
+
 def _own(name: str, table: Any) -> Material:
     """The material of a table [materials.NAME]. Raises InputError, naming the key that is wrong."""
+    if not isinstance(table, dict):
+        raise InputError(f"materials.{name} is a table; got {_short(table)}")
     try:
         return Material(**{"name": name, **table})
     except ValidationError as error:
@@ -537,8 +581,8 @@ def sentence(error: ValidationError, hint: str = "; see defectgen init for a tem
     place = ".".join(str(p) for p in first["loc"]) or "the study"
     if first["type"] == "extra_forbidden":
         absent = [str(f["loc"][-1]) for f in faults if f["type"] == "missing" and f["loc"][:-1] == first["loc"][:-1]]
-        meant = get_close_matches(str(first["loc"][-1]), absent, 1)
-        text = f": there is no such key{f', perhaps {meant[0]} is meant' if meant else ''}"
+        meant = closest(first["loc"][-1], absent) or closest(first["loc"][-1], _keys(first["loc"][:-1]))
+        text = f": there is no such key{f', perhaps {meant} is meant' if meant else ''}"
     elif first["type"] == "missing":
         text = " is missing"
     elif first["type"] == "value_error":  # a sentence of ours, which says what came
@@ -546,6 +590,21 @@ def sentence(error: ValidationError, hint: str = "; see defectgen init for a tem
     else:
         text = f": {first['msg']} (got {_short(first.get('input'))})"
     return f"{place}{text}{hint}"
+
+
+def _keys(place: tuple) -> list[str]:
+    """The keys of the table of a study at this place."""
+    model: Any = RunSpec
+    for key in place:
+        if isinstance(key, int):
+            continue
+        fields = getattr(model, "model_fields", {})
+        if key not in fields:
+            return []
+        inner = [fields[key].annotation, *get_args(fields[key].annotation)]
+        inner += [a for each in inner for a in get_args(each)]
+        model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return list(getattr(model, "model_fields", {}))
 
 
 def _short(value: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, real, whole
 from ..ace import ACEBasis, LinearACE
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..energy.blackbox import BlackBox
@@ -81,8 +81,9 @@ def label(
         )
     if targets and truth is None:
         raise InputError(f"{' and '.join(targets)} are asked of a reference, and labels of configurations do not have them")
-    if core_atoms < 0:
-        raise InputError(f"core_atoms counts the atoms around the defect whose Hessian is observed; got {core_atoms}")
+    core_atoms = whole(core_atoms, "core_atoms counts the atoms around the defect whose Hessian is observed: it")
+    force_distance_power = real(force_distance_power, "force_distance_power")
+    force_constant_range_power = real(force_constant_range_power, "force_constant_range_power")
     if subdivide and (force_distance_power or force_constant_range_power):
         raise InputError(
             "subdivided rows get distance and range weights late: give the powers to a loss, dg.Loss(force_distance_power=1)"
@@ -141,7 +142,9 @@ def label(
 
 def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of a set, and what is labelled beside it to be held exactly (C, Ef)."""
-    named = [kind.strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
+    if isinstance(kinds, bytes) or not isinstance(kinds, Iterable):
+        raise InputError(f"kinds of observations are written like E+F+FC+V, or as a list; got {kinds!r}")
+    named = [str(kind).strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
     return parse_observations(k for k in named if k not in TARGETS), tuple(k for k in TARGETS if k in named)
 
 
