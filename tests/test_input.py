@@ -68,7 +68,7 @@ BEGINNERS = {
     "symbol": (lambda: dg.fcc("cu", 3.6), "did you mean 'Cu'"),
     "material": (lambda: study.parse('name="x"\n[[cases]]\nmaterial="cu"', Path()), "did you mean 'Cu'"),
     "study": (lambda: study.load("quickstrat"), "did you mean 'quickstart'"),
-    "reference": (lambda: dg.reference.reference_from_name("ClerriRosato(Cu)"), "did you mean 'CleriRosato'"),
+    "reference": (lambda: dg.reference.reference_from_name("ClerriRosato(Cu)"), "did you mean '?CleriRosato"),
     "metal": (lambda: dg.reference.CleriRosato("cu"), "did you mean 'Cu'"),
     "prior": (lambda: dg.Loss("E", prior="smothness"), "did you mean 'smoothness'"),
     "weight": (lambda: dg.Loss("E", weights={"e": 1.0}), "did you mean 'E'"),
