@@ -100,7 +100,7 @@ def test_beginners_are_answered(case, unchecked):
 def test_what_is_meant_is_taken(unchecked):
     two = [dg.training_cells(COPPER, dg.vacancy(), 2, rattle=r) for r in (0.05, dg.Rattle(amplitude=0.05))]
     assert all(np.array_equal(a.positions, b.positions) for a, b in zip(*two, strict=True))
-    assert dg.Rattle(2.0) == dg.Rattle(2) and dg.Strains([0.01, 0.03]) == dg.Strains()
+    assert dg.Rattle(2.0) == dg.Rattle(2) and dg.Strains([0.01, 0.02]) == dg.Strains((0.01, 0.02))
     assert len(dg.supercell(COPPER, 2.0)) == len(dg.supercell(COPPER, np.int64(2))) == 32
 
 
