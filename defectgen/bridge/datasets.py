@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from ase.data import chemical_symbols
 
-from .._input import InputError, did_you_mean, reading
+from .._input import InputError, check_finite, did_you_mean, reading
 from ..dataset import Configuration, Dataset, check_dataset
 from .extxyz import frames, read_labels
 from .hdf5 import dataset, opened
@@ -119,6 +119,7 @@ def dataset_from_hdf5(
                 f"{where} has positions of shape {x.shape}, {len(symbols)} atomic numbers, {len(e)} energies and forces of "
                 f"shape {None if f is None else f.shape}; wanted (n, atoms, 3), atoms, n and (n, atoms, 3): name the right keys"
             )
+        check_finite(x, f"the positions of {where}")
         with reading(path, "a data set, in HDF5"):
             _note_free_energy(group, energy, e, factors, notes)
             name = place if structure is None else _word(dataset(group, structure, where, "fiuSUO")[()])
