@@ -2,6 +2,7 @@
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
 # make bench  time and accuracy beside peers                 make docs   theory/ as a book: build/theory/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
+# make fuzz   N=10000 mutated files for every reader, and a table of what came of them
 # make clean  remove what these targets made (runs are kept)
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -11,6 +12,8 @@ STUDY ?= quickstart
 OUT ?= runs/$(STUDY)
 WORKERS ?= 2
 PYTEST_ARGS ?=
+N ?= 10000
+FUZZ_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +31,7 @@ STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials t
 CASES ?= $(sort $(wildcard benchmarks/bench_*.py))
 ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
 
-.PHONY: run test slow check bench theory docs clean
+.PHONY: run test slow fuzz check bench theory docs clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.package
@@ -40,6 +43,9 @@ test: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz.py $(N) $(FUZZ_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

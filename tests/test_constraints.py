@@ -54,10 +54,10 @@ def test_a_constrained_fit_solves_the_lagrange_equations(solver):
     blocks, raw = made_up()
     a, y = weighted(raw, WEIGHTS)
     c, d = raw["FC"][0][:3], raw["FC"][1][:3]
-    found = fit(blocks, solver=solver, constraints=[Constraint("three", c, d)])
+    found = fit(blocks, weights=WEIGHTS, solver=solver, constraints=[Constraint("three", c, d)])
     assert found.coefficients == pytest.approx(kkt(a, y, c, d), rel=1e-9)  # condition 1e2 squared in the Lagrange system
     assert found.constraints[0].miss(found.coefficients) < 1e-12
-    free = fit(blocks, solver=solver)
+    free = fit(blocks, weights=WEIGHTS, solver=solver)
     assert np.abs(found.coefficients - free.coefficients).max() > 1e-3 and found.residual > free.residual
     assert found.rank == 8 and found.problem.held == 3
 
@@ -95,10 +95,11 @@ def test_constraints_do_not_depend_on_how_they_are_spelled():
 
 def test_a_tolerance_holds_no_more_than_it_takes():
     blocks, _ = made_up(columns=12)
-    within = [fit(blocks, "E+F", constraints={"FC": t}) for t in (0.15, 0.08, 0.07)]  # FC in no row of the fit
-    free = fit(blocks, "E+F")
+    light = {"E": 30.0, "V0": 100.0}
+    within = [fit(blocks, "E+F", light, constraints={"FC": t}) for t in (0.15, 0.08, 0.07)]  # FC in no row of the fit
+    free = fit(blocks, "E+F", light)
     assert free.rmse["FC"] > 0.15 > within[0].rmse["FC"] > 0.08 > within[1].rmse["FC"] > 0.07 > within[2].rmse["FC"]
-    assert fit(blocks, "E+F", constraints={"FC": 0.2}).problem.held == 0  # met as it is
+    assert fit(blocks, "E+F", light, constraints={"FC": 0.2}).problem.held == 0  # met as it is
     held = [found.problem.held for found in within]
     assert 0 < held[0] < held[1] < held[2] < 12
     assert free.residual < within[0].residual < within[1].residual < within[2].residual  # and freedom is used
@@ -251,7 +252,7 @@ def test_constrained_coefficients_beat_any_other_that_meets_the_constraints():
     blocks, raw = made_up(columns=4)
     a, y = weighted(raw, WEIGHTS)
     c, d = raw["FC"][0][:1], raw["FC"][1][:1]
-    found = fit(blocks, constraints=[Constraint("one", c, d)])
+    found = fit(blocks, weights=WEIGHTS, constraints=[Constraint("one", c, d)])
     other = minimize(
         lambda t: np.sum((a @ t - y) ** 2), np.zeros(4), method="SLSQP", constraints={"type": "eq", "fun": lambda t: c @ t - d}
     )

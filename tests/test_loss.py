@@ -14,7 +14,7 @@ import defectgen as dg
 from defectgen._input import InputError
 from defectgen.cli import main
 from defectgen.errors.gradient import error_gradient
-from defectgen.fit import FitWarning, Loss, fit, losses, refit, share, weight_response
+from defectgen.fit import DEFAULT_WEIGHTS, FitWarning, Loss, fit, losses, refit, share, weight_response
 from defectgen.study import parse, plan
 from defectgen.study.loss.figures import loss_pictures
 from defectgen.study.loss.losses import canonical, listed
@@ -250,10 +250,10 @@ def steps(quantity, at, size):
 @pytest.mark.parametrize("knob", ["E", "FC", "F:b", "prior"])
 def test_response_of_a_fit_is_the_limit_of_its_differences(knob, constraints):
     blocks = made_up(columns=24)
-    base = {"E": 30.0, "FC": 1.0, "F:b": 1.0}
+    base = {"E": 30.0, "V0": 100.0, "FC": 1.0, "F:b": 1.0}
 
     def at(change):
-        weights = {knob: base[knob] * np.exp(change)} if knob in base else {}
+        weights = base | ({knob: base[knob] * np.exp(change)} if knob in base else {})
         prior = 0.3 * np.exp(change if knob == "prior" else 0.0)
         return fit(blocks, weights=weights, prior=prior, constraints=list(constraints))
 
@@ -431,7 +431,9 @@ def test_the_embedded_study_has_many_losses():
 
 
 def test_settings_that_act_on_nothing_are_dropped():
-    assert canonical(Loss("E+F", {"FC": 3.0, "E": 30.0}, strain_pairs=False, force_constant_range_power=2.0)) == Loss("E+F")
+    assert canonical(
+        Loss("E+F", {"FC": 3.0, "E": DEFAULT_WEIGHTS["E"]}, strain_pairs=False, force_constant_range_power=2.0)
+    ) == Loss("E+F")
     assert canonical(Loss("E+F+FC", {"FC": 3.0}, force_constant_range_power=2.0)).settings.keys() == {
         "observations",
         "weights",

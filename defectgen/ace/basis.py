@@ -6,26 +6,28 @@ other it has the same sum over a structure, so two channels could not be told ap
 Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean, real, whole
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
 from ..energy.packed import PackedBasis, PackedHessian
 from ..energy.site import Stencil
 from .curvature import Curvature
+from .following import followed, species_of
 from .one_particle import OneParticle
 from .program import RowProgram
 from .radial import Radial
 from .slopes import Polynomial, Slopes, products
 from .sparse import Layout, SparseSum, Table
-from .specification import Function, Tables, tables
+from .specification import Function, Tables, check_count, tables
 
 
 class ACEBasis(PackedBasis):
@@ -33,8 +35,9 @@ class ACEBasis(PackedBasis):
 
     `species`: chemical symbols; `cutoff`: A; `order`: highest correlation order, 1 to 4; `degree`: total degree, functions
     with sum_t (n_t + w_l l_t) <= degree are kept; `pair_degree`: number of pair functions per pair of species (default
-    `degree`); `r0`: distance of best resolution, A (one number, or a matrix over species; default the sum of covalent
-    radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a larger one.
+    `degree`; `for_reference` takes more); `r0`: distance of best resolution, A (one number, or a matrix over species; default
+    the sum of covalent radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a
+    larger one.
 
     Raises InputError for an order outside 1..4, a degree below the order, unknown species, a cutoff that is not positive, or
     distances `r0` that are not positive, or not the same from both ends of a pair.
@@ -70,18 +73,23 @@ class ACEBasis(PackedBasis):
         envelope: int = 4,
         transform: Sequence[int] = (2, 4),
     ):
+        if not isinstance(species, str | list | tuple):
+            raise InputError(f"the species of a basis are chemical symbols, as ['Cu', 'Ni']; got {species!r}")
         species = (species,) if isinstance(species, str) else tuple(species)
-        if not species or len(set(species)) != len(species):
-            raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
-        if order not in (1, 2, 3, 4):
-            raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
-        for what, number in (("cutoff (A)", cutoff), ("degree", degree), ("w_l", w_l)):
-            if isinstance(number, bool) or not isinstance(number, int | float | np.number) or np.isinf(number):
-                raise InputError(f"the {what} of a basis is a finite number; got {number!r}")
-        if pair_degree is not None and not pair_degree >= 0:
-            raise InputError(f"pair_degree, the number of pair functions, cannot be negative; got {pair_degree!r}")
         for symbol in species:
             element(symbol)
+        if not species or len(set(species)) != len(species):
+            raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
+        if isinstance(order, bool) or not isinstance(order, int | float | np.number) or order not in (1, 2, 3, 4):
+            raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
+        cutoff = real(cutoff, "the cutoff (A) of a basis")
+        degree, w_l = real(degree, "the degree of a basis"), real(w_l, "the w_l of a basis")
+        if pair_degree is not None:
+            pair_degree = whole(pair_degree, "pair_degree, the number of pair functions,")
+        envelope = whole(envelope, "the envelope of a basis, the power with which its functions vanish at the cutoff,", 1, 100)
+        if not isinstance(transform, list | tuple) or len(transform) != 2:
+            raise InputError(f"the transform of a basis is a pair of whole numbers, as (2, 4); got {transform!r}")
+        transform = [whole(power, "a power of the transform of a basis", 0, 100) for power in transform]
         if not degree >= order:
             raise InputError(
                 f"degree {degree:g} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"
@@ -92,7 +100,8 @@ class ACEBasis(PackedBasis):
             raise InputError(f"w_l, the price of one angular momentum in degrees, must be positive; got {w_l!r}")
         self.species, self.cutoff = species, float(cutoff)
         self.order, self.degree, self.w_l = int(order), float(degree), float(w_l)
-        self.pair_degree = int(degree) if pair_degree is None else int(pair_degree)
+        check_count(len(species), int(order), degree, w_l, degree if pair_degree is None else pair_degree)
+        self.pair_degree = int(degree) if pair_degree is None else pair_degree
         self.envelope, self.transform = int(envelope), (int(transform[0]), int(transform[1]))
         if r0 is None:
             radii = np.array([element(s).covalent_radius for s in species])
@@ -111,6 +120,65 @@ class ACEBasis(PackedBasis):
         self.curvature = Curvature(table, self.slopes)
         channel = self.channel[len(species) :].reshape(len(species), -1)
         self.program = RowProgram(table, self.one_particle.radial, channel)
+
+    @classmethod
+    def for_reference(
+        cls,
+        truth: Any,
+        species: str | Sequence[str] | None = None,
+        degree: float | None = None,
+        *,
+        cutoff: float | None = None,
+        order: int | None = None,
+        pair_degree: int | None = None,
+        **options,
+    ) -> "ACEBasis":
+        """A basis that follows the reference potential where nothing else is given.
+
+        Parameters
+        ----------
+        truth
+            The reference: a site energy, such as `dg.reference.EAM(...)`, or a fitted model.
+        species
+            Chemical symbols; those of the reference if not given. A reference that was read from a file may know more species
+            than the crystal has: name those of the crystal, because the number of functions grows with the species.
+        degree
+            Total degree; if not given 10, and 18 for order 2, where functions are few.
+        cutoff
+            A; that of the reference. A long one costs: the number of neighbours, and with it the time, grows like its cube,
+            and the simulation cell must be twice as wide.
+        order
+            Correlation order; that of the reference (1 for pair potentials, 2 for Stillinger-Weber), and 3 where it has none,
+            as embedding functions do.
+        pair_degree
+            Pair functions of each pair of species; 30. With 40 and `prior="smoothness(1e-6)"` in the fit, forces are twice to
+            three times more exact.
+        **options
+            As `ACEBasis` takes them: w_l, r0, envelope, transform.
+
+        Returns
+        -------
+        ACEBasis
+
+        Raises
+        ------
+        InputError
+            For a reference without a cutoff (a calculator of another code) if none is given, and for what `ACEBasis` refuses.
+
+        Notes
+        -----
+        Held-out force errors behind these numbers: theory, fit/defaults.
+
+        Examples
+        --------
+        >>> import defectgen as dg
+        >>> basis = dg.ACEBasis.for_reference(dg.reference.StillingerWeber("Si"))
+        >>> basis.order, round(basis.cutoff, 2), basis.size
+        (2, 3.77, 235)
+        """
+        given = {"cutoff": cutoff, "order": order, "degree": degree, "pair_degree": pair_degree}
+        settings = followed(truth, order, cutoff) | {name: value for name, value in given.items() if value is not None}
+        return cls(species_of(truth, species), **settings, **options)
 
     # ---- what it holds
     @property
@@ -255,6 +323,20 @@ class ACEBasis(PackedBasis):
         return every[..., first].at[..., self.channel[twin]].add(every[..., twin])
 
 
+def basis_from_description(given: Mapping[str, Any]) -> ACEBasis:
+    """The basis that `ACEBasis.describe` wrote. Raises InputError for keys that are missing or not known."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"the description of a basis is a table; got {type(given).__name__}")
+    config = dict(given)
+    known = ("species", "cutoff", "order", "degree", "w_l", "pair_degree", "r0", "envelope", "transform")
+    for key in config:
+        if key not in known:
+            raise InputError(f"the description of a basis has no key {key!r}{did_you_mean(key, known)}")
+    if missing := [key for key in known[:4] if key not in config]:
+        raise InputError(f"the description of a basis has no {missing[0]!r}")
+    return ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
+
+
 @lru_cache(maxsize=16)
 def channels(kinds: int, table: Tables) -> Int[np.ndarray, " every"]:
     """Channel numbers: of the constants, then of the functions of each central species. The pair function of species z that
@@ -278,7 +360,7 @@ def _distances(r0, kinds: int) -> Float[np.ndarray, "species species"]:
     wrong = InputError(f"r0 is a positive length in A, or a symmetric {kinds} x {kinds} matrix of them; got {r0!r}")
     try:
         matrix = np.broadcast_to(np.asarray(r0, dtype=float), (kinds, kinds))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong from None
     if not (np.all((matrix > 0) & (matrix < np.inf)) and np.array_equal(matrix, matrix.T)):
         raise wrong

@@ -1,27 +1,33 @@
 """A linear ACE potential: the basis with its coefficients folded into one polynomial of the one-particle sums."""
 
+import hashlib
 import json
+import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning, check_finite, reading, save_whole
 from .._typing import Array, Float
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.sums import hessian_of_sums
-from .basis import ACEBasis
+from .basis import ACEBasis, basis_from_description
 from .one_particle import Motion
 from .program import Program
 from .slopes import products
 from .sparse import SparseSum, rows_of
 from .specification import folded
 
-FORMAT = "defectgen linear ACE 1"
+FORMAT, OLDER = "defectgen linear ACE 2", "defectgen linear ACE 1"
+"""Files of the older format have no checksum."""
+LONGEST = 2_000_000_000
+"""Bytes of the longest model file that is read."""
+ADVICE = "give a file written by model.save"
 
 
 class Provenance(dict):
@@ -57,7 +63,12 @@ class LinearACE(SiteEnergy):
     species: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, basis: ACEBasis, coefficients, provenance: dict | None = None):
-        coefficients = np.array(coefficients, dtype=float)
+        if not isinstance(basis, ACEBasis):
+            raise InputError(f"a LinearACE is made of an ACEBasis and its coefficients; got {type(basis).__name__} as the basis")
+        try:
+            coefficients = np.array(coefficients, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(f"coefficients are {basis.size} numbers, eV; got {coefficients!r}") from None
         if coefficients.shape != (basis.size,):
             raise InputError(f"the basis has {basis.size} functions; got coefficients of shape {coefficients.shape}")
         if not np.all(np.isfinite(coefficients)):
@@ -71,6 +82,11 @@ class LinearACE(SiteEnergy):
         self.program = Program(basis.tables, basis.one_particle.radial, weights, coefficients[:kinds], basis.species)
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species
+
+    @property
+    def correlation_order(self) -> int:
+        """That of its basis."""
+        return self.basis.order
 
     @property
     def compact(self) -> SiteEnergy:
@@ -136,7 +152,10 @@ class LinearACE(SiteEnergy):
         return jnp.sum(self._by_order(lower, stencil), axis=0)
 
     def save(self, path: str | Path) -> Path:
-        """Write the model with its basis, versions and training provenance (JSON; floats round-trip exactly)."""
+        """Write the model with its basis, versions, training provenance and a checksum (JSON; floats round-trip exactly).
+
+        Raises InputError if the file cannot be written.
+        """
         path = Path(path)
         content = {
             "format": FORMAT,
@@ -146,11 +165,8 @@ class LinearACE(SiteEnergy):
             "provenance": dict(self.provenance),
             "versions": {name: version(name) for name in ("jax", "numpy", "wigners")},
         }
-        try:
-            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"the model cannot be written to {path}: {error.strerror}; choose another folder") from None
-        return path
+        content["checksum"] = _checksum(json.loads(json.dumps(content), parse_float=str))
+        return save_whole(path, json.dumps(content, indent=1).encode(), "the model")
 
 
 @eqx.filter_custom_jvp
@@ -176,24 +192,89 @@ def _(primals, tangents):
 def load_model(path: str | Path) -> LinearACE:
     """Read a model written by `LinearACE.save`.
 
-    Raises InputError if the file is missing, no such model, or its functions are not those that this version builds.
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    LinearACE
+        The model with its basis and provenance.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, changed after it was written, no such model, or of basis functions other than those that this
+        version builds.
+
+    Warns
+    -----
+    InputWarning
+        If the file is of the older format, which has no checksum.
     """
+    if not isinstance(path, str | Path):
+        raise InputError(f"a model is loaded from the path of its file; got {type(path).__name__}")
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"the model {path} cannot be read: {error.strerror}; give a file written by model.save") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise InputError(f"{path} is not a model file (not JSON); give a file written by model.save") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not a model of this package (format {FORMAT!r} wanted); give a file written by model.save")
-    try:
-        config = dict(content["basis"])
-        basis = ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
-        saved = [(tuple(tuple(t) for t in f["factors"]), f["coupling"]) for f in content["functions"]]
-        coefficients = np.array(content["coefficients"], dtype=float)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}); save the model again") from None
+    with reading(path, "a model", ADVICE):
+        if path.suffix.lower() in KINDS:
+            raise InputError(f"{str(path)!r} is {KINDS[path.suffix.lower()]}; {ADVICE}, in JSON")
+        if path.stat().st_size > LONGEST:
+            raise InputError(f"{str(path)!r} has {path.stat().st_size:.2g} bytes, more than any model has; {ADVICE}")
+        raw = path.read_bytes()
+        try:
+            text = raw.decode("utf-8-sig")
+            content = json.loads(text)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise InputError(f"{str(path)!r} is not a model file (not JSON); {ADVICE}") from None
+        if not isinstance(content, dict) or content.get("format") not in (FORMAT, OLDER):
+            found = content.get("format") if isinstance(content, dict) else None
+            said = f"it says {found!r}" if isinstance(found, str) else f"format {FORMAT!r} was expected"
+            raise InputError(f"{str(path)!r} is not a model of this package ({said}); {ADVICE}")
+        if "checksum" in content or content["format"] == FORMAT:
+            written = json.loads(text, parse_float=str)
+            if written.pop("checksum", None) != _checksum(written):
+                raise InputError(
+                    f"the model {str(path)!r} was changed after it was written (its checksum is wrong); save it "
+                    "again, or fit it again"
+                )
+        else:
+            warnings.warn(
+                f"the model {path.name} was written without a checksum; save it again to have one", InputWarning, stacklevel=3
+            )
+        return _model(content, path)
+
+
+KINDS = {
+    ".yace": "a potential of the C++ evaluator of ACE, which this package does not read",
+    ".npz": "a file of arrays, perhaps a domain: load it with dg.load_domain",
+    ".toml": "a study: run it with defectgen run",
+    ".xyz": "a structure file: read it with dg.read_extxyz",
+    ".extxyz": "a structure file: read it with dg.read_extxyz",
+    ".alloy": "an EAM table: read it with dg.reference.EAM",
+    ".fs": "an EAM table: read it with dg.reference.EAM",
+    ".eam": "an EAM table: read it with dg.reference.EAM",
+    ".sw": "a Stillinger-Weber file: read it with dg.reference.StillingerWeber",
+}
+"""What files are that people take for a model, by suffix."""
+
+
+def _model(content: dict[str, Any], path: Path) -> LinearACE:
+    """The model of what a file holds, once its numbers are judged."""
+    coefficients, functions = content["coefficients"], content["functions"]
+    if not isinstance(coefficients, list) or any(isinstance(c, bool) or not isinstance(c, int | float) for c in coefficients):
+        raise InputError(f"the coefficients of {str(path)!r} are not a list of numbers; save the model again")
+    check_finite(np.array(coefficients, dtype=float), f"the coefficients of {str(path)!r}")
+    basis = basis_from_description(content["basis"])
+    saved = [(tuple(tuple(t) for t in f["factors"]), f["coupling"]) for f in functions]
     if saved != [(f.factors, f.coupling) for f in basis.tables.functions]:
-        raise InputError(f"{path} was written with other basis functions than this version builds; fit the model again")
-    return LinearACE(basis, coefficients, content.get("provenance"))
+        raise InputError(f"{str(path)!r} was written with other basis functions than this version builds; fit the model again")
+    provenance = content.get("provenance")
+    if not isinstance(provenance, dict | None):
+        raise InputError(f"the provenance of {str(path)!r} is not a table; save the model again")
+    return LinearACE(basis, coefficients, provenance)
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """SHA-256 of the content, whatever its layout and the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

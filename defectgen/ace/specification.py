@@ -1,15 +1,22 @@
 """Which functions a basis holds: total-degree truncation over species, radial index n, angular momentum l and order."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from math import factorial, inf, log10
 
 import numpy as np
 
+from .._input import InputError
 from .._typing import Float, Int
 from .coupling import couplings
 
 OneParticle = tuple[int, int, int]
 """(species of the neighbour, n, l), n counted from 1."""
+
+
+MOST = 50_000
+"""Functions that a basis may have: the R factor of so many columns already fills 20 GB."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,57 @@ class Tables:
     coefficient: Float[np.ndarray, " entries"]
 
 
+@lru_cache(maxsize=64)
+def check_count(species: int, order: int, degree: float, w_l: float, pair_degree: float) -> None:
+    """Raises InputError, before anything is made, for a basis of more than MOST functions (couplings not counted)."""
+    if species**2 * pair_degree > MOST:
+        raise InputError(
+            f"pair_degree {pair_degree:g} of {species} species means {species**2 * pair_degree:.3g} pair functions, and a "
+            f"basis has at most {MOST}; use a smaller one"
+        )
+    if order == 1 or species * _count(species, order, degree, w_l) <= MOST:
+        return
+    # about species c^2 / (2 w_l) functions of one neighbour have a degree below c; products of nu of them are its convolutions
+    log = [
+        nu * (log10(species / w_l) + 2 * log10(degree)) - log10(factorial(2 * nu) * factorial(nu)) for nu in range(2, order + 1)
+    ]
+    raise InputError(
+        f"degree {degree:g} with order {order}, w_l {w_l:g} and {species} species means about "
+        f"10^{max(log10(MOST), log10(species) + max(log)):.1f} functions, and a basis has at most {MOST}; use a smaller "
+        "degree or order"
+    )
+
+
+def _count(species: int, order: int, degree: float, w_l: float) -> float:
+    """The number of products of 2 to `order` functions of one neighbour; infinite where there are clearly more than MOST."""
+    if degree > MOST or (degree / w_l + 1) * degree * species > 8 * MOST:
+        return inf
+    costs = sorted(n + w_l * l for _, n, l in _singles(species, degree, w_l))  # noqa: E741
+
+    def count(start: int, left: float, missing: int) -> int:
+        end = bisect_right(costs, left - (missing - 1) + 1e-9)
+        if missing == 1:
+            return max(end - start, 0)
+        total = 0
+        for k in range(start, end):
+            total += count(k, left - costs[k], missing - 1)
+            if species * total > MOST:
+                break
+        return total
+
+    return sum(count(0, degree, nu) for nu in range(2, order + 1))
+
+
+def _singles(species: int, degree: float, w_l: float) -> list[OneParticle]:
+    """The functions of one neighbour of total degree at most `degree`."""
+    return [
+        (mu, n, l)
+        for mu in range(species)
+        for l in range(int((degree - 1) // w_l) + 1)  # noqa: E741
+        for n in range(1, int(np.floor(degree - w_l * l)) + 1)
+    ]
+
+
 @lru_cache(maxsize=16)
 def tables(species: int, order: int, degree: float, w_l: float, pair_degree: int) -> Tables:
     """All functions with sum_t (n_t + w_l l_t) <= degree up to `order`, sorted so that a smaller degree is a subset.
@@ -52,12 +110,7 @@ def tables(species: int, order: int, degree: float, w_l: float, pair_degree: int
     Order 1 is the pair basis, n = 1..pair_degree for each species of neighbour (an l = 0 one-particle function is a pair
     potential, so nothing is there twice).
     """
-    singles: list[OneParticle] = [
-        (mu, n, l)
-        for mu in range(species)
-        for l in range(int((degree - 1) // w_l) + 1)  # noqa: E741
-        for n in range(1, int(np.floor(degree - w_l * l)) + 1)
-    ]
+    singles = _singles(species, degree, w_l)
     cost = {s: s[1] + w_l * s[2] for s in singles}
     functions: list[Function] = [Function(((mu, n, 0),), 0) for n in range(1, pair_degree + 1) for mu in range(species)]
     many: list[Function] = []

@@ -15,7 +15,7 @@ from .._input import InputError, InputWarning
 from .._typing import Float
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.functional import SKIN
-from ..energy.gauge import DomainWarning, Gauge, outside_sentence
+from ..energy.gauge import DomainWarning, Gauge, above, outside_sentence
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import energy_forces_virial
 from .hessian import sparse_hessian
@@ -53,7 +53,7 @@ class Calculator(Base):
             )
         super().__init__()
         self.potential, self.domain = potential, domain
-        self._said = -np.inf if domain is None else domain.threshold
+        self._said: float | None = None
         self._bonds: Bonds | None = None
         self._built_for: Atoms | None = None
         self._said_moments = False
@@ -103,7 +103,8 @@ class Calculator(Base):
             return
         grades = self.domain.levels(tuple(atoms.symbols), atoms.positions, box, boundaries(atoms))
         self.results["grades"] = grades
-        if (worst := grades.max(initial=-np.inf)) > self._said:
+        worst = np.nan_to_num(grades, nan=np.inf).max(initial=-np.inf)
+        if above(grades, self.domain.threshold).any() and (self._said is None or worst > self._said):
             warnings.warn(outside_sentence(grades, self.domain.threshold, self.domain.measure), DomainWarning, stacklevel=2)
             self._said = 2 * worst
 

@@ -11,9 +11,10 @@ import h5py
 import numpy as np
 from ase.data import chemical_symbols
 
-from .._input import InputError
+from .._input import InputError, check_finite, did_you_mean, reading
 from ..dataset import Configuration, Dataset, check_dataset
 from .extxyz import frames, read_labels
+from .hdf5 import dataset, opened
 from .labels import Notes, everything, rounding
 from .stress_check import check_stresses
 from .structures import boundaries
@@ -108,37 +109,35 @@ def dataset_from_hdf5(
     turn = -1.0 if forces is not None and "grad" in forces.lower() else 1.0
     for place, group in _groups(Path(path), positions, structures):
         where = f"group {place} of {path}"
-        x = np.asarray(_item(group, positions, where)[:most], dtype=float) * factors.length
-        symbols = tuple(_symbol(int(z), where) for z in np.ravel(_item(group, numbers, where)[()]))
-        e = np.ravel(_item(group, energy, where)[:most]).astype(float) * factors.energy
-        f = None if forces is None else np.asarray(_item(group, forces, where)[:most], dtype=float) * (turn * factors.force)
+        with reading(path, "a data set, in HDF5"):
+            x = _first(group, positions, where, most) * factors.length
+            symbols = tuple(_symbol(z, where) for z in np.ravel(dataset(group, numbers, where)[()]).tolist())
+            e = np.ravel(_first(group, energy, where, most)) * factors.energy
+            f = None if forces is None else _first(group, forces, where, most) * (turn * factors.force)
         if x.ndim != 3 or x.shape[1:] != (len(symbols), 3) or len(e) != len(x) or (f is not None and f.shape != x.shape):
             raise InputError(
                 f"{where} has positions of shape {x.shape}, {len(symbols)} atomic numbers, {len(e)} energies and forces of "
                 f"shape {None if f is None else f.shape}; wanted (n, atoms, 3), atoms, n and (n, atoms, 3): name the right keys"
             )
-        _note_free_energy(group, energy, e, factors, notes)
-        name = place if structure is None else _word(_item(group, structure, where)[()])
+        check_finite(x, f"the positions of {where}")
+        with reading(path, "a data set, in HDF5"):
+            _note_free_energy(group, energy, e, factors, notes)
+            name = place if structure is None else _word(dataset(group, structure, where, "fiuSUO")[()])
         for k in range(len(x)):
             counts[name] = counts.get(name, -1) + 1
             forces_k = None if f is None else f[k]
             found.append(Configuration(name, counts[name], symbols, x[k], law, float(e[k]), forces_k, source=f"{place}:{k}"))
     if forces is not None:
         notes.say()
-    dataset = Dataset(tuple(found), truth or Path(path).name)
+    made = Dataset(tuple(found), truth or Path(path).name)
     if check:
-        check_dataset(dataset, forces=forces is not None)
-    return dataset
+        check_dataset(made, forces=forces is not None)
+    return made
 
 
 def _groups(path: Path, positions: str, chosen: Collection[str] | None) -> Iterator[tuple[str, h5py.Group]]:
     """Groups that hold positions, by path."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as HDF5 ({reason}); give the path of such a file") from None
-    with file:
+    with opened(path, "a data set") as file:
         places: list[str] = []
 
         def note(place: str, item: Any) -> None:
@@ -149,7 +148,9 @@ def _groups(path: Path, positions: str, chosen: Collection[str] | None) -> Itera
         missing = sorted(set(chosen or ()) - set(places))
         if missing or not places:
             wrong = (
-                f"and {missing[0]!r} is none of them" if missing else f"at its top are {', '.join(list(file)[:8]) or 'nothing'}"
+                f"and {missing[0]!r} is none of them{did_you_mean(missing[0], places)}"
+                if missing
+                else f"at its top are {', '.join(list(file)[:8]) or 'nothing'}"
             )
             raise InputError(
                 f"{path} has {len(places)} groups with {positions!r}, {wrong}: name the key that holds positions, and structures "
@@ -164,9 +165,9 @@ def _note_free_energy(group: h5py.Group, energy: str, values: np.ndarray, units:
     """Count configurations of a group that have a free energy under another key."""
     notes.frames += len(values)
     for key in group:
-        if "free_energy" in key.lower() and key != energy and isinstance(group[key], h5py.Dataset):
-            other = np.ravel(group[key][: len(values)] if group[key].ndim else group[key][()])
-            if len(other) == len(values) and other.dtype.kind in "fiu":
+        if "free_energy" in key.lower() and key != energy:
+            other = np.ravel(_first(group, key, "the free energy", len(values)))
+            if len(other) == len(values):
                 difference = np.abs(other.astype(float) * units.energy - values)
                 far = difference > rounding(float(np.abs(values).max(initial=0.0)))
                 notes.energies += int(far.sum())
@@ -174,19 +175,20 @@ def _note_free_energy(group: h5py.Group, energy: str, values: np.ndarray, units:
                 notes.taken += [repr(energy)] * bool(far.any())
 
 
-def _item(group: h5py.Group, key: str, where: str) -> Any:
-    if key not in group:
-        raise InputError(f"{where} has no {key!r}; its keys are: {', '.join(group)}")
-    return group[key]
+def _first(group: h5py.Group, key: str, where: str, most: int | None) -> np.ndarray:
+    """The first entries of an array of numbers, all if `most` is None."""
+    found = dataset(group, key, where)
+    return np.asarray(found[:most] if found.ndim else found[()], dtype=float)
 
 
-def _symbol(number: int, where: str) -> str:
-    if not 0 < number < len(chemical_symbols):
+def _symbol(number: float, where: str) -> str:
+    if number != number or number != int(number) or not 0 < number < len(chemical_symbols):
         raise InputError(f"{where} has an atom of number {number}, which is no element; name the key that holds atomic numbers")
-    return chemical_symbols[number]
+    return chemical_symbols[int(number)]
 
 
 def _word(value: Any) -> str:
     """Text of a scalar, or of an array of one, as bytes or not."""
-    value = np.ravel(value)[0]
-    return value.decode() if isinstance(value, bytes) else str(value)
+    found = np.ravel(value)
+    value = found[0] if len(found) else ""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -120,6 +120,13 @@ def frames(path: Path) -> list[Atoms]:
     used = sum(len(atoms) + 2 for atoms in found)
     if not found or used != len(lines):
         raise InputError(f"{path} has {len(lines)} lines, but its {len(found)} frames fill {used}; remove blank or stray lines")
+    for number, atoms in enumerate(found):
+        if not np.all(np.isfinite(atoms.positions)) or not np.all(np.isfinite(np.asarray(atoms.cell))):
+            raise InputError(
+                f"frame {number} (counted from 0) of {path} has positions or box vectors that are not finite; remove it"
+            )
+        if all(atoms.pbc) and abs(np.linalg.det(np.asarray(atoms.cell))) < 1e-6:
+            raise InputError(f"the box vectors of frame {number} (counted from 0) of {path} span no volume; mend the file")
     for atoms, comment in zip(found, comments, strict=True):
         for key in [k for k in atoms.info if k.lower() == "config_type"]:  # a name, which ASE may have read as a number
             atoms.info[key] = _word(comment, key, atoms.info[key])

@@ -6,10 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, reading
 from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..energy.perfect import ForceConstants
+from .hdf5 import dataset, opened
 from .units import force_constant_unit
 
 UNIT = "eV/angstrom^2"
@@ -95,12 +96,17 @@ def read_force_constants(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the path of a FORCE_CONSTANTS or force_constants.hdf5 file")
-    try:
+    with reading(path, "force constants, neither as FORCE_CONSTANTS nor as force_constants.hdf5", "write it again"):
         phi, sites, stated = _read_hdf5(path) if h5py.is_hdf5(path) else _read_text(path)
-    except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+    if phi.ndim != 4 or phi.shape[2:] != (3, 3) or not 0 < len(phi) <= phi.shape[1] or sites.shape != phi.shape[:1]:
         raise InputError(
-            f"{path} is neither a FORCE_CONSTANTS nor a force_constants.hdf5 file ({str(error)[:200]}); write it again"
-        ) from error
+            f"{path} holds force constants of shape {phi.shape} for {sites.shape} sites, and (n, N, 3, 3) for n of the N sites "
+            "of a supercell were expected; write it again"
+        )
+    if sites.dtype.kind not in "iu" or np.any((sites < 0) | (sites >= phi.shape[1])) or len(np.unique(sites)) < len(sites):
+        raise InputError(
+            f"{path} names sites that its supercell of {phi.shape[1]} atoms does not have, or one twice; write it again"
+        )
     if not np.all(np.isfinite(phi)):
         raise InputError(f"{path} holds force constants that are not finite; write it again")
     if stated is None and unit is None:
@@ -141,10 +147,11 @@ def _factor(path: Path, stated: str | None, given: str | None) -> float:
 
 
 def _read_hdf5(path: Path):
-    with h5py.File(path, "r") as file:
-        phi = np.array(file["fc2" if "fc2" in file else "force_constants"])
-        sites = np.array(file["p2s_map"]) if "p2s_map" in file else np.arange(len(phi))
-        stated = np.ravel(file["physical_unit"][()])[0] if "physical_unit" in file else None
+    with opened(path, "force constants") as file:
+        where = f"the file {path}"
+        phi = np.array(dataset(file, "fc2" if "fc2" in file else "force_constants", where), dtype=float)
+        sites = np.array(dataset(file, "p2s_map", where, "iu")) if "p2s_map" in file else np.arange(len(phi))
+        stated = np.ravel(dataset(file, "physical_unit", where, "SUO")[()])[0] if "physical_unit" in file else None
         return phi, sites, stated.decode() if isinstance(stated, bytes) else None if stated is None else str(stated)
 
 
@@ -152,7 +159,15 @@ def _read_text(path: Path):
     words = path.read_text(encoding="utf-8-sig").split("\n", 1)
     shape = [int(n) for n in words[0].split()]
     rows, columns = shape if len(shape) == 2 else shape * 2
-    table = np.array(words[1].split(), dtype=float).reshape(rows, columns, 11)
+    found = words[1].split()
+    if rows < 1 or columns < 1 or len(found) != 11 * rows * columns:
+        raise InputError(
+            f"{path} is neither a whole FORCE_CONSTANTS file, of {rows} x {columns} blocks of 11 numbers, nor an HDF5 file: "
+            f"it has {len(found)} numbers; write it again"
+        )
+    table = np.array(found, dtype=float).reshape(rows, columns, 11)
+    if not np.all(np.isfinite(table)) or np.any(table[:, 0, 0] != np.rint(table[:, 0, 0])):
+        raise InputError(f"{path} holds force constants that are not finite, or sites that are no whole numbers; write it again")
     return table[..., 2:].reshape(rows, columns, 3, 3), table[:, 0, 0].astype(np.int64) - 1, None
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import study
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from ..campaign.files import utf8, write_whole
 from .speak import console
 
@@ -34,7 +34,7 @@ def show_catalogue(section: str | None) -> None:
     """
     catalogue = study.catalogue()
     if section is not None and section not in catalogue:
-        raise InputError(f"there is no section {section!r}; choose from {', '.join(catalogue)}")
+        raise InputError(f"there is no section {section!r}; choose from {', '.join(catalogue)}{did_you_mean(section, catalogue)}")
     screen = console()
     for heading, entries in catalogue.items():
         if section not in (None, heading):

@@ -10,6 +10,17 @@ from .._typing import Bool, Float, Int
 from .lattice import Lattice
 from .reduction import minimum_image, reduced_basis
 
+MOST = 4_000_000
+"""Atoms that a cell may have: its neighbour list alone then takes some 10 GB."""
+
+
+def check_atoms(count: float, what: str) -> None:
+    """Raises InputError, before anything is allocated, for a cell of more than MOST atoms."""
+    if not count <= MOST:
+        raise InputError(
+            f"{what} would have about {float(min(count, 1e300)):.3g} atoms, and a cell has at most {MOST}; use a smaller one"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Sites:
@@ -119,7 +130,12 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
     Raises InputError for what is no lattice, and if the matrix is not integer or has no volume.
     """
     check_lattice(lattice)
-    count = np.array(size)
+    try:
+        count = np.array(size)
+    except (TypeError, ValueError):
+        raise InputError(f"a supercell size is an integer, three integers or a 3 x 3 integer matrix; got {size!r}") from None
+    if count.dtype.kind == "f" and np.all(count == np.rint(count)) and np.all(np.abs(count) < 2**53):
+        count = count.astype(int)
     if not np.issubdtype(count.dtype, np.integer) or count.shape not in ((), (3,), (2,), (3, 3)):
         raise InputError(f"a supercell size is an integer, three integers or a 3 x 3 integer matrix; got {size!r}")
     if count.shape == (2,) and lattice.dimension == 2:
@@ -138,10 +154,27 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
         raise InputError(
             f"a two-dimensional crystal repeats in its plane only: the third row and column must be (0, 0, 1); got {size!r}"
         )
+    count = _bounded(lattice, count)
     matrix = count @ lattice.conventional
     if round(abs(np.linalg.det(matrix))) == 0:
         raise InputError(f"the supercell matrix {count.tolist()} has no volume; choose independent vectors")
     return _periodic_cell(lattice, matrix)
+
+
+def _bounded(lattice: Lattice, count: np.ndarray) -> np.ndarray:
+    """The matrix, once it is known that the box around its cell holds a bearable number of sites."""
+    rows = np.abs(count).astype(float) @ np.abs(lattice.conventional)
+    volume = abs(np.linalg.det(count.astype(float) @ lattice.conventional)) * lattice.sublattices
+    check_atoms(volume, f"a supercell of {_spelled(count)} conventional cells")
+    if np.prod(rows.sum(axis=0) + 3) * lattice.sublattices > 64 * MOST:
+        raise InputError(f"the supercell matrix {count.tolist()} is too skewed; choose shorter vectors of the same cell")
+    return count
+
+
+def _spelled(count: np.ndarray) -> str:
+    """2 x 2 x 3, or the rows of a matrix that is not diagonal."""
+    diagonal = np.array_equal(count, np.diag(np.diag(count)))
+    return " x ".join(map(str, np.diag(count))) if diagonal else str(count.tolist())
 
 
 def primitive_cell(lattice: Lattice) -> Cell:
@@ -160,6 +193,9 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
     check_lattice(lattice)
     clamp = check_lengths(lattice, radius, clamp, "ball")
     outer = radius + clamp
+    extent = np.pi * outer**2 if lattice.dimension == 2 else 4 / 3 * np.pi * outer**3
+    unit = abs(np.linalg.det(lattice.vectors)) / (np.linalg.norm(lattice.vectors[2]) if lattice.dimension == 2 else 1.0)
+    check_atoms(lattice.sublattices * extent / unit, f"a ball of radius {radius:g} A with a shell of {clamp:g} A")
     reach = np.ceil(outer / widths(lattice.vectors)).astype(int) + 1
     if lattice.dimension == 2:
         reach[2] = 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Int
-from .cell import Cell, Sites, ball, check_lattice, check_lengths, widths
+from .cell import Cell, Sites, ball, check_atoms, check_lattice, check_lengths, widths
 from .lattice import Lattice
 
 REACH = 3
@@ -30,6 +30,10 @@ def cylinder(lattice: Lattice, line: Int[np.ndarray, "3"], radius: float, clamp:
     along = rebased(lattice, np.asarray(line))
     axis = along.vectors[2] / np.linalg.norm(along.vectors[2])
     outer = radius + clamp
+    check_atoms(
+        along.sublattices * np.pi * outer**2 * np.linalg.norm(along.vectors[2]) / abs(np.linalg.det(along.vectors)),
+        f"a cylinder of radius {radius:g} A with a shell of {clamp:g} A",
+    )
     # heights of the oblique plane cell over its two sides bound the repeats, as the widths of a box do
     across = along.vectors[:2] - np.outer(along.vectors[:2] @ axis, axis)
     reach = np.ceil((outer + along.nearest_neighbour) / widths(np.vstack([across, axis]))[:2]).astype(int) + 1

@@ -6,41 +6,43 @@ from math import gcd
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, whole
 from .directions import direction_indices, indices_text
 from .edits import Edits
 from .elements import element
 from .lattice import Lattice
-from .recipe import Defect, sublattice_of
+from .recipe import Defect, maker, sublattice_of
 from .shells import Site, neighbour_shells
 
 
+@maker
 def vacancy(site: int | str = 0) -> Defect:
     """One atom missing. `site` is a sublattice (row of the motif) or a species, whose first sublattice is meant."""
     return Defect(_name("vacancy", site), partial(_vacancy, site=site))
 
 
+@maker
 def divacancy(shell: int = 1, site: int | str = 0) -> Defect:
     """Two atoms missing, the second in the given neighbour shell of the first, in the direction of largest x, then y, then z."""
-    if not isinstance(shell, int) or shell < 1:
-        raise InputError(f"the neighbour shell of a divacancy is 1, 2, 3, ...; got {shell!r}")
+    shell = whole(shell, "the neighbour shell of a divacancy", 1, 100)
     name = "divacancy" if (shell, site) == (1, 0) else _name(f"divacancy({shell})", site)
     return Defect(name, partial(_divacancy, shell=shell, site=site))
 
 
+@maker
 def microcrack(n: int, direction: str | Sequence[int] | None = None, site: int | str = 0) -> Defect:
     """A row of n vacancies, one lattice translation apart.
 
     The row follows `direction`, indices of the conventional cell ("110" or (1, 1, 0)), by default the shortest translation
     (the close-packed row; of several the one with largest x, then y, then z).
     """
-    if not isinstance(n, int) or n < 2:
-        raise InputError(f"a microcrack is a row of two or more vacancies; got {n!r}")
+    n = whole(n, "a microcrack is a row of two or more vacancies, and their number", 2, 10_000)
     indices = None if direction is None else direction_indices(direction)
     name = f"microcrack({n})" if indices is None else f"microcrack({n},{indices_text(indices)})"
     return Defect(_name(name, site), partial(_microcrack, n=n, indices=indices, site=site))
 
 
+@maker
 def substitution(site: int | str, symbol: str) -> Defect:
     """An atom of another species on a site: `substitution(0, "Ni")`, `substitution("Cu", "Ni")`."""
     element(symbol)
@@ -50,12 +52,14 @@ def substitution(site: int | str, symbol: str) -> Defect:
     )
 
 
+@maker
 def antisite(site: int | str = 0, symbol: str | None = None) -> Defect:
     """The other species of a compound on a site; `symbol` says which where there are several others."""
     name = _name("antisite", site) if symbol is None else f"antisite({site},{symbol})"
     return Defect(name, partial(_antisite, site=site, symbol=symbol))
 
 
+@maker
 def antisite_pair(site: int | str = 0) -> Defect:
     """A site and its nearest neighbour of another species, exchanged; the composition stays."""
     return Defect(_name("antisite_pair", site), partial(_antisite_pair, site=site))

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from .._input import InputError
 
 
@@ -10,10 +12,12 @@ def direction_indices(direction: str | Sequence[int]) -> tuple[int, ...]:
 
     Raises InputError if they are not three (or two) whole numbers, not all zero.
     """
-    digits = _digits(direction) if isinstance(direction, str) else list(direction)
+    listed = isinstance(direction, list | tuple | np.ndarray) and np.ndim(direction) == 1
+    digits = _digits(direction) if isinstance(direction, str) else list(direction) if listed else []
     if len(digits) == 2:
         digits = [*digits, 0]
-    if len(digits) != 3 or any(float(n) != int(n) for n in digits) or not any(digits):
+    numbers = all(isinstance(n, int | float | np.number) and abs(n) < 1000 and float(n) == int(n) for n in digits)
+    if len(digits) != 3 or not numbers or not any(digits):
         raise InputError(
             f'a direction is three whole numbers, not all zero, such as "110", "1-10" or (1, 1, 0); got {direction!r}'
         )

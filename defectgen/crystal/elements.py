@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def element(symbol: str) -> Element:
     Raises InputError for a symbol that is none.
     """
     if not isinstance(symbol, str) or symbol not in ELEMENTS:
-        raise InputError(f"a chemical symbol is wanted, such as Cu or Si (H to Cm, capital first letter); got {symbol!r}")
+        meant = did_you_mean(symbol, ELEMENTS) if isinstance(symbol, str) and len(symbol) < 4 else ""
+        raise InputError(f"a chemical symbol is wanted, such as Cu or Si (H to Cm, capital first letter); got {symbol!r}{meant}")
     return ELEMENTS[symbol]
 
 

@@ -5,13 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean, real
 from .._typing import Float
 from .directions import direction_indices, indices_text
 from .edits import Edits
 from .elements import element
 from .lattice import Lattice
-from .recipe import Defect, sublattice_of
+from .recipe import Defect, maker, sublattice_of
 from .shells import Site, sites_within
 from .symmetry import site_symmetry, structure
 
@@ -49,6 +49,7 @@ VOIDS: dict[str, dict[str, _Void]] = {
 }
 
 
+@maker
 def interstitial(
     kind: str | Sequence[float | int] | None = None, symbol: str | None = None, position: Sequence[float | int] | None = None
 ) -> Defect:
@@ -69,6 +70,7 @@ def interstitial(
     return Defect(name, partial(_interstitial, where=where, symbol=symbol))
 
 
+@maker
 def dumbbell(
     direction: str | Sequence[int], symbol: str | None = None, site: int | str = 0, separation: float | int | None = None
 ) -> Defect:
@@ -81,8 +83,8 @@ def dumbbell(
     """
     if symbol is not None:
         element(symbol)
-    if separation is not None and not (np.isfinite(separation) and separation > 0):
-        raise InputError(f"the separation of a dumbbell is a positive length in Angstrom; got {separation!r}")
+    if separation is not None:
+        separation = real(separation, "the separation of a dumbbell, a positive length in Angstrom,", 0, above=True)
     indices = direction_indices(direction)
     words = [indices_text(indices), *([] if symbol is None else [symbol]), *([] if site == 0 else [f"site={site}"])]
     words += [] if separation is None else [f"separation={separation:g}"]
@@ -99,6 +101,7 @@ def void_position(lattice: Lattice, kind: str) -> Float[np.ndarray, "3"]:
     known = VOIDS.get(structure(lattice), {})
     if kind not in known:
         has = f"it has {', '.join(known)}" if known else "its structure has no tabulated ones"
+        has += did_you_mean(kind, known)
         raise InputError(f"{lattice.name} has no {kind} interstitial: {has}, or give position=(x, y, z) in conventional cells")
     place, coordination = known[kind]
     conventional = lattice.conventional @ lattice.vectors
@@ -121,7 +124,10 @@ def nearest_sites(lattice: Lattice, point: Float[np.ndarray, "3"]) -> list[Site]
 
 
 def _coordinates(place) -> tuple[float, float, float]:
-    values = () if place is None else tuple(float(x) for x in place)
+    try:
+        values = () if place is None else tuple(float(x) for x in place)
+    except (TypeError, ValueError):
+        values = ()
     if len(values) == 2:
         values = (*values, 0.0)
     if len(values) != 3 or not np.all(np.isfinite(values)):

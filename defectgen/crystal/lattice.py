@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import KDTree
 
-from .._input import InputError
+from .._input import InputError, came
 from .._typing import Float, Int
 from .reduction import image_steps, reduced_basis
 
@@ -30,6 +30,15 @@ class Lattice:
     dimension: int = 3
 
     def __post_init__(self):
+        for name, shape in (("vectors", "(3, 3)"), ("motif", "(atoms, 3)"), ("conventional", "(3, 3)")):
+            array = np.asarray(getattr(self, name))
+            if (
+                array.dtype.kind not in "fiu"
+                or array.ndim != 2
+                or array.shape[1] != 3
+                or ("atoms" not in shape and len(array) != 3)
+            ):
+                raise InputError(f"the {name} of a lattice are numbers of shape {shape}; got {came(getattr(self, name))}")
         if len(self.species) != len(self.motif):
             raise InputError(
                 f"a lattice wants one symbol per atom of its motif; got {len(self.species)} symbols for {len(self.motif)} atoms"

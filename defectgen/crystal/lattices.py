@@ -108,7 +108,7 @@ def _build(structure: str, species: tuple[str, ...], a: Length, vectors, motif, 
 
 
 def _length(a: Length) -> float:
-    if not isinstance(a, (int, float, np.number)) or isinstance(a, bool) or not np.isfinite(a) or a <= 0:
+    if not isinstance(a, (int, float, np.number)) or isinstance(a, bool) or not 1e-3 <= a <= 1e6:
         raise InputError(f"a lattice constant is a positive number of Angstrom; got {a!r}")
     return float(a)
 

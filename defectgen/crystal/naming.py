@@ -2,7 +2,7 @@
 
 import re
 
-from .._input import InputError
+from .._input import InputError, came, did_you_mean
 from .defects import antisite, antisite_pair, divacancy, microcrack, substitution, vacancy
 from .interstitials import dumbbell, interstitial
 from .recipe import Defect
@@ -25,9 +25,12 @@ def defect_from_name(text: str) -> Defect:
 
     Raises InputError for anything else, listing the forms.
     """
+    if not isinstance(text, str):
+        raise InputError(f"a defect is named by text, such as 'vacancy'; got {came(text)}")
     match = re.fullmatch(r"\s*([a-z_]+)\s*(?:\(([^()]*)\))?\s*", text)
     if match is None or match[1] not in DEFECTS:
-        raise InputError(f"no defect is called {text!r}; known are {'; '.join(DEFECTS.values())}")
+        stem = text.partition("(")[0]
+        raise InputError(f"no defect is called {text!r}{did_you_mean(stem, DEFECTS)}; known are {'; '.join(DEFECTS.values())}")
     words = [word.strip() for word in (match[2] or "").split(",") if word.strip()]
     try:
         return _MAKERS[match[1]](*words)

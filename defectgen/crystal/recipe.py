@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from .cell import Cell
 from .edits import Edits, place
 from .lattice import Lattice
@@ -36,6 +37,19 @@ class Defect:
         return place(cell, self.plan(cell.lattice), cell.centre if at is None else _point(at))
 
 
+P = ParamSpec("P")
+
+
+def maker(function: Callable[P, Defect]) -> Callable[P, Defect]:
+    """A function that makes a recipe; `dg.vacancy.apply(cell)`, without the call, is answered in a sentence."""
+
+    def forgotten(*args: object, **kwargs: object) -> None:
+        raise InputError(f"{function.__name__} makes a defect when it is called: write dg.{function.__name__}(...).apply(cell)")
+
+    function.apply = forgotten  # type: ignore[attr-defined]
+    return function
+
+
 def sublattice_of(lattice: Lattice, site: int | str) -> int:
     """The sublattice meant by its number or by a species.
 
@@ -44,8 +58,10 @@ def sublattice_of(lattice: Lattice, site: int | str) -> int:
     if isinstance(site, str):
         if site in lattice.species:
             return lattice.species.index(site)
-        raise InputError(f"{lattice.name} has no {site} site; it has {', '.join(dict.fromkeys(lattice.species))}")
-    if isinstance(site, bool) or not 0 <= site < lattice.sublattices:
+        known = tuple(dict.fromkeys(lattice.species))
+        raise InputError(f"{lattice.name} has no {site} site; it has {', '.join(known)}{did_you_mean(site, known)}")
+    whole_number = isinstance(site, int | np.integer) and not isinstance(site, bool)
+    if not whole_number or not 0 <= site < lattice.sublattices:
         raise InputError(
             f"{lattice.name} has sublattices 0 to {lattice.sublattices - 1} ({', '.join(lattice.species)}); got {site!r}"
         )
@@ -54,7 +70,10 @@ def sublattice_of(lattice: Lattice, site: int | str) -> int:
 
 def _point(at) -> np.ndarray:
     """Three finite coordinates, A."""
-    point = np.asarray(at, dtype=float)
+    try:
+        point = np.asarray(at, dtype=float)
+    except (TypeError, ValueError):
+        point = np.zeros(0)
     if point.shape != (3,) or not np.all(np.isfinite(point)):
         raise InputError(f"a defect is placed at=(x, y, z) in Angstrom; got {at!r}")
     return point

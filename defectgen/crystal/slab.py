@@ -18,7 +18,7 @@ def slab(lattice: Lattice, size: tuple[int, int, int], gap: float = GAP) -> Cell
     The surfaces are the planes of the first two conventional vectors. The box holds a whole number of crystal cells, so its sites
     are those of a supercell whose upper part is vacant. Raises InputError for a gap that is not positive.
     """
-    if not gap > 0:
+    if not 0 < gap < 1e6:
         raise InputError(f"the gap above a slab is a positive length in A; got {gap!r}")
     n1, n2, n3 = size
     height = float(widths(lattice.conventional @ lattice.vectors)[2])

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, came, did_you_mean
 from .._typing import Float
 from .cell import Cell
 
@@ -46,6 +46,8 @@ class Snapshot:
     """Whether a strained cell combines two strain modes."""
 
     def __post_init__(self):
+        if not isinstance(self.cell, Cell):
+            raise InputError(f"a snapshot is of a cell, such as dg.supercell(lattice, 2); got {came(self.cell)}")
         what = f"snapshot of group {self.group!r}"
         if self.role not in ROLES:
             raise InputError(
@@ -60,10 +62,15 @@ class Snapshot:
             raise InputError(f"the box vectors of a {what} span no volume; got {self.vectors.tolist()}")
         if self.labels is None:
             return
+        if not isinstance(self.labels, dict):
+            raise InputError(f"labels are a table of {', '.join(SHAPES)}; got {type(self.labels).__name__}")
         shape = {"energy": (), "forces": (len(self.cell), 3), "virial": (3, 3)}
         for key, value in self.labels.items():
             if key not in shape:
-                raise InputError(f"labels are {', '.join(f'{k} ({s})' for k, s in SHAPES.items())}; a {what} has {key!r}")
+                raise InputError(
+                    f"labels are {', '.join(f'{k} ({s})' for k, s in SHAPES.items())}; a {what} has {key!r}"
+                    + did_you_mean(key, shape)
+                )
             _check(value, shape[key], f"label {key} of a {what}")
 
 

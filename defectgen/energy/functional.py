@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.spatial import KDTree
 
-from .._input import InputError
+from .._input import InputError, came, takes
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.lattice import Lattice
@@ -66,8 +66,8 @@ def check_potential(given: object, basis: bool = False) -> None:
     """Raises InputError for something that is no potential, with `basis` False also for a basis."""
     if not isinstance(given, Potential):
         raise InputError(
-            f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {type(given).__name__}: "
-            "wrap an ASE calculator in dg.ASEReference"
+            f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {came(given)}"
+            + ("" if "fit.model" in came(given) else ": wrap an ASE calculator in dg.ASEReference")
         )
     if not basis and is_basis(given):
         raise InputError("a basis has many energies per site, and one is wanted: give dg.LinearACE(basis, coefficients)")
@@ -189,6 +189,7 @@ class BlackBoxCell(CellEnergy):
         return blackbox_force_constants(self.cell.lattice, self.potential)
 
 
+@takes(cell=(Cell, "a cell, such as dg.vacancy().apply(dg.supercell(lattice, 4))"))
 def evaluate(
     potential: Potential,
     cell: Cell,

@@ -38,15 +38,20 @@ class Gauge(ABC):
         """The number of every atom at `positions` (A) in the box `vectors` (A); infinite where nothing alike was known."""
 
 
+def above(levels: Float[np.ndarray, " atoms"], threshold: float) -> Bool[np.ndarray, " atoms"]:
+    """Which levels do not count as inside: above the threshold, NaN, or infinite (nothing alike was known)."""
+    return ~(levels <= threshold) | ~np.isfinite(levels)
+
+
 def outside_sentence(
     levels: Float[np.ndarray, " atoms"], threshold: float, measure: str, counted: Bool[np.ndarray, " atoms"] | None = None
 ) -> str:
-    """One sentence about the atoms whose level is above the threshold, the worst by number; empty if there is none."""
-    outside = levels > threshold
+    """One sentence about the atoms whose level is outside the threshold, the worst by number; empty if there is none."""
+    outside = above(levels, threshold)
     outside = outside if counted is None else outside & counted
     if not outside.any():
         return ""
-    worst = int(np.argmax(np.where(outside, levels, -np.inf)))
+    worst = int(np.argmax(np.where(outside, np.nan_to_num(levels, nan=np.inf), -np.inf)))
     others = int(outside.sum()) - 1
     who = f"atom {worst} is" if not others else f"atom {worst} and {others} other{'s' if others > 1 else ''} are"
     return f"{who} outside the domain ({measure} {levels[worst]:.3g}, threshold {threshold:.3g})"

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from scipy.linalg import null_space
 
+from .._input import takes
 from .._typing import Float, Int
 from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
@@ -119,6 +120,7 @@ def strain_modes() -> tuple[np.ndarray, ...]:
     return tuple(modes)
 
 
+@takes(lattice=(Lattice, "a lattice, such as dg.fcc(...)"), energy=(SiteEnergy, "a reference or a fitted model"))
 def elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "6 6"]:
     """Elastic constants C of a site energy (eV/A^3, Voigt, internal coordinates relaxed) by the long-wave method.
 

@@ -40,6 +40,14 @@ class SiteEnergy(eqx.Module):
     """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
 
     @property
+    def correlation_order(self) -> int | None:
+        """Number of neighbours that one term of the energy depends on at once: 1 for a pair potential, 2 for an angular one.
+
+        None: not bounded (embedding functions), or not known.
+        """
+        return None
+
+    @property
     def compact(self) -> "SiteEnergy":
         """The same energy with nothing but what its gradients and Hessian products want: that is handed over at every call."""
         return self

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, takes
 from ..training.observations import parse_observations
 from .rates import Rate
 
@@ -89,6 +89,7 @@ def predicted_rate(
     return claim(observations, quantity).slope(dimension, inversion)
 
 
+@takes(rate=(Rate, "the result of dg.estimate_rate"))
 def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE) -> str:
     """What a measured rate says about a predicted one: "confirmed", "steeper", "shallower" or "inconclusive".
 

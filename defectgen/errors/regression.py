@@ -60,7 +60,8 @@ def shifted_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " 
         return np.sum((centred - slope[:, None] * x) ** 2, axis=1)
 
     trials = np.concatenate([np.linspace(-0.9, 0, 40)[:-1] * size.min(), np.linspace(0, 2, 160) * size.max()])
-    best = int(np.argmin(squares(trials)))
+    misfit = squares(trials)
+    best = int(np.argmin(np.where(np.isnan(misfit), np.inf, misfit)))
     around = (trials[max(best - 1, 0)], trials[min(best + 1, len(trials) - 1)])
     found = minimize_scalar(lambda delta: squares(delta)[0], bounds=around, method="bounded", options={"xatol": 1e-10})
     delta = float(found.x)  # pyright: ignore[reportAttributeAccessIssue]

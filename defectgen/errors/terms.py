@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -94,19 +94,20 @@ class Bound:
     @property
     def floor(self) -> str:
         """Name of the term that contributes most to the geometry."""
-        return max(self.terms, key=lambda term: term.response).name
+        return max(self.terms, key=lambda term: np.nan_to_num(term.response, nan=np.inf)).name
 
     @property
     def energy_floor(self) -> str:
         """Name of the term that contributes most to the energy."""
-        return max(self.terms, key=lambda term: term.energy).name
+        return max(self.terms, key=lambda term: np.nan_to_num(term.energy, nan=np.inf)).name
 
     def __getitem__(self, name: str) -> Term:
         """The term of that name. Raises InputError if there is none."""
         for term in self.terms:
             if term.name == name:
                 return term
-        raise InputError(f"the bound has the terms {', '.join(term.name for term in self.terms)}; got {name!r}")
+        known = [term.name for term in self.terms]
+        raise InputError(f"the bound has the terms {', '.join(known)}; got {name!r}{did_you_mean(name, known)}")
 
     def table(self) -> str:
         """The terms as aligned text, the sums last."""

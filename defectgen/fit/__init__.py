@@ -4,6 +4,7 @@ from .bayes import Bayes
 from .constraint import Constraint, as_constraints, check_constraints
 from .fitting import as_solver, fit, training_errors
 from .grid import losses
+from .held_out import HeldOut, held_out
 from .loss import Loss, spelled
 from .lsmr import LSMR
 from .posterior import Posterior
@@ -18,9 +19,10 @@ from .shared import Shared, share
 from .solver import Solution, Solver
 from .subspace import Subspace
 from .tsvd import TruncatedSVD
-from .weights import DEFAULT_WEIGHTS, FitWarning, check_weights, resolve_weights
+from .weights import CONVENTION, DEFAULT_WEIGHTS, FitWarning, check_weights, resolve_weights
 
 __all__ = [
+    "CONVENTION",
     "DEFAULT_WEIGHTS",
     "LSMR",
     "QR",
@@ -28,6 +30,7 @@ __all__ = [
     "Constraint",
     "Fit",
     "FitWarning",
+    "HeldOut",
     "Loss",
     "Posterior",
     "Prior",
@@ -49,6 +52,7 @@ __all__ = [
     "check_constraints",
     "check_weights",
     "fit",
+    "held_out",
     "losses",
     "refit",
     "resolve_weights",

@@ -37,6 +37,12 @@ class Constraint:
     """Rows that the factor [C | d] stands for; those given, if None."""
 
     def __post_init__(self):
+        rows, target = np.asarray(self.rows), np.asarray(self.target)
+        if rows.dtype.kind not in "fiu" or target.dtype.kind not in "fiu" or rows.ndim != 2 or target.ndim != 1:
+            raise InputError(
+                f"constraint {self.name} is rows C (m, columns) and targets d (m) of numbers; got shapes {rows.shape} and "
+                f"{target.shape}"
+            )
         if len(self.rows) != len(self.target) or not (np.isfinite(self.rows).all() and np.isfinite(self.target).all()):
             raise InputError(
                 f"constraint {self.name} wants finite rows C and as many targets d; got {self.rows.shape} and {self.target.shape}"

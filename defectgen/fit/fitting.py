@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from .._typing import Float
 from ..ace import LinearACE
 from ..training.blocks import Blocks
@@ -132,12 +132,13 @@ def as_solver(solver: str | Solver, options: Mapping[str, Any]) -> Solver:
                 f"options belong to a solver given by name; got {', '.join(options)} beside {solver}: put them into it"
             )
         return solver
-    if solver not in SOLVERS:
-        raise InputError(f"a solver is one of {', '.join(SOLVERS)}, or a Solver; got {solver!r}")
+    if not isinstance(solver, str) or solver not in SOLVERS:
+        raise InputError(f"a solver is one of {', '.join(SOLVERS)}, or a Solver; got {solver!r}{did_you_mean(solver, SOLVERS)}")
     known = SOLVERS[solver].__dataclass_fields__  # pyright: ignore[reportAttributeAccessIssue]
     unknown = [name for name in options if name not in known]
     if unknown:
-        raise InputError(f"solver {solver!r} has the options {', '.join(known)}; got {', '.join(unknown)}")
+        meant = did_you_mean(unknown[0], known)
+        raise InputError(f"solver {solver!r} has the options {', '.join(known)}; got {', '.join(unknown)}{meant}")
     return SOLVERS[solver](**options)
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
-from .._input import InputError
+from .._input import InputError, closest
 from .loss import Loss
 
 _WHOLE = ("strains", "constraints")
@@ -26,8 +25,8 @@ def losses(**settings: Any) -> list[Loss]:
     axes: dict[tuple[str, str | None], list[Any]] = {}
     for key, value in settings.items():
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            raise InputError(f"a loss has the settings {', '.join(known)}; got {key!r}" + (f": {near[0]}?" if near else ""))
+            near = closest(key, known)
+            raise InputError(f"a loss has the settings {', '.join(known)}; got {key!r}{f': {near}?' if near else ''}")
         if key == "weights":
             if not isinstance(value, Mapping):
                 raise InputError(f"weights map kinds to numbers or lists of numbers, like {{'E': [1, 30]}}; got {value!r}")

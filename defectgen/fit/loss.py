@@ -1,7 +1,7 @@
 """A loss: everything that decides a fit once rows are labelled, as one value that can be listed, varied and compared."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any
@@ -12,7 +12,7 @@ from .._input import InputError
 from .._typing import Float
 from ..training.blocks import Block, Blocks
 from ..training.observations import TARGETS, spell_observations
-from .constraint import check_constraints
+from .constraint import Constraint, check_constraints
 from .prior import as_prior
 from .weights import Weights, check_weights, resolve_weights
 
@@ -48,14 +48,24 @@ class Loss:
         object.__setattr__(self, "observations", spell_observations(self.observations))
         check_weights(self.weights)
         as_prior(self.prior)
-        if isinstance(self.constraints, str):
+        if isinstance(self.constraints, str | Constraint | np.ndarray):
             object.__setattr__(self, "constraints", (self.constraints,))
+        if self.constraints is None:
+            object.__setattr__(self, "constraints", ())
+        if not isinstance(self.constraints, Iterable):
+            raise InputError(
+                f"constraints are kinds, as ['V0', 'FC'], arrays [C | d] or dg.Constraint objects; got {self.constraints!r}"
+            )
+        if isinstance(self.constraints, Mapping):
+            check_constraints(self.constraints)
         check_constraints(name for name in self.constraints if isinstance(name, str))
         for power in (self.force_distance_power, self.force_constant_range_power):
             if not isinstance(power, Real) or not math.isfinite(power):
                 raise InputError(f"the power of a distance or range weight is a number; got {power!r}")
         if self.robust is not None and not (isinstance(self.robust, Real) and self.robust > 0):
             raise InputError(f"the threshold of a robust loss is a positive number (1.345 is usual) or None; got {self.robust!r}")
+        if self.strains is not None and not isinstance(self.strains, Iterable):
+            raise InputError(f"strains names labelled amplitudes, at least one, like (0.005, 0.01); got {self.strains!r}")
         if self.strains is not None and (not self.strains or any(not a > 0 for a in self.strains)):
             raise InputError(f"strains names labelled amplitudes, at least one, like (0.005, 0.01); got {self.strains!r}")
 

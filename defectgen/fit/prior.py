@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from .._typing import Float
 
 SPELLED = re.compile(r"smoothness(?:\(\s*(?P<strength>[-+.\deE]+)\s*(?:,\s*(?P<power>[-+.\deE]+)\s*)?\))?")
@@ -72,6 +72,7 @@ def as_prior(prior: Any) -> Prior | None:
             pass
     raise InputError(
         f"a prior is None, a number (ridge), 'smoothness', 'smoothness(1e-4)', Ridge(...) or Smoothness(...); got {prior!r}"
+        + did_you_mean(prior, ["smoothness"])
     )
 
 

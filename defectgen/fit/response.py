@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._input import takes
 from .._typing import Float
 from ..training.blocks import Block
 from .problem import rounding
@@ -35,6 +36,7 @@ class Response:
         return gradient @ self.coefficients
 
 
+@takes(fit=(Fit, "the result of dg.fit"))
 def weight_response(fit: Fit) -> Response:
     """How coefficients and training errors of a fit answer to each of its weights, to its prior and to distance powers.
 

@@ -9,6 +9,7 @@ import numpy as np
 from .._typing import Float
 from ..training.blocks import Blocks
 from .constraint import Constraint
+from .held_out import HeldOut, held_out
 from .posterior import Posterior
 from .prior import Prior
 from .problem import Problem
@@ -72,6 +73,18 @@ class Fit:
         """Effective number of fitted parameters under the prior."""
         return self.problem.degrees_of_freedom()
 
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Force error on configurations that the fit has not seen, by leaving out a few labelled ones in turn.
+
+        Up to three configurations whose atoms are moved (no relaxed or perfect cells) are left out one at a time, with their
+        energy and virial; the fit to everything else predicts their forces. No label is needed beyond those of the fit, which
+        keeps all rows. The number is what to expect on configurations like those of the training set, and no more: not on
+        other defects or larger amplitudes. None for blocks without such configurations, and for the solver "lsmr", whose early
+        stop no algebra follows.
+        """
+        return held_out(self)
+
     def table(self) -> str:
         """Rows, weight and error of every kind and group, for people."""
         lines = [f"{'kind':<5}{'group':<20}{'rows':>9}{'weight':>12}{'rmse':>12}  unit"]
@@ -92,6 +105,7 @@ class Fit:
             f"{self.observations}: {self.rows} rows, {len(self.coefficients)} coefficients{rank}{exact}, "
             f"condition {self.condition:.2e}, weighted residual {self.residual:.3e}\n"
             f"solver {self.solver}{extra}; prior {self.prior}\n{self.table()}"
+            + ("" if self.held_out is None else f"\n{self.held_out}")
         )
 
     def __str__(self) -> str:

@@ -75,6 +75,9 @@ def discrepant(form: StandardForm, noise: float) -> float:
 
 def minimal(score: Callable[[float], float], grid: Float[np.ndarray, " strengths"]) -> float:
     """exp of the minimiser of a function of log strength: the best point of the grid, refined between its neighbours."""
-    best = int(np.argmin([score(float(g)) for g in grid]))
+    scores = np.array([score(float(g)) for g in grid])
+    if not np.isfinite(scores).any():
+        raise InputError("no strength of the prior gives a finite score; look at the rows, their labels and weights")
+    best = int(np.argmin(np.where(np.isnan(scores), np.inf, scores)))
     around = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
     return float(np.exp(minimize_scalar(score, bounds=around, method="bounded").x))  # pyright: ignore[reportAttributeAccessIssue]

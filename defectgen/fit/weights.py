@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from ..training.blocks import Blocks
 from ..training.observations import ELASTIC, FORMATION, INTERNAL, PARTS, PERFECT, TARGETS
 
-DEFAULT_WEIGHTS = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0, ELASTIC: 0.0, FORMATION: 0.0}
-"""E : F : V = 30 : 1 : 1 is the convention of ACE fits (energies and virials also carry 1/sqrt(N), through `Block.scale`). The
-virial of the perfect crystal weighs most: a wrong lattice constant puts a floor under every error. Elastic constants and
-formation energies take part only where they are asked to."""
+DEFAULT_WEIGHTS = {"E": 1000.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 1000.0, ELASTIC: 0.0, FORMATION: 0.0}
+"""Chosen by measurement, together with no prior (theory: fit/defaults). Rows of E, V and V0 also carry 1/sqrt(N), through
+`Block.scale`. With a small weight of E the formation energy, a difference of total energies, gets worse as the training cell
+grows; a wrong lattice constant, which V0 prevents, puts a floor under every error. Lower E where energies are noisy, or where the
+basis is so small that it misses forces by more than about 0.01 eV/A. Elastic constants and formation energies take part only
+where they are given a weight."""
+
+CONVENTION = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0}
+"""E : F : V = 30 : 1 : 1, the convention of ACE fits to data sets of many structures."""
 
 Weights = dict[str, dict[str, float]]
 """weights[kind][group]"""
@@ -57,7 +62,9 @@ def check_weights(weights: Mapping[str, Any]) -> None:
 def _number(kind: str, group: str | None, value: Any) -> float:
     """The weight as a number. Raises InputError for an unknown kind, and for what is negative, not finite or no number."""
     if kind not in PARTS:
-        raise InputError(f"weights are given to the kinds {', '.join(PARTS)}; got {kind!r}: write e.g. {{'E': 30}}")
+        raise InputError(
+            f"weights are given to the kinds {', '.join(PARTS)}; got {kind!r}{did_you_mean(kind, PARTS)}: write e.g. {{'E': 30}}"
+        )
     number = float(value) if isinstance(value, Real) else math.nan
     if not math.isfinite(number) or number < 0:
         raise InputError(f"a weight must be zero or a positive number; {_label(kind, group)} got {value!r}")

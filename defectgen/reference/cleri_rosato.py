@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from .._typing import Array, Float
 from ..energy.site import Stencil
 from ..energy.sums import SumEnergy
@@ -52,8 +52,10 @@ class CleriRosato(SumEnergy):
 
     def __init__(self, symbol: str = "Cu", cutoff: float | None = None):
         """`cutoff` in A. Raises InputError for a metal without parameters or a cutoff that leaves hardly a neighbour."""
-        if symbol not in PARAMETERS:
-            raise InputError(f"CleriRosato has parameters for {', '.join(PARAMETERS)}; got {symbol!r}")
+        if not isinstance(symbol, str) or symbol not in PARAMETERS:
+            raise InputError(
+                f"CleriRosato has parameters for {', '.join(PARAMETERS)}; got {symbol!r}{did_you_mean(symbol, PARAMETERS)}"
+            )
         repulsion, hopping, p, q, a = PARAMETERS[symbol]
         r0 = a / np.sqrt(2)
         cutoff = float(np.sqrt(6) * r0 if cutoff is None else cutoff)

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
-from .._input import InputError
+from .._input import InputError, real
 from .._typing import Float
+from ..crystal.cell import check_lattice
+from ..crystal.elements import element
 from ..crystal.lattice import Lattice
-from ..energy.functional import Potential
+from ..energy.functional import Potential, check_potential
 from .modes import all_modes, symmetric_modes
 from .response import Response, response_of
 
@@ -19,6 +21,12 @@ SEARCH = 0.3
 """Largest change of all lengths (a fraction) that the search for zero pressure tries."""
 FELT = 1e-8
 """eV: a trace of the virial below it is rounding of atoms that do not see each other."""
+STRONG = 3.0
+"""eV per atom: a trace of the virial that no crystal has within a few per cent of zero pressure."""
+CROWDED = 3000
+"""Atoms within the cutoff: potentials that reach far see a few hundred."""
+CLOSE = 0.5
+"""Neighbours nearer than this part of twice the smallest covalent radius, and many of them, are no crystal at rest."""
 COARSE = 1e-3
 """eV/A and eV per atom: a black box whose residual is above this has not found equilibrium."""
 
@@ -33,6 +41,10 @@ def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10
 
     Raises InputError if the potential does not know the species, or if there is no equilibrium near the given lattice.
     """
+    check_lattice(lattice)
+    check_potential(potential)
+    tolerance = real(tolerance, "the tolerance of an equilibrium (eV per atom, eV/A)", 0, above=True)
+    _check_crowded(lattice, potential)
     ask = response_of(lattice, potential)
     lattice = _zero_pressure(lattice, ask)
     lattice, residual = _newton(lattice, ask, symmetric_modes(lattice), tolerance)
@@ -46,6 +58,22 @@ def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10
             "start from another lattice constant or crystal structure"
         )
     return lattice
+
+
+def _check_crowded(lattice: Lattice, potential: Potential) -> None:
+    """Raises InputError, before a crystal of thousands of neighbours is evaluated, for lengths that are far too small."""
+    cutoff = getattr(potential, "cutoff", None)
+    if cutoff is None:
+        return
+    nearest, flat = lattice.nearest_neighbour, lattice.dimension == 2
+    unit = abs(np.linalg.det(lattice.vectors)) / (np.linalg.norm(lattice.vectors[2]) if flat else 1.0)
+    count = lattice.sublattices / unit * (np.pi * cutoff**2 if flat else 4 / 3 * np.pi * cutoff**3)
+    near = nearest < CLOSE * 2 * min(element(s).covalent_radius for s in lattice.species)
+    if count > CROWDED or (near and count > CROWDED / 10):
+        raise InputError(
+            f"nearest neighbours of {lattice.name} are {nearest:.3g} A apart, which puts about {count:.2g} atoms within the "
+            f"cutoff of {cutoff:g} A: the lattice constant is far too small; give it in A"
+        )
 
 
 def _scaled(lattice: Lattice, factor: float) -> Lattice:
@@ -63,6 +91,9 @@ def _zero_pressure(lattice: Lattice, ask: Ask) -> Lattice:
     if abs(push_here) < 1e-6 * lattice.sublattices and push(1.02) < -FELT and push(0.98) > FELT:
         return lattice
     step = 0.02 if push_here > 0 else -0.02
+    end = push(1.0 + np.sign(step) * SEARCH) / lattice.sublattices
+    if abs(end) > STRONG and end * push_here > 0:  # not even there: no need to walk, and to compile, all the way
+        raise InputError(_nowhere(lattice, "it flies apart" if step > 0 else "it collapses"))
     while abs(here + step - 1.0) <= SEARCH:
         there = here + step
         push_there = push(there)
@@ -73,9 +104,14 @@ def _zero_pressure(lattice: Lattice, ask: Ask) -> Lattice:
         if step > 0 and abs(push_here) < FELT:  # nothing left to feel
             break
     fate = "it flies apart" if step > 0 else "its atoms do not see each other" if abs(push_here) < FELT else "it collapses"
-    raise InputError(
-        f"{lattice.name} has no zero-pressure volume within {SEARCH:.0%} of the given lengths ({fate}); "
-        "check the lattice constant, the structure and that the potential is meant for it"
+    raise InputError(_nowhere(lattice, fate))
+
+
+def _nowhere(lattice: Lattice, fate: str) -> str:
+    return (
+        f"{lattice.name} has no zero-pressure volume within {SEARCH:.0%} of the given lengths ({fate}; nearest neighbours are "
+        f"{lattice.nearest_neighbour:.3g} A apart); check the lattice constant, the structure and that the potential is meant "
+        "for it"
     )
 
 

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from .._typing import Array, Float
 from ..energy.site import Stencil
 from ..energy.sums import SumEnergy
@@ -59,8 +59,10 @@ class FinnisSinclair(SumEnergy):
 
     def __init__(self, symbol: str = "W"):
         """Raises InputError for a metal without parameters."""
-        if symbol not in PARAMETERS:
-            raise InputError(f"FinnisSinclair has parameters for {', '.join(PARAMETERS)}; got {symbol!r}")
+        if not isinstance(symbol, str) or symbol not in PARAMETERS:
+            raise InputError(
+                f"FinnisSinclair has parameters for {', '.join(PARAMETERS)}; got {symbol!r}{did_you_mean(symbol, PARAMETERS)}"
+            )
         strength, d, c, *pair = PARAMETERS[symbol]
         self.strength, self.density_reach, self.pair_reach = (
             jnp.asarray(strength, dtype=float),

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, came
 from .._typing import Array, Float
 from ..energy.site import Stencil
 from ..energy.sums import SumEnergy
@@ -59,7 +59,7 @@ class LennardJones(SumEnergy):
 
         Raises InputError for a symbol without published values when none are given, or numbers that are not positive.
         """
-        species = (symbol,) if isinstance(symbol, str) else tuple(symbol)
+        species = _symbols(symbol)
         given = {"epsilon": epsilon, "sigma": sigma}
         eps, sig = _parameters("LennardJones", species, given, LENNARD_JONES)
         self.epsilon = jnp.asarray(np.sqrt(np.outer(eps, eps)))
@@ -67,6 +67,11 @@ class LennardJones(SumEnergy):
         self.cutoff = 2.5 * float(sig.max()) if cutoff is None else float(cutoff)
         self.onset = _onset(onset, self.cutoff)
         self.species = species
+
+    @property
+    def correlation_order(self) -> int:
+        """One neighbour at a time."""
+        return 1
 
     def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
         """Half the pair energies, eV."""
@@ -121,6 +126,11 @@ class Morse(SumEnergy):
         self.onset = _onset(onset, self.cutoff)
         self.species = (symbol,)
 
+    @property
+    def correlation_order(self) -> int:
+        """One neighbour at a time."""
+        return 1
+
     def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots"], ...]:
         """Half the pair energies, eV."""
         r, inside = distances(stencil, self.cutoff)
@@ -131,6 +141,14 @@ class Morse(SumEnergy):
     def of_sums(self, sums, centre):
         """Their sum."""
         return sums[0]
+
+
+def _symbols(given: object) -> tuple[str, ...]:
+    """One symbol or several. Raises InputError for anything else."""
+    found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else ()
+    if not found or not all(isinstance(s, str) for s in found):
+        raise InputError(f"a potential is for a chemical symbol, or a list of them; got {came(given)}")
+    return found
 
 
 def _parameters(name: str, species: tuple[str, ...], given: dict, published: dict) -> list[np.ndarray]:

@@ -116,6 +116,11 @@ class StillingerWeber(SumEnergy):
         self.species = species
         self.cutoff = float(reach.max())
 
+    @property
+    def correlation_order(self) -> int:
+        """Bonds and the angles between two of them."""
+        return 2
+
     @classmethod
     def from_file(cls, path: str | Path, species: Sequence[str] | None = None) -> "StillingerWeber":
         """The potential of a LAMMPS `.sw` file, for all its species or the chosen ones."""

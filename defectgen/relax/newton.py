@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from .._input import InputError, InputWarning
+from .._input import InputError, InputWarning, came, real
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.composition import checked_potentials
@@ -65,8 +65,8 @@ def relax(
     preconditioner of another supercell.
     """
     clock = perf_counter()
-    if tolerance is not None and not tolerance > 0:
-        raise InputError(f"the force tolerance must be positive (eV/A); got {tolerance}: the default is {TOLERANCE:g}")
+    if tolerance is not None:
+        tolerance = real(tolerance, f"the force tolerance ({TOLERANCE:g} by default)", 0, above=True, unit="eV/A")
     allowed = np.inf if tolerance is None else MISSED * tolerance
     tolerance = TOLERANCE if tolerance is None else tolerance
     functional = cell_energy(cell, potential)
@@ -159,7 +159,12 @@ def _check_reservoirs(cell: Cell, bulk_energy: float, known: dict[str, float] | 
 def _starting_positions(precondition: Preconditioner, start: Field | Equilibrium | None) -> Field:
     """Starting positions, A; what cannot move is where the cell has it."""
     cell = precondition.cell
-    x = cell.positions if start is None else start.positions if isinstance(start, Equilibrium) else np.asarray(start, dtype=float)
+    try:
+        x = np.asarray(
+            start.positions if isinstance(start, Equilibrium) else cell.positions if start is None else start, dtype=float
+        )
+    except (TypeError, ValueError):
+        raise InputError(f"a start is an Equilibrium or positions of shape {cell.positions.shape}; got {came(start)}") from None
     if x.shape != cell.positions.shape:
         raise InputError(
             f"a start is an Equilibrium or positions of shape {cell.positions.shape}; got shape {x.shape}: use the same cell"

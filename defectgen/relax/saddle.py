@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from .._input import InputError, InputWarning
+from .._input import InputError, InputWarning, takes
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.composition import checked_potentials
@@ -45,6 +45,7 @@ class _Mode:
         return f - np.vdot(self.v, f) * self.p
 
 
+@takes(cell=(Cell, "a cell, such as dg.vacancy().apply(dg.supercell(lattice, 4))"))
 def saddle_point(
     cell: Cell,
     potential: Potential,
@@ -203,6 +204,7 @@ class Barrier:
         return self.minimum.converged and self.minimum.is_minimum is not False and self.saddle.converged
 
 
+@takes(cell=(Cell, "a cell, such as dg.vacancy().apply(dg.supercell(lattice, 4))"))
 def migration_barrier(
     cell: Cell, potential: Potential, atom: int | None = None, preconditioner: GreensFunction | None = None
 ) -> Barrier:

@@ -13,7 +13,7 @@ from ..plot.picture import Picture
 from ..plot.style import in_reading_order, marks
 from ..plot.typeset import NONE, decimal, duration, number
 from ..study import Run
-from ..study.columns import RATES, RESULTS, Column
+from ..study.columns import LATER, RATES, RESULTS, Column
 from ..study.page import Cell, Page, PageTable
 from .findings import Comparison, comparisons, findings
 
@@ -29,7 +29,7 @@ _RESULTS = [
         *("geometry_error", "energy_error", "rmse_energy", "rmse_forces", "rmse_force_constants", "rmse_virial"),
         *("converged", "same_basin", "seconds"),
     )
-]
+] + list(LATER.values())
 _RATES = [
     *(RATES[name] for name in ("study", "material", "defect", "observations", "quantity", "slope")),
     _INTERVAL,

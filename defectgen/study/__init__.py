@@ -4,10 +4,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 
 from .._input import InputError, InputWarning
+from ..ace import check_count
 from ..campaign import Given, Record, Step, Task, in_order
 from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
@@ -96,14 +98,25 @@ def _check_case(spec: RunSpec, case: Case) -> None:
     reference = build_reference(case.material)
     _check_distance(case, lattice, reference)
     sizes = sorted({size for study, asked in spec.studies for size in study.sizes(asked)})
+    cell = None
     for size in (case.simulation_size, *sizes):
-        check_species(reference, defect.apply(box(lattice, size)).symbols)
+        _check_atoms(case, lattice, size)
+        cell = defect.apply(box(lattice, size))
+        check_species(reference, cell.symbols)
     if case.basis is None or not sizes:
         return
     _warn_larger(case, lattice, sizes)
     _check_cutoff(case, case.basis.cutoff)
+    assert cell is not None  # there is a simulation size
+    _check_functions(spec, case, len(set(cell.symbols)))
     training = spec.training
-    training_cells(lattice, defect, min(sizes), training.seed, rattle=training.rattles(), strains=training.strains())
+    if training.configurations * len(cell) > CALCULATED:
+        raise InputError(
+            f"training.configurations has {training.configurations} copies of cells of up to {len(cell)} atoms; "
+            f"at most {CALCULATED} atoms altogether are taken"
+        )
+    few = replace(training.rattles(), configurations=min(training.configurations, 1))
+    training_cells(lattice, defect, min(sizes), training.seed, rattle=few, strains=training.strains())
 
 
 def _check_distance(case: Case, lattice: Lattice, reference: Potential) -> None:
@@ -132,6 +145,30 @@ def _warn_larger(case: Case, lattice: Lattice, sizes: Sequence[int]) -> None:
             InputWarning,
             stacklevel=3,
         )
+
+
+LARGEST = 500_000
+"""Atoms of a cell that a study relaxes."""
+CALCULATED = 50_000_000
+"""Atoms of all rattled cells of one size together."""
+
+
+def _check_atoms(case: Case, lattice: Lattice, size: Any) -> None:
+    """Raises InputError, before the cell is made, for one of more than LARGEST atoms."""
+    rows = np.array(size, dtype=float)
+    cells = abs(np.linalg.det(rows)) if rows.ndim == 2 else float(np.prod(np.broadcast_to(rows, 3)[: lattice.dimension]))
+    atoms = cells * abs(np.linalg.det(lattice.conventional)) * lattice.sublattices
+    if not atoms <= LARGEST:
+        raise InputError(
+            f"size {size} of {case.material.name} {case.defect} means about {atoms:.3g} atoms, and a study relaxes cells of "
+            f"at most {LARGEST}; use a smaller size"
+        )
+
+
+def _check_functions(spec: RunSpec, case: Case, species: int) -> None:
+    """Raises InputError for a basis that is too large with the species of the case and the largest degree of the study."""
+    given = Fits(spec).full(case)
+    check_count(species, given.order, given.degree, given.w_l, given.pairs)
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:

@@ -110,6 +110,16 @@ RESULTS = _of(
 )
 """results.csv: errors of models and surrogates against the reference."""
 
+LATER = _of(
+    Column(
+        "held_out_forces",
+        "held-out F",
+        "root mean square error of the force components of configurations that are left out of the fit, one at a time",
+        "eV/Å",
+    ),
+)
+"""Columns of results.csv that runs of earlier versions do not have."""
+
 RATES = _of(
     *CASE,
     Column("quantity", "error of", "geometry or energy", format="text"),

@@ -31,7 +31,7 @@ class Fits:
             rest=rest,
             defect=case.defect,
             training_size=training_size,
-            basis=self.basis(case, self.spec.largest_degree(case)),
+            basis=self.full(case),
             training=training,
             subdivide=subdivide,
             variant=self.variant,
@@ -52,7 +52,11 @@ class Fits:
     def basis(self, case: Case, degree: float) -> Basis:
         """The basis of a case at another degree."""
         assert case.basis is not None  # the specification refuses a case without one
-        pair = case.basis.pair_degree
-        return case.basis.model_copy(
-            update={"degree": degree, "pair_degree": int(degree) if pair is None else min(pair, int(degree))}
-        )
+        pairs = int(degree) if case.basis.pair_degree is None else case.basis.pair_degree
+        return case.basis.model_copy(update={"degree": degree, "pair_degree": pairs})
+
+    def full(self, case: Case) -> Basis:
+        """The basis of the rows, which holds those of all fits."""
+        largest = self.spec.largest_degree(case)
+        basis = self.basis(case, largest)
+        return basis.model_copy(update={"pair_degree": max(basis.pairs, int(largest))})

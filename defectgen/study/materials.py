@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from .._input import InputError
+from .._input import InputError, did_you_mean
 from ..bridge import from_ase
 from ..campaign.files import digest as file_digest
 from ..campaign.files import expanded
@@ -113,7 +113,7 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
     if isinstance(given, str):
         if given not in MATERIALS:
             raise InputError(
-                f"material {given!r} is not known; known are {', '.join(MATERIALS)}; "
+                f"material {given!r} is not known; known are {', '.join(MATERIALS)}{did_you_mean(given, MATERIALS)}; "
                 f"or describe yours in a table [materials.{given}]"
             )
         return MATERIALS[given]
@@ -123,7 +123,10 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
             f"material {found.name} wants either a crystal ({', '.join(CRYSTALS)}) or a structure file; give one of them"
         )
     if found.crystal is not None and found.crystal not in CRYSTALS:
-        raise InputError(f"crystal {found.crystal!r} of material {found.name} is not known; known are {', '.join(CRYSTALS)}")
+        raise InputError(
+            f"crystal {found.crystal!r} of material {found.name} is not known; known are "
+            f"{', '.join(CRYSTALS)}{did_you_mean(found.crystal, CRYSTALS)}"
+        )
     if found.crystal is not None and (not found.species or found.a is None):
         raise InputError(f"material {found.name} wants species and the lattice constant a (A) for its {found.crystal} crystal")
     digest, updates = hashlib.sha256(), {}

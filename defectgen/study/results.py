@@ -51,6 +51,7 @@ def trial_line(study: str, step: FitTrial, found: Trial, training: Rows, seconds
         "seconds": seconds,
         "stable": found.stable,
         "lowest_phonon": found.lowest_phonon,
+        "held_out_forces": found.held_out_forces,
     }
 
 

@@ -12,7 +12,7 @@ from .._input import InputError
 from ..campaign import Event
 from ..campaign.cells import unguarded
 from ..campaign.events import read
-from .columns import FAILURES, RATES, RESULTS, Column
+from .columns import FAILURES, LATER, RATES, RESULTS, Column
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +132,11 @@ def _table(path: Path, columns: Mapping[str, Column]) -> pd.DataFrame:
         raise InputError(f"{path} has no column {', '.join(missing[:3])}, so it is damaged; run the study again")
     raw = raw.map(unguarded)
     frame = raw.reindex(columns=[*columns, *(column for column in raw.columns if column not in columns)])
-    for column in columns:
-        if columns[column].format == "flag":
+    known = {**columns, **{name: column for name, column in LATER.items() if name in frame}}
+    for column in known:
+        if known[column].format == "flag":
             frame[column] = frame[column].astype(str).str.lower().isin(["true", "1"])
-        elif not columns[column].numeric:
+        elif not known[column].numeric:
             frame[column] = frame[column].fillna("").astype(str)
         else:
             frame[column] = [_number(cell) for cell in frame[column]]

@@ -1,17 +1,22 @@
 """Settings that studies share: a case, how training cells are made, the basis, the fit; each is converted in one place, here."""
 
 import math
-from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ..ace import ACEBasis
+from .._input import closest
+from ..ace import ACEBasis, check_count, followed
 from ..crystal import Cell
 from ..fit import as_prior, as_solver, check_weights
 from ..training import Rattle, Strains
-from .materials import Material
+from .materials import Material, build_reference
+
+REACH = 50.0
+"""A: no cutoff is larger; a sphere of this radius holds some 40000 atoms."""
+COPIES = 10_000
+"""Configurations of one kind, repetitions and the like: no count of a study is larger."""
 
 
 class Strict(BaseModel):
@@ -21,21 +26,37 @@ class Strict(BaseModel):
 
 
 class Basis(Strict):
-    """The ACE basis; the degree is what the fit-accuracy study varies."""
+    """The ACE basis.
 
-    cutoff: float = Field(gt=0)
+    A case whose basis leaves the cutoff out follows its reference in all that is left out of cutoff, order, degree and
+    pair_degree (theory: fit/defaults); the specification that a run writes back says what that comes to.
+    """
+
+    cutoff: float = Field(gt=0, le=REACH)
     """A."""
     order: int = Field(3, ge=1, le=4)
     degree: float = Field(10, gt=0)
     w_l: float = Field(1.5, gt=0)
-    pair_degree: int | None = None
-    envelope: int = Field(4, ge=2)
+    pair_degree: int | None = Field(None, ge=0)
+    """Pair functions of each pair of species, whatever the degree; as many as the degree if not given."""
+    envelope: int = Field(4, ge=2, le=100)
 
     @model_validator(mode="after")
     def _holds_functions(self):
         if not self.order <= self.degree < math.inf:
             raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}; give at least the order")
+        check_count(1, self.order, self.degree, self.w_l, self.pairs)
         return self
+
+    @property
+    def pairs(self) -> int:
+        """Pair functions of each pair of species."""
+        return int(self.degree) if self.pair_degree is None else self.pair_degree
+
+    def widened(self, degrees: float) -> "Basis":
+        """The basis with so many degrees more, and at least as many pair functions; a part of that of the rows."""
+        pairs = max(self.pairs, int(self.degree) + int(degrees))
+        return self.model_copy(update={"degree": self.degree + degrees, "pair_degree": pairs})
 
     def build(self, cell: Cell) -> ACEBasis:
         """The basis for all species of the crystal of a cell, then those that its defect brings."""
@@ -68,26 +89,39 @@ class Case(Strict):
     basis: Basis | None = None
     """What is fitted; a study of surrogates fits nothing."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _follows_the_reference(cls, given: Any) -> Any:
+        """A basis without a cutoff, completed."""
+        if not isinstance(given, dict):
+            return given
+        basis, own = given.get("basis"), given.get("material")
+        if not isinstance(basis, dict) or not isinstance(own, Material):
+            return given
+        if "cutoff" not in basis and set(basis) <= set(Basis.model_fields):
+            return {**given, "basis": {**followed(build_reference(own), basis.get("order")), **basis}}
+        return given
+
 
 class Training(Strict):
-    """How training cells are made."""
+    """How training cells are made; the defaults are those of `Rattle` and `Strains`."""
 
     relaxed: bool = True
     """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
-    configurations: int = Field(6, ge=0)
-    rattle: float = Field(0.03, ge=0)
+    configurations: int = Field(Rattle.configurations, ge=0, le=COPIES)
+    rattle: float = Field(Rattle.amplitude, ge=0)
     """A."""
     rattle_radius: float | None = Field(None, gt=0)
     """Nearest-neighbour spacings around the defect that are rattled; all atoms if there is none."""
-    strain: float = Field(0.0, ge=0)
-    virial_strains: tuple[float, ...] = (0.005, 0.015)
-    virial_pairs: bool = True
-    shift: float = Field(0.01, ge=0)
+    strain: float = Field(Rattle.strain, ge=0)
+    virial_strains: tuple[float, ...] = Strains.amplitudes
+    virial_pairs: bool = Strains.pairs
+    shift: float = Field(Strains.shift, ge=0)
     """A; sublattice displacements of strained primitive cells."""
-    core_atoms: int = Field(0, ge=0)
+    core_atoms: int = Field(0, ge=0, le=COPIES)
     force_distance_power: float = 0.0
     force_constant_range_power: float = 0.0
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     def rattles(self) -> Rattle:
         """How defect cells are varied."""
@@ -99,9 +133,10 @@ class Training(Strict):
 
 
 class FitSettings(Strict):
-    """How a model is fitted."""
+    """How a model is fitted; the defaults are those of `dg.fit`."""
 
     weights: dict[str, float] = {}
+    """By kind ("E") or kind and group ("E:bulk"); what is not named has its default, `defectgen.fit.DEFAULT_WEIGHTS`."""
     solver: str = "qr"
     prior: str | float | None = None
 
@@ -122,25 +157,44 @@ def without_none(value: Any) -> Any:
     return value
 
 
-def sentence(error: ValidationError, hint: str = "; see defectgen init for a template") -> str:
-    """The most telling of the faults: a key that is not known explains another one that is missing."""
+def sentence(error: ValidationError, hint: str = "; see defectgen init for a template", model: Any = None) -> str:
+    """The most telling of the faults: a key that is not known explains another one that is missing.
+
+    Keys of `model`, the settings that were read, are offered where one of them may be meant.
+    """
     faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     first = faults[0]
     place = ".".join(str(p) for p in first["loc"]) or "the study"
     if first["type"] == "extra_forbidden":
+        known = keys_of(model, first["loc"][:-1])
         absent = [str(f["loc"][-1]) for f in faults if f["type"] == "missing" and f["loc"][:-1] == first["loc"][:-1]]
-        meant = get_close_matches(str(first["loc"][-1]), absent, 1)
-        text = f": there is no such key{f', perhaps {meant[0]} is meant' if meant else ''}"
+        meant = closest(first["loc"][-1], absent) or closest(first["loc"][-1], known)
+        text = f": there is no such key{f', perhaps {meant} is meant' if meant else ''}"
     elif first["type"] == "missing":
         text = " is missing"
     elif first["type"] == "value_error":  # a sentence of ours, which says what came
         text = first["msg"].removeprefix("Value error, ")
         return f"{place}: {text}" if first["loc"] else text
     else:
-        text = f": {first['msg']} (got {_short(first.get('input'))})"
+        text = f": {first['msg']} (got {short(first.get('input'))})"
     return f"{place}{text}{hint}"
 
 
-def _short(value: Any) -> str:
+def keys_of(model: Any, place: tuple) -> list[str]:
+    """The keys of the table at this place of settings."""
+    for key in place:
+        if isinstance(key, int):
+            continue
+        fields = getattr(model, "model_fields", {})
+        if key not in fields:
+            return []
+        inner = [fields[key].annotation, *get_args(fields[key].annotation)]
+        inner += [a for each in inner for a in get_args(each)]
+        model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return list(getattr(model, "model_fields", {}))
+
+
+def short(value: Any) -> str:
+    """A value as it is told in a sentence."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

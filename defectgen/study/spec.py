@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import tomli_w
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_serializer, model_validator
 
-from .._input import InputError
+from .._input import InputError, did_you_mean, reading
 from ..campaign.files import expanded
 from ..training.observations import spell_observations
 from .materials import Material, material
 from .registry import studies
-from .settings import Case, FitSettings, Strict, Training, sentence, without_none
+from .settings import COPIES, Case, FitSettings, Strict, Training, sentence, short, without_none
+
+DEEPEST = 40
+"""Levels of tables and lists in a study file."""
+LONGEST = 10_000_000
+"""Bytes of the longest study file."""
 
 if TYPE_CHECKING:
     from .interface import Study
@@ -88,8 +93,10 @@ class RunSpec(Strict):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, value):
-        if not value.strip() or value[0] == "." or set(value) & set("/\\"):
-            raise ValueError(f"a study's name is that of its output folder, without slashes and no dot in front; got {value!r}")
+        if not value.strip() or value[0] == "." or set(value) & set("/\\") or len(value) > 100 or not value.isprintable():
+            raise ValueError(
+                f"a study's name is a folder's: up to 100 characters, without slashes and dot in front; got {value!r}"
+            )
         return value
 
     @field_validator("observations")
@@ -114,7 +121,8 @@ class RunSpec(Strict):
             raise ValueError(f"{lonely[0].alone}; give [{lonely[0].name}] a run file of its own")
         if any(study.fits for study in asked) and (bare := [case for case in self.cases if case.basis is None]):
             raise ValueError(
-                f"the case {bare[0].material.name} {bare[0].defect} needs a basis to fit; give basis = {{ cutoff = 5.5 }}"
+                f"the case {bare[0].material.name} {bare[0].defect} needs a basis to fit; give basis = {{ cutoff = 5.5 }}, or "
+                "basis = {}, which follows the reference"
             )
         names = [f"{case.material.name} {case.defect}" for case in self.cases]
         if twice := [name for name in names if names.count(name) > 1]:
@@ -138,7 +146,15 @@ def _settings_of(name: str, value: Any) -> Strict:
     try:
         return settings.model_validate(value)
     except ValidationError as error:
-        raise InputError(f"{name}.{sentence(error)}") from None
+        raise InputError(f"{name}.{sentence(error, model=settings)}") from None
+
+
+class _WithStudies:
+    """The keys of a run file: what all runs have, and the tables of the studies."""
+
+    @property
+    def model_fields(self) -> dict[str, Any]:
+        return {**{k: v for k, v in RunSpec.model_fields.items() if k != "tables"}, **dict.fromkeys(studies())}
 
 
 def embedded() -> dict[str, str]:
@@ -153,7 +169,8 @@ def embedded() -> dict[str, str]:
 def template(name: str) -> str:
     """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
     if name not in embedded():
-        raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(embedded())}")
+        known = embedded()
+        raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(known)}{did_you_mean(name, known)}")
     return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -165,19 +182,27 @@ def load(name_or_path: str | Path) -> RunSpec:
     text = str(name_or_path)
     if text in embedded():
         return parse(template(text), Path.cwd())
-    path = expanded(text)
-    if not text.strip() or not path.exists():
-        raise InputError(f"no study called {text!r}: give a TOML file, or one of {', '.join(embedded())}")
-    if path.is_dir():
-        raise InputError(f"{path} is a directory, and a study is a TOML file; give {path / 'spec.toml'} for the study of a run")
-    try:
-        return parse(path.read_text(encoding="utf-8-sig"), path.parent)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"the study file {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the study file {path} cannot be read: {error.strerror or error}") from None
+    with reading(text, "a study", "see defectgen init for a template"):
+        path = expanded(text)
+        if not text.strip() or not path.exists():
+            known = embedded()
+            raise InputError(
+                f"no study called {text!r}: give a TOML file, or one of {', '.join(known)}{did_you_mean(text, known)}"
+            )
+        if path.is_dir():
+            raise InputError(
+                f"{path} is a directory, and a study is a TOML file; give {path / 'spec.toml'} for the study of a run"
+            )
+        if path.stat().st_size > LONGEST:
+            raise InputError(
+                f"the study file {text!r} has {path.stat().st_size:.2g} bytes, more than any study; give a TOML file"
+            )
+        try:
+            return parse(path.read_text(encoding="utf-8-sig"), path.parent)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"the study file {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+            ) from None
 
 
 def parse(text: str, folder: Path) -> RunSpec:
@@ -186,31 +211,63 @@ def parse(text: str, folder: Path) -> RunSpec:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the study is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError("the study is nested too deeply; see defectgen init for a template") from None
     content.pop("versions", None)  # written back by a run, for people to read
     own = content.pop("materials", {})
     cases = content.get("cases", [])
     if not isinstance(own, dict) or not isinstance(cases, list):
         raise InputError("a study file has tables [materials.NAME] and a list of [[cases]]; see defectgen init")
+    _check_depth(content)
+    for name, count in (("cases", cases), *((f"[{k}]", v) for k, v in content.items() if isinstance(v, list))):
+        if len(count) > COPIES:
+            raise InputError(f"{name} of a study has {len(count)} entries; at most {COPIES} are taken")
     try:
-        for case in cases:
+        for number, case in enumerate(cases):
+            if not isinstance(case, dict):
+                raise InputError(f"case {number + 1} of a study is a table [[cases]] with material and defect; got {short(case)}")
             named = case.get("material")
             if isinstance(named, str) and named in own:
                 named = _own(named, own[named])
             if named is not None:
+                if not isinstance(named, str | dict | Material):
+                    raise InputError(f"the material of case {number + 1} is a name or a table; got {short(named)}")
                 case["material"] = material(named, folder)
         return RunSpec(**content)
     except ValidationError as error:
-        raise InputError(sentence(error)) from None
+        raise InputError(sentence(error, model=_WithStudies())) from None
     except TypeError as error:
         raise InputError(f"a study file has a name, [[cases]] and the table of a study, such as [cell_size]: {error}") from None
 
 
+def _check_depth(value: Any, depth: int = 0) -> None:
+    """Raises InputError for tables and lists within each other that no study has."""
+    if depth > DEEPEST:
+        raise InputError(f"the study is nested more than {DEEPEST} levels deep; see defectgen init for a template")
+    if isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            _check_depth(below, depth + 1)
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    """Raises InputError for tables and lists within each other that no study has."""
+    if depth > DEEPEST:
+        raise InputError(f"the study is nested more than {DEEPEST} levels deep; see defectgen init for a template")
+    if isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            _check_depth(below, depth + 1)
+
+
 def _own(name: str, table: Any) -> Material:
     """The material of a table [materials.NAME]. Raises InputError, naming the key that is wrong."""
+    if not isinstance(table, dict):
+        raise InputError(f"materials.{name} is a table; got {short(table)}")
+    if not isinstance(table, dict):
+        raise InputError(f"materials.{name} is a table; got {short(table)}")
     try:
         return Material(**{"name": name, **table})
     except ValidationError as error:
-        raise InputError(f"materials.{name}.{sentence(error)}") from None
+        raise InputError(f"materials.{name}.{sentence(error, model=Material)}") from None
 
 
 def dump(spec: RunSpec) -> str:

@@ -20,6 +20,15 @@ from .route import Route
 
 FORMAT = "defectgen blocks 1"
 
+HELD = 3
+"""Configurations whose rows are kept apart to be left out in turn; each takes the memory of one more block at most."""
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` numbers below `count`, evenly spread."""
+    taken = min(count, most)
+    return [int((k + 0.5) * count / taken) for k in range(taken)]
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -76,6 +85,8 @@ class Blocks:
     truth: str = ""
     """Name of the reference that gave the labels."""
     notes: dict = field(default_factory=dict)
+    held: tuple[tuple[Block, ...], ...] = ()
+    """Energy and force rows of a few single configurations, which are in `items` too: what `Fit.held_out` leaves out."""
 
     def __post_init__(self):
         widths = {b.factor.shape[1] for b in self.items} | {b.plain.shape[1] for b in self.items if b.plain is not None}
@@ -130,7 +141,8 @@ class Blocks:
         chosen = np.asarray(columns, dtype=int)
         if chosen.ndim != 1 or len(set(chosen.tolist())) != len(chosen) or not np.all((chosen >= 0) & (chosen < self.columns)):
             raise InputError(f"a sub-basis wants different column numbers from 0 to {self.columns - 1}; got {columns!r}")
-        return replace(self, basis=basis, items=tuple(b.restricted(chosen) for b in self.items))
+        held = tuple(tuple(b.restricted(chosen) for b in parts) for parts in self.held)
+        return replace(self, basis=basis, items=tuple(b.restricted(chosen) for b in self.items), held=held)
 
     def __add__(self, other: "Blocks") -> "Blocks":
         """All rows of both; blocks of equal kind, group and size become one.
@@ -142,7 +154,9 @@ class Blocks:
         if self.basis is not None and other.basis is not None and not _same(self.basis, other.basis):
             raise InputError("blocks to be joined must come from one basis; label both with the same ACEBasis")
         basis = other.basis if self.basis is None else self.basis
-        return Blocks(basis, self.items + other.items, self.truth or other.truth, {**other.notes, **self.notes})
+        both = self.held + other.held
+        held = tuple(both[k] for k in evenly(len(both), HELD))
+        return Blocks(basis, self.items + other.items, self.truth or other.truth, {**other.notes, **self.notes}, held)
 
     def save(self, path: str | Path) -> None:
         """Write all blocks and the description of the basis to an HDF5 file, completely or not at all."""
@@ -153,15 +167,10 @@ class Blocks:
                 if self.basis is not None:
                     file.attrs["basis"] = json.dumps(self.basis.describe())
                 for number, block in enumerate(self.items):
-                    group = file.create_group(f"{number:06d}")
-                    for name in ("kind", "group", "atoms", "scale", "rows", "source", "part"):
-                        group.attrs[name] = getattr(block, name)
-                    if block.distance is not None:
-                        group.attrs["distance"] = block.distance
-                    group.attrs["route"] = astuple(block.route)
-                    group["factor"] = block.factor
-                    if block.plain is not None:
-                        group["plain"] = block.plain
+                    _write(file.create_group(f"{number:06d}"), block)
+                for place, parts in enumerate(self.held):
+                    for number, block in enumerate(parts):
+                        _write(file.create_group(f"held/{place:06d}/{number:06d}"), block)
 
     @staticmethod
     def load(path: str | Path, basis: Any = None) -> "Blocks":
@@ -173,7 +182,9 @@ class Blocks:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != FORMAT:
                     raise InputError(f"{path} is an HDF5 file but holds no blocks; write them with blocks.save(path)")
-                items = tuple(_read(file[number]) for number in sorted(file))
+                items = tuple(_read(file[number]) for number in sorted(file) if number != "held")
+                apart: Any = file.get("held", {})
+                held = tuple(tuple(_read(apart[place][number]) for number in sorted(apart[place])) for place in sorted(apart))
                 attributes = {name: str(value) for name, value in file.attrs.items()}
         except OSError as error:
             raise InputError(f"blocks are read from a file of blocks.save(path); {path} cannot be read: {error}") from error
@@ -182,12 +193,24 @@ class Blocks:
             basis = ACEBasis(**{name: _frozen(value) for name, value in described.items()}) if basis is None else basis
             if json.loads(json.dumps(basis.describe())) != described:
                 raise InputError(f"{path} was labelled for the basis {described}; got {basis.describe()}: label again")
-        return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]))
+        return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]), held)
 
 
 def _frozen(value: Any) -> Any:
     """JSON knows lists only; settings are tuples."""
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+def _write(group: Any, block: Block) -> None:
+    """One block into a file."""
+    for name in ("kind", "group", "atoms", "scale", "rows", "source", "part"):
+        group.attrs[name] = getattr(block, name)
+    if block.distance is not None:
+        group.attrs["distance"] = block.distance
+    group.attrs["route"] = astuple(block.route)
+    group["factor"] = block.factor
+    if block.plain is not None:
+        group["plain"] = block.plain
 
 
 def _read(group: Any) -> Block:

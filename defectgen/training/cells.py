@@ -1,21 +1,29 @@
 """Which configurations a fit is trained on: cells of size L with the defect, the perfect crystal, strained primitive cells."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from numbers import Real
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, came, check_finite, did_you_mean, real, whole
 from .._typing import Float
-from ..crystal.cell import Cell, primitive_cell, supercell
+from ..crystal.cell import Cell, check_lattice, primitive_cell, supercell
 from ..crystal.lattice import Lattice
 from ..crystal.recipe import Defect
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 
+COPIES = 1_000_000
+"""Rattled copies of one cell: no set has more."""
+
 
 @dataclass(frozen=True)
 class Rattle:
-    """How defect cells are varied; every number is explicit so that the same seed gives the same cells."""
+    """How defect cells are varied; every number is explicit so that the same seed gives the same cells.
+
+    The defaults are those of run files and of the planner too, chosen by measurement (theory: fit/defaults).
+    """
 
     configurations: int = 6
     """Rattled copies beside the one at rest."""
@@ -27,17 +35,45 @@ class Rattle:
     """Nearest-neighbour spacings: only atoms this near to the defect are displaced. Then the copies teach how the core answers
     and little of the crystal's force constants (theory: bounds/core). None: all atoms."""
 
+    def __post_init__(self):
+        """Raises InputError for numbers that make no sense."""
+        count = self.configurations
+        if isinstance(count, float) and not count.is_integer():
+            raise InputError(
+                f"the first number of a Rattle counts configurations; got {count!r}: write dg.Rattle(amplitude={count!r}) for a "
+                "displacement in A"
+            )
+        object.__setattr__(self, "configurations", whole(count, "the number of configurations of a rattle", 0, COPIES))
+        for name, what in (("amplitude", "amplitude of a rattle (A)"), ("strain", "strain of a rattle")):
+            object.__setattr__(self, name, real(getattr(self, name), f"the {what}", 0))
+        if self.radius is not None:
+            real(self.radius, "the radius of a rattle, positive, in nearest-neighbour spacings,", 0, above=True)
+
 
 @dataclass(frozen=True)
 class Strains:
-    """Homogeneous deformations of the primitive cell for virials: finite, in all directions, with both signs."""
+    """Homogeneous deformations of the primitive cell for virials: finite, in all directions, with both signs.
 
-    amplitudes: tuple[float, ...] = (0.01, 0.03)
+    The defaults are those of run files and of the planner too, chosen by measurement (theory: fit/defaults).
+    """
+
+    amplitudes: tuple[float, ...] = (0.005, 0.015)
     """Strain of each mode; two sizes tell the second from the third order."""
     pairs: bool = True
     """Also combinations of two modes, which hold the mixed third-order constants."""
-    shift: float = 0.02
+    shift: float = 0.01
     """Standard deviation of sublattice displacements in a multilattice, A: internal shifts belong to V."""
+
+    def __post_init__(self):
+        """Raises InputError for numbers that make no sense."""
+        given = self.amplitudes
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise InputError(f"the amplitudes of strains are a list of numbers, as (0.01, 0.03); got {given!r}")
+        given = tuple(real(a, "an amplitude of strains") for a in given)
+        if not given or any(not 0 < a < 0.3 for a in given) or len(given) > 1000:
+            raise InputError(f"strains for virials are between 0 and 0.3, at least one, and shifts not negative; got {given}")
+        object.__setattr__(self, "amplitudes", given)
+        real(self.shift, "the shift of sublattices (A), which is not negative,", 0)
 
 
 def training_cells(
@@ -47,20 +83,21 @@ def training_cells(
     seed: int = 0,
     *,
     displacement: Float[np.ndarray, "atoms 3"] | None = None,
-    rattle: Rattle | dict | None = None,
-    strains: Strains | dict | None = None,
+    rattle: Rattle | dict | float | None = None,
+    strains: Strains | dict | float | Sequence[float] | None = None,
 ) -> list[Snapshot]:
     """Defect cells of `size` conventional cells at rest and rattled, the perfect primitive cell, and strained primitive cells.
 
     `displacement` (A) is where the defect cell rests, e.g. `dg.relax(cell, truth).displacement`; without it the atoms rest
-    on their lattice sites. Raises InputError for sizes the defect does not fit into and numbers that make no sense.
+    on their lattice sites. `rattle` and `strains` may be given as their amplitudes alone.
+    Raises InputError for sizes the defect does not fit into and numbers that make no sense.
     """
     if defect is not None and not isinstance(defect, Defect):
-        raise InputError(f"a defect is one of dg.vacancy(), dg.dumbbell('110') and the like, or None; got {defect!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"a seed is a whole number that is not negative; got {seed!r}")
-    rattle = _settings(Rattle, rattle)
-    strains = _settings(Strains, strains)
+        raise InputError(f"a defect is one of dg.vacancy(), dg.dumbbell('110') and the like, or None; got {came(defect)}")
+    check_lattice(lattice)
+    seed = whole(seed, "a seed is a whole number that is not negative: it")
+    rattle = _settings(Rattle, rattle, "amplitude")
+    strains = _settings(Strains, strains, "amplitudes")
     cells = defect_cells(lattice, defect, size, seed, displacement, rattle)
     return [*cells, bulk_cell(lattice), *strained_cells(lattice, strains, seed)]
 
@@ -76,10 +113,6 @@ def defect_cells(
     """The defect in a periodic cell of `size`, at rest and rattled (without a defect: the perfect supercell)."""
     rattle = Rattle() if rattle is None else rattle
     cell = supercell(lattice, size)  # type: ignore[arg-type]
-    if rattle.configurations < 0 or rattle.amplitude < 0 or rattle.strain < 0:
-        raise InputError(f"rattled cells want a number of copies and amplitudes that are not negative; got {rattle}")
-    if rattle.radius is not None and not rattle.radius > 0:
-        raise InputError(f"the radius of a rattle is positive, in nearest-neighbour spacings; got {rattle.radius}")
     if rattle.amplitude > 0.35 * lattice.nearest_neighbour:
         raise InputError(
             f"a rattle of {rattle.amplitude} A would melt the crystal (neighbours are {lattice.nearest_neighbour:.2f} A apart); "
@@ -115,8 +148,6 @@ def bulk_cell(lattice: Lattice) -> Snapshot:
 def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int = 0) -> list[Snapshot]:
     """Primitive cells under x -> (1 + e) x for +-each strain mode (and pairs of modes), sublattices displaced at random."""
     strains = Strains() if strains is None else strains
-    if not strains.amplitudes or any(not 0 < a < 0.3 for a in strains.amplitudes) or strains.shift < 0:
-        raise InputError(f"strains for virials are between 0 and 0.3, at least one, and shifts not negative; got {strains}")
     cell = primitive_cell(lattice)
     rng = np.random.default_rng([seed, 1])
     modes = _strain_modes(lattice.dimension)
@@ -155,20 +186,34 @@ def _strain_modes(dimension: int) -> list[np.ndarray]:
     return modes
 
 
-def _settings(kind, given):
+def _settings(kind, given, name: str):
+    """The settings from what users write: an object, a table, or the number (or numbers) that is meant most often."""
     if given is None:
         return kind()
+    if isinstance(given, Real) and not isinstance(given, bool):
+        return kind(**{name: given if name == "amplitude" else (given,)})
+    if name == "amplitudes" and isinstance(given, list | tuple):
+        return kind(**{name: tuple(given)})
     if isinstance(given, dict):
         try:
             return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
         except TypeError:
-            known = ", ".join(kind.__dataclass_fields__)
-            raise InputError(f"{kind.__name__.lower()} takes {known}; got {', '.join(given)}") from None
+            known = list(kind.__dataclass_fields__)
+            wrong = next((key for key in given if key not in known), "")
+            raise InputError(
+                f"{kind.__name__.lower()} takes {', '.join(known)}; got {', '.join(map(str, given))}{did_you_mean(wrong, known)}"
+            ) from None
+    if not isinstance(given, kind):
+        raise InputError(f"{kind.__name__.lower()} is dg.{kind.__name__}({name}=...), a table or a number; got {came(given)}")
     return given
 
 
 def _fits(displacement: np.ndarray, cell: Cell) -> np.ndarray:
-    displacement = np.asarray(displacement, dtype=float)
+    try:
+        displacement = np.asarray(displacement, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"the displacement is an array of {cell.positions.shape} numbers, A; got {came(displacement)}") from None
+    check_finite(displacement, "the displacements of a training cell")
     if displacement.shape != cell.positions.shape:
         raise InputError(f"the displacement must be {cell.positions.shape} for this training cell; got {displacement.shape}")
     return displacement

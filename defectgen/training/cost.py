@@ -30,7 +30,13 @@ class Cost:
     def __post_init__(self):
         for name in ("exponent", "prefactor", "stress", "column", "smallest"):
             value = getattr(self, name)
-            if not np.isfinite(value) or value < 0 or (name == "prefactor" and value == 0):
+            if (
+                isinstance(value, str)
+                or not isinstance(value, int | float | np.number)
+                or not np.isfinite(value)
+                or value < 0
+                or (name == "prefactor" and value == 0)
+            ):
                 wanted = "positive" if name == "prefactor" else "zero or positive"
                 raise InputError(f"the {name} of a cost is a {wanted} number; got {value!r}")
 

@@ -73,7 +73,7 @@ def thermalise(
         leg = min(LEG, steps - done)
         noise = rng.normal(size=(leg, *x.shape))
         while True:
-            if near is None or built is None or np.linalg.norm(x - built, axis=1).max() > skin / 4:
+            if near is None or built is None or not np.linalg.norm(x - built, axis=1).max() <= skin / 4:
                 near, built = bonds(x, vectors, periodic, symbols, potential, skin, BUCKET), x
             rows = near.index.shape[0]
             grow = [jnp.asarray(pad(a, rows)) for a in (x, velocity, built)]
@@ -82,6 +82,10 @@ def thermalise(
             after, v, strayed = _leg(potential, *grow, jnp.asarray(vectors), near, scale, padded, dt, BOLTZMANN * temperature)
             if float(strayed) < skin / 2:
                 break
+            if not np.isfinite(float(strayed)):
+                raise InputError(
+                    "the dynamics came to positions that are not finite; lower the temperature or look at the potential"
+                )
             near, skin = None, 1.5 * skin  # the list was too short: the leg is run again with a longer one
         x, velocity = np.asarray(after)[: len(x)], np.asarray(v)[: len(x)]
         done += leg

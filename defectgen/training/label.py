@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, real, whole
 from ..ace import ACEBasis, LinearACE
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..energy.blackbox import BlackBox
@@ -30,9 +30,9 @@ from ..observe import (
     respond,
 )
 from ..reference import check_stable
-from .blocks import Block, Blocks
-from .compress import Compressor
-from .observations import ELASTIC, FORMATION, TARGETS, parse_observations
+from .blocks import HELD, Block, Blocks, evenly
+from .compress import Compressor, triangle
+from .observations import ELASTIC, FORMATION, PERFECT, TARGETS, parse_observations
 from .subdivide import Pile, pieces
 
 
@@ -81,8 +81,9 @@ def label(
         )
     if targets and truth is None:
         raise InputError(f"{' and '.join(targets)} are asked of a reference, and labels of configurations do not have them")
-    if core_atoms < 0:
-        raise InputError(f"core_atoms counts the atoms around the defect whose Hessian is observed; got {core_atoms}")
+    core_atoms = whole(core_atoms, "core_atoms counts the atoms around the defect whose Hessian is observed: it")
+    force_distance_power = real(force_distance_power, "force_distance_power")
+    force_constant_range_power = real(force_constant_range_power, "force_constant_range_power")
     if subdivide and (force_distance_power or force_constant_range_power):
         raise InputError(
             "subdivided rows get distance and range weights late: give the powers to a loss, dg.Loss(force_distance_power=1)"
@@ -99,14 +100,18 @@ def label(
         for snapshot in cells:
             if snapshot.role == BULK:
                 _check_at_rest(snapshot, respond(truth, snapshot, stress))
-    for number, snapshot in enumerate(cells):
+    offered = [_finite(snapshot, kinds, force_distance_power, truth is None, stress) for snapshot in cells]
+    apart = [] if subdivide else _apart(cells, offered)
+    for number, (snapshot, observations) in enumerate(zip(cells, offered, strict=True)):
         gathered.configuration = number
-        observations = _finite(snapshot, kinds, force_distance_power, truth is None, stress)
         if observations:
             labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
             rows = respond(basis, snapshot)
             for observation in observations:
-                gathered.add(observation, observation.read(labels), observation.read(rows))
+                read = observation.read(labels), observation.read(rows)
+                gathered.add(observation, *read)
+                if number in apart:
+                    gathered.hold(observation, *read)
         if "FC" in kinds and snapshot.role == BULK and truth is not None:
             _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power)
         if ELASTIC in targets and snapshot.role == BULK and truth is not None:
@@ -123,7 +128,8 @@ def label(
             gathered.add(core, core(truth), core(basis))
         if progress is not None:
             progress(number + 1, len(cells))
-    blocks = Blocks(basis, gathered.blocks(), _name(truth), {"force_distance_power": force_distance_power})
+    held = tuple(tuple(parts) for parts in gathered.held.values())
+    blocks = Blocks(basis, gathered.blocks(), _name(truth), {"force_distance_power": force_distance_power}, held)
     missing = [kind for kind in (*kinds, *targets) if kind not in blocks.kinds]
     if missing:
         raise InputError(
@@ -136,7 +142,9 @@ def label(
 
 def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of a set, and what is labelled beside it to be held exactly (C, Ef)."""
-    named = [kind.strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
+    if isinstance(kinds, bytes) or not isinstance(kinds, Iterable):
+        raise InputError(f"kinds of observations are written like E+F+FC+V, or as a list; got {kinds!r}")
+    named = [str(kind).strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
     return parse_observations(k for k in named if k not in TARGETS), tuple(k for k in TARGETS if k in named)
 
 
@@ -158,6 +166,16 @@ def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, l
     elif labelled and "V" in kinds and "virial" in has:
         found.append(Virial(snapshot))
     return found
+
+
+def _apart(cells: Sequence[Snapshot], offered: Sequence[list]) -> list[int]:
+    """Numbers of the configurations that `Fit.held_out` leaves out: some whose atoms are moved and whose forces are labelled."""
+    moved = [
+        number
+        for number, (snapshot, observations) in enumerate(zip(cells, offered, strict=True))
+        if "F" in (observed := {o.kind for o in observations}) and PERFECT not in observed and snapshot.amplitude != 0.0
+    ]
+    return [moved[k] for k in evenly(len(moved), HELD)]
 
 
 def _check_reach(cells: Sequence[Snapshot], basis: ACEBasis) -> None:
@@ -211,6 +229,8 @@ class _Gathered:
         self.columns, self.source, self.subdivide = columns, source, subdivide
         self.configuration = 0
         """Number of the configuration whose rows arrive."""
+        self.held: dict[int, list[Block]] = {}
+        """Rows of single configurations, by number."""
         self._weighted: dict = {}
         self._plain: dict = {}
         self._scale: dict = {}
@@ -239,6 +259,21 @@ class _Gathered:
             self._plain[key].add(rows, labels)
             weighted.add(rows * weights[:, None], labels * weights)
         self._count(key, observation.scale, len(labels))
+
+    def hold(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
+        """Keep these rows apart as well."""
+        weights, stacked = observation.row_weights, np.column_stack([rows, labels])
+        block = Block(
+            kind=observation.kind,
+            group=observation.group,
+            atoms=observation.atoms,
+            scale=observation.scale,
+            rows=len(labels),
+            factor=triangle(stacked if weights is None else stacked * weights[:, None]),
+            plain=None if weights is None else triangle(stacked),
+            source=self.source,
+        )
+        self.held.setdefault(self.configuration, []).append(block)
 
     def _count(self, key: tuple, scale: float, rows: int) -> None:
         self._scale[key] = scale

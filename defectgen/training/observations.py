@@ -28,15 +28,25 @@ def parse_observations(text: str | Iterable[str]) -> tuple[str, ...]:
 
     Raises InputError for an unknown kind or an empty set.
     """
+    if not isinstance(text, Iterable):
+        raise InputError(f"observations are written like E+F+FC+V, or as a list of kinds; got {text!r}")
     named = text.split("+") if isinstance(text, str) else list(text)
     found = {str(kind).strip().upper() for kind in named}
     unknown = sorted(found - set(KINDS))
     if unknown or not found:
         raise InputError(
             f"a set of observations is made of the kinds {', '.join(KINDS)}, written like E+F+FC+V; got {text!r}"
-            + (f", where {unknown[0]!r} is none of them" if unknown else ", which is empty")
+            + (f", where {unknown[0]!r} is none of them{_meant(unknown[0])}" if unknown else ", which is empty")
         )
     return tuple(kind for kind in KINDS if kind in found)
+
+
+def _meant(kind: str) -> str:
+    """What a kind that is written out, or separated otherwise, stands for."""
+    words = {"ENERG": "E", "FORCE C": "FC", "FORCE_C": "FC", "HESS": "FC", "FORCE": "F", "VIR": "V", "STRESS": "V"}
+    if found := next((short for word, short in words.items() if kind.startswith(word)), ""):
+        return f"; did you mean {found!r}?"
+    return "; kinds are joined by +" if "," in kind or " " in kind else ""
 
 
 def parts_of(kinds: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..._input import InputError, InputWarning
+from ..._input import InputError, InputWarning, did_you_mean, takes, whole
 from ..._typing import Float
 from ...ace import LinearACE
 from ...fit import Fit
@@ -52,6 +52,7 @@ class Prediction:
         return float(low), float(high)
 
 
+@takes(fit=(Fit, "the result of dg.fit"), rest=(Equilibrium, "the result of dg.relax"))
 def predict(
     fit: Fit,
     rest: Equilibrium,
@@ -73,9 +74,8 @@ def predict(
     equilibrium, and where the formation energy needs chemical potentials that `rest` does not have.
     """
     if law not in LAWS:
-        raise InputError(f"coefficients are drawn by the law {' or '.join(LAWS)}; got {law!r}")
-    if members < 2:
-        raise InputError(f"a committee has at least two members; got {members}")
+        raise InputError(f"coefficients are drawn by the law {' or '.join(LAWS)}; got {law!r}{did_you_mean(law, LAWS)}")
+    members = whole(members, "a committee has at least two members: their number", 2, 1_000_000)
     sensitive = certificate.sensitivity
     if sensitive.rest is not rest and not (
         sensitive.rest.positions.shape == rest.positions.shape

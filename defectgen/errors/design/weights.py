@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
-from ..._input import InputError, InputWarning
+from ..._input import InputError, InputWarning, takes
 from ...ace import LinearACE
 from ...fit import Fit, FitWarning, Loss
 from ...fit.fitting import solved
@@ -53,6 +53,7 @@ class LossDesign:
         return self.summary()
 
 
+@takes(pilot=(Fit, "the result of dg.fit"), rests=(Equilibrium | list | tuple, "results of dg.relax with the model of the fit"))
 def design_loss(
     pilot: Fit,
     rests: Equilibrium | Sequence[Equilibrium],

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._input import InputError
+from ..._input import InputError, did_you_mean
 from ..._typing import Float
 from ...ace import ACEBasis, LinearACE
 from ...crystal.snapshot import Snapshot
@@ -97,7 +97,11 @@ def _largest(cells: Sequence[Snapshot], domain: Domain) -> dict[str, float]:
     for snapshot in cells:
         here, complete = surroundings(domain.basis, snapshot), counted(snapshot.cell)
         for name, measure in domain.measures.items():
-            largest[name] = max(largest[name], float(measure.grade_known(here)[complete].max(initial=0.0)))
+            largest[name] = float(np.maximum(largest[name], measure.grade_known(here)[complete].max(initial=0.0)))  # keeps NaN
+    if wrong := [name for name, value in largest.items() if not np.isfinite(value)]:
+        raise InputError(
+            f"the measure {wrong[0]} is not finite on the training cells, so it has no threshold; look at these cells and the fit"
+        )
     return largest
 
 
@@ -109,7 +113,7 @@ def _wanted(measures: str | Sequence[str] | None, fitted: bool, committee: bool)
     wanted = tuple(dict.fromkeys([measures] if isinstance(measures, str) else measures))
     for name in wanted:
         if name not in MEASURES:
-            raise InputError(f"the measures of a domain are {', '.join(MEASURES)}; got {name!r}")
+            raise InputError(f"the measures of a domain are {', '.join(MEASURES)}; got {name!r}{did_you_mean(name, MEASURES)}")
         if name not in possible:
             lacking = "committee=coefficients" if name == "committee" else "the result of dg.fit instead of its model"
             raise InputError(f"the measure {name} cannot be made of what was given; give {lacking}")
@@ -120,8 +124,10 @@ def _wanted(measures: str | Sequence[str] | None, fitted: bool, committee: bool)
 
 def _members(committee: np.ndarray, basis: ACEBasis) -> np.ndarray:
     """Raises InputError for coefficients that are not of this basis, or of one model only."""
-    if committee.ndim != 2 or committee.shape[1] != basis.size or len(committee) < 2:
+    committee = np.asarray(committee)
+    good = committee.ndim == 2 and committee.shape[1] == basis.size and len(committee) >= 2 and committee.dtype.kind in "fiu"
+    if not good or not np.all(np.isfinite(committee)):
         raise InputError(
-            f"a committee is given by coefficients of shape (members >= 2, {basis.size}); got shape {np.shape(committee)}"
+            f"a committee is given by finite coefficients of shape (members >= 2, {basis.size}); got shape {np.shape(committee)}"
         )
     return np.asarray(committee, dtype=float)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._typing import Bool, Float, Int
 from ...crystal.cell import Cell
-from ...energy.gauge import outside_sentence
+from ...energy.gauge import above, outside_sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +26,18 @@ class Check:
 
     @cached_property
     def outside(self) -> Int[np.ndarray, " outside"]:
-        """Counted atoms above the threshold, the worst first."""
-        found = np.flatnonzero((self.grades > self.threshold) & self.counted)
-        return found[np.argsort(-self.grades[found], kind="stable")]
+        """Counted atoms that are not within the threshold, the worst first; those whose number is NaN or infinite are outside."""
+        found = np.flatnonzero(above(self.grades, self.threshold) & self.counted)
+        return found[np.argsort(-np.nan_to_num(self.grades[found], nan=np.inf), kind="stable")]
 
     @property
     def inside(self) -> bool:
-        """Whether no counted atom is above the threshold."""
+        """Whether every counted atom is within the threshold."""
         return not len(self.outside)
 
     @property
     def worst(self) -> float:
-        """The largest number of a counted atom."""
+        """The largest number of a counted atom; NaN if one is."""
         return float(self.grades[self.counted].max(initial=-np.inf))
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._input import InputError
+from ..._input import InputError, did_you_mean
 from ..._typing import Float
 from ...ace import ACEBasis, LinearACE
 from ...crystal.snapshot import Snapshot
@@ -68,7 +68,9 @@ class Domain(Gauge):
     def by(self, measure: str) -> "Domain":
         """The same domain, asked by another measure. Raises InputError for one that it does not have."""
         if measure not in self.measures:
-            raise InputError(f"this domain has the measures {', '.join(self.measures)}; got {measure!r}")
+            raise InputError(
+                f"this domain has the measures {', '.join(self.measures)}; got {measure!r}{did_you_mean(measure, self.measures)}"
+            )
         return replace(self, measure=measure)
 
     def calibrated(self, cells: Iterable[Snapshot], alpha: float = 0.05) -> "Domain":

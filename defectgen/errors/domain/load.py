@@ -1,32 +1,105 @@
 """A domain from its file."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..._input import InputError
-from ...ace import ACEBasis
+from ..._input import InputError, did_you_mean, reading
+from ...ace import ACEBasis, basis_from_description
 from ...observe import own_columns
-from .archive import read
-from .build import FIT_MEASURES, SITE_MEASURES
+from .archive import ADVICE, Archive, Shape, opened
+from .build import FIT_MEASURES, MEASURES, SITE_MEASURES
 from .committee import Committee
 from .domain import Domain
 from .leverage import Leverage
 from .measure import BySpecies, Measure
+from .neighbours import MOST
 
 
 def load_domain(path: str | Path) -> Domain:
-    """Read a domain written by `Domain.save`. Raises InputError if the file is missing, damaged, or no such file."""
-    header, arrays = read(Path(path))
-    try:
-        config = dict(header["basis"])
-        basis = ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
+    """Read a domain written by `Domain.save`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Domain
+        The domain with its measures and thresholds.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, changed after it was written, or no such file.
+
+    Warns
+    -----
+    InputWarning
+        If the file is of the older format, which has no checksum.
+    """
+    if not isinstance(path, str | Path):
+        raise InputError(f"a domain is loaded from the path of its file; got {type(path).__name__}")
+    path = Path(path)
+    with opened(path) as archive, reading(path, "a domain", ADVICE):
+        header = archive.header
+        basis = basis_from_description(header["basis"])
+        thresholds = {str(name): _threshold(name, value, path) for name, value in dict(header["thresholds"]).items()}
+        if header["measure"] not in thresholds or not isinstance(header["notes"], dict):
+            raise InputError(f"{str(path)!r} is damaged: it asks a measure without a threshold; save the domain again")
+        arrays = archive.arrays(_wanted(archive, thresholds, basis))
         coefficients = arrays.pop("coefficients", None)
         grouped = _split(arrays)
-        measures = {name: _measure(name, grouped[name], basis) for name in header["thresholds"]}
-        return Domain(basis, measures, header["thresholds"], header["measure"], coefficients, header["notes"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); save the domain again") from None
+        measures = {name: _measure(name, grouped[name], basis) for name in thresholds}
+        return Domain(basis, measures, thresholds, header["measure"], coefficients, header["notes"])
+
+
+def _threshold(name: str, value: Any, path: Path) -> float:
+    """A threshold; infinite where nothing is outside by this measure."""
+    if name not in MEASURES:
+        raise InputError(
+            f"{str(path)!r} has the measure {name!r}, which is none of {', '.join(MEASURES)}{did_you_mean(name, MEASURES)}"
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InputError(
+            f"{str(path)!r} is damaged: the threshold of {name} is {value!r}, not a positive number; save the domain again"
+        )
+    return float(value)
+
+
+def _wanted(archive: Archive, thresholds: dict[str, float], basis: ACEBasis) -> dict[str, Shape]:
+    """The shape of every array that these measures of this basis have; numbers of rows, which are free, as the file says."""
+    size, wanted = basis.size, {}
+    if "coefficients" in archive.shapes:
+        wanted["coefficients"] = (size,)
+    for name in thresholds:
+        if name == "committee":
+            wanted[f"{name}/coefficients"] = (_free(archive, f"{name}/coefficients", 0, 2, 100_000), size)
+        elif name in FIT_MEASURES:
+            free = {key: _free(archive, f"{name}/{key}", 1, 0, size) for key in ("root", "unseen")}
+            wanted |= {f"{name}/{key}": (size, count) for key, count in free.items()}
+            wanted |= {f"{name}/scale": (size,), f"{name}/noise": ()}
+        else:
+            own = {key.split("/")[1] for key in archive.shapes if key.startswith(f"{name}/")}
+            for symbol in sorted(own):
+                m = len(own_columns(basis, symbol))
+                stem, square = f"{name}/{symbol}", (m, m)
+                points = {"points": (_free(archive, f"{stem}/points", 0, 1, MOST), m)} if name == "neighbours" else {}
+                each = (
+                    {"inverse": square, "active": (m,)} if name == "extrapolation" else {"mean": (m,), "root": square, **points}
+                )
+                wanted |= {f"{stem}/{key}": shape for key, shape in each.items()}
+    return wanted
+
+
+def _free(archive: Archive, name: str, axis: int, least: int, most: int) -> int:
+    """The length of an array along an axis that the basis does not fix; the least one where it is out of bounds."""
+    shape = archive.shapes.get(name, ())
+    return shape[axis] if len(shape) == 2 and least <= shape[axis] <= most else least
 
 
 def _measure(name: str, arrays: dict[str, np.ndarray], basis: ACEBasis) -> Measure:
@@ -34,10 +107,14 @@ def _measure(name: str, arrays: dict[str, np.ndarray], basis: ACEBasis) -> Measu
     if name == "committee":
         return Committee(**arrays)
     if name in FIT_MEASURES:
-        return FIT_MEASURES[name](Leverage(arrays["root"], arrays["unseen"], arrays["scale"], float(arrays["noise"])))
+        noise = float(arrays["noise"])
+        if not (noise >= 0 and math.isfinite(noise) and np.all(arrays["scale"] > 0)):
+            raise InputError(f"the domain is damaged: noise and scales of {name} are positive; save the domain again")
+        return FIT_MEASURES[name](Leverage(arrays["root"], arrays["unseen"], arrays["scale"], noise))
     parts = _split(arrays)
     columns = {symbol: own_columns(basis, symbol) for symbol in parts}
-    return BySpecies(SITE_MEASURES[name], columns, {symbol: SITE_MEASURES[name](**own) for symbol, own in parts.items()})
+    make: Callable[..., Any] = SITE_MEASURES[name]
+    return BySpecies(SITE_MEASURES[name], columns, {symbol: make(**own) for symbol, own in parts.items()})
 
 
 def _split(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

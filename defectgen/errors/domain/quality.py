@@ -42,7 +42,11 @@ class Retention:
 
 
 def retention(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"]) -> Retention:
-    """The curve of coverage against error. Equal scores are kept together, with their mean square in the place of each."""
+    """The curve of coverage against error. Equal scores are kept together, with their mean square in the place of each.
+
+    Raises InputError for scores and errors that are not numbers.
+    """
+    _check(scores, errors)
     squares = errors**2
     _, place = np.unique(scores, return_inverse=True)
     mean = np.bincount(place, squares) / np.bincount(place)
@@ -66,6 +70,14 @@ def error_by_score(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " 
     """Errors binned by the rank of their score. Raises InputError for more bins than cases."""
     if not 1 <= bins <= len(scores):
         raise InputError(f"{len(scores)} cases fill between 1 and {len(scores)} bins; got {bins}")
+    _check(scores, errors)
     parts = np.array_split(np.argsort(scores, kind="stable"), bins)
     rms = [np.sqrt(np.mean(errors[p] ** 2)) for p in parts]
     return ErrorByScore(*(np.array(x) for x in ([np.median(scores[p]) for p in parts], rms, [errors[p].max() for p in parts])))
+
+
+def _check(scores: np.ndarray, errors: np.ndarray) -> None:
+    """Infinite scores are the worst ones; NaN has no place in an order."""
+    for what, values in (("scores", scores), ("errors", errors)):
+        if np.isnan(values).any():
+            raise InputError(f"{what} must be numbers, and {int(np.isnan(values).sum())} of {len(values)} are not")

@@ -7,7 +7,7 @@ from ..results import trial_line
 from ..run import Run
 from ..spec import RunSpec
 from .settings import Certificates
-from .steps import Certification, richer_basis
+from .steps import Certification
 from .tables import NAME, QUALITY, line, qualities
 from .words import certificate_findings, certificate_table
 
@@ -35,7 +35,7 @@ class CertificatesStudy(Study[Certificates]):
             if getattr(asked, study.name, False)
             for _, trial in study.trials(spec, settings)
         }
-        return [Certification(trial=trial, richer=richer_basis(trial.basis, asked.richer)) for trial in trials.values()]
+        return [Certification(trial=trial, richer=trial.basis.widened(asked.richer)) for trial in trials.values()]
 
     def tables(self, spec: RunSpec, asked: Certificates, given: Given) -> Tables:
         """certificates.csv, a line per fit, and certificate_quality.csv, a line per material and quantity."""

@@ -11,5 +11,5 @@ class Certificates(Strict):
     cell_size: bool = True
     choices: bool = True
     fit_accuracy: bool = True
-    richer: float = Field(2.0, gt=0)
+    richer: float = Field(2.0, gt=0, le=100)
     """Degrees that the basis of the richer fit has more; rows are made for it."""

@@ -53,12 +53,6 @@ class Certified:
     residual: float = 0.0
 
 
-def richer_basis(basis: Basis, degrees: float) -> Basis:
-    """The basis with so many degrees more."""
-    assert basis.pair_degree is not None  # the bases of trials have one
-    return basis.model_copy(update={"degree": basis.degree + degrees, "pair_degree": basis.pair_degree + int(degrees)})
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Certification(Step[Certified]):
     """The certificate of one fit, at its own equilibrium in the simulation cell. The reference is not used there."""

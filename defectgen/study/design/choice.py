@@ -15,9 +15,13 @@ from ...ace import ACEBasis
 from ...errors.certificate import Sensitivity
 from ...errors.design import Misfit, choose_data
 from ...errors.domain.leverage import Leverage, regularised
-from ...fit import Fit, as_prior, resolve_weights
+from ...fit import CONVENTION, Fit, as_prior, resolve_weights
 from ...training import Blocks, Cost
 from .pool import DEFECT, Candidate, joined
+
+START = {kind: CONVENTION[kind] for kind in ("E", "V0")}
+"""Weights from which a loss is designed, and those of fits to few data, which heavier energies can cost the defect; all others
+are 1."""
 
 USUAL = "largest defect cells"
 RANDOM = "random"
@@ -46,10 +50,10 @@ class Offer:
     def of(
         cls, parts: Sequence[Blocks], first: int, pool: Sequence[Candidate], cost: Cost, basis: ACEBasis, prior: str
     ) -> "Offer":
-        """The offer of a `pool` at the default weights, the rows of the start being the `first` of all `parts`."""
+        """The offer of a `pool` at the weights START, the rows of the start being the `first` of all `parts`."""
         kinds, atoms = [one.kind for one in pool], np.array([one.atoms for one in pool])
         costs = np.array([one.hours(cost) for one in pool])
-        return cls(joined(parts[:first]), parts[first:], basis, kinds, atoms, costs, {}, prior)
+        return cls(joined(parts[:first]), parts[first:], basis, kinds, atoms, costs, START, prior)
 
     @cached_property
     def own(self) -> Int[np.ndarray, " p"]:

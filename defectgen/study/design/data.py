@@ -18,13 +18,13 @@ from ...relax import greens_function
 from ...training import Blocks, spell_observations
 from ...training.blocks import Block
 from ...training.observations import KINDS as OBSERVED
-from ..certificates.steps import RICHER_PRIOR, richer_basis
+from ..certificates.steps import RICHER_PRIOR
 from ..fits import Fits
 from ..interface import Tables
 from ..settings import Basis, Case, FitSettings
 from ..spec import RunSpec
 from ..tasks import Crystal, Exact, Trial, assess, defect_cell, kept, rested, truth_of
-from .choice import RANDOM, USUAL, Offer, Promise, by_kind
+from .choice import RANDOM, START, USUAL, Offer, Promise, by_kind
 from .pool import KINDS, candidates, cost_of, rows_of
 from .settings import Design, DesignData
 
@@ -276,9 +276,10 @@ def _choices(spec: RunSpec, asked: Design, data: DesignData, case: Case) -> tupl
     fits, crystal = Fits(spec), Crystal(material=case.material)
     basis = fits.basis(case, case.basis.degree)
     rest = tuple(fits.exact(case, size, False) for size in dict.fromkeys(data.sizes))
-    wide = richer_basis(basis, asked.richer)
+    wide = basis.widened(asked.richer)
     pool = PoolRows(crystal=crystal, rest=rest, defect=case.defect, full=wide, data=data)
-    fitting = spec.fit if spec.fit.prior is not None else spec.fit.model_copy(update={"prior": data.prior})
+    prior = spec.fit.prior if spec.fit.prior is not None else data.prior
+    fitting = spec.fit.model_copy(update={"prior": prior, "weights": START | spec.fit.weights})
     return pool, Choosing(pool=pool, basis=basis, simulation_size=case.simulation_size, fitting=fitting)
 
 

@@ -11,24 +11,25 @@ from ...campaign import Given, Step
 from ...errors.design import design_loss
 from ...fit import Fit, Loss, fit
 from ...relax import greens_function
-from ..certificates.steps import RICHER_PRIOR, richer_basis
+from ..certificates.steps import RICHER_PRIOR
 from ..fits import Fits
 from ..interface import Tables
 from ..settings import Basis, Case
 from ..spec import RunSpec
 from ..tasks import FitTrial, Trial, assess, called, rested, truth_of
+from .choice import START
 from .settings import Design
 
 NAME = "design"
 WEIGHTS = "design_weights"
 DESIGNED, DEFAULT = "designed for", "default 30:1:1"
 
-LOSSES = {DEFAULT: {}, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
+LOSSES = {DEFAULT: START, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
 """What a design is compared with in every study."""
 
 THEORY = "theory-weighted"
 THEORY_LOSS = {"force_distance_power": 1.0, "force_constant_range_power": 2.0, "constraints": ["E:bulk"]}
-"""The weighting that minimises the bound, at the default weights (theory: fit/loss): forces by their distance to the defect,
+"""The weighting that minimises the bound, at the weights 30 : 1 : 1 (theory: fit/loss): forces by their distance to the defect,
 force
 constants by the square of their range, energies from that of the crystal, which is held exactly."""
 
@@ -79,7 +80,7 @@ class LossDesign(Step[Designed]):
         return 3.0
 
     def run(self, given: Given) -> Designed:
-        """Weights that minimise the certificate, from the default ones."""
+        """Weights that minimise the certificate, from 30 : 1 : 1."""
         pilot = plain(self.trial).fitted(given)
         richer = plain(self.trial).fitted(given, self.richer, RICHER_PRIOR)
         cell = self.trial.cell(given)
@@ -147,8 +148,8 @@ class LossTried(Step[Tried]):
 
 
 def plain(trial: FitTrial) -> FitTrial:
-    """The trial at the default weights."""
-    return replace(trial, fit=trial.fit.model_copy(update={"weights": {}}))
+    """The trial at the weights 30 : 1 : 1, from which losses are designed."""
+    return replace(trial, fit=trial.fit.model_copy(update={"weights": START}))
 
 
 def _known(weights: Weights, present: dict) -> Weights:
@@ -179,7 +180,7 @@ def loss_trials(spec: RunSpec, asked: Design) -> Iterator[LossTried]:
             for name, weights in {**LOSSES, **asked.losses}.items():
                 yield LossTried(trial=trial, loss=name, weights=weights)
             apart = Fits(spec).rows(case, asked.size, subdivide=True)  # its powers weigh rows by distance, late
-            yield LossTried(trial=replace(trial, rows=apart), loss=THEORY, weights={}, powers=THEORY_LOSS)
+            yield LossTried(trial=replace(trial, rows=apart), loss=THEORY, weights=START, powers=THEORY_LOSS)
 
 
 def _cases(spec: RunSpec) -> list[Case]:
@@ -193,7 +194,7 @@ def _like(spec: RunSpec, asked: Design, case: Case, observations: str) -> FitTri
 
 def _design(spec: RunSpec, asked: Design, case: Case, observations: str) -> LossDesign:
     trial = _like(spec, asked, case, observations)
-    return LossDesign(trial=trial, richer=richer_basis(trial.basis, asked.richer), share=asked.share)
+    return LossDesign(trial=trial, richer=trial.basis.widened(asked.richer), share=asked.share)
 
 
 def loss_design_tables(designs: Iterable[LossDesign], trials: Iterable[LossTried], given: Given) -> Tables:

@@ -9,7 +9,7 @@ from ..._input import InputError
 from ...crystal import defect_from_name, supercell
 from ...relax import relax
 from ..settings import FitSettings
-from .choice import CRITERIA, MISFIT, Offer
+from .choice import CRITERIA, MISFIT, START, Offer
 from .data import promise_of
 from .one_defect import Designed
 from .pool import Candidate, candidates, cost_of, rows_of
@@ -81,7 +81,7 @@ def data_for(
     parts = [rows_of(one, truth, basis) for one in (*start, *pool)]
     offer = Offer.of(parts, len(start), pool, cost, designed.loss.fit.blocks.basis, asked.prior)
     progress("choices")
-    settings = FitSettings(prior=asked.prior)
+    settings = FitSettings(prior=asked.prior, weights=START)
     promise = promise_of(settings, designed.cell, offer)
     numbers = promise.choose(criterion, budget * unit)
     measure = promise.errors if criterion == MISFIT else promise.spreads

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ...fit import as_prior
-from ..settings import Strict
+from ..settings import COPIES, Strict
 
 
 class DesignData(Strict):
@@ -15,9 +15,9 @@ class DesignData(Strict):
     """Of the defect cells, conventional cells along each side."""
     crystal_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (2,)
     """The same of rattled cells of the perfect crystal."""
-    layers: int = Field(3, ge=0)
+    layers: int = Field(3, ge=0, le=COPIES)
     """Conventional cells in the depth of a slab, one across; 0 for no surfaces."""
-    copies: int = Field(6, ge=1)
+    copies: int = Field(6, ge=1, le=COPIES)
     """Rattled cells of every kind and size."""
     rattle: float = Field(0.03, gt=0)
     """A."""
@@ -31,7 +31,7 @@ class DesignData(Strict):
     """In calculations of the largest defect cell, beyond the start."""
     criteria: tuple[Literal["G", "A", "D", "M"], ...] = ("G", "A", "D", "M")
     """Optimal for the defect (G), for all coefficients (A, D), for the defect with the misfit of the basis (M)."""
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1, le=COPIES)
     """Random choices of the same cost to compare with."""
     exponent: float = Field(3.0, ge=0)
     """Of the number of atoms, in the cost of a calculation."""
@@ -56,7 +56,7 @@ class Design(Strict):
     """Other losses to compare with, name -> weights; "default" and "uniform" are always there."""
     share: float = Field(0.5, ge=0, le=1)
     """Of the energy in the mean of logarithms that is minimised."""
-    richer: float = Field(2.0, gt=0)
+    richer: float = Field(2.0, gt=0, le=100)
     """Degrees that the basis of the richer fit has more."""
     data: DesignData | None = None
     """Which configurations are chosen from which pool; none if it is not given."""

@@ -23,7 +23,7 @@ from ...ace import ACEBasis
 from ...campaign import Given, Step
 from ...dataset import Configuration
 from ...errors.domain import BySpecies, Extrapolation, Leverage, Mahalanobis, Neighbours, auroc
-from ...fit import FitWarning, fit
+from ...fit import CONVENTION, FitWarning, fit
 from ...observe import Environments, environments, own_columns
 from ...training.dynamics import BUCKET as PERIODIC_BUCKET
 from ..settings import FitSettings
@@ -86,7 +86,7 @@ class Everything(Step[BestFit]):
         blocks = here.rows.blocks(np.arange(len(here.used)), here.pool.offsets)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # a function that no configuration sees has no part in any error
-            found = fit(blocks, "E+F", None, self.fit.prior, self.fit.solver)
+            found = fit(blocks, "E+F", CONVENTION, self.fit.prior, self.fit.solver)
         return BestFit(np.asarray(found.coefficients), found.rank, found.rmse)
 
 

@@ -4,22 +4,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
-from ..settings import Strict
+from ..settings import COPIES, REACH, Strict
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Part = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DiversityBasis(Strict):
     """The basis of a study of diversity; its species are those of the data set."""
 
-    cutoff: float = Field(4.0, gt=0)
+    cutoff: float = Field(4.0, gt=0, le=REACH)
     """A."""
     order: int = Field(2, ge=1, le=4)
     degree: float = Field(5, gt=0)
     w_l: float = Field(0.5, gt=0)
-    pair_degree: int | None = 10
-    envelope: int = Field(4, ge=2)
+    pair_degree: int | None = Field(10, ge=0)
+    envelope: int = Field(4, ge=2, le=100)
 
 
 class FixedSet(Strict):
@@ -37,16 +37,16 @@ class Diversity(Strict):
     settings: dict[str, Any] = {}
     """Of the source."""
     basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
-    budgets: tuple[Annotated[int, Field(ge=4)], ...] = ()
+    budgets: tuple[Annotated[int, Field(ge=4, le=10_000_000)], ...] = ()
     """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
-    ratio: float = Field(2.0, gt=1)
+    ratio: float = Field(2.0, gt=1.01)
     """Of neighbouring splits."""
     fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1, le=COPIES)
     """Repetitions: each divides and draws anew."""
     selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
     """How training structures are chosen; ways other than random at the largest budget only."""
-    reserve: int = Field(4, ge=1)
+    reserve: int = Field(4, ge=1, le=COPIES)
     """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
     structural: Part = 0.12
     scaffold: Part = 0.1

@@ -190,7 +190,9 @@ class Source(Strict, ABC):
         """Raises InputError where something is missing that the source needs; computes nothing."""
 
     def files(self) -> dict[str, str]:
-        """Path -> digest of the content of the files that the settings name: a run may move, and a changed file is another one."""
+        """Path -> digest of the content of the files that the settings name: a run may move, and a changed file is another
+        one.
+        """
         return {}
 
     @abstractmethod

@@ -21,7 +21,7 @@ from ...ace import ACEBasis
 from ...campaign import Given, Step, scratch
 from ...campaign.lock import queued
 from ...dataset import Division, relative
-from ...fit import Fit, FitWarning, fit
+from ...fit import CONVENTION, Fit, FitWarning, fit
 from ...training import DatasetErrors, DatasetRows, dataset_rows, with_offsets
 from ...training.dataset_rows import digest
 from ..settings import FitSettings
@@ -204,7 +204,7 @@ class OfDesign(Step[Result], Generic[Result]):
             blocks = blocks + self.source.blocks(self, given, chosen)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # the rank is in the result
-            found = fit(blocks, self.observations, self.fit.weights, self.fit.prior, self.fit.solver)
+            found = fit(blocks, self.observations, {**CONVENTION, **self.fit.weights}, self.fit.prior, self.fit.solver)
         return Trained(found, chosen, structures_of(here.pool, chosen), parts)
 
     def tests(self, trained: Trained, pool: Pool, each: int) -> dict[str, Int[np.ndarray, " _"]]:

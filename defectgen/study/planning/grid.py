@@ -10,7 +10,6 @@ from ...campaign import Event, Given, Store
 from ...campaign import run as run_tasks
 from ...crystal import Lattice
 from ..certificates.settings import Certificates
-from ..certificates.steps import richer_basis
 from ..fits import Fits
 from ..materials import Material
 from ..tasks import Crystal, defect_cell
@@ -67,7 +66,7 @@ def plans(search: Search) -> list[tuple[Choice, PlanStep]]:
                     if search.by == "measured":
                         step = MeasuredPlan(**common)
                     else:
-                        step = CertifiedPlan(**common, richer=richer_basis(trial.basis, RICHER))
+                        step = CertifiedPlan(**common, richer=trial.basis.widened(RICHER))
                     found.append((Choice(size, count, observations, degree), step))
     return found
 

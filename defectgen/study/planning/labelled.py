@@ -1,5 +1,6 @@
 """The labels of the expensive reference, handed back: is the target reached, and what to add if not."""
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._input import InputError
+from ..._input import InputError, came
 from ...ace import LinearACE
 from ...bridge import LabelledReference, read_extxyz
 from ...crystal import Snapshot, defect_from_name
@@ -17,7 +18,7 @@ from ...errors.certificate import Certificate
 from ...fit import Fit, FitWarning, fit
 from ...training import Blocks, label
 from ..calculations import Calculation
-from ..certificates.steps import RICHER_PRIOR, richer_basis
+from ..certificates.steps import RICHER_PRIOR
 from ..tasks import box
 from .grid import RICHER
 from .proposal import QUANTITIES, Plan, Proposal
@@ -39,8 +40,9 @@ class Attempt:
         return self.fit.model
 
     def worst(self, targets: dict[str, float], what: str = "estimate") -> float:
-        """The largest estimate (or bound) in units of the targets."""
-        return max(getattr(getattr(self.certificate, name), what) / target for name, target in targets.items())
+        """The largest estimate (or bound) in units of the targets; infinite if one is NaN."""
+        shares = [getattr(getattr(self.certificate, name), what) / target for name, target in targets.items()]
+        return max(s if s == s else math.inf for s in shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,9 @@ def judge_labels(proposal: Proposal, files: Iterable[str | Path], units: Mapping
     Raises InputError for files that cannot be read, structures that are missing, a crystal that is not at rest in the labels,
     and labels that are fewer than the parameters of every fit.
     """
+    if not isinstance(proposal, Proposal):
+        raise InputError(f"labels are judged by the result of dg.plan_training; got {came(proposal)}")
+    files = [files] if isinstance(files, str | Path) else list(files)
     truth = _truth(proposal, files, units)
     known = _Known(truth)
     served = [plan for plan in proposal.plans if known.all(proposal.structures(plan))]
@@ -157,7 +162,7 @@ def _check_at_rest(truth: LabelledReference, wanted: list[Calculation]) -> None:
     virial = truth.evaluate(cell.symbols, bulk.positions, bulk.vectors, cell.periodic, True).virial
     d = cell.lattice.dimension
     assert virial is not None  # asked for
-    if (size := float(np.abs(virial[:d, :d]).max()) / len(cell)) > AT_REST:
+    if not (size := float(np.abs(virial[:d, :d]).max()) / len(cell)) <= AT_REST:
         raise InputError(
             f"the perfect crystal of the labels is under stress: its virial is {size:.2g} eV per atom; find the lattice constant "
             "without stress of the reference that labels, give it as --lattice-constant, and label the structures that are "
@@ -173,11 +178,11 @@ def _attempts(proposal: Proposal, truth: LabelledReference, plans: list[Plan]) -
     assert settings is not None
     changed = {plan.degree: {"degree": plan.degree, "pair_degree": int(plan.degree)} for plan in plans}
     bases = {degree: settings.model_copy(update=change) for degree, change in changed.items()}
-    widest = richer_basis(bases[plans[-1].degree], RICHER).build(cell)
+    widest = bases[plans[-1].degree].widened(RICHER).build(cell)
     blocks = label([one.snapshot for one in wanted if not one.column], truth, widest, plans[0].observations)
     found, refused = [], []
     for plan in plans:
-        basis, richer = bases[plan.degree].build(cell), richer_basis(bases[plan.degree], RICHER).build(cell)
+        basis, richer = bases[plan.degree].build(cell), bases[plan.degree].widened(RICHER).build(cell)
         if refusal := too_few(sum(block.rows for block in blocks.items), basis.size):
             refused.append(f"degree {plan.degree:g}: {refusal}")
             continue

@@ -1,5 +1,6 @@
 """All plans of a grid, and the best of them."""
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
@@ -62,8 +63,9 @@ class Plan:
         return float(getattr(self, f"{quantity}_error"))
 
     def worst(self, targets: dict[str, float]) -> float:
-        """The largest of its errors in units of the targets; infinite for a plan that was refused."""
-        return max(self.error(name) / target for name, target in targets.items())
+        """The largest of its errors in units of the targets; infinite for a plan that was refused, and if one is NaN."""
+        shares = [self.error(name) / target for name, target in targets.items()]
+        return max(s if s == s else math.inf for s in shares)
 
     def __str__(self) -> str:
         copies = f"{self.configurations} rattled {'copy' if self.configurations == 1 else 'copies'}"

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from ..._input import InputError
 from ...crystal import defect_from_name, supercell
-from ...training import Cost, spell_observations
+from ...fit import DEFAULT_WEIGHTS
+from ...training import Cost, Rattle, spell_observations
 from .. import check
 from ..cell_size import CellSize
 from ..certificates.settings import Certificates
@@ -22,8 +23,8 @@ from ..spec import RunSpec
 LARGEST = 256
 """Atoms of the largest training cells of a grid whose sizes are not given."""
 
-WEIGHTS = {"E": 1000.0, "V0": 1000.0}
-"""Of the fits: total energies are asked for, and they are known as well as forces are."""
+WEIGHTS = {kind: DEFAULT_WEIGHTS[kind] for kind in ("E", "V0")}
+"""Of the fits: the default ones, spelled out in the file of a plan."""
 
 
 class Search(Strict):
@@ -48,7 +49,7 @@ class Search(Strict):
     """A; twice the nearest-neighbour distance if not given."""
     simulation_size: int | None = None
     """Of the cell in which errors are taken; two more than the largest training cell if not given."""
-    rattle: float = 0.03
+    rattle: float = Rattle.amplitude
     """A."""
     seed: int = 0
     step: float = Field(0.015, gt=0)

@@ -1,6 +1,5 @@
 """Labels and design rows of one training set, for the largest basis of a run: smaller bases are a selection of columns."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...campaign import Given, Step
@@ -26,15 +25,13 @@ class Rows:
     """Of the training cell, nearest-neighbour spacings."""
     atoms: int
     """Of the training cell."""
+    held: tuple[tuple[Block, ...], ...] = ()
+    """Rows of the configurations that the fit is tested on by leaving them out, one configuration at a time."""
 
     def of(self, basis: Basis, full: Basis, cell: Cell) -> Blocks:
         """The rows for a basis; `full` is the basis that they were made for, `cell` names the species."""
         whole, part = full.build(cell), basis.build(cell)
-        return Blocks(whole, self.blocks, self.truth).restrict(whole.columns_of(part), part)
-
-    def only(self, blocks: Iterable[Block]) -> "Rows":
-        """Some of the rows."""
-        return Rows(tuple(blocks), self.truth, self.radius, self.atoms)
+        return Blocks(whole, self.blocks, self.truth, held=self.held).restrict(whole.columns_of(part), part)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,4 +90,4 @@ class TrainingRows(Step[Rows]):
             core_atoms=self.training.core_atoms,
             subdivide=self.subdivide,
         )
-        return Rows(tuple(blocks.items), blocks.truth, cell.radius, len(cell))
+        return Rows(tuple(blocks.items), blocks.truth, cell.radius, len(cell), tuple(tuple(each) for each in blocks.held))

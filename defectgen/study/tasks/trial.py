@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 
@@ -66,6 +67,8 @@ class Trial:
     coefficients: Float[np.ndarray, " functions"]
     positions: Float[np.ndarray, "atoms 3"]
     """Where the defect rests with the model, A."""
+    held_out_forces: float | None = None
+    """Force error on configurations that are left out, eV/A; None if it is not known."""
 
     @property
     def trusted(self) -> bool:
@@ -154,7 +157,13 @@ def assess(exact: Equilibrium, truth: Potential, fitting: Callable[[], Fit]) -> 
         warnings=tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning)),
         coefficients=fitted.coefficients,
         positions=model.positions,
+        held_out_forces=_held_out(fitted),
     )
+
+
+def _held_out(fitted: Fit) -> float | None:
+    found = fitted.held_out
+    return found.forces if found is not None and isfinite(found.forces) else None
 
 
 def _stability(

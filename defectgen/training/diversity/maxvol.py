@@ -42,6 +42,8 @@ def maxvol(rows: Float[np.ndarray, "n m"], tolerance: float = TOLERANCE) -> Acti
         raise InputError(f"maxvol exchanges rows as long as the volume grows by a factor above 1; got tolerance {tolerance!r}")
     if n < m:
         raise InputError(f"a square set of rows wants at least as many rows as columns; got {n} rows for {m} columns")
+    if not np.all(np.isfinite(rows)):
+        raise InputError(f"rows must be finite; {int(np.sum(~np.isfinite(rows)))} of {rows.size} numbers are not")
     r, order = qr(rows.T, mode="r", pivoting=True, check_finite=False)  # pyright: ignore[reportAssignmentType]
     pivots = np.abs(np.diag(r))
     if m and not pivots[-1] > m * np.finfo(float).eps * pivots[0]:
@@ -51,7 +53,11 @@ def maxvol(rows: Float[np.ndarray, "n m"], tolerance: float = TOLERANCE) -> Acti
         c = np.linalg.solve(rows[index].T, rows.T).T
         for _ in range(REFRESH):
             row, column = np.unravel_index(np.argmax(np.abs(c)), c.shape)
-            if not abs(c[row, column]) > tolerance:
+            if np.isnan(c[row, column]):
+                raise InputError(
+                    f"the {m} columns are too nearly dependent on these {n} rows: the volume cannot be told from rounding"
+                )
+            if abs(c[row, column]) <= tolerance:
                 return ActiveRows(index, c, exchanges)
             change = c[row].copy()
             change[column] -= 1.0

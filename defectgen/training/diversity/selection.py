@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import solve_triangular, svdvals
 from scipy.spatial import KDTree
 
-from ..._input import InputError
+from ..._input import InputError, check_finite, did_you_mean, takes, whole
 from ..._typing import Float, Int
 from ...ace import ACEBasis
 from ...crystal.snapshot import Snapshot
@@ -24,6 +24,7 @@ def farthest_points(points: Float[np.ndarray, "n m"], count: int, start: int = 0
     Raises InputError for more points than there are.
     """
     _check(count, len(points))
+    check_finite(points, "points")
     chosen, distance = [start], np.linalg.norm(points - points[start], axis=1)
     while len(chosen) < count:
         chosen.append(int(np.argmax(distance)))
@@ -41,6 +42,7 @@ def d_optimal(rows: Float[np.ndarray, "n m"], count: int) -> Int[np.ndarray, " c
     return _most_informative([row[None] for row in rows], count)
 
 
+@takes(cells=(list | tuple, "a list of snapshots"))
 def select_cells(
     cells: Sequence[Snapshot], basis: ACEBasis, count: int, method: str = "d-optimal", *, metric: Metric | None = None
 ) -> Int[np.ndarray, " count"]:
@@ -56,7 +58,7 @@ def select_cells(
         "farthest": lambda: _farthest_cells(cells, metric_of(cells, basis) if metric is None else metric, count),
     }
     if method not in methods:
-        raise InputError(f"cells are selected by {' or '.join(methods)}; got {method!r}")
+        raise InputError(f"cells are selected by {' or '.join(methods)}; got {method!r}{did_you_mean(method, methods)}")
     return methods[method]()
 
 
@@ -66,6 +68,8 @@ def _most_informative(sets: Sequence[np.ndarray], count: int) -> Int[np.ndarray,
     P = R^T R is kept as its factor: with a floor of 1e-6 an inverse that is updated loses what later choices are decided by.
     """
     _check(count, len(sets))
+    for rows in sets:
+        check_finite(rows, "rows")
     size = np.sqrt(np.mean(np.concatenate(sets) ** 2, axis=0)) if len(sets) else np.ones(0)
     scaled = [b / np.where(size > 0, size, 1.0) for b in sets]
     factor = FLOOR * np.eye(len(size))
@@ -86,6 +90,8 @@ def _most_informative(sets: Sequence[np.ndarray], count: int) -> Int[np.ndarray,
 def _farthest_cells(cells: Sequence[Snapshot], metric: Metric, count: int) -> Int[np.ndarray, " count"]:
     """The distance of a cell is that of its farthest environment from all environments of the chosen cells."""
     sets = [points_of(metric, c) for c in cells]
+    for points in sets:
+        check_finite(points, "environments")
     chosen, distance = [0], [np.full(len(points), np.inf) for points in sets]
     while len(chosen) < count:
         tree = KDTree(sets[chosen[-1]])
@@ -101,5 +107,5 @@ def _sites(basis: ACEBasis, c: Snapshot) -> np.ndarray:
 
 
 def _check(count: int, there: int) -> None:
-    if not 0 <= count <= there:
+    if whole(count, "the number to be chosen") > there:
         raise InputError(f"between 0 and all {there} can be chosen; got {count}")

@@ -69,7 +69,7 @@ def diversity(
     first conformation of each structure. `pool`: configurations of which the covered part is reported.
     Raises InputError for what are no snapshots.
     """
-    cells = list(cells)
+    cells = list(cells) if isinstance(cells, Iterable) else [cells]
     if not cells or any(not isinstance(c, Snapshot) for c in cells):
         came = ", ".join(dict.fromkeys(type(c).__name__ for c in cells)) or "none"
         raise InputError(f"diversity is asked of snapshots, from dg.training_cells or dg.read_extxyz; got {came}")

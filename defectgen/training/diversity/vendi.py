@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..._input import InputError
+from ..._input import InputError, check_finite
 from ..._typing import Float
 
 ROUNDING = 1e-9
@@ -12,6 +12,7 @@ ROUNDING = 1e-9
 
 def gaussian_similarity(points: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n n"]:
     """exp(-d^2 / 2) of all pairs, d their Euclidean distance."""
+    check_finite(points, "points")
     return np.exp(-0.5 * cdist(points, points, "sqeuclidean"))
 
 
@@ -29,7 +30,7 @@ def vendi_score(similarity: Float[np.ndarray, "n n"]) -> float:
     ):
         raise InputError("similarities are a symmetric matrix with ones on its diagonal, of at least one thing")
     p = np.linalg.eigvalsh(similarity) / n
-    if p[0] < -ROUNDING:
+    if not p[0] >= -ROUNDING:
         raise InputError(
             f"similarities must be positive semidefinite, such as a Gaussian of distances; got the eigenvalue {n * p[0]:.2g}"
         )
@@ -43,6 +44,7 @@ def effective_rank(rows: Float[np.ndarray, "n m"], least: float = 0.0) -> float:
 
     O. Roy, M. Vetterli, Proc. 15th European Signal Processing Conference (2007), p. 606.
     """
+    check_finite(rows, "rows")
     s = np.linalg.svd(rows, compute_uv=False)
     s = s[s > least]
     return _effective_number(s / s.sum()) if len(s) else 0.0
@@ -54,6 +56,7 @@ def similarity_entropy(similarity: Float[np.ndarray, "n n"]) -> float:
     The entropy of a kernel density estimate at its own points, without the norm of the kernel.
     D. Schwalbe-Koda et al., Nat. Commun. 16 (2025), arXiv:2404.12367.
     """
+    check_finite(similarity, "similarities")
     return float(np.mean(-np.log(np.mean(similarity, axis=1))))
 
 
