@@ -1,6 +1,6 @@
 """Reference potentials: the truth that models are fitted to, and the perfect crystal at rest."""
 
-from .catalogue import REFERENCES, NamedReference, Reference, parse_reference, reference_from_name
+from .catalogue import REFERENCES, NamedReference, Reference, parse_reference, reference_from_name, references
 from .cleri_rosato import CleriRosato
 from .eam import EAM
 from .equilibrate import equilibrate
@@ -23,4 +23,5 @@ __all__ = [
     "equilibrate",
     "parse_reference",
     "reference_from_name",
+    "references",
 ]

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
 from typing import NamedTuple
 
 from .._input import InputError
@@ -39,10 +41,42 @@ REFERENCES: dict[str, Reference] = {
     "LennardJones": Reference(LennardJones, "12-6 pair potential of the noble gases, smooth end", tuple(pair.LENNARD_JONES)),
     "Morse": Reference(Morse, "Morse pair potential (1959), two or three dimensions, smooth end", tuple(pair.MORSE)),
 }
-"""Every reference potential by name."""
+"""The reference potentials of this package by name; `references` has those of installed packages too."""
+
+GROUP = "defectgen.references"
+"""Entry-point group of references; the name of an entry is the name of the reference."""
 
 FROM_FILES = ("EAM", "StillingerWeber")
 """Those whose argument may be a path."""
+
+
+@cache
+def references() -> dict[str, Reference]:
+    """Every reference potential by name: those of this package, then those of installed packages.
+
+    An entry point names a class, or any function that makes a potential; its arguments are those that a run file may give.
+
+    Raises
+    ------
+    InputError
+        An installed package registers a reference that cannot be imported, cannot be called, or takes the name of another one.
+    """
+    found = dict(REFERENCES)
+    for entry in entry_points(group=GROUP):
+        try:
+            make = entry.load()
+        except Exception as error:
+            raise InputError(
+                f"the reference {entry.name!r} of an installed package ({entry.value}) cannot be loaded "
+                f"({type(error).__name__}: {error}); mend or uninstall that package"
+            ) from None
+        if not callable(make):
+            raise InputError(f"{entry.value} is registered as the reference {entry.name!r}, but it makes no potential")
+        if entry.name in found:
+            raise InputError(f"{entry.value} is registered as the reference {entry.name!r}, but there is one of this name")
+        found[entry.name] = Reference(make, (inspect.getdoc(make) or "of an installed package").splitlines()[0], ())
+    return found
+
 
 ARGUMENT = re.compile(
     r"""\s*(?:(?P<key>\w+)\s*=\s*)?(?P<value>"[^"]*"|'[^']*'|\[[^\]]*\]|[^,]*?)\s*(?P<end>,|$)""",
@@ -57,7 +91,7 @@ class NamedReference:
     """A reference as text gives it, checked but not made."""
 
     name: str
-    """One of REFERENCES."""
+    """One of `references()`."""
     argument: str | tuple[str | float, ...] | None
     """A symbol, symbols, or a path; None if there is none."""
     options: tuple[tuple[str, Value], ...] = ()
@@ -66,7 +100,7 @@ class NamedReference:
     @property
     def path(self) -> str | None:
         """The file that it names; None if it names a symbol."""
-        if self.name not in FROM_FILES or not isinstance(self.argument, str) or self.argument in REFERENCES[self.name].species:
+        if self.name not in FROM_FILES or not isinstance(self.argument, str) or self.argument in references()[self.name].species:
             return None
         return self.argument
 
@@ -84,7 +118,7 @@ class NamedReference:
     def make(self) -> SiteEnergy:
         """The potential."""
         given = () if self.argument is None else (self.argument,)
-        return REFERENCES[self.name].make(*given, **dict(self.options))
+        return references()[self.name].make(*given, **dict(self.options))
 
 
 def parse_reference(text: str) -> NamedReference:
@@ -104,14 +138,14 @@ def parse_reference(text: str) -> NamedReference:
         For an unknown reference or argument, saying which are known, and for a value of another kind than is expected.
     """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*(.*?)\s*\))?\s*", text)
-    if match is None or match[1] not in REFERENCES:
-        known = ", ".join(REFERENCES)
-        near = get_close_matches(match[1], REFERENCES, 1) if match else []
+    if match is None or match[1] not in references():
+        known = ", ".join(references())
+        near = get_close_matches(match[1], references(), 1) if match else []
         meant = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"a reference is one of {known}, with a symbol or a path as in CleriRosato(Cu); got {text!r}{meant}")
     name, inside = match[1], match[2] or ""
-    parameters = {key: str(p.annotation) for key, p in inspect.signature(REFERENCES[name].make).parameters.items()}
-    first = next(iter(parameters))
+    parameters = {key: str(p.annotation) for key, p in inspect.signature(references()[name].make).parameters.items()}
+    first = next(iter(parameters), None)
     argument: str | None = None
     raw: dict[str, str] = {}
     position = 0
@@ -141,10 +175,10 @@ def parse_reference(text: str) -> NamedReference:
             break
     if first in raw:
         argument = raw.pop(first)
-    if not argument and not REFERENCES[name].species:
+    if not argument and name in FROM_FILES and not references()[name].species:
         raise InputError(f"{name} reads a file: write {name}(path); got {text!r}")
     options = tuple((key, _value(value, parameters[key], f"{key} in {text!r}")) for key, value in raw.items())
-    if argument and "Sequence" in parameters[first] and argument.startswith("["):
+    if argument and first is not None and "Sequence" in parameters[first] and argument.startswith("["):
         return NamedReference(name, _list(argument, parameters[first], f"{first} in {text!r}"), options)
     argument = _unquoted(argument) if argument else None
     return NamedReference(name, argument or None, options)

@@ -14,7 +14,7 @@ from ..campaign import Given, Record, Step, Task, in_order
 from ..crystal import DEFECTS, Lattice, defect_from_name
 from ..energy.bonds import check_species
 from ..energy.functional import Potential
-from ..reference import REFERENCES
+from ..reference import references
 from ..training import training_cells
 from .fits import Fits
 from .interface import Study, Tables
@@ -195,6 +195,6 @@ def catalogue() -> dict[str, dict[str, str]]:
     return {
         "materials": {name: m.description for name, m in MATERIALS.items()},
         "defects": dict(DEFECTS),
-        "references": {name: r.description for name, r in REFERENCES.items()},
+        "references": {name: r.description for name, r in references().items()},
         "studies": embedded(),
     }
