@@ -308,7 +308,7 @@ def _element_line(reader: _Reader, what: str) -> int:
     positive(words[1], place, "the mass (u)")
     if len(words) > 2 and words[2].lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise InputError(f"{place}: the lattice constant must be a number; got {words[2]}")
-    if any(NUMBER.fullmatch(word) for word in words[4:]):
+    if len(words) > 4 and all(NUMBER.fullmatch(word) for word in words[4:]):  # among words, a number may be a year
         raise InputError(f"{place}: more numbers than atomic number, mass and lattice constant; a table must start on a new line")
     return atomic
 
