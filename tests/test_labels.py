@@ -167,9 +167,10 @@ def test_stresses_are_checked_against_energies(tmp_path, factor, words, rattle):
         (VOLUMES, 1 / ase.units.Hartree, 1.0, "energies are likely in hartree"),
         ([0.9, 1.1], 1 / ase.units.Ry, 1.0, None),
         ([0.995, 0.998, 1.001], 1.0, -1.0, "sign of a pressure"),
+        (VOLUMES, 1.0, 1e-3, "stress is likely in kbar and taken for one in bar;"),
         ([0.998, 0.999, 1.0, 1.001], 1.0, 1 / ase.units.GPa, "likely in GPa"),
     ],
-    ids=["energies per atom", "hartree", "too far apart", "sign at small strains", "GPa at small strains"],
+    ids=["energies per atom", "hartree", "too far apart", "sign at small strains", "kbar stated as bar", "GPa at small strains"],
 )
 def test_energies_and_small_strains_are_checked_too(scales, energy, stress, words):
     """Energies of EMT in another unit, whose changes are small, and stresses near the minimum: 1e-4 to 1e-3 eV per atom."""

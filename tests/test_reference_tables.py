@@ -447,6 +447,7 @@ REFUSED = {
     "sw: negative epsilon": ("sw", edited("sw", {SW: ("2.1683", "-2.1683")}), "epsilon must not be negative"),
     "sw: negative lambda": ("sw", edited("sw", {SW: ("21.0", "-21.0")}), "lambda must not be negative"),
     "sw: no angle": ("sw", edited("sw", {SW: ("-0.3333", "-3.3333")}), "cosine of an angle"),
+    "sw: no range": ("sw", edited("sw", {SW: ("1.80", "0.0")}), "a of Si Si Si is 0"),
     "sw: no decay": ("sw", edited("sw", {SW: ("1.20", "0.0")}), "gamma of Si Si"),
     "sw: too much": ("sw", edited("sw", {SW + 1: TEXT["sw"][SW + 1] + " 7.5"}), "'7.5' is left over"),
     "sw: too little": ("sw", edited("sw", {SW + 1: "7.0 0.6 4.0 0.0"}), "no .sw file"),
@@ -480,6 +481,13 @@ def test_the_content_decides_where_the_name_says_another_layout(tmp_path):
     path.write_text(edited("funcfl", {}))
     with pytest.warns(InputWarning, match="layout of funcfl"):
         assert EAM(path, "lammps").species == ("Cu",)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("given", [None, 3, b"Cu.eam"])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(InputError, match="as a path; got"):
+        EAM(given)
 
 
 @pytest.mark.parametrize("make", [EAM, StillingerWeber.from_file], ids=["EAM", "StillingerWeber"])

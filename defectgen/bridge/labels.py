@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import numpy as np
 from ase import Atoms
@@ -156,6 +157,8 @@ def factor_in_words(factor: float, atoms: int | None = None, volume: float | Non
     if volume is not None:
         known["not multiplied by the volume"] = 1 / volume
         known["multiplied by the volume twice"] = volume
+    for unit, taken in permutations(("GPa", "kbar", "bar"), 2):
+        known[f"in {unit} and taken for one in {taken}"] = IN_GPA[taken] / IN_GPA[unit]
     words = next((word for word, value in known.items() if abs(size / value - 1) < 0.15), "")
     if not words and abs(size - 1) < 0.3:
         return f"with {sign}" if sign else ""

@@ -101,7 +101,7 @@ def _work(first: Frame, second: Frame) -> tuple[float, float, bool] | None:
 
 def _energy_in_words(factor: float, atoms: int | None) -> str:
     """What the energies are likely to be where the work of the virials is `factor` times their change; empty if unknown."""
-    known = {f"in {unit}": ENERGY[unit] for unit in ("hartree", "Ry", "kcal/mol", "kJ/mol", "meV")}
+    known = {f"in {unit}": ENERGY[unit] for unit in ("hartree", "Ry", "kcal/mol", "kJ/mol")}
     if atoms is not None and atoms > 1:
         known["per atom"] = float(atoms)
     return next((words for words, value in known.items() if abs(factor / value - 1) < 0.15), "")

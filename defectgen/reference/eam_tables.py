@@ -173,6 +173,8 @@ def read_tables(path: str | Path) -> Tables:
     InputWarning
         If values are dropped at the end of a line, or if the extension names another layout than the file has.
     """
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"{WHAT} was expected, as a path; got {type(path).__name__}")
     path = Path(path)
     lines = read_lines(path, WHAT, STYLES)
     energy = energy_unit(path, lines[0])
