@@ -196,6 +196,15 @@ def test_neighbours_refuse_overlap_and_nonsense():
         neighbours(doubled, cell.vectors, cell.periodic, 3.0)
 
 
+@pytest.mark.parametrize("closed", [(True, True, True), (True, True, False), (False, True, False)])
+def test_a_cutoff_that_reaches_all_the_world_is_refused_before_memory_is_taken(closed):
+    """A Stillinger-Weber file with a = 1000 reaches 2 um: 1e9 neighbours in bulk, and too many in a layer or a wire as well."""
+    long = 1e7 if sum(closed) == 1 else 2e3
+    with pytest.raises(InputError, match="check the cutoff of the potential"):
+        neighbours(np.zeros((1, 3)), 2.5 * np.eye(3), closed, long)
+    assert neighbours(np.zeros((1, 3)), 2.5 * np.eye(3), closed, 12.0).mask.any()
+
+
 # ------------------------------------------------------------------------------------------------ snapshots
 
 

@@ -160,6 +160,64 @@ def test_stresses_are_checked_against_energies(tmp_path, factor, words, rattle):
                 read(path)
 
 
+@pytest.mark.parametrize(
+    ("scales", "energy", "stress", "words"),
+    [
+        (VOLUMES, 0.25, 1.0, "energies are likely per atom"),
+        (VOLUMES, 1 / ase.units.Hartree, 1.0, "energies are likely in hartree"),
+        ([0.9, 1.1], 1 / ase.units.Ry, 1.0, None),
+        ([0.995, 0.998, 1.001], 1.0, -1.0, "sign of a pressure"),
+        (VOLUMES, 1.0, 1e-3, "stress is likely in kbar and taken for one in bar;"),
+        ([0.998, 0.999, 1.0, 1.001], 1.0, 1 / ase.units.GPa, "likely in GPa"),
+    ],
+    ids=["energies per atom", "hartree", "too far apart", "sign at small strains", "kbar stated as bar", "GPa at small strains"],
+)
+def test_energies_and_small_strains_are_checked_too(scales, energy, stress, words):
+    """Energies of EMT in another unit, whose changes are small, and stresses near the minimum: 1e-4 to 1e-3 eV per atom."""
+    frames = []
+    for scale in scales:
+        atoms = bulk("Cu", "fcc", a=3.58 * scale, cubic=True)
+        atoms.calc = EMT()
+        virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+        frames.append(
+            (tuple(atoms.symbols), atoms.positions, np.array(atoms.cell), (True,) * 3, atoms.get_potential_energy(), virial)
+        )
+
+    def check(energy, stress):
+        check_stresses([(*f, {"energy": energy * e, "virial": stress * v}) for *f, e, v in frames], "set.extxyz")
+
+    check(1.0, 1.0)
+    if words is None:
+        check(energy, stress)
+        return
+    with pytest.raises(InputError, match=words):
+        check(energy, stress)
+
+
+def test_stresses_of_an_unknown_error_are_warned_of():
+    """A stress that is off by 4 GPa at every volume, as that of plane waves below convergence is, has no unit to be stated."""
+    frames = []
+    for scale in (0.99, 0.993, 0.996):
+        atoms = bulk("Cu", "fcc", a=3.58 * scale, cubic=True)
+        atoms.calc = EMT()
+        stress = atoms.get_stress(voigt=False) - 4.0 * ase.units.GPa * np.eye(3)
+        known = {"energy": atoms.get_potential_energy(), "virial": -stress * atoms.get_volume()}
+        frames.append((tuple(atoms.symbols), atoms.positions, np.array(atoms.cell), (True,) * 3, known))
+    with pytest.warns(InputWarning, match="contradict each other.*used as they are") as caught:
+        check_stresses(frames, "set.extxyz")
+    assert len(caught) == 1
+
+
+def test_one_label_under_two_spellings_is_refused(tmp_path):
+    """Keys are compared without case, so that one of two values would be taken in silence."""
+    atoms = curve()[0]
+    atoms.info["ref_energy"] = atoms.info["REF_energy"]
+    read_extxyz(written(tmp_path, [atoms]))
+    atoms.info["ref_energy"] = 1.0
+    with pytest.raises(InputError, match="energy under 'REF_energy' and 'ref_energy', with different values"):
+        read_extxyz(written(tmp_path, [atoms]))
+
+
 def test_right_stresses_raise_no_alarm(tmp_path):
     """Rattled, turned and strained cells of EMT, two frames only, and training cells that this package labelled."""
     for frames in (curve(0.05), curve(turn=True), curve()[::6], curve()[2:4]):
@@ -442,6 +500,11 @@ def test_moments_charges_and_masses_are_named():
     iron.set_masses([54.0, 54.0])
     with pytest.warns(InputWarning, match="masses other than"):
         from_ase(iron)
+    iron.set_masses([55.85, 55.85])  # as LAMMPS inputs round 55.845
+    iron.set_constraint(FixAtoms([]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        from_ase(iron)
     charged = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
     charged.set_initial_charges([1.0, -1.0] * 4)
     with pytest.warns(InputWarning, match="charges"):
@@ -528,15 +591,16 @@ def test_unknown_and_contradicting_units_of_force_constants_are_refused(tmp_path
     assert force_constant_unit("eV/angstrom") is None and force_constant_unit("") is None
 
 
-def test_a_run_in_other_units_beside_a_text_file_is_noticed(tmp_path):
-    """FORCE_CONSTANTS has no unit, and the phonopy.yaml that phonopy wrote beside it has."""
+@pytest.mark.parametrize("companion", ["phonopy.yaml", "phonopy_params.yaml", "phonopy_disp.yaml"])
+def test_a_run_in_other_units_beside_a_text_file_is_noticed(tmp_path, companion):
+    """FORCE_CONSTANTS has no unit, and the files that phonopy wrote beside it have."""
     phi = np.random.default_rng(0).normal(size=(1, 1, 3, 3))
     write_force_constants(tmp_path / "FORCE_CONSTANTS", phi)
     cell = PhonopyAtoms(symbols=["Cu"], cell=np.eye(3), positions=[[0, 0, 0]])
     for code, refused in (("vasp", False), ("qe", True)):
-        Phonopy(cell, np.eye(3), calculator=code).save(tmp_path / "phonopy.yaml")
+        Phonopy(cell, np.eye(3), calculator=code).save(tmp_path / companion)
         if refused:
-            with pytest.raises(InputError, match=r"phonopy\.yaml .* 'Ry/au\^2'"):
+            with pytest.raises(InputError, match=rf"{companion} .* 'Ry/au\^2'"):
                 read_force_constants(tmp_path / "FORCE_CONSTANTS")
         for unit in ("eV/angstrom^2",) if refused else (None, "eV/angstrom^2"):
             np.testing.assert_allclose(read_force_constants(tmp_path / "FORCE_CONSTANTS", unit)[0], phi, atol=1e-14)

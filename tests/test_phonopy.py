@@ -90,17 +90,36 @@ def test_force_constant_files_are_phonopys(tmp_path, name, compact):
         assert np.array_equal(rows, np.arange(8) if sites is None else sites)
 
 
+BLOCK = "1 0 0\n0 1 0\n0 0 1\n"
+TWO_ATOMS = "2 2\n" + "".join(f"{i} {j}\n{BLOCK}" for i in (1, 2) for j in (1, 2))
+
+
+def compact_without_map(path):
+    """phonopy's file of two rows of four, which does not say whose they are."""
+    write_force_constants_to_hdf5(np.zeros((2, 4, 3, 3)), filename=str(path))
+    return path
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda path: read_force_constants(path / "none"), "no file"),
         (lambda path: read_force_constants(str((path / "bad").write_text("2 2\n1 1\n0 0 0\n") and path / "bad")), "neither"),
         (lambda path: read_force_constants(str((path / "bad").write_text("once upon a time") and path / "bad")), "neither"),
+        (
+            lambda path: read_force_constants(str((path / "bad").write_text(TWO_ATOMS.replace("1 2", "1 1")) and path / "bad")),
+            "order",
+        ),
+        (
+            lambda path: read_force_constants(str((path / "bad").write_text(TWO_ATOMS.replace("1 1", "2 1")) and path / "bad")),
+            "order",
+        ),
+        (lambda path: read_force_constants(compact_without_map(path / "bad.hdf5")), "no p2s_map"),
         (lambda path: write_force_constants(path / "F", np.zeros((2, 4, 3, 3))), "p2s_map"),
         (lambda path: write_force_constants(path / "F", np.zeros((2, 4, 3, 3)), np.arange(3)), "p2s_map"),
         (lambda path: fold_force_constants(force_constants(fcc("Cu", 3.6), Binding()), ball(fcc("Cu", 3.6), 4.0)), "ball"),
     ],
-    ids=["missing", "cut short", "prose", "compact without map", "wrong map", "ball"],
+    ids="missing;cut short;prose;second atom;first atom;file without map;compact without map;wrong map;ball".split(";"),
 )
 def test_phonopy_files_refuse_in_one_sentence(make, words, tmp_path):
     with pytest.raises(InputError, match=words) as caught:

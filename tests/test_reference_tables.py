@@ -24,6 +24,7 @@ import defectgen  # noqa: F401 - float64
 from defectgen._input import InputError, InputWarning
 from defectgen.crystal import fcc, supercell
 from defectgen.energy.functional import evaluate
+from defectgen.energy.perfect import elastic_constants as of_jets
 from defectgen.energy.site import Stencil
 from defectgen.reference import EAM, StillingerWeber
 
@@ -272,20 +273,39 @@ def test_a_coarse_table_is_announced(potentials, name, least):
         EAM(POTENTIALS / name, "lammps")
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("Cu_mishin1.eam.alloy", "quintic"), ("Fe_mm.eam.fs", "quintic"), ("Al_mm.eam.fs", "lammps")]
-)
-def test_a_fine_table_is_not(name, kind):
-    """And a table whose values scatter keeps to LAMMPS: a spline through them is smooth in name only."""
+@pytest.mark.parametrize("name", ["Cu_mishin1.eam.alloy", "Fe_mm.eam.fs"])
+def test_a_fine_table_is_not(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert EAM(POTENTIALS / name).interpolation == kind
+        found = EAM(POTENTIALS / name)
+    assert found.interpolation == "quintic" and "interpolation='quintic'" in repr(found)
+
+
+def test_a_table_that_scatters_is_announced_and_what_the_sentence_advises_helps():
+    """Mendelev's aluminium has ten digits in steps of 8e-4 A. Elastic constants are smooth functions of the lattice constant: C11
+    at five of them, 0.1 % apart, lies near a parabola with the advised spline only, whose forces stay within 1e-3 eV/A."""
+    path = POTENTIALS / "Al_mm.eam.fs"
+    with pytest.warns(InputWarning, match=r"scatter.*of LAMMPS; choose resolution=0\.02 \(A\)") as caught:
+        rough = EAM(path)
+    assert len(caught) == 1 and rough.interpolation == "lammps" and "interpolation='lammps'" in repr(rough)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        smooth = EAM(path, resolution=0.02)  # warns where forces differ by more than 1e-3 eV/A
+        EAM(path, "lammps")
+    assert smooth.interpolation == "quintic"
+    scales = np.linspace(-0.002, 0.002, 5)
+    off = []
+    for potential in (rough, smooth):
+        c11 = [float(of_jets(fcc("Al", 4.045 * (1 + s)), potential)[0, 0]) for s in scales]
+        off.append(np.abs(np.polyval(np.polyfit(scales, c11, 2), scales) - c11).max() / c11[2])
+    assert off[0] > 0.01
+    assert off[1] < 1e-3
 
 
 def test_a_resolution_that_cannot_follow_the_table_is_announced():
-    """The core of Mendelev's aluminium has 1e7 eV; knots 0.05 A apart follow it and miss the bonds."""
-    with pytest.warns(InputWarning, match="cannot follow the table"):
-        EAM(POTENTIALS / "Al_mm.eam.fs", resolution=0.05)
+    """Knots 0.1 A apart miss the bonds of Mendelev's aluminium by thousandths, not by the 1e7 eV of its core."""
+    with pytest.warns(InputWarning, match=r"differ by up to 0\.0\d+ eV/A.*cannot follow the table"):
+        EAM(POTENTIALS / "Al_mm.eam.fs", resolution=0.1)
 
 
 @pytest.mark.parametrize("name", OTHER_STYLES)
@@ -328,6 +348,7 @@ AS_LAMMPS = {
     "no lattice": ("alloy", edited("alloy", {5: "28 58.689 3.52"})),
     "only number and mass": ("alloy", edited("alloy", {5: "28 58.689"})),
     "words after the lattice": ("alloy", edited("alloy", {5: "28 58.689 3.52 fcc nickel"})),
+    "a year after the lattice": ("alloy", edited("alloy", {5: "28 58.689 3.52 fcc nickel 2014"})),
     "comments and blank lines": ("alloy", edited("alloy", {8: (" ", " ")}, [(8, ["", "# here", "   "])], ["", "# end"])),
     "comment in a line": ("alloy", edited("alloy", {9: TEXT["alloy"][9] + " # here"})),
     "grid on two lines": (
@@ -426,6 +447,7 @@ REFUSED = {
     "sw: negative epsilon": ("sw", edited("sw", {SW: ("2.1683", "-2.1683")}), "epsilon must not be negative"),
     "sw: negative lambda": ("sw", edited("sw", {SW: ("21.0", "-21.0")}), "lambda must not be negative"),
     "sw: no angle": ("sw", edited("sw", {SW: ("-0.3333", "-3.3333")}), "cosine of an angle"),
+    "sw: no range": ("sw", edited("sw", {SW: ("1.80", "0.0")}), "a of Si Si Si is 0"),
     "sw: no decay": ("sw", edited("sw", {SW: ("1.20", "0.0")}), "gamma of Si Si"),
     "sw: too much": ("sw", edited("sw", {SW + 1: TEXT["sw"][SW + 1] + " 7.5"}), "'7.5' is left over"),
     "sw: too little": ("sw", edited("sw", {SW + 1: "7.0 0.6 4.0 0.0"}), "no .sw file"),
@@ -459,6 +481,13 @@ def test_the_content_decides_where_the_name_says_another_layout(tmp_path):
     path.write_text(edited("funcfl", {}))
     with pytest.warns(InputWarning, match="layout of funcfl"):
         assert EAM(path, "lammps").species == ("Cu",)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("given", [None, 3, b"Cu.eam"])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(InputError, match="as a path; got"):
+        EAM(given)
 
 
 @pytest.mark.parametrize("make", [EAM, StillingerWeber.from_file], ids=["EAM", "StillingerWeber"])

@@ -11,6 +11,7 @@ from defectgen._input import InputError
 from defectgen.bridge import Calculator, cell_from_ase, defect_from_atoms, from_ase, to_ase
 from defectgen.crystal.cell import ball, supercell
 from defectgen.crystal.lattices import hcp, rocksalt, triangular
+from defectgen.reference import LennardJones
 
 
 def holds(lattice, atoms) -> bool:
@@ -110,6 +111,16 @@ def test_structures_refuse_in_one_sentence(make, words, tmp_path):
     with pytest.raises(InputError, match=words) as caught:
         make(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "door", [from_ase, cell_from_ase, lambda atoms: Calculator(LennardJones("Ar")).get_potential_energy(atoms)]
+)
+def test_vectors_in_a_plane_are_refused_at_every_door(door):
+    flat = bulk("Ar", a=5.2)
+    flat.set_cell(np.array(flat.cell)[[0, 1, 1]])
+    with pytest.raises(InputError, match="must span a volume"):
+        door(flat)
 
 
 def test_defect_from_atoms_returns_to_any_cell():

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import numpy as np
 from ase import Atoms
@@ -30,6 +31,12 @@ that does not change when the crystal is turned has a symmetric stress."""
 PLAUSIBLE = 1.0, 10.0
 """eV/A^3 (160 GPa and 1600 GPa): the largest component of a stress of unstated and of stated unit. A larger one is nearly
 always one in another unit."""
+
+IN_GPA = {"GPa": 1.0, "kbar": 0.1, "MPa": 1e-3, "bar": 1e-4}
+"""Units that stresses of files are found in, GPa."""
+
+LABELLED = 0.01, 150.0
+"""GPa: the largest stress component of a labelled frame is usually between these, which tells its unit up to two or three."""
 
 NEAREST = 0.5
 """A: atoms are never nearer; a bond of hydrogen is 0.74 A."""
@@ -89,6 +96,16 @@ def everything(atoms: Atoms) -> dict:
     return {key.lower(): value for store in (hidden, own, atoms.info) for key, value in store.items()}
 
 
+def _check_spelled_once(atoms: Atoms, keys: dict, where: str) -> None:
+    """Raises InputError for a label under two keys that differ in case only, with two values."""
+    hidden = atoms.calc.results if atoms.calc is not None else {}
+    for label, key in keys.items():
+        found = [(k, v) for store in (hidden, atoms.arrays, atoms.info) for k, v in store.items() if k.lower() == key]
+        if any(not np.array_equal(value, found[0][1]) for _, value in found[1:]):
+            names = " and ".join(sorted({repr(k) for k, _ in found}))
+            raise InputError(f"{where} has the {label} under {names}, with different values; remove one of them")
+
+
 def labels(atoms: Atoms, named: dict[str, str | None], where: str, units: Units, notes: Notes) -> dict:
     """Energy (float, eV), forces ((atoms, 3), eV/A) and virial ((3, 3), eV) of a frame, those that it has.
 
@@ -98,6 +115,7 @@ def labels(atoms: Atoms, named: dict[str, str | None], where: str, units: Units,
     other, and for a stress that is asymmetric or of implausible size.
     """
     store, keys = everything(atoms), _keys(everything(atoms), named, where)
+    _check_spelled_once(atoms, keys, where)
     result: dict = {label: _number(store[key], len(atoms), label, where) for label, key in keys.items()}
     _note_energies(store, keys, result, units, notes, where)
     for label, factor in (("energy", units.energy), ("forces", units.force), ("virial", units.virial), ("stress", units.stress)):
@@ -139,6 +157,8 @@ def factor_in_words(factor: float, atoms: int | None = None, volume: float | Non
     if volume is not None:
         known["not multiplied by the volume"] = 1 / volume
         known["multiplied by the volume twice"] = volume
+    for unit, taken in permutations(("GPa", "kbar", "bar"), 2):
+        known[f"in {unit} and taken for one in {taken}"] = IN_GPA[taken] / IN_GPA[unit]
     words = next((word for word, value in known.items() if abs(size / value - 1) < 0.15), "")
     if not words and abs(size - 1) < 0.3:
         return f"with {sign}" if sign else ""
@@ -225,11 +245,13 @@ def _check_size(stress: np.ndarray, stated: bool, where: str) -> None:
     size = float(np.abs(stress).max())
     if not size > PLAUSIBLE[stated]:
         return
-    guess = "bar" if size > 2000 else "kbar" if size > 20 else "GPa"
+    unit = "bar" if size > 2000 else "kbar" if size > 20 else "GPa"
+    others = [u for u, in_gpa in IN_GPA.items() if u != unit and LABELLED[0] <= size * in_gpa <= LABELLED[1]]
+    likely = " or ".join(f"{u} (then {size * IN_GPA[u]:.3g} GPa)" for u in [unit, *others])
     raise InputError(
         f"{where} has a stress of {size:.3g} eV/A^3 = {size * EV_PER_A3_IN_GPA:.3g} GPa, which no solid bears; it is likely in "
-        f"{guess} (or a virial that was taken for a stress): state the unit as units={{'stress': '{guess}'}}, with a minus, "
-        f"'-{guess}', if it has the sign of a pressure, or remove the frame"
+        f"{likely}, or a virial that was taken for a stress: state the unit as units={{'stress': '{unit}'}}, with a minus, "
+        f"'-{unit}', if it has the sign of a pressure, or remove the frame"
     )
 
 

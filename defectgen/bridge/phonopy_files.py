@@ -13,6 +13,9 @@ from ..energy.perfect import ForceConstants
 from .hdf5 import dataset, opened
 from .units import force_constant_unit
 
+COMPANIONS = ("phonopy.yaml", "phonopy_params.yaml", "phonopy_disp.yaml")
+"""Files in which phonopy notes the code and the units of a run."""
+
 UNIT = "eV/angstrom^2"
 """What phonopy calls eV/A^2; the unit of its files that state none."""
 
@@ -88,8 +91,9 @@ def read_force_constants(
     """Force constants (eV/A^2) and the supercell site of every row, from either of phonopy's files, told apart by content.
 
     The unit that a file states (`physical_unit`) is converted. A text file states none: `unit` does where it is not
-    eV/angstrom^2, and has to where a `phonopy.yaml` of the same folder states another one. It is one of energy over length
-    squared as phonopy spells them, such as Ry/au^2, hartree/au^2 or eV/angstrom.au.
+    eV/angstrom^2, and has to where a `phonopy.yaml` (or `phonopy_params.yaml`, `phonopy_disp.yaml`) of the same folder states
+    another one. It is one of energy over length squared as phonopy spells them, such as Ry/au^2, hartree/au^2 or
+    eV/angstrom.au.
     Raises InputError for a file that is missing, or is neither, and for a unit that is unknown or is not the one that the file
     states.
     """
@@ -115,9 +119,9 @@ def read_force_constants(
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a file that states no unit, if phonopy.yaml says that the run which wrote it has another one than eV/A^2."""
-    companion = path.with_name("phonopy.yaml")
-    if not companion.is_file():
+    """Refuse a file that states no unit, if phonopy's files of the same folder say that the run has another one than eV/A^2."""
+    companion = next((c for c in map(path.with_name, COMPANIONS) if c.is_file()), None)
+    if companion is None:
         return
     with open(companion, encoding="utf-8-sig", errors="replace") as file:
         text = file.read(1 << 16)
@@ -150,8 +154,14 @@ def _read_hdf5(path: Path):
     with opened(path, "force constants") as file:
         where = f"the file {path}"
         phi = np.array(dataset(file, "fc2" if "fc2" in file else "force_constants", where), dtype=float)
+        if "p2s_map" not in file and phi.ndim == 4 and len(phi) < phi.shape[1]:
+            raise InputError(
+                f"{path} holds the rows of {len(phi)} of {phi.shape[1]} atoms and no p2s_map, which says of which atoms; "
+                "write it with p2s_map, or all rows (phonopy --full-fc)"
+            )
         sites = np.array(dataset(file, "p2s_map", where, "iu")) if "p2s_map" in file else np.arange(len(phi))
-        stated = np.ravel(dataset(file, "physical_unit", where, "SUO")[()])[0] if "physical_unit" in file else None
+        units = np.ravel(dataset(file, "physical_unit", where, "SUO")[()]) if "physical_unit" in file else []
+        stated = units[0] if len(units) else None
         return phi, sites, stated.decode() if isinstance(stated, bytes) else None if stated is None else str(stated)
 
 
@@ -168,6 +178,10 @@ def _read_text(path: Path):
     table = np.array(found, dtype=float).reshape(rows, columns, 11)
     if not np.all(np.isfinite(table)) or np.any(table[:, 0, 0] != np.rint(table[:, 0, 0])):
         raise InputError(f"{path} holds force constants that are not finite, or sites that are no whole numbers; write it again")
+    if np.any(table[:, :, 0] != table[:, :1, 0]) or np.any(table[:, :, 1] != np.arange(1, columns + 1)):
+        raise InputError(
+            f"{path} names its blocks of force constants in another order than row by row, atoms 1 to {columns}; write it again"
+        )
     return table[..., 2:].reshape(rows, columns, 3, 3), table[:, 0, 0].astype(np.int64) - 1, None
 
 

@@ -1,11 +1,13 @@
 """Whether the stresses of a file belong to its energies: between two frames of one structure the energy changes by their work."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .labels import factor_in_words
+from .units import ENERGY
 
 LAGS = (1, 2, 3, 5, 8, 13, 21)
 """Each frame is compared with those that follow it by so many places in the order of volumes."""
@@ -17,7 +19,19 @@ MOVED, STRAINED = 0.3, 0.15
 """A, and a strain: atoms that moved farther in the box, and boxes that are strained more, are other structures."""
 
 QUIET = 2e-3
-"""eV per atom: smaller differences of energy are not compared, they may be those of basis sets and k-points."""
+"""eV per atom: smaller differences of energy may be those of basis sets and k-points. Pairs whose energies differ by less count
+only if the work is several times as large (LOUD), and otherwise where no pair is above it and all of them agree on one known
+mistake."""
+
+LOUD = 5.0
+"""Work of the virials over QUIET from which a pair counts whatever its energies: those may be in a larger unit, or per atom."""
+
+CERTAIN = 3.0
+"""Largest change of energy, or work over LOUD, over QUIET from which few pairs or an unknown factor are enough to refuse a file;
+below, a file is refused if several pairs agree on a known mistake, and otherwise warned of."""
+
+FAINT, FEWEST = 0.1, 3
+"""Part of QUIET that a pair must have where none is above it, and how many such pairs there must be."""
 
 FAR, SCATTER = (0.6, 1.6), 0.2
 """A file is refused if the median of its factors is not between these, and half of them lie within this part of the median. With
@@ -28,7 +42,8 @@ Frame = tuple[tuple[str, ...], np.ndarray, np.ndarray, tuple[bool, bool, bool], 
 
 
 def check_stresses(frames: Sequence[Frame], path: str) -> None:
-    """Refuse virials whose sign or unit contradicts the energies, where frames of one structure at several strains show it.
+    """Refuse virials whose sign or unit contradicts the energies, where frames of one structure at several strains show it; warn
+    (InputWarning) where they contradict them in another way.
 
     From frame A to B the energy changes by the work of stress and forces, by the rule of the trapezium
     E_B - E_A = -(W_A + W_B) : e / 2 - sum (f_A + f_B) u / 2, up to third order in the logarithmic strain e and the displacements
@@ -39,21 +54,28 @@ def check_stresses(frames: Sequence[Frame], path: str) -> None:
         symbols, _, _, periodic, labels = frame
         if any(periodic) and {"energy", "virial"} <= set(labels):
             groups.setdefault((symbols, periodic), []).append(frame)
-    found: list[tuple[float, float, int, float]] = []
+    found: list[tuple[float, float, int, float, bool]] = []
     for members in groups.values():
         members.sort(key=lambda f: abs(np.linalg.det(f[2])))
         for k, first in enumerate(members):
             for second in (members[k + lag] for lag in LAGS if k + lag < len(members)):
                 pair = _work(first, second)
                 if pair is not None and len(found) < PAIRS:
-                    found.append((*pair, len(first[0]), float(abs(np.linalg.det(first[2])))))
-    if found:
-        work, change, sizes, volumes = np.array(found).T
-        _judge(work, change, sizes, volumes, path)
+                    found.append((pair[0], pair[1], len(first[0]), float(abs(np.linalg.det(first[2]))), pair[2]))
+    clear = [each for each in found if each[4]]
+    if clear or len(found) >= FEWEST:
+        work, change, sizes, volumes, _ = np.array(clear if _certain(clear) or len(clear) >= FEWEST else found).T
+        _judge(work, change, sizes, volumes, path, bool(clear), _certain(clear))
 
 
-def _work(first: Frame, second: Frame) -> tuple[float, float] | None:
-    """Work of the virials, and the change of energy without the work of the forces, eV; None where a pair tells nothing."""
+def _certain(pairs: list[tuple[float, float, int, float, bool]]) -> bool:
+    """Whether a pair is far above the noise of energies."""
+    return any(max(abs(change), abs(work) / LOUD) >= CERTAIN * QUIET * atoms for work, change, atoms, *_ in pairs)
+
+
+def _work(first: Frame, second: Frame) -> tuple[float, float, bool] | None:
+    """Work of the virials, the change of energy without the work of the forces, eV, and whether that is more than the noise of
+    energies; None where a pair tells nothing."""
     (_, x, box, periodic, old), (_, y, other, _, new) = first, second
     deformation = np.linalg.solve(box, other)  # rows: other = box @ deformation
     if not np.linalg.det(deformation) > 0 or np.abs(deformation - np.eye(3)).max() > STRAINED:
@@ -70,24 +92,49 @@ def _work(first: Frame, second: Frame) -> tuple[float, float] | None:
     work = [-float(np.vdot(w, strain)) for w in (old["virial"], turn @ new["virial"] @ turn.T)]
     pull = [-float(np.vdot(f, moved)) for f in (old["forces"] @ turn, new["forces"])] if forces else [0.0, 0.0]
     change = float(new["energy"] - old["energy"]) - sum(pull) / 2
-    if abs(sum(work)) < abs(work[1] - work[0]) / 2 or abs(pull[1] - pull[0]) / 2 > abs(change) or abs(change) < QUIET * len(x):
+    size = max(abs(change), abs(sum(work)) / 2 / LOUD)
+    uneven = abs(sum(work)) < abs(work[1] - work[0]) / 2 or abs(pull[1] - pull[0]) / 2 > abs(change)
+    if uneven or change == 0.0 or size < FAINT * QUIET * len(x):
         return None
-    return sum(work) / 2, change
+    return sum(work) / 2, change, size >= QUIET * len(x)
 
 
-def _judge(work: np.ndarray, change: np.ndarray, sizes: np.ndarray, volumes: np.ndarray, path: str) -> None:
+def _energy_in_words(factor: float, atoms: int | None) -> str:
+    """What the energies are likely to be where the work of the virials is `factor` times their change; empty if unknown."""
+    known = {f"in {unit}": ENERGY[unit] for unit in ("hartree", "Ry", "kcal/mol", "kJ/mol")}
+    if atoms is not None and atoms > 1:
+        known["per atom"] = float(atoms)
+    return next((words for words, value in known.items() if abs(factor / value - 1) < 0.15), "")
+
+
+def _judge(work: np.ndarray, change: np.ndarray, sizes: np.ndarray, volumes: np.ndarray, path: str, clear: bool, certain: bool):
+    """Refuse a factor that is known or certain, warn of another one that is not 1."""
     ratio = work / change
     factor = float(np.median(ratio))
-    if FAR[0] < factor < FAR[1] or (factor and np.median(np.abs(ratio / factor - 1)) > SCATTER):
+    spread = float(np.median(np.abs(ratio / factor - 1))) if factor else 0.0
+    if FAR[0] < factor < FAR[1] or spread > SCATTER:
         return
     atoms = int(sizes[0]) if np.all(sizes == sizes[0]) else None
     volume = float(volumes.mean()) if np.ptp(volumes) < 0.5 * volumes.mean() else None
     words = factor_in_words(factor, atoms, volume) if work.any() else "zero, where nobody computed it"
-    if len(work) < 2 and not words:
+    energies = _energy_in_words(factor, atoms)
+    if (len(work) < 2 or not clear) and not words and not energies:
         return
-    raise InputError(
-        f"stresses and energies of {path} contradict each other: over {len(work)} pairs of frames of one structure at different "
-        f"strains the virials give {factor:.3g} times the change of energy"
-        f"{f', so the stress is likely {words}' if words else ''}; state its unit, such as units={{'stress': 'GPa'}} (with a "
-        "minus, '-GPa', if it has the sign of a pressure), or name the right key"
+    stress = not work.any() or abs(abs(factor) - 1) < 0.3 or bool(factor_in_words(abs(factor), atoms, volume))
+    known, plain = stress or bool(energies), spread <= SCATTER / 2 and len(work) >= FEWEST  # one factor, whatever the volume
+    guesses = [f"the stress is likely {words}"] * bool(words) + [f"the energies are likely {energies}"] * bool(energies)
+    sentence = (
+        f"stresses and energies of {path} contradict each other: over {len(work)} pair{'s' * (len(work) > 1)} of frames of one "
+        f"structure at different strains the virials give {factor:.3g} times the change of energy"
+        f"{', so ' * bool(guesses)}{', or '.join(guesses)}; state the "
+        "units, such as units={'stress': 'GPa'} (with a minus, '-GPa', if it has the sign of a pressure) or "
+        "{'energy': 'hartree'}, or name the right key"
+    )
+    if (known and (certain or len(work) >= FEWEST)) or (certain and (plain or not 0.2 < factor < 5.0)):
+        raise InputError(sentence)
+    warnings.warn(
+        f"{sentence}; they are used as they are: stresses of plane waves below convergence, or of another k-point mesh than "
+        "the energies, look like this too",
+        InputWarning,
+        stacklevel=4,
     )

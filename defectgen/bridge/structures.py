@@ -32,6 +32,9 @@ LARGEST = 1e6
 FLAT = 1e-6
 """Volume relative to the product of the lengths of cell vectors below which they lie in a plane: no crystal's are that skew."""
 
+SAME_MASS = 2e-3
+"""Relative difference of masses that are those of the elements, as tables round them; isotopes differ by more."""
+
 SAME_BOX = 1e-3
 """A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
 
@@ -47,6 +50,7 @@ def from_ase(atoms: Atoms | str | Path) -> Lattice:
     """
     atoms = _read(atoms)
     pbc = boundaries(atoms)
+    vectors = complete_cell(atoms)
     _warn_dropped(atoms, "the lattice", constraints=True)
     _warn_vacuum(atoms)
     if pbc not in ((True, True, True), (True, True, False)):
@@ -55,7 +59,7 @@ def from_ase(atoms: Atoms | str | Path) -> Lattice:
         )
     flat = not pbc[2]
     x = atoms.positions - (atoms.positions[0] * [0.0, 0.0, 1.0] if flat and len(atoms) else 0.0)
-    return lattice_from_primitive(complete_cell(atoms), x, tuple(atoms.symbols), reduce=True, dimension=2 if flat else 3)
+    return lattice_from_primitive(vectors, x, tuple(atoms.symbols), reduce=True, dimension=2 if flat else 3)
 
 
 def to_ase(
@@ -171,7 +175,7 @@ def boundaries(atoms: Atoms) -> tuple[bool, bool, bool]:
 def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
     """Cell vectors as rows, A; one that is missing along an open direction is set across the others and spans the atoms.
 
-    Raises InputError if there are no atoms, or a vector is missing along a periodic direction.
+    Raises InputError if there are no atoms, a vector is missing along a periodic direction, or the vectors span no volume.
     """
     if len(atoms) == 0:
         raise InputError("there are no atoms in this structure; give at least one")
@@ -179,6 +183,12 @@ def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
     if np.any(missing & atoms.pbc):
         raise InputError(
             f"atoms are periodic along cell vector {np.argmax(missing & atoms.pbc)}, which is zero; set it or open this direction"
+        )
+    given = np.asarray(atoms.cell)[~missing]
+    if len(given) and not np.linalg.svd(given / np.linalg.norm(given, axis=1)[:, None], compute_uv=False)[-1] > FLAT:
+        raise InputError(
+            f"the cell vectors {np.round(np.asarray(atoms.cell), 4).tolist()} A must span a volume, and lie in a plane or on a "
+            "line; mend the cell"
         )
     vectors = np.array(atoms.cell.complete())
     for axis in np.flatnonzero(missing):
@@ -216,10 +226,15 @@ def _held(atoms: Atoms, where: str) -> Bool[np.ndarray, " atoms"]:
     return held
 
 
+def _holds(constraint) -> bool:
+    """Whether a constraint changes where the atoms come to rest, relative to each other."""
+    return not isinstance(constraint, FixCom) and bool(np.size(getattr(constraint, "index", 1)))
+
+
 def _warn_dropped(atoms: Atoms, what: str, constraints: bool = False) -> None:
     """One line that names what is not kept and changes some answer."""
     lost = []
-    if constraints and (kinds := list(dict.fromkeys(type(c).__name__ for c in atoms.constraints if not isinstance(c, FixCom)))):
+    if constraints and (kinds := list(dict.fromkeys(type(c).__name__ for c in atoms.constraints if _holds(c)))):
         lost.append(f"constraints ({', '.join(kinds)})")
     for name, values in (
         ("magnetic moments", atoms.get_initial_magnetic_moments()),
@@ -227,7 +242,7 @@ def _warn_dropped(atoms: Atoms, what: str, constraints: bool = False) -> None:
     ):
         if values.any():
             lost.append(f"initial {name} (up to {np.abs(values).max():.3g})")
-    if atoms.has("masses") and np.abs(atoms.get_masses() - atomic_masses[atoms.numbers]).max(initial=0.0) > 1e-3:
+    if atoms.has("masses") and np.abs(atoms.get_masses() / atomic_masses[atoms.numbers] - 1).max(initial=0.0) > SAME_MASS:
         lost.append("masses other than those of the elements")
     if lost:
         advice = ": for an ASE calculator give ASEReference(calculator, magnetic_moments={...}, charges={...})"

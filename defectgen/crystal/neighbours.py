@@ -13,6 +13,10 @@ OVERLAP = 0.1
 """A: two atoms closer than this are one atom written twice (the shortest bond, H2, is 0.74 A)."""
 
 
+MOST = 100_000
+"""Neighbours of an atom, on average: ten times those of the longest potentials; so many fit into memory for small cells."""
+
+
 @dataclass(frozen=True, eq=False)
 class Neighbours:
     """Neighbours of every atom as a padded rectangle; bond (i, k) points from atom i to image `shift` of atom `index`."""
@@ -36,12 +40,13 @@ def neighbours(
     """All bonds shorter than `cutoff` (A), with every image in cells narrower than twice the cutoff.
 
     The number of slots is rounded up to a multiple of `slot_bucket`, so that similar cells share one compilation.
-    Raises InputError for positions that are not finite or atoms that overlap.
+    Raises InputError for positions that are not finite, atoms that overlap, or a cutoff that reaches too many atoms.
     """
     if not np.all(np.isfinite(positions)):
         bad = int(np.argmax(~np.isfinite(positions).all(1)))
         raise InputError(f"positions must be finite numbers; atom {bad} is at {positions[bad].tolist()}")
     box = np.array(vectors, dtype=float)
+    _check_number(len(positions), box[np.array(periodic)], cutoff)
     origin = np.zeros(3)
     for axis in range(3):
         if not periodic[axis]:  # a box that surely contains the atoms along an open direction
@@ -79,6 +84,21 @@ def neighbours(
     reverse = np.arange(atoms * slots, dtype=np.int64)
     index[place], shift[place], mask[place], reverse[place] = j, s, True, place[reverse_edge]
     return Neighbours(*(a.reshape(atoms, slots, *a.shape[1:]) for a in (index, shift, mask, reverse)))
+
+
+def _check_number(atoms: int, vectors: Float[np.ndarray, "closed 3"], cutoff: float) -> None:
+    """Raises InputError, before anything is searched, if a cutoff (A) reaches far more atoms than potentials do."""
+    closed = len(vectors)
+    if closed == 0:
+        return
+    size = float(np.sqrt(np.abs(np.linalg.det(vectors @ vectors.T))))
+    inside = (2 * cutoff, np.pi * cutoff**2, 4 / 3 * np.pi * cutoff**3)[closed - 1]
+    count = inside * (atoms if closed > 1 else 1) / max(size, 1e-9)  # of a wire only the images of one atom: it may be thick
+    if not count <= MOST:
+        raise InputError(
+            f"a cutoff of {cutoff:.4g} A gives each atom of this cell about {count:.2g} neighbours, and {MOST} are the most; "
+            "check the cutoff of the potential, and the units of the cell"
+        )
 
 
 def _pairing(

@@ -140,7 +140,8 @@ def _warn_of_load(lattice: Lattice, found: ElasticConstants, forces: np.ndarray)
     """One sentence if the lattice is not at rest."""
     unit, factor = ("GPa", EV_PER_A3_IN_GPA) if lattice.dimension == 3 else ("eV/A^2", 1.0)
     load, largest = float(np.abs(found.stress).max()), float(np.abs(np.asarray(found)).max())
-    if not load <= STRESSED * largest:
+    push = float(np.abs(forces[:, : lattice.dimension]).max(initial=0.0))
+    if push <= AT_REST and not load <= STRESSED * largest:
         warnings.warn(
             f"{lattice.name} is under a stress of up to {load * factor:.3g} {unit} (pressure {found.pressure * factor:.3g}); "
             "these elastic constants are second derivatives of the energy in the symmetric strain; .stress_strain has the "
@@ -148,11 +149,10 @@ def _warn_of_load(lattice: Lattice, found: ElasticConstants, forces: np.ndarray)
             InputWarning,
             stacklevel=3,
         )
-    push = float(np.abs(forces[:, : lattice.dimension]).max(initial=0.0))
     if not push <= AT_REST:
         warnings.warn(
-            f"the sublattices of {lattice.name} are not at rest (forces up to {push:.2g} eV/A): its elastic constants are those "
-            "of a structure that would relax; use dg.equilibrate first",
+            f"the sublattices of {lattice.name} are not at rest (forces up to {push:.2g} eV/A, stress up to {load * factor:.3g} "
+            f"{unit}): its elastic constants are those of a structure that would relax; use dg.equilibrate first",
             InputWarning,
             stacklevel=3,
         )

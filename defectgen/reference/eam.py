@@ -28,6 +28,12 @@ NOTICEABLE = 1e-3
 """eV/A: a larger difference from the interpolation of LAMMPS is reported when a file is read."""
 
 
+SMOOTH = 0.02
+"""A: distance of knots that is recommended for tables that scatter; finer ones follow the scatter."""
+
+TINY = 1e-9
+"""Floor of the weights of a least-squares spline, for tables of zeros."""
+
 ROUGH = 0.01
 """eV/A^2: from this scatter of second derivatives on a smooth spline follows the scatter of the table."""
 
@@ -43,9 +49,12 @@ class EAM(SumEnergy):
         tables that end at the cutoff (Ni_smf7, Cu_smf7): there, and beyond the largest tabulated density of a funcfl file,
         LAMMPS takes forces that are not the derivative of its energy, and here forces are that derivative.
     None (default): "quintic", except for tables whose own scatter makes second derivatives uncertain by more than ROUGH
-        (as in Al_mm, VFe_mm and CuTa of LAMMPS): a spline through scattered values is smooth in name only, and "lammps" is
-        then the potential that others run. Where "quintic" changes forces by more than NOTICEABLE a warning says where
-        (see `largest_difference`).
+        (as in Al_mm, CuZr_mm, VFe_mm and CuTa of LAMMPS): a spline through scattered values is smooth in name only, and
+        "lammps" is then the potential that others run. A warning says so, because elastic and force constants scatter with
+        either one: C11 of Al_mm changes by up to 8 % when the lattice constant changes by 0.1 %. With `resolution` = 0.02 A it
+        does not, and forces change by less than NOTICEABLE. Where "quintic" changes forces by more than NOTICEABLE a warning
+        says where (see `largest_difference`).
+    The attribute `interpolation` says which one it is.
 
     "quintic" differs from LAMMPS, in crystals rattled by 0.1 A, by 1e-9 eV/A in Mishin's Cu (step 9e-4 A), 4e-5 in Ni-Al
     (5.7e-3 A), 1e-6 in Mendelev's Fe (5.3e-4 A, ten digits), 0.01 in funcfl tables of 500 values, which end with a jump,
@@ -95,7 +104,8 @@ class EAM(SumEnergy):
         -----
         InputWarning
             If neither `interpolation` nor `resolution` is given and the choice matters: by `largest_difference` the forces
-            of the smooth spline and of LAMMPS differ by more than NOTICEABLE.
+            of the smooth spline and of LAMMPS differ by more than NOTICEABLE, or the tables scatter. With a `resolution`
+            that does not follow the tables.
         """
         tables = read_tables(path)
         intervals = tables.pair.shape[-1] - 1
@@ -117,9 +127,17 @@ class EAM(SumEnergy):
             smooth = _quintic(radial, tables.spacing, resolution)
             found = Polynomials(_quintic(tables.embedding, tables.density_spacing), smooth)
         if interpolation is None or resolution is not None:
-            rough = _compare(path, tables, found, cubic, jumps, resolution)
-            if rough and not jumps and resolution is None:
+            noise = _compare(path, tables, found, cubic, jumps, resolution)
+            if noise > ROUGH and not jumps and resolution is None:
                 interpolation, found = "lammps", cubic
+                warnings.warn(
+                    f"{path}: the values of its tables scatter, which makes second derivatives (elastic and force constants) "
+                    f"uncertain by about {noise:.1g} eV/A^2 a bond; it is read with the interpolation of LAMMPS; choose "
+                    f"resolution={max(SMOOTH, 10 * tables.spacing):.2g} (A) for a smooth spline near the values, or "
+                    'interpolation="lammps" to keep this one and not be warned',
+                    InputWarning,
+                    stacklevel=2,
+                )
         self.interpolation = interpolation or "quintic"
         self.embedding = jnp.asarray(found.embedding)
         self.radial = jnp.asarray(np.moveaxis(found.radial, 2, 3))
@@ -187,16 +205,20 @@ def _quintic(table: Float[np.ndarray, "*tables points"], spacing: float, resolut
     """Coefficients of the quintic spline through the table (or near it), one polynomial per grid step."""
     points = table.shape[-1]
     x = np.arange(points, dtype=float)
-    flat = table.reshape(-1, points).T
+    flat = table.reshape(-1, points)
     if resolution is None:
-        spline = make_interp_spline(x, flat, k=5)
+        splines = [make_interp_spline(x, flat.T, k=5)]
     else:
         stride = resolution / spacing
         inner = np.linspace(0, points - 1, round((points - 1) / stride) + 1)[1:-1]
         inner = np.unique(np.round(inner))  # knots on grid points, so that each step holds one polynomial
         knots = np.concatenate([np.zeros(6), inner, np.full(6, points - 1.0)])
-        spline = make_lsq_spline(x, flat, knots, k=5)
-    return _taylor(spline, x[:-1]).reshape(*table.shape[:-1], points - 1, 6)
+        # relative residuals where values are large: cores of 1e15 eV A would otherwise be all that the fit sees
+        splines = [
+            make_lsq_spline(x, row[:, None], knots, k=5, w=1 / (np.median(np.abs(row)) + np.abs(row) + TINY)) for row in flat
+        ]
+    coefficients = np.concatenate([_taylor(spline, x[:-1]) for spline in splines])
+    return coefficients.reshape(*table.shape[:-1], points - 1, 6)
 
 
 def _taylor(spline: BSpline, x: np.ndarray) -> np.ndarray:
@@ -235,8 +257,9 @@ def _resolution(given: float, tables: Tables) -> float:
     return float(given)
 
 
-def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fading: bool, resolution: float | None) -> bool:
-    """Warns if the smooth interpolation is noticeably another potential than that of LAMMPS; else: are the tables rough?"""
+def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fading: bool, resolution: float | None) -> float:
+    """Warns if the smooth interpolation is noticeably another potential than that of LAMMPS. The scatter of the tables, eV/A^2,
+    where it did not warn."""
 
     def window(r):
         y = np.clip((tables.cutoff - r) / TAIL, 0.0, 1.0)
@@ -244,7 +267,7 @@ def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fadi
 
     found = largest_difference(tables, smooth, cubic, window if fading else None)
     if found.force <= NOTICEABLE:
-        return found.noise > ROUGH
+        return found.noise
     if fading and found.distance is not None and found.distance > tables.cutoff - TAIL:
         reason = f"the table ends with a jump, which is faded out over {TAIL} A"
     elif resolution is not None:
@@ -261,7 +284,7 @@ def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fadi
         InputWarning,
         stacklevel=3,
     )
-    return False
+    return 0.0
 
 
 def _jumps(tables: Tables) -> bool:

@@ -173,6 +173,8 @@ def read_tables(path: str | Path) -> Tables:
     InputWarning
         If values are dropped at the end of a line, or if the extension names another layout than the file has.
     """
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"{WHAT} was expected, as a path; got {type(path).__name__}")
     path = Path(path)
     lines = read_lines(path, WHAT, STYLES)
     energy = energy_unit(path, lines[0])
@@ -308,7 +310,7 @@ def _element_line(reader: _Reader, what: str) -> int:
     positive(words[1], place, "the mass (u)")
     if len(words) > 2 and words[2].lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise InputError(f"{place}: the lattice constant must be a number; got {words[2]}")
-    if any(NUMBER.fullmatch(word) for word in words[4:]):
+    if len(words) > 4 and all(NUMBER.fullmatch(word) for word in words[4:]):  # among words, a number may be a year
         raise InputError(f"{place}: more numbers than atomic number, mass and lattice constant; a table must start on a new line")
     return atomic
 

@@ -177,7 +177,15 @@ def _chosen(species: Sequence[str], found: tuple[str, ...], symbol) -> tuple[str
 
 
 def _check_ends(symbol, species: tuple[str, ...], table: dict[tuple[str, ...], dict[str, float]]) -> None:
-    """Raises InputError for an angular function that does not vanish at its cutoff."""
+    """Raises InputError for functions without a range, and for an angular function that does not vanish at its cutoff."""
+    for i, j in product(species, repeat=2):
+        entry = table[i, j, j]
+        for name in ("a", "sigma"):
+            if entry["epsilon"] * entry["A"] > 0.0 and entry[name] == 0.0:
+                raise InputError(
+                    f"{symbol}: {name} of {i} {j} {j} is 0, so that A = {entry['A']:g} acts nowhere; it must be positive where "
+                    f"epsilon and A are"
+                )
     for i, j, k in product(species, repeat=3):
         for pair in ((i, j, j), (i, k, k)):
             entry, triplet = table[pair], table[i, j, k]
