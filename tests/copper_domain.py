@@ -14,6 +14,8 @@ from defectgen.training.compress import Compressor
 RNG = np.random.default_rng
 TRUTH = dg.reference.CleriRosato("Cu")
 BASIS = dg.ACEBasis(["Cu"], cutoff=4.2, order=2, degree=5)
+WEIGHT = 30.0
+"""Of E: times sqrt(N) of a row in eV/atom."""
 
 
 @cache
@@ -30,7 +32,7 @@ def rattled(seed, configurations=6, amplitude=0.1):
 def trained(prior=None):
     """A fit to rattled cells of the perfect crystal, and those cells."""
     cells = rattled(0)
-    return dg.fit(dg.label(cells, TRUTH, BASIS, "E+F"), "E+F", prior=prior), cells
+    return dg.fit(dg.label(cells, TRUTH, BASIS, "E+F"), "E+F", {"E": WEIGHT}, prior=prior), cells
 
 
 @cache
@@ -44,7 +46,7 @@ def raw_rows(cells):
     rows = []
     for c in cells:
         r = respond(BASIS, c)
-        rows += [30.0 * r.energy[None] / np.sqrt(len(c.cell)), r.forces.reshape(-1, BASIS.size)]  # 30 sqrt(N) of a row in eV/atom
+        rows += [WEIGHT * r.energy[None] / np.sqrt(len(c.cell)), r.forces.reshape(-1, BASIS.size)]
     return np.concatenate(rows)
 
 

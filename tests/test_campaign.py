@@ -443,9 +443,9 @@ degree = 3
 """
     before, after = moved(tmp_path / "here", tmp_path / "there", text, monkeypatch)
     assert before == after > 3
-    pool = next(t for t in study.plan(study.parse(text, tmp_path)) if t.function.endswith("file:pool"))
+    pool = next(t for t in study.plan(study.parse(text, tmp_path)) if t.function.endswith("file:ReadFile"))
     (tmp_path / "there" / "data.extxyz").write_text("\n".join(frames).replace("-1.0", "-2.0") + "\n")
-    assert "was changed after the run had begun" in execute(pool.function, pool.spec).failed
+    assert "was changed after the run had begun" in execute(pool, {}).failed
     changed = study.plan(study.parse(text, tmp_path))
     assert all(Store(tmp_path / "there" / "run").load(task) is None for task in changed)
 
@@ -618,7 +618,7 @@ def stopped_at_random(folder: Path, workers: int, number: int, seconds: float) -
 
 
 def test_every_signal_stops(tmp_path):
-    execute("toy_tasks:churn", {"seconds": 0.1})
+    execute(PlainTask("toy_tasks:churn", {"seconds": 0.1}), {})
     for number in range(20):
         stopped_at_random(tmp_path / str(number), 1, number, 0.3)
 
@@ -658,7 +658,7 @@ def test_a_process_that_does_not_react_is_ended(signals):
 
 def test_workers_end_with_a_killed_parent(tmp_path, marks):
     script = (
-        "import sys\nfrom defectgen.campaign import Store, Task, run\n"
+        "import sys\nfrom defectgen.campaign import PlainTask, Store, run\n"
         f"if __name__ == '__main__':\n    sys.path.insert(0, {str(HERE)!r})\n"
         f"    tasks = [PlainTask('toy_tasks:slow', dict(seconds=600, n=n, marks={str(marks)!r})) for n in range(2)]\n"
         f"    run(tasks, Store({str(tmp_path / 'run')!r}), workers=2)\n"

@@ -256,7 +256,7 @@ def test_bad_hdf5_is_said_in_one_sentence(changes, options, sentence, tmp_path):
 
 def test_a_file_that_is_no_hdf5_is_said(tmp_path):
     (tmp_path / "a.h5").write_text("text")
-    with pytest.raises(InputError, match="cannot be read as HDF5"):
+    with pytest.raises(InputError, match="cannot be read as a data set, in HDF5"):
         dataset_from_hdf5(tmp_path / "a.h5")
 
 

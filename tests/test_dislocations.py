@@ -338,7 +338,7 @@ def test_bad_input_is_one_sentence(edge, tmp_path):
         (lambda: dislocation_rate("F"), "rates of geometry and energy"),
         (lambda: plan(parse(STUDY.replace("[5, 7]", "[5, 15]"), tmp_path)), "too near to the clamped atoms"),
         (lambda: plan(parse(STUDY.replace('"edge"', '"screw"'), tmp_path)), "no 'screw' dislocation"),
-        (lambda: parse(STUDY + "[surrogates]\nradii = [5]\n", tmp_path), "a study of its own"),
+        (lambda: parse(STUDY + "[surrogates]\nradii = [5]\n", tmp_path), "a run file of its own"),
     )
     for call, words in cases:
         with pytest.raises(InputError, match=words):

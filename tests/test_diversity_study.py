@@ -19,6 +19,7 @@ from defectgen.campaign import Given, Step, Store
 from defectgen.campaign.results import from_record, to_record
 from defectgen.cli import main
 from defectgen.dataset import Dataset
+from defectgen.fit import CONVENTION
 from defectgen.report import write
 from defectgen.study.diversity import domain, steps
 from defectgen.study.diversity import source as sources
@@ -191,7 +192,7 @@ def test_a_trial_is_the_fit_and_the_errors_that_one_would_compute_by_hand(carrie
     basis = dg.ACEBasis(pool.dataset.species, 3.0, 2, 3, w_l=0.5, pair_degree=4)
     rows = dataset_rows(pool.dataset, basis)
     chosen = parts.design(12, 1)
-    fitted = dg.fit(rows.blocks(chosen, pool.offsets), "E+F", prior="smoothness(0.01, 2)")
+    fitted = dg.fit(rows.blocks(chosen, pool.offsets), "E+F", CONVENTION, prior="smoothness(0.01, 2)")
     (line,) = [
         r
         for r in tables.others["diversity"]
@@ -370,7 +371,7 @@ def test_a_data_set_is_described_beside_published_ones(tmp_path, capsys):
     [
         pytest.param([], "nobody can tell a new structure from a new configuration", id="no structure key"),
         pytest.param(["--structure", "smiles"], "has no structure id 'smiles'; its keys are", id="wrong key"),
-        pytest.param(["--structure", "name", "--energy-unit", "Ry"], "units of energy are", id="unit"),
+        pytest.param(["--structure", "name", "--energy-unit", "erg"], "units of energy are", id="unit"),
         pytest.param(["--structure", "name", "--study", "."], "no finished study of diversity", id="study"),
     ],
 )

@@ -354,6 +354,7 @@ configurations = 2
 rattle = 0.02
 [fit]
 prior = "smoothness"
+weights = { E = 30.0, V0 = 100.0 }
 [loss]
 size = 5
 [[loss.grids]]

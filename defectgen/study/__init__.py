@@ -75,7 +75,9 @@ def tables(spec: RunSpec, outcome: Sequence[tuple[Task, Record]]) -> Tables:
     """All tables of a run, from its steps and their records; steps that failed are among the failures, with the reason."""
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
     given = Given({task.key: record for task, record in outcome})
-    return sum((study.tables(spec, asked, given) for study, asked in spec.studies), Tables(failures=failures))
+    found = sum((study.tables(spec, asked, given) for study, asked in spec.studies), Tables(failures=failures))
+    remarks = {(line["label"], line["reason"]): line for line in found.failures}  # a trial may belong to several studies
+    return replace(found, failures=list(remarks.values()))
 
 
 def pages(run: Run) -> Page:

@@ -225,6 +225,7 @@ def _trials(
             for design in all_designs:
                 trial = DesignTrial(
                     source=source,
+                    files=source.files(),
                     pool=rows.pool,
                     rows=rows,
                     further=further,

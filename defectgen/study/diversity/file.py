@@ -44,7 +44,7 @@ class File(Source):
 
     def pool(self) -> Step[PackedPool]:
         """The file is read once."""
-        return ReadFile(settings=self, law=self._trained(), digests=self.files())
+        return ReadFile(settings=self, law=self._trained(), files=self.files())
 
     def files(self) -> dict[str, str]:
         """The one file."""
@@ -100,10 +100,8 @@ class ReadFile(Step[PackedPool]):
     settings: File
     law: str
     """That is trained on."""
-    digests: dict[str, str]
-    """Of the file, by its path."""
-
-    apart = ("study", "digests")
+    files: dict[str, str]
+    """Path -> digest of the content: a file that changed is another data set, one that moved is the same."""
 
     @property
     def label(self) -> str:
@@ -111,7 +109,7 @@ class ReadFile(Step[PackedPool]):
 
     def run(self, given: Given) -> PackedPool:
         """Read, and fit the offsets that are not given."""
-        unchanged(self.digests)
+        unchanged(self.files)
         dataset = self.settings.read()
         families = {c.structure: _formula(c.symbols) for c in dataset.configurations}
         offsets = dict(self.settings.offsets) or one_body(dataset)

@@ -242,9 +242,8 @@ class Source(Strict, ABC):
 
     @model_serializer(mode="wrap")
     def _named(self, handler: Any) -> dict[str, Any]:
-        """The settings with the name, by which steps of two sources differ, and with the content of files in place of paths."""
-        files = self.files()
-        return {"source": self.name, **handler(self), **({"files": files} if files else {})}
+        """The settings with the name: steps of two sources differ even where their settings are the same."""
+        return {"source": self.name, **handler(self)}
 
 
 @cache

@@ -9,7 +9,7 @@ them; the kernel is a Gaussian of the distance, its width and the ridge chosen b
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -151,6 +151,8 @@ class OfDesign(Step[Result], Generic[Result]):
     """A step about the fit of one design. Nothing in it names the experiment, so that equal designs are carried out once."""
 
     source: Source
+    files: dict[str, str] = field(default_factory=dict)
+    """Path -> digest of the files that the settings of the source name."""
     pool: Step[PackedPool]
     rows: UsedRows
     further: tuple[Step[Any], ...]
