@@ -67,7 +67,7 @@ def error(columns, model, cell, atom):
 def in_supercell(constants, cell, coefficients):
     """What moving the first atom of a cubic supercell does to every atom, (atoms, 3, 3), for one sum of functions."""
     side = cell.vectors[0, 0]
-    mine = constants.first == cell.host.sublattices[0]
+    mine = constants.first == cell.perfect_sites.sublattices[0]
 
     def wrapped(x):
         return x % side % side  # the first of a small negative number is the side itself

@@ -12,10 +12,9 @@ from defectgen._input import InputError
 from defectgen.ace import ACEBasis
 from defectgen.training import gram as gram_module
 from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import Compressor, join, residual_sum, triangle
+from defectgen.training.compress import Compressor, Route, join, residual_sum, triangle
 from defectgen.training.gram import Gram
 from defectgen.training.observations import KINDS, parse_observations, spell_observations
-from defectgen.training.route import Route
 
 EPS = np.finfo(float).eps
 

@@ -16,10 +16,9 @@ from defectgen._input import InputError
 from defectgen.energy.functional import cell_energy
 from defectgen.energy.site import SiteEnergy, Stencil
 from defectgen.errors import force_constant_error, lowest_phonon, stability_constant, strain_norm
-from defectgen.errors.dispersion import dispersion
-from defectgen.errors.homogeneous import affine_of, strain_response
-from defectgen.errors.host import host_of
-from defectgen.errors.parts import FAR, parts_of
+from defectgen.errors.homogeneous import affine_of, dispersion, strain_response
+from defectgen.errors.perfect_crystal import perfect_crystal
+from defectgen.errors.residual_split import FAR, parts_of
 from defectgen.reference.modes import all_modes
 from defectgen.relax import greens_function
 from defectgen.relax.preconditioner import Preconditioner
@@ -59,8 +58,8 @@ class Injected(SiteEnergy):
 def injected(lattice, truth, kind, strength):
     """The model with one error."""
     weights = jnp.asarray([strength * (kind == name) for name in KINDS])
-    host = host_of(dg.supercell(lattice, 1), truth)
-    stencil = Stencil(jnp.asarray(host.separations), jnp.zeros(1, dtype=int), jnp.zeros(host.second.shape, dtype=int))
+    crystal = perfect_crystal(dg.supercell(lattice, 1), truth)
+    stencil = Stencil(jnp.asarray(crystal.separations), jnp.zeros(1, dtype=int), jnp.zeros(crystal.second.shape, dtype=int))
     bare = Injected(truth, weights, jnp.zeros(()), truth.cutoff, truth.species)
     return eqx.tree_at(lambda model: model.perfect, bare, bare.invariants(stencil)[0][0])
 
@@ -162,9 +161,9 @@ def test_parts_sum_to_the_whole(dimension):
     """Vectors sum to the force error and numbers to the energy error, as the energy functionals give them."""
     lattice, truth, exact = scene(dimension)
     model = silicon()[1] if dimension == 3 else injected(lattice, truth, "elastic", 0.2)
-    host = host_of(exact.cell, max(truth, model, key=lambda v: v.cutoff))
-    change = host.hessians(model) - host.hessians(truth)
-    parts = parts_of(affine_of(host), exact, truth, model, change, 3.0)
+    crystal = perfect_crystal(exact.cell, max(truth, model, key=lambda v: v.cutoff))
+    change = crystal.hessians(model) - crystal.hessians(truth)
+    parts = parts_of(affine_of(crystal), exact, truth, model, change, 3.0)
     energy, force = cell_energy(exact.cell, model).energy_forces(exact.positions)
     energy0, force0 = cell_energy(exact.cell, truth).energy_forces(exact.positions)
     assert np.abs(parts.whole - (force - force0)).max() < 1e-12  # rounding of forces of 1 eV/A
@@ -201,12 +200,12 @@ def test_strain_coefficients_are_taylor_coefficients_whatever_the_step():
     """Exact derivatives by JAX along the same directions; the step shows a V, from truncation to rounding."""
     lattice, truth, exact = scene()
     model = injected(lattice, truth, "elastic", 0.5)
-    host = host_of(exact.cell, truth)
+    crystal = perfect_crystal(exact.cell, truth)
     modes = all_modes(lattice)
     pairs = [(a + s * b) / np.sqrt(2) for i, a in enumerate(modes) for b in modes[:i] for s in (1.0, -1.0)]
-    g = jnp.asarray(np.where(host.mask[..., None], host.separations, 0.0))
-    far = jnp.asarray(np.where(host.mask[..., None], 0.0, host.separations))
-    kinds = (jnp.zeros(1, dtype=int), jnp.zeros(host.second.shape, dtype=int))
+    g = jnp.asarray(np.where(crystal.mask[..., None], crystal.separations, 0.0))
+    far = jnp.asarray(np.where(crystal.mask[..., None], 0.0, crystal.separations))
+    kinds = (jnp.zeros(1, dtype=int), jnp.zeros(crystal.second.shape, dtype=int))
 
     def change(t, e):
         stencil = Stencil(g + t * g @ e.T + far, *kinds)
@@ -224,10 +223,10 @@ def test_strain_coefficients_are_taylor_coefficients_whatever_the_step():
     directions = jnp.asarray([e[:9].reshape(3, 3) for e in (*modes, *pairs)])
     wanted = np.asarray(coefficients(directions)).max(axis=0)
     assert wanted[1:].min() > 1e-2
-    default = strain_response(host, truth, model)
+    default = strain_response(crystal, truth, model)
     assert [default.second, default.third, default.fourth] == pytest.approx(wanted[1:], rel=1e-2)
     assert default.stress < 1e-12
-    miss = [abs(strain_response(host, truth, model, h).fourth / wanted[3] - 1) for h in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 5e-2)]
+    miss = [abs(strain_response(crystal, truth, model, h).fourth / wanted[3] - 1) for h in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 5e-2)]
     assert min(miss) < 1e-3 * max(miss) and np.argmin(miss) not in (0, len(miss) - 1)
 
 
@@ -235,9 +234,9 @@ def test_long_waves_agree_with_the_sum_over_pairs():
     """The symbol of site Hessians against the Fourier sum of force constants, of a multilattice."""
     lattice, truth, exact = scene(3)
     model = silicon()[1]
-    host = host_of(exact.cell, model)
-    stiff = host.hessians(truth)
-    found = dispersion(affine_of(host), stiff, host.hessians(model) - stiff)
+    crystal = perfect_crystal(exact.cell, model)
+    stiff = crystal.hessians(truth)
+    found = dispersion(affine_of(crystal), stiff, crystal.hessians(model) - stiff)
     wanted = force_constant_error(lattice, truth, model, grid=6).long_wave
     assert found.long_wave == pytest.approx(wanted, rel=1e-8)  # rounding of |dPhi(k)| at the longest waves
     assert wanted > 1e-2
@@ -247,8 +246,8 @@ def test_softness_is_below_every_quotient_and_strain_above():
     """<P v, v> >= s ||Dv||^2 and ||grad v|| <= kappa ||Dv||, over random waves of the perfect cell; the worst comes near."""
     _, truth, exact = scene()
     perfect = exact.cell.perfect
-    host = host_of(perfect, truth)
-    affine, stiff = affine_of(host), host.hessians(truth)
+    crystal = perfect_crystal(perfect, truth)
+    affine, stiff = affine_of(crystal), crystal.hessians(truth)
     found = dispersion(affine, stiff, stiff)
     precondition = Preconditioner(perfect, greens_function(perfect, truth))
     stiffness, strain = [], []
@@ -265,22 +264,25 @@ def test_softness_is_below_every_quotient_and_strain_above():
 
 def test_the_difference_operator_and_its_transpose_are_adjoint():
     _, truth, exact = scene(3)
-    host = host_of(exact.cell, truth)
+    crystal = perfect_crystal(exact.cell, truth)
     rng = np.random.default_rng(0)
-    u = rng.normal(size=(len(host.near), 3))
-    p = np.where(host.mask[host.sublattice][..., None], rng.normal(size=(*host.near.shape, 3)), 0.0)
-    assert np.vdot(host.difference(u), p) == pytest.approx(np.vdot(u, host.transpose(p)), rel=1e-10)
+    u = rng.normal(size=(len(crystal.near), 3))
+    p = np.where(crystal.mask[crystal.sublattice][..., None], rng.normal(size=(*crystal.near.shape, 3)), 0.0)
+    assert np.vdot(crystal.difference(u), p) == pytest.approx(np.vdot(u, crystal.transpose(p)), rel=1e-10)
 
 
 def test_homogeneous_differences_are_their_own_projection():
     """Strain and relative shift of the sublattices of diamond; a bent field is not."""
     _, _, exact = scene(3)
-    host = host_of(exact.cell, silicon()[1])
-    affine = affine_of(host)
+    crystal = perfect_crystal(exact.cell, silicon()[1])
+    affine = affine_of(crystal)
     strain, shift = np.random.default_rng(0).normal(size=(3, 3)), np.array([0.1, -0.2, 0.3])
-    live = np.where(host.mask[..., None], host.separations, 0.0)[host.sublattice]
-    v = live @ strain.T + ((host.second == 1).astype(float)[host.sublattice] - host.sublattice[:, None])[..., None] * shift
-    v = np.where(host.mask[host.sublattice][..., None], v, 0.0)
+    live = np.where(crystal.mask[..., None], crystal.separations, 0.0)[crystal.sublattice]
+    v = (
+        live @ strain.T
+        + ((crystal.second == 1).astype(float)[crystal.sublattice] - crystal.sublattice[:, None])[..., None] * shift
+    )
+    v = np.where(crystal.mask[crystal.sublattice][..., None], v, 0.0)
     assert np.abs(affine(v) - v).max() < 1e-12
     assert np.abs(affine(v**2) - v**2).max() > 1e-2
     assert affine.coordinates(v)[0, :3] == pytest.approx(strain.T, abs=1e-12)

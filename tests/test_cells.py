@@ -21,10 +21,10 @@ def test_a_supercell_holds_every_site_once(matrix, name):
     cell = supercell(lattice, matrix)
     per_cube = abs(round(np.linalg.det(lattice.conventional))) * lattice.sublattices
     assert len(cell) == abs(round(np.linalg.det(matrix))) * per_cube
-    bare = (cell.host.translations @ lattice.vectors) @ np.linalg.inv(cell.vectors)
+    bare = (cell.perfect_sites.translations @ lattice.vectors) @ np.linalg.inv(cell.vectors)
     assert bare.min() > -1e-9 and bare.max() < 1 - 1e-9
     distinct = np.round(bare * 1e6).astype(int)
-    assert len(np.unique(np.column_stack([distinct, cell.host.sublattices]), axis=0)) == len(cell)
+    assert len(np.unique(np.column_stack([distinct, cell.perfect_sites.sublattices]), axis=0)) == len(cell)
     assert np.array_equal(cell.positions, cell.site_positions)
     assert np.allclose(cell.vectors, matrix @ lattice.conventional @ lattice.vectors)
 

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.energy.perfect import elastic_constants
-from defectgen.errors.domain.leverage import Leverage
+from defectgen.errors.domain.deviations import Leverage
 from defectgen.fit import Constraint, FitWarning, Ridge, TruncatedSVD, fit
 from defectgen.observe import ElasticConstants, FormationEnergy
 from defectgen.training.blocks import Block, Blocks

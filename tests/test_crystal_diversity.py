@@ -24,9 +24,20 @@ from defectgen.study.diversity.steps import DesignTrial, OfDesign
 from defectgen.study.diversity.tables import shifts
 from defectgen.training import dataset_rows
 from defectgen.training.blocks import Blocks
-from defectgen.training.crystal_conformations import Law, configurations, conformation, strayed
-from defectgen.training.crystal_rows import force_constant_block, response_rows, virial_block, voigt
-from defectgen.training.crystal_structures import NONE, SURFACE, CrystalStructure, crystal_structures
+from defectgen.training.crystals import (
+    NONE,
+    SURFACE,
+    CrystalStructure,
+    Law,
+    configurations,
+    conformation,
+    crystal_structures,
+    force_constant_block,
+    response_rows,
+    strayed,
+    virial_block,
+    voigt,
+)
 from defectgen.training.dynamics import BOLTZMANN, thermalise
 
 SPACE_GROUPS = {

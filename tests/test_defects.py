@@ -70,25 +70,25 @@ CASES = [
 def test_every_defect_keeps_the_map_to_the_perfect_crystal(text, lattice, change, label):
     defect = defect_from_name(text)
     assert defect.name == text or defect_from_name(defect.name).name == defect.name
-    host = supercell(lattice, 6 if lattice.dimension == 2 else 4 if structure(lattice) == "hcp" else 3)
-    cell = defect.apply(host)
-    assert len(cell) == len(host) + change
+    crystal = supercell(lattice, 6 if lattice.dimension == 2 else 4 if structure(lattice) == "hcp" else 3)
+    cell = defect.apply(crystal)
+    assert len(cell) == len(crystal) + change
     assert cell.defect == defect.label(lattice) == (label or cell.defect)
     # atoms that are on a site and untouched are where they were; the host is the perfect crystal again
-    assert np.array_equal(cell.perfect.positions, host.positions) and cell.perfect.symbols == host.symbols
+    assert np.array_equal(cell.perfect.positions, crystal.positions) and cell.perfect.symbols == crystal.symbols
     on = cell.sites >= 0
     assert len(np.unique(cell.sites[on])) == on.sum()
-    shifted = np.linalg.norm(cell.positions[on] - host.positions[cell.sites[on]], axis=1) > 1e-9
+    shifted = np.linalg.norm(cell.positions[on] - crystal.positions[cell.sites[on]], axis=1) > 1e-9
     assert shifted.sum() == (1 if text.startswith("dumbbell") else 0)
     assert (cell.sites < 0).sum() == (1 if text.startswith(("dumbbell", "interstitial")) else 0)
-    edited = (len(host) - on.sum()) + sum(cell.symbols[i] != host.symbols[cell.sites[i]] for i in np.flatnonzero(on))
-    assert edited + shifted.sum() + (~on).sum() == defect_size(cell) > 0 == defect_size(host)
+    edited = (len(crystal) - on.sum()) + sum(cell.symbols[i] != crystal.symbols[cell.sites[i]] for i in np.flatnonzero(on))
+    assert edited + shifted.sum() + (~on).sum() == defect_size(cell) > 0 == defect_size(crystal)
     # in the middle of the box, and the centre is where the changes are
-    middle = np.linalg.norm(cell.minimum_image(cell.centre - host.centre))
+    middle = np.linalg.norm(cell.minimum_image(cell.centre - crystal.centre))
     assert middle <= np.linalg.norm(lattice.vectors[: lattice.dimension], axis=1).max()
-    gone = np.setdiff1d(np.arange(len(host)), cell.sites)
-    points = [*host.positions[gone], *cell.positions[~on], *cell.positions[on][shifted]]
-    points += [cell.positions[i] for i in np.flatnonzero(on) if cell.symbols[i] != host.symbols[cell.sites[i]]]
+    gone = np.setdiff1d(np.arange(len(crystal)), cell.sites)
+    points = [*crystal.positions[gone], *cell.positions[~on], *cell.positions[on][shifted]]
+    points += [cell.positions[i] for i in np.flatnonzero(on) if cell.symbols[i] != crystal.symbols[cell.sites[i]]]
     about = cell.minimum_image(np.array(points) - cell.centre)
     assert np.allclose(about.mean(0), 0, atol=1e-9)
     assert cell.free.all() and len(cell.free) == len(cell.sites) == len(cell.symbols) == len(cell)
@@ -106,32 +106,32 @@ def test_defects_travel_between_processes(text):
 
 @pytest.mark.parametrize(("shell", "distance"), [(1, 1.0), (2, 2**0.5), (3, 3**0.5), (4, 2.0)])
 def test_a_divacancy_spans_its_shell(shell, distance):
-    host = supercell(LATTICES["fcc"], 4)
-    cell = divacancy(shell).apply(host)
-    one, two = host.positions[np.setdiff1d(np.arange(len(host)), cell.sites)]
+    crystal = supercell(LATTICES["fcc"], 4)
+    cell = divacancy(shell).apply(crystal)
+    one, two = crystal.positions[np.setdiff1d(np.arange(len(crystal)), cell.sites)]
     assert np.linalg.norm(cell.minimum_image(two - one)) == pytest.approx(distance * 3.615 / 2**0.5)
 
 
 @pytest.mark.parametrize("name", ["fcc", "bcc", "hcp", "triangular"])
 def test_a_microcrack_follows_the_close_packed_row(name):
     lattice = LATTICES[name]
-    host = supercell(lattice, 6 if lattice.dimension == 2 else 4)
-    cell = microcrack(3).apply(host)
-    gone = host.positions[np.setdiff1d(np.arange(len(host)), cell.sites)]
+    crystal = supercell(lattice, 6 if lattice.dimension == 2 else 4)
+    cell = microcrack(3).apply(crystal)
+    gone = crystal.positions[np.setdiff1d(np.arange(len(crystal)), cell.sites)]
     away = np.sort(np.linalg.norm(cell.minimum_image(gone - cell.centre), axis=1))
     step = 3.209 if name == "hcp" else lattice.nearest_neighbour
     assert np.allclose(away, [0, step, step], atol=TIGHT)
 
 
 def test_a_dumbbell_splits_one_site_symmetrically():
-    host = supercell(LATTICES["bcc"], 3)
-    cell = dumbbell("110", separation=2.0).apply(host)
+    crystal = supercell(LATTICES["bcc"], 3)
+    cell = dumbbell("110", separation=2.0).apply(crystal)
     extra = int(np.flatnonzero(cell.sites < 0)[0])
     on = np.flatnonzero(cell.sites >= 0)
-    kept = on[np.linalg.norm(cell.positions[on] - host.positions[cell.sites[on]], axis=1) > 1e-9]
+    kept = on[np.linalg.norm(cell.positions[on] - crystal.positions[cell.sites[on]], axis=1) > 1e-9]
     axis = cell.minimum_image(cell.positions[kept[0]] - cell.positions[extra])
     assert np.allclose(axis, np.array([1, 1, 0]) * 2**0.5, atol=TIGHT)
-    assert np.allclose((cell.positions[kept[0]] + cell.positions[extra]) / 2, host.centre, atol=TIGHT)
+    assert np.allclose((cell.positions[kept[0]] + cell.positions[extra]) / 2, crystal.centre, atol=TIGHT)
 
 
 @pytest.mark.parametrize("direction", ["110", "<110>", "[1 1 0]", "[1,1,0]", (1, 1, 0), (1, 1)])
@@ -267,26 +267,26 @@ def test_a_defect_that_meets_its_own_image_is_refused(name, text, small, enough)
 
 
 def test_defects_add_up():
-    host = supercell(LATTICES["fcc"], 3)
-    one = vacancy().apply(host)
+    crystal = supercell(LATTICES["fcc"], 3)
+    one = vacancy().apply(crystal)
     with pytest.raises(InputError, match="vacant already"):
         vacancy().apply(one)
-    other = host.centre + np.array([3.615, 0, 0])
+    other = crystal.centre + np.array([3.615, 0, 0])
     two = vacancy().apply(one, at=other)
-    direct = divacancy(2).apply(host, at=(host.centre + other) / 2)
+    direct = divacancy(2).apply(crystal, at=(crystal.centre + other) / 2)
     assert two.defect == "v_Cu+v_Cu"
-    assert len(two) == len(direct) == len(host) - 2
+    assert len(two) == len(direct) == len(crystal) - 2
     assert np.array_equal(np.sort(two.sites), np.sort(direct.sites))
     assert np.allclose(two.minimum_image(two.centre - direct.centre), 0, atol=TIGHT)
-    three = substitution(0, "Ni").apply(interstitial("octahedral", "H").apply(two), at=host.positions[7])
+    three = substitution(0, "Ni").apply(interstitial("octahedral", "H").apply(two), at=crystal.positions[7])
     assert defect_size(three) == 4 and three.symbols.count("Ni") == three.symbols.count("H") == 1
-    assert np.array_equal(three.perfect.positions, host.positions)
+    assert np.array_equal(three.perfect.positions, crystal.positions)
 
 
 def test_a_defect_is_placed_where_asked():
-    host = supercell(LATTICES["zincblende"], 3)
-    target = host.positions[host.host.sublattices == 1][11]
-    cell = vacancy("As").apply(host, at=target + 0.3)
+    crystal = supercell(LATTICES["zincblende"], 3)
+    target = crystal.positions[crystal.crystal.sublattices == 1][11]
+    cell = vacancy("As").apply(crystal, at=target + 0.3)
     assert np.allclose(cell.centre, target, atol=TIGHT)
     assert not np.any(np.linalg.norm(cell.positions - target, axis=1) < 0.1)
 
@@ -296,9 +296,9 @@ def test_the_box_vectors_are_a_matter_of_taste(text):
     """The same torus with its vectors exchanged (left-handed), and skewed: the same defect at the same place."""
     upright = defect_from_name(text).apply(supercell(LATTICES["diamond"], 3))
     for matrix in ([[0, 3, 0], [3, 0, 0], [0, 0, 3]], [[3, 0, 0], [6, 3, 0], [-3, 0, 3]]):
-        host = supercell(LATTICES["diamond"], np.array(matrix))
+        crystal = supercell(LATTICES["diamond"], np.array(matrix))
         for at in (upright.centre, upright.centre + np.array([0.0, 0.0, 9 * 5.431])):
-            cell = defect_from_name(text).apply(host, at=at)
+            cell = defect_from_name(text).apply(crystal, at=at)
             assert np.allclose(upright.minimum_image(cell.centre - upright.centre), 0, atol=TIGHT)
             moved = upright.minimum_image(cell.positions[:, None] - upright.positions[None])
             assert np.linalg.norm(moved, axis=-1).min(1).max() < TIGHT and len(cell) == len(upright)

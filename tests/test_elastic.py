@@ -17,10 +17,10 @@ from defectgen.elastic.multipole_field import PointForces, point_forces
 from defectgen.elastic.multipoles import Multipoles, multipoles
 from defectgen.energy.functional import crystal_force_constants
 from defectgen.energy.perfect import elastic_constants
+from defectgen.errors import boundary_rate
 from defectgen.relax.greens import greens_function
 from defectgen.study import parse, plan, tables
 from defectgen.study.boundary.figures import boundary_pictures
-from defectgen.study.boundary.tables import predicted
 
 COPPER = dg.reference.CleriRosato("Cu")
 FCC = dg.equilibrate(dg.fcc("Cu", 3.615), COPPER)
@@ -55,7 +55,7 @@ def test_large_periodic_cells_approach_the_infinite_crystal(lattice, sides):
     for side in sides:
         cell = dg.supercell(lattice, side)
         finite = greens_function(cell, COPPER)
-        field = np.zeros((len(finite.grid.index(cell.host.translations)), d))
+        field = np.zeros((len(finite.grid.index(cell.perfect_sites.translations)), d))
         np.add.at(field, finite.grid.index(t), sources.forces[:, :d])
         u = finite.apply(field)[finite.grid.index(t)]
         v = sources.displacement(green, t, home)[:, :d]
@@ -110,7 +110,7 @@ def test_moments_of_point_forces_in_a_harmonic_crystal_are_found_again(lattice, 
     field = np.zeros((len(cell), d))
     np.add.at(field, green.grid.index(sources.translations), sources.forces[:, :d])
     u = np.zeros((len(cell), 3))
-    u[:, :d] = green.apply(field)[green.grid.index(cell.host.translations)]
+    u[:, :d] = green.apply(field)[green.grid.index(cell.perfect_sites.translations)]
     found = multipoles(cell, PerfectCrystal(cell, constants), constants, cell.positions + u, np.zeros_like(u))
     assert np.allclose(found.dipole, p, atol=1e-10)  # rounding
     assert found.quadrupole is not None and np.allclose(found.quadrupole, m if order == 2 else 0.0, atol=1e-9)
@@ -157,8 +157,8 @@ def test_condensed_sublattices_make_the_far_field_of_a_spring_between_sublattice
     green, origin = greens_function(cell, silicon), np.zeros((1, 3), dtype=int)
     field = np.zeros((len(cell) // 2, 6))
     field[green.grid.index(origin)] = force
-    u = green.apply(field)[green.grid.index(cell.host.translations)].reshape(-1, 2, 3)
-    u = u[np.arange(len(cell)), cell.host.sublattices]
+    u = green.apply(field)[green.grid.index(cell.perfect_sites.translations)].reshape(-1, 2, 3)
+    u = u[np.arange(len(cell)), cell.perfect_sites.sublattices]
     centred = replace(cell, centre=lattice.motif.mean(axis=0))
     found = multipoles(centred, PerfectCrystal(cell, constants), constants, cell.positions + u, np.zeros_like(u))
     assert found.quadrupole is None
@@ -353,7 +353,7 @@ def test_a_study_that_cannot_be_is_refused_in_words(tmp_path, text, complaint):
 def test_predictions_follow_one_law():
     """-min(d/2 + p, 3d/2) for a far field of order p, one more where inversion removes the next moment; energies twice that."""
     conditions = ("periodic", "clamped", "dipole", "quadrupole")
-    assert [predicted(c, "geometry", 3, False) for c in conditions] == [-1.5, -1.5, -2.5, -3.5]
-    assert predicted("dipole", "energy", 3, True) == predicted("quadrupole", "energy", 3, True) == -7
-    assert predicted("quadrupole", "geometry", 2, False) == -3
-    assert predicted("corrected", "energy", 2, True) == -4 and predicted("corrected", "energy", 3, True) == -5
+    assert [boundary_rate(c, "geometry", 3, False) for c in conditions] == [-1.5, -1.5, -2.5, -3.5]
+    assert boundary_rate("dipole", "energy", 3, True) == boundary_rate("quadrupole", "energy", 3, True) == -7
+    assert boundary_rate("quadrupole", "geometry", 2, False) == -3
+    assert boundary_rate("corrected", "energy", 2, True) == -4 and boundary_rate("corrected", "energy", 3, True) == -5

@@ -13,7 +13,7 @@ from defectgen import _input, study
 from defectgen.ace import check_count
 from defectgen.energy.gauge import above, outside_sentence
 from defectgen.errors.domain import conformal_quantile, retention
-from defectgen.fit.ridge import minimal
+from defectgen.fit.regularised import minimal
 from defectgen.training.diversity import d_optimal, farthest_points, maxvol, nearest_distances
 
 COPPER = dg.fcc("Cu", 3.615)

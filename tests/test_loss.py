@@ -13,7 +13,7 @@ from small_study import carried_out
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.cli import main
-from defectgen.errors.gradient import error_gradient
+from defectgen.errors.compare import error_gradient
 from defectgen.fit import DEFAULT_WEIGHTS, FitWarning, Loss, fit, losses, refit, share, weight_response
 from defectgen.study import parse, plan
 from defectgen.study.loss.figures import loss_pictures

@@ -86,8 +86,11 @@ def test_force_constants_are_derivatives_of_forces_in_a_supercell():
     cell = dg.supercell(lattice, 3)  # 16 A wide: no pair within 6 A is seen twice
     observation = ForceConstants(lattice, 6.0)
     rows = observation(model).reshape(-1, 3, 3)
-    place = {(*t, b): n for n, (t, b) in enumerate(zip(cell.host.translations.tolist(), cell.host.sublattices, strict=True))}
-    origin = [int(np.flatnonzero(cell.host.sublattices == b)[0]) for b in (0, 1)]
+    place = {
+        (*t, b): n
+        for n, (t, b) in enumerate(zip(cell.perfect_sites.translations.tolist(), cell.perfect_sites.sublattices, strict=True))
+    }
+    origin = [int(np.flatnonzero(cell.perfect_sites.sublattices == b)[0]) for b in (0, 1)]
     worst = []
     for h in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5):
         columns = {}
@@ -99,9 +102,9 @@ def test_force_constants_are_derivatives_of_forces_in_a_supercell():
                 columns[b, axis] = -(forces[0] - forces[1]) / (2 * h)
         error = 0.0
         for (first, second, *t), block in zip(observation.pairs.tolist(), rows, strict=True):
-            target = np.array(t) + cell.host.translations[origin[first]]
-            box = np.floor(target @ np.linalg.inv(cell.host.matrix) + 1e-9).astype(int)
-            atom = place[(*(target - box @ cell.host.matrix).tolist(), second)]
+            target = np.array(t) + cell.perfect_sites.translations[origin[first]]
+            box = np.floor(target @ np.linalg.inv(cell.perfect_sites.matrix) + 1e-9).astype(int)
+            atom = place[(*(target - box @ cell.perfect_sites.matrix).tolist(), second)]
             found = np.stack([columns[first, axis][atom] for axis in range(3)])
             error = max(error, np.abs(found - block).max())
         worst.append(error)
@@ -131,7 +134,7 @@ def test_folded_force_constants_are_sums_over_images():
     from defectgen.energy.functional import hessian
 
     dense = hessian(model, cell)
-    place = {tuple(t): n for n, t in enumerate(cell.host.translations.tolist())}
+    place = {tuple(t): n for n, t in enumerate(cell.perfect_sites.translations.tolist())}
     start = place[(0, 0, 0)]
     for (_, _, *t), block in zip(folded.pairs.tolist(), folded(model).reshape(-1, 3, 3), strict=True):
         np.testing.assert_allclose(dense[start, :, place[tuple(t)], :], block, atol=1e-11 * np.abs(dense).max())

@@ -28,7 +28,7 @@ from defectgen.energy.perfect import force_constants
 def phonopy_of(cell) -> Phonopy:
     """Phonopy on exactly this supercell, atoms in this order."""
     unit = PhonopyAtoms(symbols=list(cell.symbols), cell=cell.vectors, positions=cell.positions)
-    return Phonopy(unit, supercell_matrix=np.eye(3, dtype=int), primitive_matrix=np.linalg.inv(cell.host.matrix.T))
+    return Phonopy(unit, supercell_matrix=np.eye(3, dtype=int), primitive_matrix=np.linalg.inv(cell.perfect_sites.matrix.T))
 
 
 def test_force_constants_and_frequencies_equal_phonopy():

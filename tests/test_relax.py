@@ -141,8 +141,8 @@ def test_smith_form_is_diagonal_divisible_and_unimodular(numbers):
 def test_every_primitive_cell_has_its_own_place_on_the_grid(name):
     lattice, _, matrix = CRYSTALS[name]
     cell = supercell(lattice, matrix)
-    _, d, v = smith_normal_form(cell.host.matrix)
-    grid = (cell.host.translations @ v) % d
+    _, d, v = smith_normal_form(cell.perfect_sites.matrix)
+    grid = (cell.perfect_sites.translations @ v) % d
     assert len(np.unique(grid, axis=0)) == len(cell) // lattice.sublattices
 
 

@@ -137,7 +137,7 @@ def test_defect_from_atoms_returns_to_any_cell():
     assert len(cell) == 3 * 3 * 2 * len(bulk("NaCl", "rocksalt", a=5.6, cubic=True)) - 1
     assert cell.symbols.count("K") == 1
     lost = {perfect.symbols[8], perfect.symbols[9]}
-    gap = cell.perfect.site_positions[np.setdiff1d(np.arange(len(cell.host.sublattices)), cell.sites)]
+    gap = cell.perfect.site_positions[np.setdiff1d(np.arange(len(cell.perfect_sites.sublattices)), cell.sites)]
     potassium = cell.positions[cell.symbols.index("K")]
     np.testing.assert_allclose(
         np.linalg.norm(cell.minimum_image(gap - potassium)), perfect.get_distance(8, 9, mic=True), atol=1e-9

@@ -10,8 +10,8 @@ import defectgen as dg
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis, LinearACE
 from defectgen.energy.site import Stencil, autodiff_gradient
-from defectgen.errors.bulk import relative_stiffness
 from defectgen.errors.norms import strain_norm
+from defectgen.errors.property_errors import relative_stiffness
 from defectgen.relax import mixed_equilibrium
 from defectgen.surrogate import MomentPerturbation, far_field, sites_of, surrogate
 
@@ -39,16 +39,18 @@ def strained(name: str, deformation: np.ndarray, shift: np.ndarray | None = None
     """Differences v of all sublattices' stencils under g = (1 + deformation) rho, sublattice 1 shifted."""
     lattice, phi = CRYSTALS[name], perturbation(name)
     sites, _ = sites_of(dg.supercell(lattice, 1 if lattice.dimension == 3 else 2), phi)
-    host = dg.supercell(lattice, 1 if lattice.dimension == 3 else 2)
+    crystal = dg.supercell(lattice, 1 if lattice.dimension == 3 else 2)
     rows = len(sites.sublattice)
     g = np.asarray(
-        sites.bonds.stencil(jnp.asarray(np.pad(host.positions, ((0, rows - len(host)), (0, 0)))), jnp.asarray(host.vectors)).g
+        sites.bonds.stencil(
+            jnp.asarray(np.pad(crystal.positions, ((0, rows - len(crystal)), (0, 0)))), jnp.asarray(crystal.vectors)
+        ).g
     )
     v = np.where(np.asarray(sites.bonds.mask)[..., None], g @ deformation.T, 0.0)
     if shift is not None:
         b = np.asarray(sites.sublattice)
         v = v + np.where(np.asarray(sites.bonds.mask), b[np.asarray(sites.bonds.index)] - b[:, None], 0)[..., None] * shift
-    keep = slice(0, len(host))
+    keep = slice(0, len(crystal))
     return sites.sublattice[keep], jnp.asarray(v[keep])
 
 

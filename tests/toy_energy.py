@@ -55,6 +55,6 @@ class Elsewhere(BlackBox):
 def atoms(symbols, positions, vectors, periodic=(True, True, True)) -> Cell:
     """Atoms anywhere in a box, as a cell whose crystal does not matter."""
     n = len(positions)
-    host = Sites(np.zeros((n, 3), dtype=int), np.zeros(n, dtype=int), np.eye(3, dtype=int))
-    everywhere = dict(sites=np.full(n, -1), free=np.ones(n, dtype=bool), host=host, centre=np.zeros(3))
+    perfect = Sites(np.zeros((n, 3), dtype=int), np.zeros(n, dtype=int), np.eye(3, dtype=int))
+    everywhere = dict(sites=np.full(n, -1), free=np.ones(n, dtype=bool), perfect_sites=perfect, centre=np.zeros(3))
     return Cell(sc(symbols[0], 3.0), np.asarray(vectors, dtype=float), periodic, positions, tuple(symbols), **everywhere)

@@ -39,22 +39,25 @@ def fold_force_constants(
     makes the compact form.
     Raises InputError for a clamped ball.
     """
-    matrix = cell.host.matrix
+    matrix = cell.perfect_sites.matrix
     if matrix is None:
         raise InputError("force constants fold into a periodic supercell; this cell is a clamped ball: use supercell(lattice, n)")
-    first = np.arange(len(cell.host.sublattices)) if p2s_map is None else np.asarray(p2s_map)
-    site_of = {key: site for site, key in enumerate(map(tuple, _folded(matrix, cell.host.translations, cell.host.sublattices)))}
+    first = np.arange(len(cell.perfect_sites.sublattices)) if p2s_map is None else np.asarray(p2s_map)
+    site_of = {
+        key: site
+        for site, key in enumerate(map(tuple, _folded(matrix, cell.perfect_sites.translations, cell.perfect_sites.sublattices)))
+    }
     phi = np.zeros((len(first), len(site_of), 3, 3))
     for row, site in enumerate(first):
-        pairs = np.flatnonzero(constants.first == cell.host.sublattices[site])
-        target = _folded(matrix, cell.host.translations[site] + constants.translations[pairs], constants.second[pairs])
+        pairs = np.flatnonzero(constants.first == cell.perfect_sites.sublattices[site])
+        target = _folded(matrix, cell.perfect_sites.translations[site] + constants.translations[pairs], constants.second[pairs])
         np.add.at(phi[row], [site_of[key] for key in map(tuple, target)], constants.phi[pairs])
     return phi
 
 
 def primitive_sites(cell: Cell) -> Int[np.ndarray, " sublattices"]:
     """The first site of every sublattice: phonopy's `p2s_map` for this cell."""
-    return np.unique(cell.host.sublattices, return_index=True)[1]
+    return np.unique(cell.perfect_sites.sublattices, return_index=True)[1]
 
 
 def write_force_constants(

@@ -107,7 +107,7 @@ def cell_from_ase(atoms: Atoms | str | Path, *, where: str = "", warn: bool = Tr
         symbols=species,
         sites=np.arange(count),
         free=free,
-        host=Sites(np.zeros((count, 3), dtype=int), np.arange(count), np.eye(3, dtype=int) if any(periodic) else None),
+        perfect_sites=Sites(np.zeros((count, 3), dtype=int), np.arange(count), np.eye(3, dtype=int) if any(periodic) else None),
         centre=x.mean(axis=0),
     )
 

@@ -15,7 +15,7 @@ from ..ace import ACEBasis
 from ..bridge import dataset_from_extxyz, dataset_from_hdf5
 from ..campaign.cells import unguarded
 from ..dataset import Dataset
-from ..dataset.published import PUBLISHED, SOURCE
+from ..dataset.division import PUBLISHED, SOURCE
 from ..training.diversity import DatasetDiversity, dataset_diversity
 from .speak import console, say
 

@@ -44,10 +44,10 @@ class Cell:
     """Unrelaxed positions, A."""
     symbols: tuple[str, ...]
     sites: Int[np.ndarray, " atoms"]
-    """Perfect site of each atom (a row of `host`), -1 for an atom that is on none."""
+    """Perfect site of each atom (a row of `perfect_sites`), -1 for an atom that is on none."""
     free: Bool[np.ndarray, " atoms"]
     """False where an atom is clamped."""
-    host: Sites
+    perfect_sites: Sites
     centre: Float[np.ndarray, "3"]
     """Middle of the cell (perfect) or of the defect, A."""
     defect: str = ""
@@ -59,7 +59,7 @@ class Cell:
     @property
     def clamped(self) -> bool:
         """Whether the cell ends in clamped atoms, as balls and cylinders do, and not in images of itself."""
-        return self.host.matrix is None or not any(self.periodic)
+        return self.perfect_sites.matrix is None or not any(self.periodic)
 
     @property
     def line(self) -> Float[np.ndarray, "3"] | None:
@@ -72,7 +72,7 @@ class Cell:
     @cached_property
     def site_positions(self) -> Float[np.ndarray, "sites 3"]:
         """Positions of all perfect sites of the cell, A."""
-        return self.host.translations @ self.lattice.vectors + self.lattice.motif[self.host.sublattices]
+        return self.perfect_sites.translations @ self.lattice.vectors + self.lattice.motif[self.perfect_sites.sublattices]
 
     @property
     def perfect(self) -> "Cell":
@@ -85,7 +85,7 @@ class Cell:
         return replace(
             self,
             positions=position,
-            symbols=tuple(self.lattice.species[b] for b in self.host.sublattices),
+            symbols=tuple(self.lattice.species[b] for b in self.perfect_sites.sublattices),
             sites=np.arange(len(position)),
             free=free,
             centre=_middle(self.vectors, position, (False, False, False) if self.clamped else self.periodic),
@@ -217,7 +217,7 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
         symbols=tuple(lattice.species[b] for b in sub),
         sites=np.arange(len(t)),
         free=distance <= radius + 1e-9,
-        host=Sites(t, sub, None),
+        perfect_sites=Sites(t, sub, None),
         centre=lattice.motif[0].copy(),
     )
 
@@ -263,7 +263,7 @@ def _periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:
         symbols=tuple(lattice.species[b] for b in sub),
         sites=np.arange(len(t)),
         free=np.ones(len(t), dtype=bool),
-        host=Sites(t, sub, matrix),
+        perfect_sites=Sites(t, sub, matrix),
         centre=_middle(box, position, lattice.periodic),
     )
 

@@ -14,7 +14,7 @@ from .lattice import Lattice
 def composition_change(cell: Cell) -> dict[str, int]:
     """Atoms of every species that the cell has more than its perfect crystal; species without a change are left out."""
     species = cell.lattice.species
-    perfect = Counter(species[b] for b in cell.host.sublattices)
+    perfect = Counter(species[b] for b in cell.perfect_sites.sublattices)
     perfect.subtract(Counter(cell.symbols))
     return {symbol: -count for symbol, count in sorted(perfect.items()) if count}
 

@@ -55,7 +55,7 @@ def cylinder(lattice: Lattice, line: Int[np.ndarray, "3"], radius: float, clamp:
         symbols=tuple(along.species[b] for b in sub),
         sites=np.arange(len(t)),
         free=distance <= radius + 1e-9,
-        host=Sites(t, sub, None),
+        perfect_sites=Sites(t, sub, None),
         centre=along.motif[0].copy(),
     )
 

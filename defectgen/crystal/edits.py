@@ -49,7 +49,7 @@ def place(cell: Cell, edits: Edits, at: Float[np.ndarray, "3"]) -> Cell:
     """
     lattice = cell.lattice
     points = edits.points(lattice)
-    anchors = cell.host.translations[cell.host.sublattices == 0]
+    anchors = cell.perfect_sites.translations[cell.perfect_sites.sublattices == 0]
     away = cell.minimum_image(anchors @ lattice.vectors + points.mean(0) - at)
     nearest = int(np.argmin(np.round(np.linalg.norm(away, axis=1), 6)))
     anchor = anchors[nearest]
@@ -80,14 +80,14 @@ def place(cell: Cell, edits: Edits, at: Float[np.ndarray, "3"]) -> Cell:
     return placed
 
 
-def site_index(host: Sites, site: Site) -> int | None:
-    """Row of `host` that holds a site of the infinite crystal (wrapped into a periodic cell), None outside a ball."""
+def site_index(perfect: Sites, site: Site) -> int | None:
+    """Row of `perfect` that holds a site of the infinite crystal (wrapped into a periodic cell), None outside a ball."""
     t = np.array(site[:3])
-    if host.matrix is not None:  # whole-number arithmetic: t @ inv(matrix) = t @ adjugate / det
-        det = round(np.linalg.det(host.matrix))
-        adjugate = np.rint(np.linalg.inv(host.matrix) * det).astype(int)
-        t = t - (t @ adjugate * np.sign(det) // abs(det)) @ host.matrix
-    found = np.flatnonzero((host.translations == t).all(1) & (host.sublattices == site.sublattice))
+    if perfect.matrix is not None:  # whole-number arithmetic: t @ inv(matrix) = t @ adjugate / det
+        det = round(np.linalg.det(perfect.matrix))
+        adjugate = np.rint(np.linalg.inv(perfect.matrix) * det).astype(int)
+        t = t - (t @ adjugate * np.sign(det) // abs(det)) @ perfect.matrix
+    found = np.flatnonzero((perfect.translations == t).all(1) & (perfect.sublattices == site.sublattice))
     return int(found[0]) if len(found) else None
 
 
@@ -95,7 +95,7 @@ def defect_size(cell: Cell) -> int:
     """Number of edits that the cell carries: missing, foreign, moved and extra atoms."""
     on_site = cell.sites >= 0
     home = cell.sites[on_site]
-    native = np.array(cell.lattice.species, dtype=object)[cell.host.sublattices[home]]
+    native = np.array(cell.lattice.species, dtype=object)[cell.perfect_sites.sublattices[home]]
     foreign = native != np.array(cell.symbols, dtype=object)[on_site]
     moved = np.linalg.norm(cell.positions[on_site] - cell.site_positions[home], axis=1) > 1e-8
     missing = len(cell.site_positions) - int(on_site.sum())
@@ -105,7 +105,7 @@ def defect_size(cell: Cell) -> int:
 def _atom(cell: Cell, edits: Edits, site: Site, anchor: np.ndarray) -> int:
     """The atom on a site of the pattern, which must be there and free."""
     shifted = Site.at(anchor + np.array(site[:3]), site.sublattice)
-    index = site_index(cell.host, shifted)
+    index = site_index(cell.perfect_sites, shifted)
     if index is None:
         raise InputError(f"{edits.label} reaches beyond the ball; use a larger radius or place it nearer the middle")
     here = np.flatnonzero(cell.sites == index)

@@ -1,10 +1,8 @@
 """Data sets: labelled configurations of many structures, and how a budget of labels is spent on them; knows no potential."""
 
-from .budget import budget_grid
 from .checks import check_dataset
-from .configuration import Configuration
-from .dataset import Dataset, from_snapshots
-from .division import Division, divide
+from .dataset import Configuration, Dataset, from_snapshots
+from .division import Division, budget_grid, divide
 from .offsets import composition, one_body, relative
 
 __all__ = [

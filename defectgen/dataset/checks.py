@@ -5,8 +5,7 @@ from scipy.spatial import KDTree
 
 from .._input import InputError
 from .._typing import Float
-from .configuration import Configuration
-from .dataset import Dataset, labelled
+from .dataset import Configuration, Dataset, labelled
 
 SAME = 1e-4
 """A: two configurations whose distances agree to this, each with each, are one. Files round to about 1e-5."""

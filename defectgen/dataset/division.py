@@ -1,7 +1,9 @@
-"""Who trains and who tests: a pool to spend a budget on, and test sets that no pair (S, C) of it ever trains on.
+"""How a budget of labels is divided: designs, training and test sets, and what published data sets did.
 
 Of one seed all pairs share the test sets, and the designs are nested: fewer structures are the first of more, and fewer
 configurations the first of more. What is compared between pairs is then the budget's shape and not the luck of the draw.
+
+Counts of published sets are those of the documentation of openQDC (Open Quantum Data Commons, table "Overview of Datasets").
 """
 
 from collections.abc import Hashable, Mapping
@@ -12,6 +14,53 @@ import numpy as np
 from .._input import InputError
 from .._typing import Int
 from .dataset import Dataset
+
+# ------ A budget of N labels as S structures with C configurations each: which pairs (S, C) a study can ask for
+
+FEWEST = 3
+"""Pairs of a grid: the two extremes, and something between them to be better than both."""
+
+
+def budget_grid(labels: int, structures: int, conformations: int, ratio: float = 2.0) -> tuple[tuple[int, int], ...]:
+    """Pairs (S, C) with S C = labels, from the fewest structures to the most, neighbours about a factor `ratio` apart.
+
+    `structures` and `conformations` are how many there are to choose from: the extremes are S = 1 and C = 1 where these
+    allow it. Every S divides the budget exactly, so all pairs cost the same number of labels.
+    Raises InputError for numbers that are no counts, and for a budget that cannot be split so in three ways or more.
+    """
+    for what, number in (("labels", labels), ("structures", structures), ("conformations", conformations)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
+            raise InputError(f"the number of {what} is a whole number from 1 on; got {number!r}")
+    if not ratio > 1:
+        raise InputError(f"the ratio of neighbours in a budget grid is larger than 1; got {ratio!r}")
+    if labels > structures * conformations:
+        raise InputError(
+            f"a budget of {labels} labels is more than {structures} structures x {conformations} configurations hold; lower it "
+            "or draw more"
+        )
+    feasible = [s for s in range(1, min(labels, structures) + 1) if labels % s == 0 and labels // s <= conformations]
+    if len(feasible) < FEWEST:
+        shown = ", ".join(f"{s} x {labels // s}" for s in feasible) or "none"
+        raise InputError(
+            f"a budget of {labels} labels splits into S x C with S <= {structures} and C <= {conformations} in {len(feasible)} "
+            f"ways ({shown}), and a comparison wants {FEWEST}; use {_round(labels)}, or draw more structures or configurations"
+        )
+    low, high = np.log(feasible[0]), np.log(feasible[-1])
+    steps = max(FEWEST - 1, round((high - low) / np.log(ratio)))
+    targets = np.linspace(low, high, steps + 1)
+    chosen = sorted({min(feasible, key=lambda s: (abs(np.log(s) - t), s)) for t in targets})
+    if len(chosen) < FEWEST:  # the divisors stand in two heaps: take the one nearest to the middle between the extremes
+        inner = min(feasible[1:-1], key=lambda s: (abs(np.log(s) - (low + high) / 2), s))
+        chosen = [feasible[0], inner, feasible[-1]]
+    return tuple((s, labels // s) for s in chosen)
+
+
+def _round(labels: int) -> int:
+    """The power of two nearest to a budget: it has the most even grid."""
+    return 1 << max(2, round(float(np.log2(labels))))
+
+
+# ------ Who trains and who tests: a pool to spend a budget on, and test sets that no pair (S, C) of it ever trains on
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,3 +183,34 @@ def scaffold_disjoint(names: list[str], scaffolds: Mapping[str, Hashable], count
 
 def _joined(parts) -> Int[np.ndarray, " numbers"]:
     return np.sort(np.concatenate([np.zeros(0, dtype=int), *parts]))
+
+
+# ------ How published sets of molecules spent their labels: molecules against conformers of each
+
+
+@dataclass(frozen=True)
+class Published:
+    """One data set."""
+
+    name: str
+    structures: int
+    """Molecules."""
+    configurations: int
+    """Conformers of all of them."""
+
+    @property
+    def each(self) -> float:
+        """Configurations of each structure, in the mean."""
+        return self.configurations / self.structures
+
+
+PUBLISHED = (
+    Published("Molecule3D", 3_899_647, 3_899_647),
+    Published("QMugs", 665_000, 2_000_000),
+    Published("SPICE", 19_238, 1_132_808),
+    Published("GEOM", 450_000, 37_000_000),
+    Published("ANI-1", 57_462, 20_000_000),
+    Published("QM7-X", 6_950, 4_195_237),
+)
+"""By configurations of each structure, fewest first."""
+SOURCE = "openQDC documentation, overview of datasets (https://pypi.org/project/openqdc)"

@@ -156,7 +156,7 @@ def _moved(cell: Cell, sources: PointForces, green: InfiniteGreensFunction) -> C
     """The ball with its clamped atoms where the far field puts them."""
     clamped = np.flatnonzero(~cell.free)
     site = cell.sites[clamped]
-    u = sources.displacement(green, cell.host.translations[site], cell.host.sublattices[site])
+    u = sources.displacement(green, cell.perfect_sites.translations[site], cell.perfect_sites.sublattices[site])
     positions = cell.positions.copy()
     positions[clamped] = cell.site_positions[site] + u
     return replace(cell, positions=positions)

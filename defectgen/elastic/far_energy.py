@@ -36,15 +36,15 @@ def energy_of_infinite_crystal(
     far = free + potential.cutoff  # sites beyond see far-field atoms only
     outer = beyond * far
     whole, old = _larger(cell, outer + potential.cutoff)
-    host = whole.host
-    u = sources.displacement(green, host.translations, host.sublattices)
+    sites = whole.perfect_sites
+    u = sources.displacement(green, sites.translations, sites.sublattices)
     v = np.zeros_like(u)
     inner = site_displacement(cell, positions)
     own = np.flatnonzero(_follows_atoms(cell))
     v[old[own]] = inner[own] - u[old[own]]
 
     # <Hu, u> = <F, G F> + 2 <F, v> + <Hv, v>
-    source = _rows(host, sources.translations)
+    source = _rows(sites, sources.translations)
     product = float(np.vdot(sources.forces, u[source] + 2 * v[source]))
     product += float(np.vdot(v, PerfectCrystal(whole, constants).forces(v)))
 
@@ -65,23 +65,23 @@ def _larger(cell: Cell, radius: float) -> tuple[Cell, Int[np.ndarray, " sites"]]
     lattice = cell.lattice
     edge = np.linalg.norm(cell.site_positions - cell.centre, axis=1).max()
     made = ball(lattice, max(radius, edge) + lattice.nearest_neighbour, clamp=0.0)
-    return made, _rows(made.host, cell.host.translations, cell.host.sublattices)
+    return made, _rows(made.perfect_sites, cell.perfect_sites.translations, cell.perfect_sites.sublattices)
 
 
 def _rows(
-    host: Sites, translations: Int[np.ndarray, "n 3"], sublattices: Int[np.ndarray, " n"] | None = None
+    sites: Sites, translations: Int[np.ndarray, "n 3"], sublattices: Int[np.ndarray, " n"] | None = None
 ) -> Int[np.ndarray, " n"]:
-    """Rows of `host` with the given translations (of sublattice 0, if none is given)."""
+    """Rows of `sites` with the given translations (of sublattice 0, if none is given)."""
     sub = np.zeros(len(translations), dtype=int) if sublattices is None else sublattices
-    low, span = host.translations.min(axis=0), np.ptp(host.translations, axis=0) + 1
-    table = np.full((*span, host.sublattices.max() + 1), -1)
-    table[(*(host.translations - low).T, host.sublattices)] = np.arange(len(host.sublattices))
+    low, span = sites.translations.min(axis=0), np.ptp(sites.translations, axis=0) + 1
+    table = np.full((*span, sites.sublattices.max() + 1), -1)
+    table[(*(sites.translations - low).T, sites.sublattices)] = np.arange(len(sites.sublattices))
     return table[(*(translations - low).T, sub)]
 
 
 def _follows_atoms(cell: Cell) -> Bool[np.ndarray, " sites"]:
     """Sites whose displacement is that of a free atom, or zero because they are vacant; the others follow the far field."""
-    follows = np.ones(len(cell.host.sublattices), dtype=bool)
+    follows = np.ones(len(cell.perfect_sites.sublattices), dtype=bool)
     on = cell.sites >= 0
     follows[cell.sites[on]] = cell.free[on]
     return follows
@@ -135,8 +135,8 @@ def _defective(
     values = np.asarray(site_energies(potential, pad(x, rows), whole.vectors, near))[: len(x)]
     # Site by site the bulk energy of the site; atoms that came, went or changed their species count with the mean one.
     native = np.array([h >= 0 and whole.symbols[h] == s for h, s in zip(home, symbols, strict=True)])
-    own = np.where(native, bulk[whole.host.sublattices[np.maximum(home, 0)]], mean)
+    own = np.where(native, bulk[whole.perfect_sites.sublattices[np.maximum(home, 0)]], mean)
     missing = np.ones(len(whole), dtype=bool)
     missing[home[native]] = False
-    offset = float((bulk - mean)[whole.host.sublattices[missing]].sum())
+    offset = float((bulk - mean)[whole.perfect_sites.sublattices[missing]].sum())
     return float((values - own)[counted].sum()) - offset

@@ -15,17 +15,17 @@ class PerfectCrystal:
     """
 
     def __init__(self, cell: Cell, constants: ForceConstants):
-        lattice, host = cell.lattice, cell.host
-        matrix = host.matrix
+        lattice, sites = cell.lattice, cell.perfect_sites
+        matrix = sites.matrix
         if matrix is None:
             reach = np.abs(constants.translations).max(axis=0)
-            span = np.ptp(host.translations, axis=0) + 1 + reach  # no site meets another around the corner
+            span = np.ptp(sites.translations, axis=0) + 1 + reach  # no site meets another around the corner
             span[lattice.dimension :] = 1
             matrix = np.diag(span)
         self._dimension = lattice.dimension
         self._grid = grid(matrix)
         self._block = blocks(self._grid, lattice, constants)
-        self._place: Int[np.ndarray, " sites"] = self._grid.index(host.translations) * lattice.sublattices + host.sublattices
+        self._place: Int[np.ndarray, " sites"] = self._grid.index(sites.translations) * lattice.sublattices + sites.sublattices
         self._shape = (int(np.prod(self._grid.divisors)), lattice.sublattices * lattice.dimension)
 
     def forces(self, u: Float[np.ndarray, "sites 3"]) -> Float[np.ndarray, "sites 3"]:
@@ -44,7 +44,7 @@ def site_displacement(cell: Cell, positions: Float[np.ndarray, "atoms 3"]) -> Fl
 
     Any value would do on a vacant site: it changes u by a field v of finite support; H v has no resultant and no dipole.
     """
-    u = np.zeros((len(cell.host.sublattices), 3))
+    u = np.zeros((len(cell.perfect_sites.sublattices), 3))
     on = np.flatnonzero(cell.sites >= 0)
     u[cell.sites[on]] = cell.minimum_image(positions[on] - cell.site_positions[cell.sites[on]])
     return u

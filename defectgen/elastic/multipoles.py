@@ -133,7 +133,7 @@ def multipoles(
     tensor = force.T @ r
     b = cell.lattice.sublattices
     if b > 1:
-        resultant = np.array([force[cell.host.sublattices == k].sum(axis=0) for k in range(b)])
+        resultant = np.array([force[cell.perfect_sites.sublattices == k].sum(axis=0) for k in range(b)])
         tensor = tensor + np.einsum("ba,baij->ij", resultant, relaxed_shifts(b, cell.lattice.dimension, constants))
     quadrupole = np.einsum("li,lj,lk->ijk", force, r, r) if b == 1 else None
     return Multipoles((tensor + tensor.T) / 2, quadrupole, float(np.abs(tensor - tensor.T).max() / 2))
@@ -151,7 +151,7 @@ def relaxation_volume_tensor(dipole: Float[np.ndarray, "3 3"], stiffness: Float[
 
 def _free_sites(cell: Cell) -> np.ndarray:
     """Perfect sites that are free or vacant."""
-    free = np.ones(len(cell.host.sublattices), dtype=bool)
+    free = np.ones(len(cell.perfect_sites.sublattices), dtype=bool)
     on = cell.sites >= 0
     free[cell.sites[on]] = cell.free[on]
     return free

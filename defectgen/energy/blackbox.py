@@ -71,7 +71,7 @@ def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacem
     cell = supercell(lattice, repeats)
     found = []
     for b in range(lattice.sublattices):
-        origin = int(np.flatnonzero(cell.host.sublattices == b)[0])
+        origin = int(np.flatnonzero(cell.perfect_sites.sublattices == b)[0])
         for a in range(lattice.dimension):
             for sign in (1.0, -1.0):
                 moved = cell.positions.copy()
@@ -96,21 +96,21 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
     images = np.stack(np.meshgrid(*[np.arange(-2, 3) if p else np.array([0]) for p in cell.periodic], indexing="ij"), -1).reshape(
         -1, 3
     )
-    matrix = cell.host.matrix
+    matrix = cell.perfect_sites.matrix
     assert matrix is not None  # a supercell has one
     box_in_primitive = images @ matrix
     first, second, translations, phi = [], [], [], []
     for origin, block in columns.items():
-        b = int(cell.host.sublattices[origin])
-        relative = cell.host.translations - cell.host.translations[origin]
+        b = int(cell.perfect_sites.sublattices[origin])
+        relative = cell.perfect_sites.translations - cell.perfect_sites.translations[origin]
         for atom in range(len(cell)):
             t = relative[atom] + box_in_primitive
-            d = t @ lattice.vectors + lattice.motif[cell.host.sublattices[atom]] - lattice.motif[b]
+            d = t @ lattice.vectors + lattice.motif[cell.perfect_sites.sublattices[atom]] - lattice.motif[b]
             r = np.linalg.norm(d, axis=1)
             nearest = np.flatnonzero(r < r.min() + 1e-6)
             for n in nearest:
                 first.append(b)
-                second.append(int(cell.host.sublattices[atom]))
+                second.append(int(cell.perfect_sites.sublattices[atom]))
                 translations.append(t[n])
                 phi.append(block[atom] / len(nearest))
     first, second, translations = np.array(first), np.array(second), np.array(translations)

@@ -92,7 +92,7 @@ class SiteSum(CellEnergy):
         mean = float(bulk.mean())
         own = np.full(len(cell), mean)
         on = cell.sites >= 0
-        home = cell.host.sublattices[cell.sites[on]]
+        home = cell.perfect_sites.sublattices[cell.sites[on]]
         native = np.array([cell.lattice.species[b] for b in home]) == np.array(cell.symbols)[on]
         own[np.flatnonzero(on)[native]] = bulk[home[native]]
         self._counted = self._complete_sites()
@@ -102,10 +102,10 @@ class SiteSum(CellEnergy):
     def _perfect_offset(self, excess: np.ndarray) -> float:
         """What the counted sites of the perfect crystal would give: zero in a box, not in a ball that is not stoichiometric."""
         cell = self.cell
-        inside = np.ones(len(cell.host.sublattices), dtype=bool)
+        inside = np.ones(len(cell.perfect_sites.sublattices), dtype=bool)
         if cell.clamped:
             inside = self._near_free(cell.site_positions)
-        return float(np.sum(excess[cell.host.sublattices[inside]]))
+        return float(np.sum(excess[cell.perfect_sites.sublattices[inside]]))
 
     def _complete_sites(self) -> np.ndarray:
         """Sites whose stencil is complete: all of a periodic cell; in a ball or cylinder those that can see a free atom."""

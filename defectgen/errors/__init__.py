@@ -1,19 +1,24 @@
 """Errors: norms, the comparison of two equilibria, measured rates and what the theory says about them."""
 
+from .both_lattices import LatticeComparison, compare_on_both_lattices
 from .bound import bound
-from .bulk import ElasticConstantError, ForceConstantError, elastic_constant_error, force_constant_error
+from .bound_terms import Bound, Term
 from .certificate import Certificate, Prediction, certify, predict
-from .claims import CLAIMS, Claim, claim, predicted_rate, rejects, verdict
 from .compare import Comparison, compare
 from .design import LossDesign, choose_data, design_loss
-from .dislocation_claims import dislocation_rate
 from .domain import Check, Domain, domain, load_domain
-from .forces import ForceError, force_error
-from .lattices import LatticeComparison, compare_on_both_lattices
 from .norms import BondList, bonds_of, strain_max, strain_norm
-from .rates import Rate, estimate_rate
+from .predicted_rates import CLAIMS, Claim, boundary_rate, claim, dislocation_rate, predicted_rate
+from .property_errors import (
+    ElasticConstantError,
+    ForceConstantError,
+    ForceError,
+    elastic_constant_error,
+    force_constant_error,
+    force_error,
+)
+from .rates import Rate, estimate_rate, rejects, verdict
 from .stability import lowest_phonon, stability_constant
-from .terms import Bound, Term
 
 __all__ = [
     "CLAIMS",
@@ -34,6 +39,7 @@ __all__ = [
     "Term",
     "bonds_of",
     "bound",
+    "boundary_rate",
     "certify",
     "choose_data",
     "claim",

@@ -10,13 +10,12 @@ from ..energy.functional import Potential, check_potential
 from ..energy.site import SiteEnergy
 from ..relax import Equilibrium, GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
-from .dispersion import Dispersion, dispersion
-from .homogeneous import Affine, StrainResponse, affine_of, strain_response
-from .host import host_of
+from .bound_terms import KINDS, Bound, Term
+from .homogeneous import Affine, Dispersion, StrainResponse, affine_of, dispersion, strain_response
 from .norms import bonds_of, strain_norm
-from .parts import Parts, parts_of, site_displacement
+from .perfect_crystal import perfect_crystal
+from .residual_split import Parts, parts_of, site_displacement
 from .stability import stability_constant
-from .terms import KINDS, Bound, Term
 
 
 def bound(
@@ -62,16 +61,16 @@ def bound(
             InputWarning,
             stacklevel=2,
         )
-    host = host_of(cell, max(truth, model, key=lambda potential: potential.cutoff))
+    crystal = perfect_crystal(cell, max(truth, model, key=lambda potential: potential.cutoff))
     green = greens_function(cell, truth) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
     c = stability_constant(cell, model, exact.positions, green) if stability is None else stability
-    affine = affine_of(host)
-    stiff = host.hessians(truth)
-    change = host.hessians(model) - stiff
+    affine = affine_of(crystal)
+    stiff = crystal.hessians(truth)
+    change = crystal.hessians(model) - stiff
     waves = dispersion(affine, stiff, change)
     parts = parts_of(affine, exact, truth, model, change, radius)
-    coefficients = _coefficients(parts, strain_response(host, truth, model), waves, cell.distance_to_defect(), cell)
+    coefficients = _coefficients(parts, strain_response(crystal, truth, model), waves, cell.distance_to_defect(), cell)
     tails = _tails(affine, site_displacement(cell, exact.positions), radius)
     bonds = bonds_of(cell)
     safe = c * np.sqrt(waves.softness) if c > 0 and waves.softness > 0 else 0.0
@@ -119,11 +118,11 @@ def _coefficients(parts: Parts, response: StrainResponse, waves: Dispersion, dis
 
 def _tails(affine: Affine, u: Float[np.ndarray, "sites 3"], radius: float) -> dict[str, float]:
     """Norms of the displacement over the sites beyond the radius."""
-    cell = affine.host.cell
+    cell = affine.crystal.cell
     beyond = (
         np.linalg.norm(cell.minimum_image(cell.site_positions - cell.centre), axis=1) > radius * cell.lattice.nearest_neighbour
     )
-    strain = affine.size(affine.host.difference(u))[beyond]
+    strain = affine.size(affine.crystal.difference(u))[beyond]
     second = affine.derivative(affine.derivative(u))
     third = affine.derivative(second).reshape(len(u), -1)[beyond]
     curved, wavy = np.linalg.norm(second.reshape(len(u), -1)[beyond], axis=1), np.linalg.norm(third, axis=1)

@@ -1,4 +1,10 @@
-"""Compare two equilibria of one defect: how far the model's is from the reference's, and whether they are the same state."""
+"""Compare two equilibria of one defect, and the gradient of the errors with respect to the coefficients of the model.
+
+At the model's equilibrium u its forces sum_k theta_k f_k(u) vanish, so du/dtheta_k = H^-1 f_k (theory: fit/certificate). With
+w = u - u_exact the geometry error |Dw| has the gradient b . du/dtheta_k = z . f_k, where b = D'Dw / |Dw| and H z = b is solved
+once, for all k. The energy is stationary in u, so its gradient is the energy of every function, the bulk's subtracted.
+theory: fit/weight-response.
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -8,9 +14,14 @@ import numpy as np
 
 from .._input import InputError, InputWarning
 from .._typing import Float
+from ..ace import LinearACE
 from ..crystal.cell import Cell
 from ..crystal.composition import exchanged_species
+from ..relax import Equilibrium, GreensFunction
+from .certificate.sensitivity import answers, rows_at
 from .norms import BondList, bonds_of, strain_max, strain_norm
+
+# ------ Compare two equilibria of one defect: how far the model's is from the reference's, and whether they are the same state
 
 BASIN = 0.25
 """Nearest-neighbour spacings: half a spacing is half-way along a hop to a neighbouring site; at half of that two states still
@@ -169,3 +180,38 @@ def _check_cells(one: Cell, other: Cell) -> None:
         raise InputError(f"{wanted}; the boxes differ: use the reference's lattice constant for the model too")
     if not np.allclose(one.positions, other.positions, rtol=0, atol=1e-9) or not np.array_equal(one.free, other.free):
         raise InputError(f"{wanted}; the unrelaxed positions or the clamped atoms differ: relax the same defect cell with both")
+
+
+# ------ How the defect errors of a linear model answer to its coefficients
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorGradient:
+    """Gradients with respect to the coefficients of the model."""
+
+    geometry: Float[np.ndarray, " columns"]
+    """d |D(u_model - u_exact)| / d theta, A per unit of a coefficient."""
+    energy: Float[np.ndarray, " columns"]
+    """d |E_model - E_exact| / d theta, eV per unit of a coefficient."""
+
+
+def error_gradient(
+    exact: Equilibrium, approx: Equilibrium, model: LinearACE, preconditioner: GreensFunction | None = None
+) -> ErrorGradient:
+    """Gradients of the two errors that `compare(exact, approx)` gives, `approx` being relaxed with `model`.
+
+    Raises InputError for an equilibrium that is not converged or no minimum, and for a clamped cell.
+    """
+    cell = approx.cell
+    if not approx.converged:
+        raise InputError(
+            f"the gradient of an error wants a converged equilibrium; relax further (residual {approx.residual:.1e} eV/A)"
+        )
+    error = compare(exact, approx)
+    bonds, pull = bonds_of(cell), np.zeros_like(approx.positions)
+    stretch = bonds.difference(error.displacement) / max(error.geometry, np.finfo(float).tiny)
+    np.add.at(pull, bonds.second, stretch)
+    np.add.at(pull, bonds.first, -stretch)
+    answer = answers(approx, model, preconditioner, direct=0)(pull)  # one solve is no reason to factorise
+    energy, forces = rows_at(approx, model.basis)
+    return ErrorGradient(geometry=np.einsum("ia,iak->k", answer, forces), energy=np.sign(error.energy_signed) * energy)

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, takes
 from .._typing import Float
-from .regression import Line, power_law, shifted_power_law
-from .window import before_asymptotics, near_floor, plateau, unusable
+from .regression import Line, before_asymptotics, near_floor, plateau, power_law, shifted_power_law, unusable
 
 Numbers = Sequence[float | int] | np.ndarray
+
+
+TOLERANCE = 0.6
+"""A slope this near is a confirmation: in d = 3 V and FC+V settle only beyond L = 10 (theory: when a rate can be seen)."""
+
+SHARP = 1.0
+"""Width of an interval that can carry a confirmation by nearness alone: the smallest gap between rates of one dimension."""
+
+BLUNT = 2.0
+"""Width of an interval that decides nothing: the gap between neighbouring rows of the table in two dimensions."""
 
 
 @dataclass(frozen=True)
@@ -140,3 +149,30 @@ def local_slopes(size: np.ndarray, error: np.ndarray) -> tuple[tuple[float, floa
     mean = np.array([np.log(error[size == s]).mean() for s in distinct])
     slope = np.diff(mean) / np.diff(np.log(distinct))
     return tuple(zip(np.sqrt(distinct[1:] * distinct[:-1]).tolist(), slope.tolist(), strict=True))
+
+
+@takes(rate=(Rate, "the result of dg.estimate_rate"))
+def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE) -> str:
+    """What a measured rate says about a predicted one: "confirmed", "steeper", "shallower" or "inconclusive".
+
+    Inconclusive: fewer than three points, or an interval wider than 2. Confirmed: the prediction lies in the 95 % interval, or
+    within `tolerance` of the slope while the interval is narrower than 1. Otherwise steeper or shallower by the sign of the
+    difference (a steeper decay does not contradict a prediction, which is an upper bound on the error).
+    Raises InputError for a prediction or a tolerance that is no number.
+    """
+    if not (np.isfinite(predicted) and tolerance >= 0):
+        raise InputError(
+            f"a verdict is about a finite slope, with a tolerance of at least 0; got {predicted!r} and {tolerance!r}"
+        )
+    width = rate.high - rate.low
+    if len(rate.points) < 3 or not np.isfinite(rate.slope) or not width <= BLUNT:
+        return "inconclusive"
+    near = abs(rate.slope - predicted) <= tolerance and width < SHARP
+    if rate.low <= predicted <= rate.high or near:
+        return "confirmed"
+    return "steeper" if rate.slope < predicted else "shallower"
+
+
+def rejects(rate: Rate, exponent: float | int) -> bool:
+    """Whether the measured rate excludes an exponent: outside the interval, and farther than half a power of the size."""
+    return verdict(rate, exponent, tolerance=0.5) in ("steeper", "shallower")

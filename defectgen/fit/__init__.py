@@ -1,24 +1,18 @@
 """Fit a linear model to blocks of observations: weights, prior and solver are chosen here, late and cheaply."""
 
-from .bayes import Bayes
 from .constraint import Constraint, as_constraints, check_constraints
 from .fitting import as_solver, fit, training_errors
-from .grid import losses
 from .held_out import HeldOut, held_out
-from .loss import Loss, spelled
-from .lsmr import LSMR
-from .posterior import Posterior
+from .loss import Loss, losses, spelled
 from .prior import Prior, Ridge, Smoothness, as_prior
 from .problem import Problem
-from .qr import QR
 from .refit import Refit, Refits, refit
+from .regularised import Bayes, Tikhonov
 from .response import Response, weight_response
 from .result import Fit
-from .ridge import Tikhonov
 from .shared import Shared, share
-from .solver import Solution, Solver
+from .solvers import LSMR, QR, Posterior, Solution, Solver, TruncatedSVD
 from .subspace import Subspace
-from .tsvd import TruncatedSVD
 from .weights import CONVENTION, DEFAULT_WEIGHTS, FitWarning, check_weights, resolve_weights
 
 __all__ = [

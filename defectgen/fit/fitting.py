@@ -1,7 +1,7 @@
-"""fit: from compressed rows, weights and a prior to a model."""
+"""Fit: from blocks of rows to a model."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,21 +12,52 @@ from .._typing import Float
 from ..ace import LinearACE
 from ..training.blocks import Blocks
 from ..training.observations import KINDS, parse_observations
-from .bayes import Bayes
 from .constraint import as_constraints
-from .hold import hold
 from .loss import Loss, spelled
-from .lsmr import LSMR
-from .one_body import undetermined_one_body
 from .prior import as_prior
 from .problem import pose
-from .qr import QR
+from .regularised import Bayes, Tikhonov
 from .result import Fit
-from .ridge import Tikhonov
-from .robust import huber
-from .solver import Solver
-from .tsvd import TruncatedSVD
+from .robust import hold, huber
+from .solvers import LSMR, QR, Solver, TruncatedSVD
 from .weights import FitWarning, Weights
+
+# ------ Which one-body energies the rows determine: at one composition only their sum over the formula unit
+
+SEEN = 1e-9
+"""Singular values of the one-body columns (scaled to norm one) below this times the largest are the rounding of counts."""
+
+
+def undetermined_one_body(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], held: Sequence[np.ndarray] = ()) -> str:
+    """Which one-body energies weighted rows, and rows that are `held` exactly, leave open, in words; empty if none.
+
+    One-body energies stand in the first columns, one for each species of the basis. They enter energies as counts of atoms, so
+    the null space of these columns is that of the compositions.
+    """
+    species = getattr(blocks.basis, "species", ())
+    count = len(species)
+    weighted = [m * b.factor[:, :count] for b, m in zip(blocks.items, multipliers, strict=True) if m > 0]
+    columns = np.concatenate([*weighted, *(rows[:, :count] for rows in held), np.zeros((1, count))])
+    norm = np.linalg.norm(columns, axis=0)
+    if not norm.any():
+        return "no energy has a weight, so the one-body energies (E0) are not determined" if count else ""
+    absent = [s for s, n in zip(species, norm, strict=True) if not n > SEEN * norm.max()]
+    present = [s for s in species if s not in absent]
+    words = [f"no energy has an atom of {' or '.join(absent)}, whose one-body energy (E0) is not determined"] if absent else []
+    chosen = [species.index(s) for s in present]
+    values = np.linalg.svd(columns[:, chosen] / norm[chosen], compute_uv=False)
+    known = int(np.sum(values > SEEN * values[0]))
+    if known < len(present):
+        which = "the sum" if known == 1 else f"{known} combinations"
+        words.append(
+            f"the composition {'never changes' if known == 1 else 'changes too little'}: only {which} of the one-body energies "
+            f"(E0) of {' and '.join(present)} is determined, and no energy of another composition; label cells of "
+            "other compositions, such as the defect's"
+        )
+    return "; ".join(words)
+
+
+# ------ fit: from compressed rows, weights and a prior to a model
 
 SOLVERS: dict[str, type[Solver]] = {"qr": QR, "tsvd": TruncatedSVD, "ridge": Tikhonov, "lsmr": LSMR, "bayes": Bayes}
 

@@ -13,10 +13,9 @@ from scipy.linalg import qr, solve_triangular
 from .._typing import Float
 from ..training.blocks import HELD, Block, evenly
 from ..training.observations import PERFECT
-from .bayes import Bayes
-from .lsmr import LSMR
 from .problem import Problem, rounding
-from .ridge import Tikhonov
+from .regularised import Bayes, Tikhonov
+from .solvers import LSMR
 
 if TYPE_CHECKING:
     from .result import Fit

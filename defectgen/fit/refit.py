@@ -14,14 +14,13 @@ from ..training.blocks import Block, Blocks
 from ..training.compress import join, residual_sum
 from .constraint import as_constraints
 from .fitting import as_solver, solved
-from .hold import hold
 from .loss import Loss
 from .prior import as_prior
 from .problem import Problem, pose
-from .qr import QR
 from .result import Fit
-from .robust import huber
+from .robust import hold, huber
 from .shared import Shared, share
+from .solvers import QR
 from .weights import Weights
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from .._typing import Float
 from ..training.blocks import Blocks
 from .constraint import Constraint
 from .held_out import HeldOut, held_out
-from .posterior import Posterior
 from .prior import Prior
 from .problem import Problem
-from .solver import Solver
+from .solvers import Posterior, Solver
 from .weights import Weights
 
 UNITS = {"E": "eV/atom", "F": "eV/A", "FC": "eV/A^2", "V": "eV/atom", "VF": "eV/A", "V0": "eV/atom", "C": "eV/A^3", "Ef": "eV"}

@@ -1,8 +1,8 @@
-"""Huber's loss on blocks: an outlying configuration, shell or strain pulls with its distance, not with the square of it.
+"""Fits that take several solves: constraints that are held, and robust losses.
 
-Rows are gone after compression, so the unit that may be an outlier is a block: with `subdivide` one shell of one configuration,
-one range of force constants, one strain, one energy. With u_b the root mean square residual of block b, s_k the median of u over
-the blocks of its kind in the fit by least squares, and c the threshold, minimised is
+Robust losses: rows are gone after compression, so the unit that may be an outlier is a block: with `subdivide` one shell of one
+configuration, one range of force constants, one strain, one energy. With u_b the root mean square residual of block b, s_k the
+median of u over the blocks of its kind in the fit by least squares, and c the threshold, minimised is
 
     sum_b m_b^2 rows_b 2 s_k^2 huber(u_b / s_k),   huber(t) = t^2 / 2 for t <= c, else c t - c^2 / 2,
 
@@ -12,7 +12,7 @@ A single outlying row inside a block is down-weighted with its block: rows of th
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,14 +20,56 @@ import numpy as np
 from .._typing import Float
 from ..training.blocks import Blocks
 from ..training.compress import residual_sum
-from .constraint import as_constraints
-from .hold import hold
+from .constraint import Constraint, as_constraints
 from .loss import Loss
 from .prior import as_prior
-from .problem import pose
-from .qr import QR
+from .problem import Problem, pose
 from .shared import share
+from .solvers import QR
+from .subspace import check_agreement, directions_of, meet
 from .weights import FitWarning
+
+# ------ Hold constraints: the same least squares in the coordinates that they leave free (theory: fit/constraints)
+
+ROUNDS = 20
+"""Largest number of rounds over constraints with a tolerance, whose counts bear on each other; two or three are usual."""
+
+
+def hold(problem: Problem, constraints: Sequence[Constraint]) -> Problem:
+    """The problem under constraints. Of those with a tolerance as few directions are held as keep its solution within it.
+
+    Raises InputError for constraints that contradict each other or the functions, and if nothing is left to fit.
+    """
+    if not constraints:
+        return problem
+    squares = sum((np.sum(f[:, :-1] ** 2, axis=0) for f in problem.weighted()), problem.gamma**2)
+    scale = np.where(squares > 0, np.sqrt(squares), 1.0)
+    parts = [directions_of(c, scale) for c in constraints]
+    check_agreement(parts, scale)
+    counts = [len(part.target) if part.constraint.tolerance is None else 0 for part in parts]
+
+    def held(counts: Sequence[int]) -> Problem:
+        return replace(problem, subspace=meet(parts, counts, scale))
+
+    def short(counts: Sequence[int]) -> list[int]:
+        chosen = held(counts)
+        theta = chosen.lift(QR().solve(chosen).coefficients)
+        return [k for k, part in enumerate(parts) if part.constraint.miss(theta) > part.constraint.allowed]
+
+    for _ in range(ROUNDS):
+        open_ = [k for k in short(counts) if counts[k] < len(parts[k].target)]
+        if not open_:
+            break
+        for k in open_:  # the fewest directions of this one, the others as they are
+            low, high = counts[k], len(parts[k].target)
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if k in short([*counts[:k], middle, *counts[k + 1 :]]) else (low, middle)
+            counts[k] = high
+    return held(counts)
+
+
+# ------ Huber's loss on blocks: an outlying configuration, shell or strain pulls with its distance, not with the square of it
 
 STEPS, CLOSE = 200, 1e-7
 """Largest number of reweightings; relative change of the weights at which they end."""

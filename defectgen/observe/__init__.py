@@ -1,11 +1,9 @@
 """Observations: energies, forces, force constants and virials as linear maps from jets to rows."""
 
+from .configurations import ElasticConstants, Energy, EquilibriumStress, Forces, FormationEnergy, InternalForces, Virial
 from .environments import Environments, environments, own_columns
-from .finite import Energy, EquilibriumStress, Forces, InternalForces, Virial
 from .force_constants import CoreForceConstants, ForceConstants, nearest_to_defect
-from .observation import Observation
-from .response import Response, from_labels, is_basis, respond
-from .targets import ElasticConstants, FormationEnergy
+from .observation import Observation, Response, from_labels, is_basis, respond
 
 __all__ = [
     "CoreForceConstants",

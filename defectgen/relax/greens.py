@@ -71,7 +71,7 @@ def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
 
     A clamped ball or cylinder is embedded in a periodic supercell of primitive vectors that encloses its free atoms.
     """
-    matrix = cell.host.matrix if cell.host.matrix is not None else _enclosing_supercell(cell)
+    matrix = cell.perfect_sites.matrix if cell.perfect_sites.matrix is not None else _enclosing_supercell(cell)
     return build(cell.lattice, matrix, potential)
 
 
@@ -136,7 +136,7 @@ def _softest(values: np.ndarray, waves: np.ndarray, vectors: np.ndarray) -> Wave
 def _enclosing_supercell(cell: Cell) -> Int[np.ndarray, "3 3"]:
     """A diagonal supercell of primitive vectors that holds every free site of a ball or cylinder, with a fast Fourier length."""
     on_site = cell.sites[cell.free & (cell.sites >= 0)]
-    t = cell.host.translations[on_site]
+    t = cell.perfect_sites.translations[on_site]
     span = np.ptp(t, axis=0) + 1
     in_crystal = (np.arange(3) < cell.lattice.dimension) & ~np.array(cell.periodic)  # along its line a cylinder is one period
     return np.diag([fft.next_fast_len(int(n) + 4, real=True) if used else 1 for n, used in zip(span, in_crystal, strict=True)])

@@ -23,7 +23,7 @@ class Preconditioner:
         self.cell, self.green = cell, green
         sublattices, self._dimension = cell.lattice.sublattices, cell.lattice.dimension
         self._grid_shape = (int(np.prod(green.grid.divisors)), sublattices * self._dimension)
-        places = green.grid.index(cell.host.translations) * sublattices + cell.host.sublattices
+        places = green.grid.index(cell.perfect_sites.translations) * sublattices + cell.perfect_sites.sublattices
         # The periodic grid of a ball holds its free sites only: clamped ones beyond would fall onto the places of free ones.
         self._on = (cell.sites >= 0) & cell.free
         self._place = places[cell.sites[self._on]]
@@ -106,14 +106,14 @@ def _check(cell: Cell, green: GreensFunction) -> None:
             f"the Green's function was made for the lattice {green.lattice.name}, the cell is of {cell.lattice.name}: "
             "make one with greens_function(cell, potential)"
         )
-    if cell.host.matrix is not None:
-        fits = np.array_equal(green.matrix, cell.host.matrix)
+    if cell.perfect_sites.matrix is not None:
+        fits = np.array_equal(green.matrix, cell.perfect_sites.matrix)
     else:
-        needed = np.ptp(cell.host.translations[cell.sites[cell.free & (cell.sites >= 0)]], axis=0) + 1
+        needed = np.ptp(cell.perfect_sites.translations[cell.sites[cell.free & (cell.sites >= 0)]], axis=0) + 1
         fits = np.array_equal(green.matrix, np.diag(np.diag(green.matrix))) and bool(np.all(np.diag(green.matrix) >= needed))
     if not fits:
         raise InputError(
             f"the Green's function was made for the supercell {green.matrix.tolist()}, the cell needs "
-            f"{'one that encloses it' if cell.host.matrix is None else cell.host.matrix.tolist()}: "
+            f"{'one that encloses it' if cell.perfect_sites.matrix is None else cell.perfect_sites.matrix.tolist()}: "
             "make one with greens_function(cell, potential)"
         )

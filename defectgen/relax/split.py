@@ -104,9 +104,9 @@ class _Splitter:
     def _perfect_part(self, radius: float) -> _Near:
         """The sites of the perfect crystal within the radius, made anew only for another one."""
         if self._perfect is None or self._perfect[0] != radius:
-            host, centre = self._cell.perfect, self._cell.centre
-            away = host.minimum_image(host.positions - centre)
-            part = _Near(host, self._potential, host.positions, away, np.linalg.norm(away, axis=1), radius)
+            perfect, centre = self._cell.perfect, self._cell.centre
+            away = perfect.minimum_image(perfect.positions - centre)
+            part = _Near(perfect, self._potential, perfect.positions, away, np.linalg.norm(away, axis=1), radius)
             self._perfect = radius, part
         return self._perfect[1]
 
@@ -134,6 +134,6 @@ def _core(cell: Cell) -> float:
     symbols, species = np.array(cell.symbols), np.array(cell.lattice.species)
     vacant = np.ones(len(cell.site_positions), dtype=bool)
     vacant[cell.sites[on]] = False
-    changed = on[symbols[on] != species[cell.host.sublattices[cell.sites[on]]]]
+    changed = on[symbols[on] != species[cell.perfect_sites.sublattices[cell.sites[on]]]]
     odd = [cell.site_positions[vacant], cell.positions[cell.sites < 0], cell.positions[changed]]
     return float(np.linalg.norm(cell.minimum_image(np.concatenate(odd) - cell.centre), axis=1).max(initial=0.0))

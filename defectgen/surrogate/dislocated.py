@@ -93,7 +93,7 @@ def sites_read_off(cell: Cell, energy: SiteEnergy) -> tuple[Sites, Float[Array, 
     difference g - rho, A. Atoms with a slot that none or a stranger fills are not `whole`."""
     perfect = perfect_stencils(cell.lattice, energy)
     one, filled = sorted_bonds(primitive_cell(cell.lattice), energy)
-    sublattice = cell.host.sublattices[cell.sites]
+    sublattice = cell.perfect_sites.sublattices[cell.sites]
     rho, filled = np.asarray(perfect.g)[sublattice], np.asarray(filled)[sublattice]
     there = cell.positions[:, None] + np.where(filled[..., None], rho, 0.0)
 

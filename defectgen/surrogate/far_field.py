@@ -69,8 +69,8 @@ class FarField:
 
     @cached_property
     def _place(self) -> Int[np.ndarray, " sites"]:
-        host = self.cell.host
-        return self.grid.index(host.translations) * self.cell.lattice.sublattices + host.sublattices
+        sites = self.cell.perfect_sites
+        return self.grid.index(sites.translations) * self.cell.lattice.sublattices + sites.sublattices
 
     def _on_sites(self, u):
         field = np.zeros((len(self.atom), 3))
@@ -107,9 +107,9 @@ def far_field(
     offset = np.zeros((len(atom), 3))
     there = atom >= 0
     offset[there] = cell.minimum_image(cell.positions[atom[there]] - cell.site_positions[there])
-    if cell.host.matrix is None:
+    if cell.perfect_sites.matrix is None:
         raise InputError("the far field of a surrogate is made for periodic cells; give dg.supercell(lattice, size)")
-    on = grid(cell.host.matrix)
+    on = grid(cell.perfect_sites.matrix)
     waves = (
         None if surrogate.curvature is not None else blocks(on, cell.lattice, surrogate_force_constants(cell.lattice, surrogate))
     )

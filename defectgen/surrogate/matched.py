@@ -23,7 +23,7 @@ from ..crystal.lattice import Lattice
 from ..energy.perfect import ForceConstants, assembled
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import site_hessians
-from ..errors.bulk import relative_stiffness
+from ..errors.property_errors import relative_stiffness
 from ..training.observations import parse_observations
 from .perfect import affine_projection, perfect_stencils, sorted_bonds
 

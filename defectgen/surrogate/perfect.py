@@ -52,19 +52,19 @@ def affine_projection(lattice: Lattice, energy: SiteEnergy, shifts: bool) -> Flo
 
 def sites_of(cell: Cell, energy: SiteEnergy) -> tuple[Sites, Int[np.ndarray, " sites"]]:
     """The perfect sites under a cell, and the atom on each (-1: none, or one of another species)."""
-    host = cell.perfect
-    near, mask = sorted_bonds(host, energy)
+    perfect = cell.perfect
+    near, mask = sorted_bonds(perfect, energy)
     rows = len(near.index)
-    atom = np.full(len(host), -1)
+    atom = np.full(len(perfect), -1)
     on = np.flatnonzero(cell.sites >= 0)
-    right = np.array([cell.symbols[a] == host.symbols[cell.sites[a]] for a in on], dtype=bool)
+    right = np.array([cell.symbols[a] == perfect.symbols[cell.sites[a]] for a in on], dtype=bool)
     atom[cell.sites[on[right]]] = on[right]
     there = pad(atom >= 0, rows)
     whole = there & np.where(mask, there[np.asarray(near.index)], True).all(axis=1)
     for stranger in np.flatnonzero(cell.sites < 0):
-        away = np.linalg.norm(cell.minimum_image(host.positions - cell.positions[stranger]), axis=1)
+        away = np.linalg.norm(cell.minimum_image(perfect.positions - cell.positions[stranger]), axis=1)
         whole &= pad(away > energy.cutoff, rows)
-    return Sites(near, jnp.asarray(pad(host.host.sublattices, rows)), jnp.asarray(whole)), atom
+    return Sites(near, jnp.asarray(pad(perfect.perfect_sites.sublattices, rows)), jnp.asarray(whole)), atom
 
 
 def sorted_bonds(cell: Cell, energy: SiteEnergy) -> tuple[Bonds, Bool[np.ndarray, "rows slots"]]:

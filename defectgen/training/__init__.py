@@ -2,11 +2,10 @@
 
 from .blocks import Block, Blocks
 from .cells import Rattle, Strains, bulk_cell, defect_cells, strained_cells, training_cells
-from .cost import Cost
+from .cost import Cost, cheapest, lasting, pareto_front
 from .dataset_errors import DatasetErrors
 from .dataset_rows import DatasetRows, dataset_rows, with_offsets
 from .diversity import Diversity, diversity, select_cells
-from .front import cheapest, lasting, pareto_front
 from .label import label
 from .observations import parse_observations, spell_observations
 

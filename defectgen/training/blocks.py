@@ -14,9 +14,8 @@ from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis
 from ..campaign.files import replaced
-from .compress import join, residual_sum, triangle
+from .compress import Route, join, residual_sum, triangle
 from .observations import PARTS, parse_observations, parts_of
-from .route import Route
 
 FORMAT = "defectgen blocks 1"
 

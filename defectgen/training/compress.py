@@ -1,4 +1,4 @@
-"""Rows compressed as they come: the R factor of [A | y] says everything that least squares can ask of the rows.
+"""Compression of rows: R factors of blocks, joined, and how they were made.
 
 With [A | y] = Q R and Q'Q = 1, ||A theta - y|| = ||R [theta; -1]|| for every theta, so rows may be forgotten. The factor of a
 stack is the factor of its stacked factors (Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012)), hence memory
@@ -9,6 +9,7 @@ less time. Rows unlike all before are refused there and reduced by Householder's
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import qr
@@ -17,7 +18,30 @@ from scipy.linalg.lapack import dtpqrt  # pyright: ignore[reportAttributeAccessI
 from .._input import InputError
 from .._typing import Float
 from .gram import Gram, condition
-from .route import Route
+
+# ------ Which way rows went when they were reduced: a record that travels with their block
+
+
+@dataclass(frozen=True)
+class Route:
+    """How many rows were reduced in which way (theory: fit/compression), and what was found on it."""
+
+    householder: int = 0
+    """Rows by Householder's QR."""
+    solved: int = 0
+    """Rows by the Gram matrix of A R_0^-1, with R_0 the factor of earlier rows."""
+    plain: int = 0
+    """Rows by the Gram matrix of A itself, its columns being well conditioned."""
+    condition: float = float("nan")
+    """Estimated 2-norm condition of A with columns of unit length; inf if singular, NaN if not asked."""
+
+    def __add__(self, other: "Route") -> "Route":
+        """Both together; a condition belongs to one set of rows, so the larger is kept as a record of what was met."""
+        counts = (self.householder + other.householder, self.solved + other.solved, self.plain + other.plain)
+        return Route(*counts, float(np.fmax(self.condition, other.condition)))
+
+
+# ------ Rows compressed as they come: the R factor of [A | y] says everything that least squares can ask of the rows
 
 CHUNK = 1024
 """Rows that are multiplied at once when a factor is there: fewer are slower, more only take memory (timed at 1000 columns)."""

@@ -1,10 +1,13 @@
-"""What labels cost: a power of the number of atoms, with extras for a stress and for a column of force constants."""
+"""What labels cost, the front of error against cost, and the cheapest that is good enough."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._input import InputError
+from .._typing import Float, Int
+
+# ------ What labels cost: a power of the number of atoms, with extras for a stress and for a column of force constants
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,34 @@ class Cost:
         """Hours for the energy and forces of a cell of so many atoms, with a stress, or as a column of force constants."""
         single = self.prefactor * max(atoms, self.smallest) ** self.exponent
         return float(single * (1.0 + self.stress * stress) * (self.column if column else 1.0))
+
+
+# ------ The front of error against cost: what can be had for how much, and the cheapest that is good enough
+
+
+def pareto_front(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Int[np.ndarray, " front"]:
+    """Those that nothing else beats: cost rises and error falls strictly. Errors that are not finite are never among them."""
+    cost, error = np.asarray(cost, dtype=float), np.asarray(error, dtype=float)
+    order = [k for k in np.lexsort((error, cost)) if np.isfinite(error[k])]
+    found: list[int] = []
+    for k in order:
+        if not found or error[k] < error[found[-1]]:
+            found.append(int(k))
+    return np.array(found, dtype=int)
+
+
+def cheapest(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"], target: float) -> int | None:
+    """The cheapest with an error of at most `target`, of equally cheap ones the most accurate; None if there is none."""
+    front = pareto_front(cost, error)
+    reached = [int(k) for k in front if error[k] <= target]
+    return reached[0] if reached else None
+
+
+def lasting(amount: Float[np.ndarray, " n"] | Int[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The largest error at this amount of data and at any larger one; NaN, no result, counts as infinite.
+
+    The error of an energy has a sign and passes through zero: one that is small and comes back with more data was luck, and
+    nothing can be planned on it. What lasts falls with the amount, whatever the errors do.
+    """
+    amount, error = np.asarray(amount), np.nan_to_num(np.asarray(error, dtype=float), nan=np.inf, posinf=np.inf)
+    return np.array([error[amount >= a].max() for a in amount])

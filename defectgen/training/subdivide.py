@@ -12,8 +12,7 @@ from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.snapshot import STRAIN, Snapshot
 from ..observe import ForceConstants, Forces, InternalForces, Observation, Virial
-from .compress import triangle
-from .route import Route
+from .compress import Route, triangle
 
 SHELL = 0.5
 """Width of a shell around the defect, nearest-neighbour spacings: (1 + |l|)^a is then known to a few per cent in each, and a

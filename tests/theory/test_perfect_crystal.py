@@ -61,12 +61,12 @@ def test_force_constants_of_one_cell_fold_to_the_supercell_hessian(name):
     cell = supercell(lattice, 2 if name != "triangular" else 3)
     dense = hessian(energy, cell)
     fc = force_constants(lattice, energy)
-    inverse = np.linalg.inv(cell.host.matrix)
+    inverse = np.linalg.inv(cell.perfect_sites.matrix)
     folded = np.zeros_like(dense)
     for first, second, translation, phi in zip(fc.first, fc.second, fc.translations, fc.phi, strict=True):
-        for i in np.flatnonzero(cell.host.sublattices == first):
-            offset = (cell.host.translations - cell.host.translations[i] - translation) @ inverse
-            j = np.flatnonzero((np.abs(offset - np.round(offset)).max(1) < 1e-9) & (cell.host.sublattices == second))
+        for i in np.flatnonzero(cell.perfect_sites.sublattices == first):
+            offset = (cell.perfect_sites.translations - cell.perfect_sites.translations[i] - translation) @ inverse
+            j = np.flatnonzero((np.abs(offset - np.round(offset)).max(1) < 1e-9) & (cell.perfect_sites.sublattices == second))
             folded[i, :, j[0], :] += phi
     assert np.abs(dense).max() > 1.0
     assert np.allclose(folded, dense, atol=1e-10)  # rounding of sums of some hundred terms of order 10

@@ -80,7 +80,7 @@ def test_table_follows_from_the_exponents_of_the_bounds(matched, dimension):
 
 @CASES
 def test_package_predicts_the_table(matched, dimension):
-    from defectgen.errors.claims import predicted_rate
+    from defectgen.errors.predicted_rates import predicted_rate
 
     geometry, energy = TABLE[matched, dimension]
     assert predicted_rate(matched, dimension=dimension, quantity="geometry") == geometry

@@ -8,11 +8,9 @@ try:
 except ImportError as missing:
     raise InputError(f'molecules need RDKit and tblite ({missing}); pip install "defectgen[molecules]"') from None
 
-from .conformers import Conformers, conformers
-from .force_field import ForceField
+from .conformers import Conformers, ForceField, conformers, heavy_atoms, scaffold
 from .labelling import Labelled, gather, label_dataset, label_molecules, tasks
 from .library import Molecule, library
-from .smiles import heavy_atoms, scaffold
 from .thermal import Law, Sample, sample
 from .tight_binding import TightBinding, free_atoms
 

@@ -1,16 +1,91 @@
-"""Conformers: distance geometry, relaxation with MMFF94, and one of each kind inside an energy window."""
+"""Molecules and their conformers: from a SMILES string to geometries relaxed with a force field."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from ase.units import kcal, mol
 from rdkit import Chem, rdBase
-from rdkit.Chem import rdDistGeom, rdMolAlign
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
+from rdkit.Chem.Scaffolds import MurckoScaffold
 from rdkit.Geometry import Point3D
 
 from ..._input import InputError
 from ..._typing import Float
-from .force_field import ForceField
-from .smiles import parse
+
+# ------ What a SMILES string says: its molecule, its elements, its scaffold
+
+
+@lru_cache(maxsize=4096)
+def parse(smiles: str) -> Chem.Mol:
+    """The molecule without explicit hydrogens; to be copied before it is changed.
+
+    Raises InputError for what is no SMILES of a molecule.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles) if isinstance(smiles, str) else None
+    if molecule is None or molecule.GetNumAtoms() == 0:
+        raise InputError(f"a molecule is a SMILES string such as CCO or c1ccccc1; RDKit cannot read {smiles!r}")
+    return molecule
+
+
+def elements_of(smiles: str) -> set[str]:
+    """Chemical symbols of a molecule, hydrogen among them if it has any."""
+    molecule = parse(smiles)
+    hydrogen = {"H"} if any(atom.GetTotalNumHs() for atom in molecule.GetAtoms()) else set()
+    return {atom.GetSymbol() for atom in molecule.GetAtoms()} | hydrogen
+
+
+def heavy_atoms(smiles: str) -> int:
+    """Atoms that are not hydrogen."""
+    return parse(smiles).GetNumHeavyAtoms()
+
+
+def scaffold(smiles: str) -> str:
+    """The rings and what links them, as canonical SMILES (Bemis and Murcko, J. Med. Chem. 39, 2887 (1996)); "" without rings."""
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=parse(smiles))
+
+
+# ------ MMFF94 as RDKit has it, in eV and Angstrom: the force field that geometries are drawn with
+
+KCAL = kcal / mol
+"""One kcal/mol in eV."""
+
+ITERATIONS = 5000
+"""Of a relaxation: ten times what small molecules take."""
+
+
+class ForceField:
+    """Energies and forces of one molecule with explicit hydrogens and at least one conformer, whatever its positions.
+
+    T. A. Halgren, J. Comput. Chem. 17, 490 (1996).
+    Raises InputError for a molecule that the force field has no parameters for.
+    """
+
+    def __init__(self, molecule: Chem.Mol):
+        self._molecule = molecule
+        self._properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule)
+        if self._properties is None:
+            raise InputError(f"MMFF94 has no parameters for {Chem.MolToSmiles(Chem.RemoveHs(molecule))}; leave it out")
+        self._field = rdForceFieldHelpers.MMFFGetMoleculeForceField(
+            molecule, self._properties, confId=molecule.GetConformers()[0].GetId()
+        )
+        self._field.Initialize()
+
+    def energy_forces(self, x: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
+        """Energy (eV) and forces (eV/A). The gradient reads pair distances that only the energy renews: never one alone."""
+        flat = x.ravel().tolist()
+        energy = self._field.CalcEnergy(flat)
+        return energy * KCAL, np.array(self._field.CalcGrad(flat)).reshape(-1, 3) * -KCAL
+
+    def relaxed(self, conformer: int) -> float | None:
+        """Energy (eV) of one conformer of the molecule, which is moved to its minimum; None if that was not reached."""
+        field = rdForceFieldHelpers.MMFFGetMoleculeForceField(self._molecule, self._properties, confId=conformer)
+        field.Initialize()
+        return None if field.Minimize(maxIts=ITERATIONS) else field.CalcEnergy() * KCAL
+
+
+# ------ Conformers: distance geometry, relaxation with MMFF94, and one of each kind inside an energy window
 
 TRIES = 3
 """Geometries embedded for every conformer wanted: many relax to the same minimum."""

@@ -14,7 +14,7 @@ from tblite.interface import Calculator
 
 from ..._input import InputError
 from ..._typing import Float
-from ...dataset.configuration import Configuration
+from ...dataset.dataset import Configuration
 from ...energy.blackbox import BlackBox, Evaluation
 
 UNPAIRED = {"H": 1, "C": 2, "N": 3, "O": 2, "F": 1, "S": 2, "Cl": 1}

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..._typing import Float
 from ...fit import Fit
-from ..domain.leverage import Leverage, regularised
+from ..domain.deviations import Leverage, regularised
 
 UNSEEN = 1e-6
 """Part of the answer along directions that no row has, relative to the answer along all, beyond which it counts as moved."""

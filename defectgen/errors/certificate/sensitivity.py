@@ -1,19 +1,148 @@
-"""How a relaxed defect answers to the coefficients of its model: K = du/dtheta and k = dE/dtheta, by implicit differentiation."""
+"""How the defect observables of a linear model respond to its coefficients, to first order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotrf
 
 from ..._input import InputError
 from ..._typing import Float
 from ...ace import ACEBasis, LinearACE
+from ...bridge.hessian import sparse_hessian
 from ...crystal.snapshot import Snapshot
+from ...energy.bonds import bonds, pad
 from ...energy.perfect import bulk_energy
+from ...energy.site import SiteEnergy
+from ...energy.total import hessian_product
 from ...observe import respond
-from ...relax import Equilibrium, GreensFunction
+from ...relax import Equilibrium, GreensFunction, greens_function
+from ...relax.preconditioner import Preconditioner
 from ..norms import bonds_of
-from .answer import DIRECT, answers
+
+# ------ Answers of a relaxed defect to many forces at once, H^-1 f: one factorisation in cells that it fits into, Krylov beyond
+
+DIRECT = 9000
+"""Degrees of freedom up to which the Hessian is factorised: 650 MB, and as many operations as a hundred solves by Krylov."""
+
+BATCH = 16
+"""Forces that Krylov solves are made for at once: what they share is computed once, and more do not make it cheaper."""
+
+ACCURACY = 1e-8
+"""Relative residual of a Krylov solve, in the norm of the perfect crystal: far below what first order is worth."""
+
+MAX_PRODUCTS = 200
+
+Fields = Float[np.ndarray, "atoms 3 *fields"]
+
+
+def answers(
+    rest: Equilibrium, model: SiteEnergy, preconditioner: GreensFunction | None = None, direct: int = DIRECT
+) -> Callable[[Fields], Fields]:
+    """The map f -> w with H w = f on what can move, H the Hessian of `model` (eV/A^2) at the equilibrium `rest`.
+
+    Net forces and rigid translations are projected out. Up to `direct` degrees of freedom H is formed and factorised once;
+    beyond, every block of forces is solved for by conjugate gradients preconditioned with the lattice Green's function.
+    Raises InputError if H is not positive definite: there the model has no minimum.
+    """
+    green = greens_function(rest.cell, model) if preconditioner is None else preconditioner
+    precondition = Preconditioner(rest.cell, green)
+    count = int(precondition.movable.sum())
+    return _factorised(rest, model, precondition) if count <= direct else _iterated(rest, model, precondition)
+
+
+def _factorised(rest: Equilibrium, model: SiteEnergy, precondition: Preconditioner) -> Callable[[Fields], Fields]:
+    """By a Cholesky factor of H, lifted on the rigid translations that it cannot tell from zero."""
+    cell, x = rest.cell, rest.positions
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, model)
+    rows = near.index.shape[0]
+    sparse = sparse_hessian(model, pad(x, rows), cell.vectors, near, len(x)).tocsr()
+    free = np.flatnonzero(precondition.movable.ravel())
+    matrix = sparse[free][:, free].toarray(order="F")
+    if precondition.rigid:
+        d = cell.lattice.dimension
+        lift = float(np.mean(np.diag(matrix))) / len(cell)
+        for axis in range(d):
+            own = np.arange(axis, len(free), d)
+            matrix[np.ix_(own, own)] += lift
+    factor, info = dpotrf(matrix, lower=1, overwrite_a=1, clean=0)
+    if info:
+        raise InputError(_saddle())
+
+    def solve(force: Fields) -> Fields:
+        shape = force.shape
+        flat = _each(precondition, force).reshape(3 * len(cell), -1)
+        answer = np.zeros_like(flat)
+        answer[free] = cho_solve((factor, True), flat[free], overwrite_b=True, check_finite=False)
+        return _each(precondition, answer.reshape(shape))
+
+    return solve
+
+
+def _iterated(rest: Equilibrium, model: SiteEnergy, precondition: Preconditioner) -> Callable[[Fields], Fields]:
+    """By conjugate gradients, a block of forces at a time; each has its own step lengths."""
+    cell, x = rest.cell, rest.positions
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, model)
+    rows, atoms = near.index.shape[0], len(x)
+    padded, box = jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors)
+
+    def product(v: Float[np.ndarray, "fields atoms 3"]) -> Float[np.ndarray, "fields atoms 3"]:
+        wide = np.zeros((1 if len(v) == 1 else BATCH, rows, 3))  # two programs at most
+        wide[: len(v), :atoms] = v
+        image = np.asarray(hessian_product(model, padded, box, near, jnp.asarray(wide)))[: len(v), :atoms]
+        return np.stack([precondition.project(one) for one in image])
+
+    def block(force: Float[np.ndarray, "fields atoms 3"]) -> Float[np.ndarray, "fields atoms 3"]:
+        w, r = np.zeros_like(force), force.copy()
+        z = np.stack([precondition(one) for one in r])
+        search, rho = z.copy(), np.einsum("kia,kia->k", r, z)
+        start = np.where(rho > 0, rho, 1.0)
+        for _ in range(MAX_PRODUCTS):
+            going = ~(rho <= ACCURACY**2 * start)
+            if not going.any():
+                return w
+            image = product(search)
+            curvature = np.einsum("kia,kia->k", search, image)
+            if not np.all(curvature[going] > 0):
+                raise InputError(_saddle())
+            alpha = np.where(going, rho / np.where(going, curvature, 1.0), 0.0)
+            w += alpha[:, None, None] * search
+            r -= alpha[:, None, None] * image
+            z = np.stack([precondition(one) for one in r])
+            before, rho = rho, np.einsum("kia,kia->k", r, z)
+            search = z + np.where(going, rho / np.where(before > 0, before, 1.0), 0.0)[:, None, None] * search
+        raise InputError(
+            f"the answers of the defect did not converge in {MAX_PRODUCTS} Hessian products; relax it further, or check the model"
+        )
+
+    def solve(force: Fields) -> Fields:
+        columns = np.moveaxis(_each(precondition, force).reshape(atoms, 3, -1), 2, 0)
+        parts = [block(columns[k : k + BATCH]) for k in range(0, len(columns), BATCH)]
+        return np.moveaxis(np.concatenate(parts), 0, 2).reshape(force.shape)
+
+    return solve
+
+
+def _each(precondition: Preconditioner, fields: Fields) -> Fields:
+    """The projection on what can move, of every field."""
+    mask = precondition.movable.reshape(*precondition.movable.shape, *[1] * (fields.ndim - 2))
+    found = np.where(mask, fields, 0.0)
+    if precondition.rigid:
+        d = precondition.cell.lattice.dimension
+        found[:, :d] -= found[:, :d].mean(axis=0)
+    return found
+
+
+def _saddle() -> str:
+    return (
+        "the certificate is taken at a minimum of the model, and its Hessian is not positive definite here; "
+        "relax the defect with the model first, or choose a model that is stable"
+    )
+
+
+# ------ How a relaxed defect answers to the coefficients of its model
 
 STRAY = 1e-6
 """eV/A: forces of the model above it, and above what its relaxation left, say that another potential has relaxed there.

@@ -1,7 +1,6 @@
 """Design: the loss and the training data that make the certificate of a defect smallest, before any label is bought."""
 
-from .data import Choice, choose_data
-from .misfit import Misfit
+from .data import Choice, Misfit, choose_data
 from .weights import LossDesign, design_loss
 
 __all__ = ["Choice", "LossDesign", "Misfit", "choose_data", "design_loss"]

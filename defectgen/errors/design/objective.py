@@ -17,7 +17,7 @@ from ..._typing import Array, Float
 from ...fit import Fit
 from ..certificate.quantity import Rows
 from ..certificate.sensitivity import Sensitivity
-from ..domain.leverage import regularised
+from ..domain.deviations import regularised
 
 
 class Side(eqx.Module):

@@ -11,14 +11,9 @@ from ...ace import ACEBasis, LinearACE
 from ...crystal.snapshot import Snapshot
 from ...fit import Fit
 from ...observe import own_columns
-from .committee import Committee
-from .domain import Domain
-from .extrapolation import Extrapolation
-from .given import counted, snapshots, surroundings
-from .leverage import EnergyDeviation, ForceDeviation, Leverage
-from .mahalanobis import Mahalanobis
-from .measure import BySpecies, Measure, SiteMeasure
-from .neighbours import Neighbours
+from .deviations import Committee, EnergyDeviation, ForceDeviation, Leverage
+from .domain import Domain, counted, snapshots, surroundings
+from .measures import BySpecies, Extrapolation, Mahalanobis, Measure, Neighbours, SiteMeasure
 
 SITE_MEASURES: dict[str, type[SiteMeasure]] = {
     "extrapolation": Extrapolation,

@@ -1,25 +1,108 @@
-"""The domain of a fitted model: measures made from its training cells, each with a threshold."""
+"""The domain of a fitted model: measures made from its training cells, each with a threshold, and their verdicts."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..._input import InputError, did_you_mean
-from ..._typing import Float
+from ..._typing import Bool, Float, Int
 from ...ace import ACEBasis, LinearACE
+from ...crystal.cell import Cell
 from ...crystal.snapshot import Snapshot
-from ...energy.gauge import Gauge
+from ...energy.gauge import Gauge, above, outside_sentence
 from ...energy.site import SiteEnergy
-from ...observe import environments
+from ...observe import Environments, environments
+from ...relax import Equilibrium
 from .archive import write
-from .check import Check
-from .conformal import conformal_quantile, fewest_scores
-from .given import Configuration, counted, geometry, snapshots, surroundings
-from .measure import Measure
+from .measures import Measure
+from .quality import conformal_quantile, fewest_scores
+
+# ------ What a domain can be asked about, and which atoms of it count
+
+Configuration = Cell | Snapshot | Equilibrium
+"""A cell at its unrelaxed positions, a snapshot, or a relaxed cell."""
+
+
+def geometry(given: Configuration) -> tuple[Cell, Float[np.ndarray, "atoms 3"], Float[np.ndarray, "3 3"]]:
+    """The cell, the positions (A) and the box vectors (A) of what is asked about. Raises InputError for anything else."""
+    if isinstance(given, Cell):
+        return given, given.positions, given.vectors
+    if isinstance(given, Snapshot):
+        return given.cell, given.positions, given.vectors
+    if isinstance(given, Equilibrium):
+        return given.cell, given.positions, given.cell.vectors
+    raise InputError(
+        f"a domain is asked about a cell, a snapshot or the result of dg.relax; got {type(given).__name__}: for ASE atoms use "
+        "dg.Calculator(model, domain=domain)"
+    )
+
+
+def counted(cell: Cell) -> Bool[np.ndarray, " atoms"]:
+    """Atoms whose surroundings are all there: not the clamped ones of a ball or cylinder, beyond which the crystal goes on."""
+    return cell.free if cell.clamped and cell.free.any() else np.ones(len(cell), dtype=bool)
+
+
+def surroundings(basis: ACEBasis, given: Configuration) -> Environments:
+    """The environments of a configuration."""
+    cell, positions, vectors = geometry(given)
+    return environments(basis, cell.symbols, positions, vectors, cell.periodic)
+
+
+def snapshots(cells: Iterable[Snapshot], what: str) -> list[Snapshot]:
+    """The cells as a list. Raises InputError for an empty one and for what is no snapshot."""
+    found: list[Snapshot] = list(cells) if isinstance(cells, Iterable) else [cells]
+    if not found or any(not isinstance(c, Snapshot) for c in found):
+        came = ", ".join(dict.fromkeys(type(c).__name__ for c in found)) or "none"
+        raise InputError(f"{what} cells are snapshots, from dg.training_cells or dg.read_extxyz; got {came}")
+    return found
+
+
+# ------ What a domain says of one configuration: the number of every atom, and which atoms are outside
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """The verdict on a configuration; printed, it is one sentence."""
+
+    cell: Cell
+    positions: Float[np.ndarray, "atoms 3"]
+    """Where the atoms were, A."""
+    grades: Float[np.ndarray, " atoms"]
+    measure: str
+    unit: str
+    threshold: float
+    counted: Bool[np.ndarray, " atoms"]
+    """Atoms whose surroundings are complete: all but the clamped ones of a ball or cylinder, which ends there."""
+
+    @cached_property
+    def outside(self) -> Int[np.ndarray, " outside"]:
+        """Counted atoms that are not within the threshold, the worst first; those whose number is NaN or infinite are outside."""
+        found = np.flatnonzero(above(self.grades, self.threshold) & self.counted)
+        return found[np.argsort(-np.nan_to_num(self.grades[found], nan=np.inf), kind="stable")]
+
+    @property
+    def inside(self) -> bool:
+        """Whether every counted atom is within the threshold."""
+        return not len(self.outside)
+
+    @property
+    def worst(self) -> float:
+        """The largest number of a counted atom; NaN if one is."""
+        return float(self.grades[self.counted].max(initial=-np.inf))
+
+    def __str__(self) -> str:
+        sentence = outside_sentence(self.grades, self.threshold, self.measure, self.counted)
+        return (
+            sentence or f"all atoms are inside the domain ({self.measure} up to {self.worst:.3g}, threshold {self.threshold:.3g})"
+        )
+
+
+# ------ The domain of a fitted model: measures made from its training cells, each with a threshold
 
 
 @dataclass(frozen=True, eq=False)

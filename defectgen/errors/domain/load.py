@@ -12,11 +12,9 @@ from ...ace import ACEBasis, basis_from_description
 from ...observe import own_columns
 from .archive import ADVICE, Archive, Shape, opened
 from .build import FIT_MEASURES, MEASURES, SITE_MEASURES
-from .committee import Committee
+from .deviations import Committee, Leverage
 from .domain import Domain
-from .leverage import Leverage
-from .measure import BySpecies, Measure
-from .neighbours import MOST
+from .measures import MOST, BySpecies, Measure
 
 
 def load_domain(path: str | Path) -> Domain:

@@ -222,10 +222,10 @@ def _volume(scene: _Scene, moments: Multipoles) -> float:
 
 def _continued(scene: _Scene, cell: Cell, found: FarFieldEquilibrium) -> Float[np.ndarray, "atoms 3"]:
     """The displacement of a smaller ball on the atoms of the truth's: its own on free atoms, its far field beyond."""
-    host, sites = scene.cell.host, scene.cell.sites
+    perfect, sites = scene.cell.perfect_sites, scene.cell.sites
     u = np.zeros((len(sites), 3))
     on = np.flatnonzero(sites >= 0)
-    u[on] = found.sources.displacement(scene.green, host.translations[sites[on]], host.sublattices[sites[on]])
+    u[on] = found.sources.displacement(scene.green, perfect.translations[sites[on]], perfect.sublattices[sites[on]])
     partner = _partners(scene.cell, cell)
     own = (partner >= 0) & cell.free[partner]
     u[own] = found.displacement[partner[own]]

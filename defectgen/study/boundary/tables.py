@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ...campaign import Given
+from ...errors import boundary_rate
 from ..interface import Tables
 from ..rates import measured
 from .settings import Boundary
@@ -13,18 +14,6 @@ NAME = "boundary"
 DECAY = "boundary_decay"
 
 TENSOR = {"xx": (0, 0), "yy": (1, 1), "zz": (2, 2), "yz": (1, 2), "xz": (0, 2), "xy": (0, 1)}
-
-
-def predicted(condition: str, quantity: str, dimension: int, symmetric: bool) -> float:
-    """Slope of log error against log radius. theory: setting/boundary-conditions."""
-    d = dimension
-    if condition == "reference":
-        return -float(d) if quantity == "strain" else -float(d + 1)
-    if condition == "corrected":
-        return -float(min(d + 2, 2 * d))
-    order = {"periodic": 0, "clamped": 0, "dipole": 2 if symmetric else 1, "quadrupole": 2}[condition]
-    geometry = -min(d / 2 + order, 3 * d / 2)
-    return geometry if quantity == "geometry" else 2 * geometry
 
 
 def tables(asked: Boundary, conditions: Iterable[Condition], given: Given) -> Tables:
@@ -87,7 +76,7 @@ def _rates(table: list[dict], symmetric: dict[tuple[str, str], bool]) -> list[di
     found = []
     for (material, defect, dimension, condition), rows in curves.items():
         for quantity in ("energy",) if condition == "corrected" else ("geometry", "energy"):
-            expected = predicted(condition, quantity, dimension, symmetric[material, defect])
+            expected = boundary_rate(condition, quantity, dimension, symmetric[material, defect])
             errors = [row[f"{quantity}_error"] for row in rows]
             found.append(
                 {
@@ -112,7 +101,7 @@ def _decays(decay: list[dict]) -> list[dict]:
                 [row["radius"] for row in rows],
                 [row[quantity.replace(" ", "_")] for row in rows],
                 [True] * len(rows),
-                predicted("reference", quantity, case[2], False),
+                boundary_rate("reference", quantity, case[2], False),
             ),
         }
         for case, rows in curves.items()

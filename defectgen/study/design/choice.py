@@ -14,7 +14,7 @@ from ..._typing import Float, Int
 from ...ace import ACEBasis
 from ...errors.certificate import Sensitivity
 from ...errors.design import Misfit, choose_data
-from ...errors.domain.leverage import Leverage, regularised
+from ...errors.domain.deviations import Leverage, regularised
 from ...fit import CONVENTION, Fit, as_prior, resolve_weights
 from ...training import Blocks, Cost
 from .pool import DEFECT, Candidate, joined

@@ -11,7 +11,7 @@ from ...ace import LinearACE
 from ...campaign import Given, Step
 from ...crystal import Cell
 from ...errors.certificate import sensitivity
-from ...errors.certificate.answer import answers
+from ...errors.certificate.sensitivity import answers
 from ...errors.compare import BASIN
 from ...fit import Fit, fit
 from ...relax import greens_function

@@ -8,7 +8,7 @@ from ..._input import InputError
 from ...campaign import Given
 from ...elastic.dislocation import elastic_field, slip_frame, slip_system
 from ...energy.site import SiteEnergy
-from ...errors.dislocation_claims import dislocation_rate
+from ...errors.predicted_rates import dislocation_rate
 from ...surrogate.dislocated import RIM
 from ..interface import Study, Tables
 from ..materials import build_lattice, build_reference

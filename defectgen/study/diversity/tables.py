@@ -15,8 +15,7 @@ import numpy as np
 
 from ..._typing import Float
 from ...campaign import Given, Step
-from ...errors.generalisation import Spread, exponent, geometric_mean, ratio, tradeoff
-from ...errors.generalisation.tradeoff import RESAMPLES, vertex
+from ...errors.generalisation import RESAMPLES, Spread, exponent, geometric_mean, ratio, tradeoff, vertex
 from ..interface import Tables
 from .domain import Measured
 from .split import CONFORMATIONAL, IN_DISTRIBUTION, RANDOM

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._typing import Float
 from ...campaign import Given, Step
-from ...errors.gradient import error_gradient
+from ...errors.compare import error_gradient
 from ...fit import Fit, Loss, fit, weight_response
 from ...relax import Equilibrium
 from ...training import Blocks

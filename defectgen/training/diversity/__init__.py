@@ -1,12 +1,19 @@
 """Diversity of data sets: how many different environments they hold, what they cover, and which configurations to label next."""
 
-from .coverage import covered, nearest_distances
-from .dataset_summary import DatasetDiversity, dataset_diversity
-from .maxvol import ActiveRows, maxvol
-from .metric import Metric, metric_of
+from .measures import (
+    ActiveRows,
+    Metric,
+    covered,
+    effective_rank,
+    gaussian_similarity,
+    maxvol,
+    metric_of,
+    nearest_distances,
+    similarity_entropy,
+    vendi_score,
+)
 from .selection import d_optimal, farthest_points, select_cells
-from .summary import Diversity, diversity
-from .vendi import effective_rank, gaussian_similarity, similarity_entropy, vendi_score
+from .summary import DatasetDiversity, Diversity, dataset_diversity, diversity
 
 __all__ = [
     "ActiveRows",

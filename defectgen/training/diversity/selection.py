@@ -11,7 +11,7 @@ from ..._typing import Float, Int
 from ...ace import ACEBasis
 from ...crystal.snapshot import Snapshot
 from ...observe import environments
-from .metric import Metric, metric_of, points_of
+from .measures import Metric, metric_of, points_of
 
 FLOOR = 1e-6
 """What is known of every function before the first choice, as a row of this part of its size: then there is a determinant."""

@@ -25,7 +25,7 @@ from ....relax import Equilibrium, greens_function
 from ....relax import relax as relax
 from ....training import Blocks
 from ....training.blocks import Block
-from ....training.crystal_rows import force_constant_block, response_rows, virial_block, voigt
+from ....training.crystals import force_constant_block, response_rows, virial_block, voigt
 from ...interface import Tables
 from ...tasks import rested, truth_of
 from ..source import PackedPool, Pool, Source

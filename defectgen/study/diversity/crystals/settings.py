@@ -8,8 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ....crystal import defect_from_name
 from ....crystal.polymorphs import phase
-from ....training.crystal_conformations import Law
-from ....training.crystal_structures import NONE, SURFACE, CrystalStructure, crystal_structures
+from ....training.crystals import NONE, SURFACE, CrystalStructure, Law, crystal_structures
 from ...materials import MATERIALS, Material, build_lattice
 from ...settings import Size, Strict
 

@@ -17,7 +17,7 @@ from ....errors.domain import Extrapolation
 from ....observe import environments
 from ....reference import check_stable, equilibrate
 from ....relax import relax
-from ....training.crystal_conformations import configurations
+from ....training.crystals import configurations
 from ....training.dynamics import BUCKET
 from ...materials import Material, build_lattice
 from ...tasks import Rest, box, truth_of

@@ -24,7 +24,7 @@ Slopes = Float[np.ndarray, "sites slots 3"]
 
 
 @dataclass(frozen=True, eq=False)
-class Host:
+class PerfectCrystal:
     """Sites of a periodic cell and their stencils; site s has sublattice `sublattice[s]`; padded slots point to itself."""
 
     cell: Cell
@@ -88,12 +88,12 @@ def _gradient(energy: SiteEnergy, stencil: Stencil) -> tuple[Float[Array, " site
     return over_sites(energy.gradient, stencil, len(stencil.g), energy.chunk)
 
 
-def host_of(cell: Cell, widest: SiteEnergy) -> Host:
+def perfect_crystal(cell: Cell, widest: SiteEnergy) -> PerfectCrystal:
     """The sites under a cell with the stencils that `widest` sees.
 
     Raises InputError for a clamped ball, whose sites do not fill a lattice.
     """
-    if cell.host.matrix is None:
+    if cell.perfect_sites.matrix is None:
         raise InputError("the bound is measured in periodic cells; give dg.supercell(lattice, size)")
     lattice = cell.lattice
     _, bonds = crystal_bonds(lattice, widest)
@@ -105,12 +105,12 @@ def host_of(cell: Cell, widest: SiteEnergy) -> Host:
     shift = np.take_along_axis(shift, order[..., None], 1)
     separations = shift @ lattice.vectors + lattice.motif[index] - lattice.motif[:, None, :]
     separations[~mask] = (2 * widest.cutoff, 0.0, 0.0)
-    on = grid(cell.host.matrix)
-    sites, sublattice = len(cell.host.sublattices), cell.host.sublattices
+    on = grid(cell.perfect_sites.matrix)
+    sites, sublattice = len(cell.perfect_sites.sublattices), cell.perfect_sites.sublattices
     site = np.empty(sites, dtype=int)
-    site[on.index(cell.host.translations) * count + sublattice] = np.arange(sites)
-    goal = cell.host.translations[:, None, :] + shift[sublattice]
+    site[on.index(cell.perfect_sites.translations) * count + sublattice] = np.arange(sites)
+    goal = cell.perfect_sites.translations[:, None, :] + shift[sublattice]
     near = site[on.index(goal.reshape(-1, 3)).reshape(sites, used) * count + index[sublattice]]
     near = np.where(mask[sublattice], near, np.arange(sites)[:, None])
     second = np.where(mask, index, np.arange(count)[:, None])
-    return Host(cell, widest.cutoff, sublattice, near, mask, separations, second, np.where(mask[..., None], shift, 0))
+    return PerfectCrystal(cell, widest.cutoff, sublattice, near, mask, separations, second, np.where(mask[..., None], shift, 0))

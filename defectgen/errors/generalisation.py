@@ -1,15 +1,100 @@
-"""A budget of N labels as S structures with C = N / S configurations each: which S is best, how surely, and is it a balance?
+"""Generalisation: learning curves, the spread between repetitions, and where a budget of labels is best spent.
 
-theory: diversity/fixed-budget.
+theory: diversity/fixed-budget, diversity/fixed-set.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..._input import InputError
-from ..._typing import Float
-from .spread import Spread, geometric_mean, ratio
+from .._input import InputError
+from .._typing import Float
+from .regression import CONFIDENCE, power_law, quantile
+
+# ------ Errors of repeated experiments: their geometric mean with an interval, and the ratio of two that shared their draws
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A geometric mean and its interval, in the unit of the values."""
+
+    value: float
+    low: float
+    high: float
+    """95 % interval by Student's t in the logarithms: 0 to infinity for one repetition, which has none."""
+    repetitions: int
+
+
+def geometric_mean(values: Float[np.ndarray, " repetitions"]) -> Spread:
+    """exp(mean log e) over independent repetitions, low and high by t with n - 1 degrees of freedom.
+
+    Errors span factors, so their logarithms are averaged. Raises InputError for no values and values that are not positive.
+    """
+    logs = _logs(values)
+    mean, count = float(logs.mean()), len(logs)
+    half = quantile(count - 1, CONFIDENCE) * float(logs.std(ddof=1)) / np.sqrt(count) if count > 1 else np.inf
+    return Spread(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), count)
+
+
+def ratio(values: Float[np.ndarray, " repetitions"], others: Float[np.ndarray, " repetitions"]) -> Spread:
+    """The geometric mean of values / others, paired: what both share (the same seed, the same tests) cancels.
+
+    Raises InputError for lengths that differ and values that are not positive.
+    """
+    if np.shape(values) != np.shape(others):
+        raise InputError(f"a paired ratio wants equally many values; got shapes {np.shape(values)} and {np.shape(others)}")
+    return geometric_mean(np.exp(_logs(values) - _logs(others)))
+
+
+def _logs(values: Float[np.ndarray, " repetitions"]) -> Float[np.ndarray, " repetitions"]:
+    if len(values) == 0 or not np.all(np.isfinite(values)) or not np.all(np.asarray(values) > 0):
+        raise InputError(f"errors to be averaged are positive numbers, at least one; got {np.asarray(values).tolist()}")
+    return np.log(values)
+
+
+# ------ Learning curves: the exponent of the error in what was added, over repetitions. theory: diversity/fixed-set
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """error ~ size^slope over all sizes, and over the last two: where the curve levels off they differ."""
+
+    slope: float
+    low: float
+    high: float
+    """95 % interval over the repetitions (Student's t); infinite for one."""
+    last: float
+    """Slope between the two largest sizes."""
+    last_low: float
+    last_high: float
+    repetitions: int
+
+
+def exponent(sizes: Float[np.ndarray, " k"], errors: Float[np.ndarray, "repetitions k"]) -> Exponent:
+    """The mean over repetitions of the slope of log error against log size.
+
+    Repetitions are independent, sizes of one repetition are not (they share structures and tests): so the interval comes from
+    the scatter of the slopes and not from the points about a line.
+    Raises InputError for fewer than two sizes and for errors that are not positive.
+    """
+    sizes, errors = np.asarray(sizes, dtype=float), np.asarray(errors, dtype=float)
+    if errors.ndim != 2 or errors.shape[1] != len(sizes) or len(np.unique(sizes)) < 2 or len(errors) == 0:
+        raise InputError(f"an exponent wants errors at two sizes or more; got sizes {sizes.tolist()}, errors {errors.shape}")
+    if np.any(sizes <= 0) or not np.all(np.isfinite(errors)) or np.any(errors <= 0):
+        raise InputError("an exponent wants positive sizes and errors; leave out what is zero or not finite")
+    order = np.argsort(sizes)
+    slopes = np.array([power_law(sizes, own).slope for own in errors])
+    last = np.array([power_law(sizes[order[-2:]], own[order[-2:]]).slope for own in errors])
+    return Exponent(*_mean(slopes), *_mean(last), len(errors))
+
+
+def _mean(values: Float[np.ndarray, " repetitions"]) -> tuple[float, float, float]:
+    mean, count = float(values.mean()), len(values)
+    half = float(quantile(count - 1, CONFIDENCE) * values.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf
+    return mean, mean - half, mean + half
+
+
+# ------ A budget of N labels as S structures with C = N / S configurations each
 
 RESAMPLES = 2000
 """Bootstrap samples of the repetitions: percentiles of 2.5 and 97.5 are then known to about half a per cent in rank."""

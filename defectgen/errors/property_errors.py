@@ -1,4 +1,4 @@
-"""What a model gets wrong about the perfect crystal: force constants in real and reciprocal space, elastic constants."""
+"""Errors of what can be observed: force constants and elastic constants of the crystal, forces at one configuration."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,14 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Complex, Float, Int
-from ..crystal.cell import primitive_cell
+from ..crystal.cell import Cell, primitive_cell
 from ..crystal.lattice import Lattice
 from ..energy.elastic import elastic_constants
-from ..energy.functional import Potential, crystal_force_constants
+from ..energy.functional import Potential, crystal_force_constants, evaluate
 from ..units import EV_PER_A3_IN_GPA
 from .norms import bonds_of
+
+# ------ What a model gets wrong about the perfect crystal: force constants in real and reciprocal space, elastic constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +128,7 @@ def _bond_laplacian(lattice: Lattice):
     """Pairs and weights of sum over nearest-neighbour bonds |v_j - v_i|^2, each bond once."""
     cell = primitive_cell(lattice)
     bonds = bonds_of(cell)
-    first, second = cell.host.sublattices[bonds.first], cell.host.sublattices[bonds.second]
+    first, second = cell.perfect_sites.sublattices[bonds.first], cell.perfect_sites.sublattices[bonds.second]
     zero = np.zeros_like(bonds.vectors)
     rho = np.concatenate([bonds.vectors, -bonds.vectors, zero, zero])
     weight = np.repeat([-1.0, -1.0, 1.0, 1.0], len(bonds.vectors))[:, None, None]
@@ -171,3 +173,35 @@ def elastic_constant_error(lattice: Lattice, truth: Potential, model: Potential)
     of_model, of_truth = elastic_constants(lattice, model), elastic_constants(lattice, truth)
     errors = [c.error for c in (of_model, of_truth) if c.error is not None]
     return ElasticConstantError(np.asarray(of_model - of_truth), sum(errors) if errors else None, lattice.dimension)
+
+
+# ------ Force errors on one configuration: plain, and weighted by the distance to the defect as the bounds want them
+
+
+@dataclass(frozen=True)
+class ForceError:
+    """Norms of f_model - f_truth over the free atoms, eV/A; in two dimensions of what lies in the plane."""
+
+    plain: float
+    """l2 norm."""
+    weighted: float
+    """||(1 + |l|) (f_model - f_truth)||_l2, |l| the distance of the site to the defect in nearest-neighbour spacings."""
+    rms: float
+    """Root mean square over components."""
+    max: float
+    """Largest error of one atom."""
+
+
+def force_error(cell: Cell, positions: Float[np.ndarray, "atoms 3"], truth: Potential, model: Potential) -> ForceError:
+    """Errors of the model's forces at `positions` (A) of a cell. theory: bounds/geometry (the term epsFw)."""
+    own, wanted = (evaluate(potential, cell, positions, stress=False).forces for potential in (model, truth))
+    error = (own - wanted)[cell.free, : cell.lattice.dimension]
+    distance = cell.distance_to_defect()[cell.free] / cell.lattice.nearest_neighbour
+    size = np.linalg.norm(error, axis=1)
+    components = max(size.size * cell.lattice.dimension, 1)
+    return ForceError(
+        plain=float(np.linalg.norm(size)),
+        weighted=float(np.linalg.norm((1 + distance) * size)),
+        rms=float(np.linalg.norm(size) / np.sqrt(components)),
+        max=float(size.max(initial=0.0)),
+    )

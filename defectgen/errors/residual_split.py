@@ -62,7 +62,7 @@ def parts_of(
     and the force of each is -D^T of it on the atoms beyond `radius` (nearest-neighbour spacings). Energies alike, of the sites
     beyond it. theory: bounds/term-by-term.
     """
-    host, cell = affine.host, affine.host.cell
+    crystal, cell = affine.crystal, affine.crystal.cell
     found, forces_there = _bulk_referenced(cell, exact.positions, model)
     energy, force = found - exact.energy, forces_there - exact.forces
     far = cell.distance_to_defect() > radius * cell.lattice.nearest_neighbour
@@ -74,7 +74,7 @@ def parts_of(
     on = np.flatnonzero((cell.sites >= 0) & far)
     for name in FAR:
         part = np.zeros_like(force)
-        part[on] = -host.transpose(slopes[name])[cell.sites[on]]
+        part[on] = -crystal.transpose(slopes[name])[cell.sites[on]]
         part[:, cell.lattice.dimension :] = 0.0
         forces[name] = part
         whole_far += part
@@ -89,7 +89,7 @@ def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: Sit
     rows, n = len(near.index), len(cell)
     values, forces, _ = energy_forces_virial(potential, pad(x, rows), cell.vectors, near)
     bulk = bulk_site_energies(cell.lattice, potential)
-    sublattice = cell.host.sublattices[np.maximum(cell.sites, 0)]
+    sublattice = cell.perfect_sites.sublattices[np.maximum(cell.sites, 0)]
     native = (cell.sites >= 0) & (np.array(cell.lattice.species)[sublattice] == np.array(cell.symbols))
     own = np.where(native, bulk[sublattice], bulk.mean())
     movable = np.array([1.0, 1.0, 1.0 if cell.lattice.dimension == 3 else 0.0])
@@ -98,25 +98,25 @@ def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: Sit
 
 def _split(affine: Affine, u, truth: SiteEnergy, model: SiteEnergy, hessian):
     """Slopes (sites, slots, 3) and energies (sites) of the far parts; energies that are linear in v are left out."""
-    host = affine.host
-    v = host.difference(u)
+    crystal = affine.crystal
+    v = crystal.difference(u)
     p = affine(v)
-    count, slots = host.mask.shape
+    count, slots = crystal.mask.shape
     rest = np.zeros((count, slots, 3))
     asked = np.concatenate([v, p, -p, rest])
-    sublattice = np.concatenate([np.tile(host.sublattice, 3), np.arange(count)])
+    sublattice = np.concatenate([np.tile(crystal.sublattice, 3), np.arange(count)])
     value, slope = (
-        a - b for a, b in zip(host.gradient(model, asked, sublattice), host.gradient(truth, asked, sublattice), strict=True)
+        a - b for a, b in zip(crystal.gradient(model, asked, sublattice), crystal.gradient(truth, asked, sublattice), strict=True)
     )
     n = len(v)
-    value0, slope0 = value[3 * n :][host.sublattice], slope[3 * n :][host.sublattice]
+    value0, slope0 = value[3 * n :][crystal.sublattice], slope[3 * n :][crystal.sublattice]
     full, plus, minus = (slope[k * n : (k + 1) * n] - slope0 for k in range(3))
     energy, up, down = (value[k * n : (k + 1) * n] - value0 for k in range(3))
     flat = hessian.reshape(count, slots * 3, slots * 3)
 
     def bend(w):
         """dV'' w."""
-        return per_site(flat, host, w.reshape(n, slots * 3, 1)).reshape(w.shape)
+        return per_site(flat, crystal, w.reshape(n, slots * 3, 1)).reshape(w.shape)
 
     linear, inner = bend(v), bend(p)
     slopes = {"C2": affine(inner)}
