@@ -205,7 +205,7 @@ def operations(model, near):
     """Operations an atom of E + F that cannot be saved: both factors of every neighbour into A and back, products and slopes."""
     one, polynomial = model.basis.one_particle, model.basis.polynomial
     neighbours = float(np.asarray(near.mask).sum() / np.asarray(near.real).sum())
-    matrix = one.radial.count * (one.degree_l + 1) ** 2
+    matrix = one.radial.count * (one.max_l + 1) ** 2
     entries = sum(b.array.size for b in polynomial.layout.bins)
     return 3 * 2 * matrix * neighbours + polynomial.monomials.array.size + 2 * entries
 

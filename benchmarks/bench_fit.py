@@ -197,7 +197,7 @@ def main():
         compressor = Compressor(c.rows.shape[1])
         for a, y in c.batches():
             compressor.add(a, y)
-        print(f"# {name}: {compressor.route()}", flush=True)
+        print(f"# {name}: {compressor.reduction()}", flush=True)
         del c
 
 

@@ -123,7 +123,7 @@ def real(value: Any, what: str, low: float = -np.inf, high: float = np.inf, *, a
 
     `what` begins the message, as "the cutoff". Raises InputError for anything else, NaN and infinity included.
     """
-    number = value.item() if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0 else value
+    number: Any = value.item() if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0 else value
     good = isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
     if not (good and (number > low if above else number >= low) and number <= high):
         if low == 0:
@@ -135,7 +135,8 @@ def real(value: Any, what: str, low: float = -np.inf, high: float = np.inf, *, a
     return float(number)
 
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def takes(**kinds: tuple[Any, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -12,7 +12,7 @@ from defectgen._input import InputError
 from defectgen.ace import ACEBasis
 from defectgen.training import gram as gram_module
 from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import Compressor, Route, join, residual_sum, triangle
+from defectgen.training.compress import Compressor, Reduction, join, residual_sum, triangle
 from defectgen.training.gram import Gram
 from defectgen.training.observations import KINDS, parse_observations, spell_observations
 
@@ -289,7 +289,7 @@ def distortion(factor, rows):
     return float(np.abs(a.T @ a - np.eye(a.shape[1])).max())
 
 
-ROUTES = {  # what each stream must use besides the first rows, which are always reduced by Householder's QR
+REDUCTIONS = {  # what each stream must use besides the first rows, which are always reduced by Householder's QR
     "well conditioned": "plain",
     "exact label": "plain",
     "ill conditioned": "solved",
@@ -303,22 +303,22 @@ ROUTES = {  # what each stream must use besides the first rows, which are always
 }
 
 
-@pytest.mark.parametrize("name", ROUTES)
+@pytest.mark.parametrize("name", REDUCTIONS)
 def test_every_stream_gives_the_factor_of_the_whole_as_exactly_as_householder(name):
     rows = stream(name)
     compressor = compressed_stream(rows)
-    route, factor, oracle = compressor.route(), compressor.factor(), np.linalg.qr(rows, mode="r")
-    assert getattr(route, ROUTES[name]) >= 1000, route
-    assert route.householder + route.solved + route.plain == len(rows)
+    reduction, factor, oracle = compressor.reduction(), compressor.factor(), np.linalg.qr(rows, mode="r")
+    assert getattr(reduction, REDUCTIONS[name]) >= 1000, reduction
+    assert reduction.householder + reduction.solved + reduction.plain == len(rows)
     assert np.array_equal(factor, np.triu(factor)) and factor.shape == oracle.shape
     assert backward(factor, rows) < 20 * COLUMNS * EPS  # rounding in each column; measured: 2 to 10 eps on either side
     if name != "twins and zeros":
         # both are rounding times the condition, in a random direction: ten is their scatter
         assert distortion(factor, rows) < 10 * distortion(oracle, rows) + 100 * EPS
         true = np.linalg.cond(rows[:, :-1] / np.linalg.norm(rows[:, :-1], axis=0))
-        assert route.condition == pytest.approx(true, rel=0.2)  # twelve steps of a power iteration
+        assert reduction.condition == pytest.approx(true, rel=0.2)  # twelve steps of a power iteration
     else:
-        assert route.condition == np.inf
+        assert reduction.condition == np.inf
         assert not factor[:, 5].any()  # a function that no row sees keeps its column of zeros
 
 
@@ -330,7 +330,7 @@ def test_rows_unlike_all_before_are_refused_by_the_gram_matrix():
     before = gram.factor()
     assert not gram.add(rows[5000:6000].copy())
     assert np.array_equal(gram.factor(), before)  # refused rows leave no trace
-    assert compressed_stream(rows).route().householder > compressed_stream(rows[:4000]).route().householder
+    assert compressed_stream(rows).reduction().householder > compressed_stream(rows[:4000]).reduction().householder
 
 
 @pytest.mark.parametrize(
@@ -353,10 +353,10 @@ def test_zeros_after_zeros_are_zeros():
 def test_the_route_travels_with_its_block(tmp_path):
     rows = stream("ill conditioned", count=4000)
     compressor = compressed_stream(rows)
-    route = compressor.route()
-    item = Block("F", "bulk", 4, 1.0, len(rows), compressor.factor(), route=route)
+    reduction = compressor.reduction()
+    item = Block("F", "bulk", 4, 1.0, len(rows), compressor.factor(), reduction=reduction)
     blocks = Blocks(None, (item,)) + Blocks(None, (item,))
-    assert blocks.items[0].route == Route(2 * route.householder, 2 * route.solved, 0, route.condition)
+    assert blocks.items[0].reduction == Reduction(2 * reduction.householder, 2 * reduction.solved, 0, reduction.condition)
     blocks.save(tmp_path / "b.h5")
-    assert Blocks.load(tmp_path / "b.h5").items[0].route == blocks.items[0].route
-    assert np.isnan((Route() + Route()).condition)
+    assert Blocks.load(tmp_path / "b.h5").items[0].reduction == blocks.items[0].reduction
+    assert np.isnan((Reduction() + Reduction()).condition)

@@ -18,7 +18,7 @@ from defectgen.energy.site import SiteEnergy, Stencil
 from defectgen.errors import force_constant_error, lowest_phonon, stability_constant, strain_norm
 from defectgen.errors.homogeneous import affine_of, dispersion, strain_response
 from defectgen.errors.perfect_crystal import perfect_crystal
-from defectgen.errors.residual_split import FAR, parts_of
+from defectgen.errors.residual_split import FAR, split_residual
 from defectgen.reference.modes import all_modes
 from defectgen.relax import greens_function
 from defectgen.relax.preconditioner import Preconditioner
@@ -163,7 +163,7 @@ def test_parts_sum_to_the_whole(dimension):
     model = silicon()[1] if dimension == 3 else injected(lattice, truth, "elastic", 0.2)
     crystal = perfect_crystal(exact.cell, max(truth, model, key=lambda v: v.cutoff))
     change = crystal.hessians(model) - crystal.hessians(truth)
-    parts = parts_of(affine_of(crystal), exact, truth, model, change, 3.0)
+    parts = split_residual(affine_of(crystal), exact, truth, model, change, 3.0)
     energy, force = cell_energy(exact.cell, model).energy_forces(exact.positions)
     energy0, force0 = cell_energy(exact.cell, truth).energy_forces(exact.positions)
     assert np.abs(parts.whole - (force - force0)).max() < 1e-12  # rounding of forces of 1 eV/A

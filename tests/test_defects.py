@@ -285,7 +285,7 @@ def test_defects_add_up():
 
 def test_a_defect_is_placed_where_asked():
     crystal = supercell(LATTICES["zincblende"], 3)
-    target = crystal.positions[crystal.crystal.sublattices == 1][11]
+    target = crystal.positions[crystal.perfect_sites.sublattices == 1][11]
     cell = vacancy("As").apply(crystal, at=target + 0.3)
     assert np.allclose(cell.centre, target, atol=TIGHT)
     assert not np.any(np.linalg.norm(cell.positions - target, axis=1) < 0.1)

@@ -338,7 +338,7 @@ def test_a_local_change_costs_the_same_in_a_ball_and_in_a_periodic_cell(crystal)
         if cell is box:
             assert (
                 cell.perfect_sites.sublattices[0]
-                == ball.crystal.sublattices[np.argmin(np.linalg.norm(ball.positions - ball.centre, axis=1))]
+                == ball.perfect_sites.sublattices[np.argmin(np.linalg.norm(ball.positions - ball.centre, axis=1))]
             )
             there = cell.minimum_image(there)
         nearest = np.lexsort((*np.round(there.T, 6), np.round(np.linalg.norm(there, axis=1), 6)))[:4]

@@ -511,7 +511,7 @@ def test_rows_of_a_real_basis_are_fitted_as_by_householder_where_normal_equation
     compressor = Compressor(columns)
     for start in range(0, count, 321):  # cell by cell, as labelling does
         compressor.add(a[start : start + 321], y[start : start + 321])
-    assert compressor.route().solved > count / 2
+    assert compressor.reduction().solved > count / 2
     found = fit(Blocks(None, (Block("F", "vacancy", 107, 1.0, count, compressor.factor()),)), "F", solver="qr")
     exact = theta if noise == 0 else longdouble_lstsq(a, y)  # extended precision: 2000 times fewer rounding errors
 

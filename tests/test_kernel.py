@@ -231,7 +231,7 @@ def test_a_library_that_is_none_is_refused(monkeypatch, tmp_path):
 
 def test_harmonics_beyond_its_arrays_are_left_to_jax():
     basis = dg.ACEBasis(["Cu"], cutoff=3.0, order=2, degree=4, w_l=0.035)
-    assert basis.one_particle.degree_l > kernel.HIGHEST_L
+    assert basis.one_particle.max_l > kernel.HIGHEST_L
     assert not basis.program.serves and not model_of(basis).program.serves
 
 

@@ -73,7 +73,7 @@ def test_matching_in_other_crystals(name):
     carried = found.apply(supercell(lattice, 6 if lattice.dimension == 2 else 3))
     assert len(carried) == len(carried.perfect) - 1
     gone = np.setdiff1d(np.arange(len(carried.perfect)), carried.sites)
-    assert lattice.species[carried.crystal.sublattices[gone[0]]] == lattice.species[-1]
+    assert lattice.species[carried.perfect_sites.sublattices[gone[0]]] == lattice.species[-1]
 
 
 def test_a_matched_defect_scales_with_the_lattice():

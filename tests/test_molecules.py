@@ -141,7 +141,7 @@ def test_what_has_no_geometry_is_said_and_skipped(monkeypatch):
     monkeypatch.setattr(rdDistGeom, "EmbedMolecule", lambda *_: -1)
     assert conformers("CCO", 1).failures == ("3 of 3 embeddings failed",)
     monkeypatch.undo()
-    monkeypatch.setattr("defectgen.bridge.molecules.conformers.ITERATIONS", 1)
+    monkeypatch.setattr("defectgen.bridge.molecules.geometries.ITERATIONS", 1)
     unfinished = conformers("CCO", 1)
     assert len(unfinished) == 0 and unfinished.failures[0] == "embedding 0 did not reach a minimum of MMFF94"
 

@@ -9,9 +9,9 @@ import numpy as np
 from .._typing import Array, Complex, Float, Int
 
 
-def real_harmonics(unit: Float[Array, " 3 *batch"], degree: int) -> Float[Array, " harmonics *batch"]:
-    """Y_lm(unit) for l = 0..degree, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase."""
-    return jnp.moveaxis(Harmonics(tuple(unit), degree).values(), -2, 0)
+def real_harmonics(unit: Float[Array, " 3 *batch"], max_l: int) -> Float[Array, " harmonics *batch"]:
+    """Y_lm(unit) for l = 0..max_l, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase."""
+    return jnp.moveaxis(Harmonics(tuple(unit), max_l).values(), -2, 0)
 
 
 class Harmonics(eqx.Module):
@@ -24,25 +24,25 @@ class Harmonics(eqx.Module):
     Sums over all lm are taken over l first, for every m: their derivatives are then sums over m alone.
     """
 
-    degree: int = eqx.field(static=True)
+    max_l: int = eqx.field(static=True)
     cosine: list[Float[Array, "*batch slots"]]
-    """c_m, m = 0..degree."""
+    """c_m, m = 0..max_l."""
     sine: list[Float[Array, "*batch slots"]]
     """c_-m."""
     legendre: dict[tuple[int, int], Float[Array, "*batch slots"]]
     """Q_l^m for 0 <= m <= l."""
 
-    def __init__(self, unit: tuple[Float[Array, "*batch slots"], ...], degree: int):
+    def __init__(self, unit: tuple[Float[Array, "*batch slots"], ...], max_l: int):
         x, y, z = unit
         one = jnp.ones_like(x)
-        self.degree, self.cosine, self.sine, self.legendre = degree, [one], [jnp.zeros_like(x)], {}
-        for _ in range(degree):
+        self.max_l, self.cosine, self.sine, self.legendre = max_l, [one], [jnp.zeros_like(x)], {}
+        for _ in range(max_l):
             c, s = self.cosine[-1], self.sine[-1]
             self.cosine.append(x * c - y * s)
             self.sine.append(x * s + y * c)
-        for m in range(degree + 1):
+        for m in range(max_l + 1):
             self.legendre[m, m] = one * float(math.prod(range(1, 2 * m, 2)))
-            for l in range(m + 1, degree + 1):  # noqa: E741  l is the field's name
+            for l in range(m + 1, max_l + 1):  # noqa: E741  l is the field's name
                 following = (2 * l - 1) * z * self.legendre[l - 1, m]
                 if l > m + 1:
                     following = following - (l + m - 1) * self.legendre[l - 2, m]
@@ -76,12 +76,12 @@ class Harmonics(eqx.Module):
         """N_lm Q_l^(|m| + up), zero where there is none."""
         rows = [*self.legendre.values(), self.sine[0]]
         place = {label: k for k, label in enumerate(self.legendre)}
-        labels = _labels(self.degree)
+        labels = _labels(self.max_l)
         at = np.array([place.get((l, abs(m) + up), len(place)) for l, m in labels])  # noqa: E741
         return _taken(jnp.stack(rows, axis=-2), at) * np.array([norm(*label) for label in labels])[:, None]
 
     def _circle(self, cosine: list, sine: list) -> Float[Array, "*batch harmonics slots"]:
-        at = np.array([m if m >= 0 else self.degree - m for _, m in _labels(self.degree)])
+        at = np.array([m if m >= 0 else self.max_l - m for _, m in _labels(self.max_l)])
         return _taken(jnp.stack([*cosine, *sine[1:]], axis=-2), at)
 
     # ---- sums over all lm
@@ -102,27 +102,27 @@ class Harmonics(eqx.Module):
         def total(m: int):
             terms = [
                 weights[..., l * l + l + m, :] * (norm(l, m) * self.legendre[l, abs(m) + up])
-                for l in range(abs(m) + up, self.degree + 1)  # noqa: E741
+                for l in range(abs(m) + up, self.max_l + 1)  # noqa: E741
             ]
             return sum(terms, start=jnp.zeros_like(weights[..., 0, :]))
 
-        even = [total(m) for m in range(self.degree + 1)]
-        return even, [jnp.zeros_like(even[0]), *(total(-m) for m in range(1, self.degree + 1))]
+        even = [total(m) for m in range(self.max_l + 1)]
+        return even, [jnp.zeros_like(even[0]), *(total(-m) for m in range(1, self.max_l + 1))]
 
     def _turned(self, even: list, odd: list, times: int) -> tuple:
         """sum_m even_m c_m + odd_m c_-m = Re sum_m (even_m - i odd_m) (x + i y)^m, differentiated `times` times in x; and all
         but once in x and once in y, which is the same with a factor of i.
         """
         first = second = jnp.zeros_like(even[0])
-        for m in range(times, self.degree + 1):
+        for m in range(times, self.max_l + 1):
             many, c, s = math.perm(m, times), self.cosine[m - times], self.sine[m - times]
             first = first + many * (even[m] * c + odd[m] * s)
             second = second + many * (odd[m] * c - even[m] * s)
         return first, second
 
 
-def _labels(degree: int) -> list[tuple[int, int]]:
-    return [(l, m) for l in range(degree + 1) for m in range(-l, l + 1)]  # noqa: E741
+def _labels(max_l: int) -> list[tuple[int, int]]:
+    return [(l, m) for l in range(max_l + 1) for m in range(-l, l + 1)]  # noqa: E741
 
 
 def norm(l: int, m: int) -> float:  # noqa: E741
@@ -149,17 +149,17 @@ def real_from_complex(l: int) -> Complex[np.ndarray, "m m"]:  # noqa: E741
     return u
 
 
-def ladder(degree: int) -> Float[np.ndarray, "3 harmonics harmonics"]:
+def ladder(max_l: int) -> Float[np.ndarray, "3 harmonics harmonics"]:
     """The matrices of d/dx, d/dy and d/dz on solid harmonics: dS_i/dg_a = sum_j ladder[a, i, j] S_j for S = r^l Y_lm(g/r).
 
     With P_lm = r^l P_l^m(cos) exp(i m phi) / (l + m)! (Condon-Shortley phase) a derivative is one step:
     d/dz P_lm = P_(l-1)m and (d/dx +- i d/dy) P_lm = +-P_(l-1)(m+-1). Source: E. W. Hobson, The Theory of Spherical and
     Ellipsoidal Harmonics, Cambridge 1931.
     """
-    count = (degree + 1) ** 2
+    count = (max_l + 1) ** 2
     down, rise, fall = np.zeros((3, count, count), dtype=complex)
     unitary = np.zeros((count, count), dtype=complex)
-    for l in range(degree + 1):  # noqa: E741
+    for l in range(max_l + 1):  # noqa: E741
         block = slice(l * l, (l + 1) ** 2)
         unitary[block, block] = real_from_complex(l)
         for m in range(-l, l + 1):

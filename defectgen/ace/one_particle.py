@@ -51,7 +51,7 @@ class OneParticle(eqx.Module):
     """All one-particle functions of a basis; pair functions, which have l = 0, come last."""
 
     radial: Radial
-    degree_l: int = eqx.field(static=True)
+    max_l: int = eqx.field(static=True)
     kinds: int = eqx.field(static=True)
     row: Int[Array, " one"]
     """Entry of R Y^T, (species, n, lm) counted through."""
@@ -62,9 +62,9 @@ class OneParticle(eqx.Module):
 
     def __init__(self, radial: Radial, labels: Int[np.ndarray, "one 4"], pairs: Int[np.ndarray, " pairs"], kinds: int):
         self.radial, self.kinds = radial, kinds
-        self.degree_l = int(labels[:, 2].max(initial=0))
+        self.max_l = int(labels[:, 2].max(initial=0))
         species, n, l, m = labels.T  # noqa: E741
-        harmonics = (self.degree_l + 1) ** 2
+        harmonics = (self.max_l + 1) ** 2
         row = (species * radial.count + n - 1) * harmonics + l * l + l + m
         used, pair = (np.full(kinds * radial.count * harmonics, len(labels)) for _ in range(2))
         others = np.setdiff1d(np.arange(len(labels)), pairs)
@@ -77,7 +77,7 @@ class OneParticle(eqx.Module):
         r = jnp.sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2])
         unit = (g[0] / r, g[1] / r, g[2] / r)
         radial, slope = self._radial(r, stencil, 1)
-        harmonics = Harmonics(unit, self.degree_l)
+        harmonics = Harmonics(unit, self.max_l)
         return Factors(unit, r, radial, slope, harmonics, harmonics.values())
 
     def curvature(self, factors: Factors, stencil: Stencil) -> Float[Array, "sites radial slots"]:
@@ -173,8 +173,8 @@ class OneParticle(eqx.Module):
             return lambda r: jax.jvp(f, (r,), (jnp.ones_like(r),))
 
         (values, slopes), (_, bends) = rate(rate(lambda r: self.radial(r, centre, stencil.neighbour)))(r)
-        steps = ladder(self.degree_l)
-        y = SCALE * real_harmonics(unit, self.degree_l)
+        steps = ladder(self.max_l)
+        y = SCALE * real_harmonics(unit, self.max_l)
         dy = jnp.einsum("aij,jsk->iask", steps, y)
         ddy = jnp.einsum("abij,jsk->iabsk", np.einsum("aij,bjk->abik", steps, steps), y)
 

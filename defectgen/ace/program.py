@@ -27,7 +27,7 @@ class Program(SiteEnergy):
     """Sizes; place and width of variables; parent and factor of nodes; first term of each node; variable of each term."""
     numbers: tuple[Array, ...]
     """Cutoff and r0; recursion of radial functions; weights (species, terms); one-body energies (species)."""
-    degree: int = eqx.field(static=True)
+    max_l: int = eqx.field(static=True)
     """Highest angular momentum."""
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
@@ -42,14 +42,14 @@ class Program(SiteEnergy):
     ):
         self.cutoff, self.species = radial.cutoff, species
         variables, order, tables = _terms(table)
-        self.tables, self.degree = (_sizes(variables, radial), *tables), variables.degree
+        self.tables, self.max_l = (_sizes(variables, radial), *tables), variables.max_l
         scaled = (weights * variables.scale)[:, order]
         self.numbers = jax.device_put((_distances(radial), radial.recursion(), scaled, one_body.copy()))
 
     @property
     def serves(self) -> bool:
         """Whether the kernel is there and takes this potential."""
-        return kernel.missing() is None and self.degree <= kernel.HIGHEST_L
+        return kernel.missing() is None and self.max_l <= kernel.HIGHEST_L
 
     @property
     def arrays(self) -> tuple:
@@ -77,14 +77,14 @@ class RowProgram(eqx.Module):
     each term; channel of every function of every species."""
     numbers: tuple[Array, ...]
     """Cutoff and r0; recursion of radial functions; coefficient of each term; one over the order of each function."""
-    degree: int = eqx.field(static=True)
+    max_l: int = eqx.field(static=True)
     """Highest angular momentum."""
     size: int = eqx.field(static=True)
     """Number of channels."""
 
     def __init__(self, table: Tables, radial: Radial, channel: Int[np.ndarray, "species functions"]):
         variables, coefficient, tables = _entries(table)
-        self.tables, self.degree = (_sizes(variables, radial), *tables, Table(channel)), variables.degree
+        self.tables, self.max_l = (_sizes(variables, radial), *tables, Table(channel)), variables.max_l
         part = 1.0 / np.array([f.order for f in table.functions])
         self.numbers = jax.device_put((_distances(radial), radial.recursion(), coefficient, part))
         self.size = int(channel.max()) + 1
@@ -92,7 +92,7 @@ class RowProgram(eqx.Module):
     @property
     def serves(self) -> bool:
         """Whether the kernel is there and takes this basis."""
-        return kernel.missing() is None and self.degree <= kernel.HIGHEST_L
+        return kernel.missing() is None and self.max_l <= kernel.HIGHEST_L
 
     def rows(
         self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
@@ -165,4 +165,4 @@ def _distances(radial: Radial) -> Float[np.ndarray, " numbers"]:
 def _sizes(variables: Variables, radial: Radial) -> Table:
     """The first table of every program."""
     shape = radial.count, int(blocks(radial.count)), radial.envelope, radial.inner, radial.outer
-    return Table(np.array([*shape, variables.degree, variables.species, variables.count]))
+    return Table(np.array([*shape, variables.max_l, variables.species, variables.count]))

@@ -23,11 +23,11 @@ class Variables:
 
     def __init__(self, table: Tables):
         species, n, l, m = table.one_particle.T  # noqa: E741
-        self.degree, self.species = int(l.max(initial=0)), int(species.max(initial=0)) + 1
-        width = np.zeros((self.species, self.degree + 1), dtype=int)
+        self.max_l, self.species = int(l.max(initial=0)), int(species.max(initial=0)) + 1
+        width = np.zeros((self.species, self.max_l + 1), dtype=int)
         np.maximum.at(width, (species, l), n)
         self.width = blocks(width)
-        each = np.repeat(self.width, 2 * np.arange(self.degree + 1) + 1, axis=1)
+        each = np.repeat(self.width, 2 * np.arange(self.max_l + 1) + 1, axis=1)
         self.place = np.cumsum(each).reshape(each.shape) - each
         self.count = int(each.sum())
         self.of = self.place[species, l * l + l + m] + n - 1

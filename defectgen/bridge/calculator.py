@@ -13,9 +13,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from .._input import InputError, InputWarning
 from .._typing import Float
+from ..energy.applicability import Applicability, DomainWarning, above, outside_sentence
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.functional import SKIN
-from ..energy.gauge import DomainWarning, Gauge, above, outside_sentence
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import energy_forces_virial
 from .hessian import sparse_hessian
@@ -37,7 +37,7 @@ class Calculator(Base):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "hessian", "grades"]  # noqa: RUF012 (ASE's protocol)
 
-    def __init__(self, potential, domain: Gauge | None = None):
+    def __init__(self, potential, domain: Applicability | None = None):
         if not isinstance(potential, SiteEnergy):
             raise InputError(
                 f"Calculator wants a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"
@@ -45,7 +45,7 @@ class Calculator(Base):
         nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * potential.cutoff), jnp.zeros(1, int), jnp.zeros((1, 1), int))
         if jax.eval_shape(potential, nowhere).ndim != 1:
             raise InputError("Calculator wants one energy per site, and a basis has many: give it LinearACE(basis, coefficients)")
-        if domain is not None and not isinstance(domain, Gauge):
+        if domain is not None and not isinstance(domain, Applicability):
             raise InputError(f"the domain of a Calculator is made by dg.domain(cells, fit) or None; got {type(domain).__name__}")
         if domain is not None and not domain.belongs_to(potential):
             raise InputError(

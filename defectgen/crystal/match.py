@@ -8,7 +8,6 @@ from scipy.spatial import KDTree
 from .._input import InputError
 from .._typing import Float
 from .assignment import assign
-from .carry import carried
 from .edits import Edits
 from .lattice import Lattice
 from .recipe import Defect
@@ -16,6 +15,7 @@ from .reduction import image_steps, minimum_image
 from .registration import NEAR, rigid_shift
 from .shells import Site
 from .symmetry import lattice_from_primitive
+from .transfer import transferred
 
 MOVED = 0.25
 """Spacings off its site from which an atom is part of the core and keeps its place; relaxation around it stays below."""
@@ -73,7 +73,7 @@ def match_defect(
     owner = assign(home, perfect_symbols, moved_to, defective_symbols, vectors, periodic, lattice.nearest_neighbour)
     edits = _difference(lattice, origin, sites, home, perfect_symbols, moved_to, defective_symbols, owner, vectors, periodic)
     _check_alike(edits, len(home), len(moved_to), shift)
-    return Defect(edits.label, partial(carried, edits=edits, source=lattice))
+    return Defect(edits.label, partial(transferred, edits=edits, source=lattice))
 
 
 def _difference(lattice, origin, sites, home, home_symbols, atoms, atom_symbols, owner, vectors, periodic) -> Edits:

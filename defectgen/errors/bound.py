@@ -14,7 +14,7 @@ from .bound_terms import KINDS, Bound, Term
 from .homogeneous import Affine, Dispersion, StrainResponse, affine_of, dispersion, strain_response
 from .norms import bonds_of, strain_norm
 from .perfect_crystal import perfect_crystal
-from .residual_split import Parts, parts_of, site_displacement
+from .residual_split import ResidualSplit, site_displacement, split_residual
 from .stability import stability_constant
 
 
@@ -69,7 +69,7 @@ def bound(
     stiff = crystal.hessians(truth)
     change = crystal.hessians(model) - stiff
     waves = dispersion(affine, stiff, change)
-    parts = parts_of(affine, exact, truth, model, change, radius)
+    parts = split_residual(affine, exact, truth, model, change, radius)
     coefficients = _coefficients(parts, strain_response(crystal, truth, model), waves, cell.distance_to_defect(), cell)
     tails = _tails(affine, site_displacement(cell, exact.positions), radius)
     bonds = bonds_of(cell)
@@ -108,7 +108,7 @@ def bound(
     return Bound(tuple(terms), float(radius), float(c), waves.softness, size, estimate, float(signed), waves.long_wave)
 
 
-def _coefficients(parts: Parts, response: StrainResponse, waves: Dispersion, distance, cell) -> dict[str, float]:
+def _coefficients(parts: ResidualSplit, response: StrainResponse, waves: Dispersion, distance, cell) -> dict[str, float]:
     """The epsilon of every term that has one."""
     weight = 1 + distance / cell.lattice.nearest_neighbour
     weighted = {name: float(np.linalg.norm(weight[:, None] * parts.force[name])) for name in ("F", "K")}

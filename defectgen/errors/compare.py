@@ -18,7 +18,7 @@ from ..ace import LinearACE
 from ..crystal.cell import Cell
 from ..crystal.composition import exchanged_species
 from ..relax import Equilibrium, GreensFunction
-from .certificate.sensitivity import answers, rows_at
+from .certificate.sensitivity import inverse_hessian, rows_at
 from .norms import BondList, bonds_of, strain_max, strain_norm
 
 # ------ Compare two equilibria of one defect: how far the model's is from the reference's, and whether they are the same state
@@ -212,6 +212,6 @@ def error_gradient(
     stretch = bonds.difference(error.displacement) / max(error.geometry, np.finfo(float).tiny)
     np.add.at(pull, bonds.second, stretch)
     np.add.at(pull, bonds.first, -stretch)
-    answer = answers(approx, model, preconditioner, direct=0)(pull)  # one solve is no reason to factorise
+    answer = inverse_hessian(approx, model, preconditioner, direct=0)(pull)  # one solve is no reason to factorise
     energy, forces = rows_at(approx, model.basis)
     return ErrorGradient(geometry=np.einsum("ia,iak->k", answer, forces), energy=np.sign(error.energy_signed) * energy)

@@ -19,7 +19,7 @@ FAR = ("C2", "G2", "C3", "G3", "C4")
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class ResidualSplit:
     """Model minus truth at the displacement of the exact defect, bulk-referenced; `far` atoms are farther than the radius."""
 
     far: Bool[np.ndarray, " atoms"]
@@ -46,14 +46,14 @@ def site_displacement(cell: Cell, positions: Float[np.ndarray, "atoms 3"]) -> Fl
     return u
 
 
-def parts_of(
+def split_residual(
     affine: Affine,
     exact: Equilibrium,
     truth: SiteEnergy,
     model: SiteEnergy,
     hessian: Float[np.ndarray, "sublattices slots 3 slots 3"],
     radius: float,
-) -> Parts:
+) -> ResidualSplit:
     """Parts of the residual of the exact equilibrium in the model; `hessian` is that of the site energies, model minus truth.
 
     With v = Du on the perfect sites, P the projection on homogeneous differences and dV' = dV'(rho + .) - dV'(rho),
@@ -80,7 +80,7 @@ def parts_of(
         whole_far += part
     forces["K"] = np.where(far[:, None], force - whole_far, 0.0)
     outer = {name: float(energies[name][beyond].sum()) for name in FAR}
-    return Parts(far, forces, {"E": float(energy) - sum(outer.values()), **outer})
+    return ResidualSplit(far, forces, {"E": float(energy) - sum(outer.values()), **outer})
 
 
 def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: SiteEnergy):

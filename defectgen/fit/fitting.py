@@ -18,7 +18,7 @@ from .prior import as_prior
 from .problem import pose
 from .regularised import Bayes, Tikhonov
 from .result import Fit
-from .robust import hold, huber
+from .robust import huber, with_constraints
 from .solvers import LSMR, QR, Solver, TruncatedSVD
 from .weights import FitWarning, Weights
 
@@ -102,7 +102,7 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
     """The fit of a loss whose every block has its multiplier."""
     selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
     prior, constraints = as_prior(loss.prior), as_constraints(blocks, loss.constraints)
-    problem = hold(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
+    problem = with_constraints(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
     solution = chosen.solve(problem)
     theta, rank = problem.lift(solution.coefficients), None if solution.rank is None else solution.rank + problem.held
     weights_of = np.where([b.kind in used for b in blocks.items], multipliers, 0.0)

@@ -18,7 +18,7 @@ from .loss import Loss
 from .prior import as_prior
 from .problem import Problem, pose
 from .result import Fit
-from .robust import hold, huber
+from .robust import huber, with_constraints
 from .shared import Shared, share
 from .solvers import QR
 from .weights import Weights
@@ -168,7 +168,7 @@ class _Group:
         chosen = tuple(blocks.items[b] for b in live)
         first_loss = members[0].loss
         prior, constraints = as_prior(first_loss.prior), as_constraints(blocks, first_loss.constraints)
-        problem = hold(pose(replace(blocks, items=chosen), centre, prior), constraints)
+        problem = with_constraints(pose(replace(blocks, items=chosen), centre, prior), constraints)
         stacked = list(problem.weighted())
         factors = [join((stacked[b] for b in np.flatnonzero(of == k)), problem.columns) for k in range(len(first))]
         squares = relative[:, first] ** 2

@@ -35,7 +35,7 @@ ROUNDS = 20
 """Largest number of rounds over constraints with a tolerance, whose counts bear on each other; two or three are usual."""
 
 
-def hold(problem: Problem, constraints: Sequence[Constraint]) -> Problem:
+def with_constraints(problem: Problem, constraints: Sequence[Constraint]) -> Problem:
     """The problem under constraints. Of those with a tolerance as few directions are held as keep its solution within it.
 
     Raises InputError for constraints that contradict each other or the functions, and if nothing is left to fit.
@@ -106,7 +106,7 @@ def huber(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss)
 def _solver(blocks: Blocks, labelled: Blocks, multipliers: np.ndarray, loss: Loss) -> Callable[[np.ndarray], np.ndarray]:
     """Coefficients for factors of the multipliers: through one shared factor where that is good enough, else by QR."""
     prior, constraints = as_prior(loss.prior), as_constraints(labelled, loss.constraints)
-    problem = hold(pose(blocks, multipliers, prior), constraints)
+    problem = with_constraints(pose(blocks, multipliers, prior), constraints)
     stacked = list(problem.weighted())
     if (gamma := problem.prior_rows()) is not None:
         stacked.append(gamma)

@@ -19,7 +19,7 @@ LIBRARY = FOLDER / "kernel.so"
 GRADIENT, HESSIAN, ROWS = (f"defectgen_ace_{what}" for what in ("gradient", "hessian_products", "rows"))
 
 HIGHEST_L = 24
-"""Highest angular momentum that its work arrays hold (DEGREE in one_particle.h)."""
+"""Highest angular momentum that its work arrays hold (MAX_L in one_particle.h)."""
 
 
 def sources() -> str:

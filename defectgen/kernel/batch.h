@@ -14,7 +14,7 @@ typedef struct {
   int variables;
   const double* r0;      // (species, species)
   const int32_t* place;  // (species, harmonics): variable of n = 0
-  const int32_t* width;  // (species, degree + 1): radial functions, a multiple of 4
+  const int32_t* width;  // (species, max_l + 1): radial functions, a multiple of 4
 } Functions;
 
 typedef struct {
@@ -78,8 +78,8 @@ static void claim_batch(Claim* claimed, const Functions* functions, const Stenci
   batch->radial = claim_lanes(claimed, k * shape->padded);
   batch->slope = claim_lanes(claimed, k * shape->padded);
   batch->bend = order > 1 ? claim_lanes(claimed, k * shape->padded) : NULL;
-  batch->c = claim_lanes(claimed, k * (shape->degree + 1));
-  batch->s = claim_lanes(claimed, k * (shape->degree + 1));
+  batch->c = claim_lanes(claimed, k * (shape->max_l + 1));
+  batch->s = claim_lanes(claimed, k * (shape->max_l + 1));
   batch->q = claim_lanes(claimed, k * shape->legendre);
   batch->harmonics = claim_lanes(claimed, k * shape->harmonics);
   batch->a = claim_lanes(claimed, functions->variables);
@@ -130,7 +130,7 @@ INLINE void read_batch(const Functions* functions, const Stencils* in, int order
       const size_t at = (size_t)k * shape->padded;
       radial_functions(shape, &transform, r, batch->live[k], order, batch->radial + at, batch->slope + at,
                        order > 1 ? batch->bend + at : NULL);
-      lanes *c = batch->c + k * (shape->degree + 1), *s = batch->s + k * (shape->degree + 1), *q = batch->q + k * shape->legendre;
+      lanes *c = batch->c + k * (shape->max_l + 1), *s = batch->s + k * (shape->max_l + 1), *q = batch->q + k * shape->legendre;
       angular_functions(shape, unit, c, s, q);
       harmonics(shape, c, s, q, batch->harmonics + k * shape->harmonics);
     }
@@ -161,9 +161,9 @@ INLINE void sums(const Functions* functions, const Batch* batch, const lanes* ra
   for (int z = 0; z < functions->species; z++) {
     const int from = batch->start[z], to = batch->start[z + 1];
     const int32_t* place = functions->place + z * shape->harmonics;
-    for (int l = 0; l <= shape->degree; l++)
+    for (int l = 0; l <= shape->max_l; l++)
       for (int row = l * l; row < (l + 1) * (l + 1); row += 2)
-        for (int n = 0; n < functions->width[z * (shape->degree + 1) + l]; n += 4) {
+        for (int n = 0; n < functions->width[z * (shape->max_l + 1) + l]; n += 4) {
           lanes* a0 = a + place[row] + n;
           if (row + 1 < (l + 1) * (l + 1))
             block_of_sums(from, to, radial + n, shape->padded, harmonic + row, shape->harmonics, 2, add, a0,

@@ -70,8 +70,8 @@ INLINE void weights_of(const Functions* functions, int z, const lanes* da, const
                        lanes* weights) {
   const Shape* shape = &functions->shape;
   const int32_t* place = functions->place + z * shape->harmonics;
-  for (int l = 0; l <= shape->degree; l++) {
-    const int width = functions->width[z * (shape->degree + 1) + l];
+  for (int l = 0; l <= shape->max_l; l++) {
+    const int width = functions->width[z * (shape->max_l + 1) + l];
     for (int row = l * l; row < (l + 1) * (l + 1); row += 2) {
       const lanes* da0 = da + place[row];
       if (row + 1 < (l + 1) * (l + 1))
@@ -114,7 +114,7 @@ FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stenci
       weights_of(functions, z, work->da, radial, 2, work->weights);
       for (int k = pair; k < pair + 2; k++) {
         const lanes *across = work->weights + (k - pair) * shape->harmonics, *along = across + 2 * shape->harmonics;
-        const lanes *c = batch->c + k * (shape->degree + 1), *s = batch->s + k * (shape->degree + 1),
+        const lanes *c = batch->c + k * (shape->max_l + 1), *s = batch->s + k * (shape->max_l + 1),
                     *q = batch->q + k * shape->legendre;
         const lanes *unit = batch->unit + 3 * k, inverse = 1 / batch->r[k];
         Weighted turning, stretching;
@@ -134,7 +134,7 @@ FOR_EVERY_PROCESSOR static void hessian_products(const Model* model, const Stenc
                                                  int64_t vectors, const double* dg, double* out) {
   const Functions* functions = &model->functions;
   const Shape* shape = &functions->shape;
-  const int lm = shape->harmonics, m = shape->degree + 1;
+  const int lm = shape->harmonics, m = shape->max_l + 1;
   const double* weight = model->weight + (size_t)batch->centre * model->graph.start[model->graph.nodes];
   read_batch(functions, in, 2, batch);
   if (batch->count == 0) return;

@@ -13,16 +13,16 @@ static const void* content(const XLA_FFI_CallFrame* frame, int k) { return argum
 static Functions read_functions(const XLA_FFI_CallFrame* frame, int first) {
   const int32_t* sizes = content(frame, first + SIZES);
   const double* numbers = content(frame, first + NUMBERS);
-  const int degree = sizes[5];
+  const int max_l = sizes[5];
   return (Functions){
       .shape = {.count = sizes[0],
                 .padded = sizes[1],
                 .envelope = sizes[2],
                 .inner = sizes[3],
                 .outer = sizes[4],
-                .degree = degree,
-                .harmonics = (degree + 1) * (degree + 1),
-                .legendre = (degree + 1) * (degree + 2) / 2,
+                .max_l = max_l,
+                .harmonics = (max_l + 1) * (max_l + 1),
+                .legendre = (max_l + 1) * (max_l + 2) / 2,
                 .cutoff = numbers[0],
                 .recursion = content(frame, first + RECURSION)},
       .species = sizes[6],

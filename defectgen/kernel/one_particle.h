@@ -7,15 +7,15 @@
 
 #include "lanes.h"
 
-enum { DEGREE = 24 };  // highest angular momentum, see HIGHEST_L in __init__.py
+enum { MAX_L = 24 };  // highest angular momentum, see HIGHEST_L in __init__.py
 
 typedef struct {
   int count;   // radial functions
   int padded;  // the same, up to a multiple of 4
   int envelope, inner, outer;
-  int degree;     // highest angular momentum
-  int harmonics;  // (degree + 1)^2
-  int legendre;   // (degree + 1)(degree + 2)/2: place l(l+1)/2 + m of Q_l^m
+  int max_l;     // highest angular momentum
+  int harmonics;  // (max_l + 1)^2
+  int legendre;   // (max_l + 1)(max_l + 2)/2: place l(l+1)/2 + m of Q_l^m
   double cutoff;
   const double* recursion;  // (count - 1, 3): a, b, c of R_n+1 = (a t + b) R_n - c R_n-1
 } Shape;
@@ -78,18 +78,18 @@ INLINE void radial_functions(const Shape* shape, const Transform* transform, lan
   }
 }
 
-// c_m and s_m (both with entries 0 .. degree), and Q_l^m.
+// c_m and s_m (both with entries 0 .. max_l), and Q_l^m.
 INLINE void angular_functions(const Shape* shape, const lanes unit[3], lanes* c, lanes* s, lanes* q) {
   c[0] = all(1.0), s[0] = all(0.0);
-  for (int m = 0; m < shape->degree; m++) {
+  for (int m = 0; m < shape->max_l; m++) {
     c[m + 1] = unit[0] * c[m] - unit[1] * s[m];
     s[m + 1] = unit[0] * s[m] + unit[1] * c[m];
   }
   double first = 1.0;
-  for (int m = 0; m <= shape->degree; m++) {
+  for (int m = 0; m <= shape->max_l; m++) {
     lanes before = all(0.0), last = all(first);
     q[m * (m + 1) / 2 + m] = last;
-    for (int l = m + 1; l <= shape->degree; l++) {
+    for (int l = m + 1; l <= shape->max_l; l++) {
       const lanes next = ((2 * l - 1.0) / (l - m)) * unit[2] * last - ((l + m - 1.0) / (l - m)) * before;
       before = last, last = next;
       q[l * (l + 1) / 2 + m] = next;
@@ -100,7 +100,7 @@ INLINE void angular_functions(const Shape* shape, const lanes unit[3], lanes* c,
 
 // Q_l^|m| c_m in row l*l + l + m.
 INLINE void harmonics(const Shape* shape, const lanes* c, const lanes* s, const lanes* q, lanes* values) {
-  for (int l = 0; l <= shape->degree; l++) {
+  for (int l = 0; l <= shape->max_l; l++) {
     lanes* row = values + l * l + l;
     const lanes* ql = q + l * (l + 1) / 2;
     row[0] = ql[0];
@@ -110,7 +110,7 @@ INLINE void harmonics(const Shape* shape, const lanes* c, const lanes* s, const 
 
 // Their change along a direction d.
 INLINE void harmonics_along(const Shape* shape, const lanes* c, const lanes* s, const lanes* q, const lanes d[3], lanes* values) {
-  for (int l = 0; l <= shape->degree; l++) {
+  for (int l = 0; l <= shape->max_l; l++) {
     lanes* row = values + l * l + l;
     const lanes* ql = q + l * (l + 1) / 2;
     row[0] = l > 0 ? ql[1] * d[2] : all(0.0);
@@ -125,7 +125,7 @@ INLINE void harmonics_along(const Shape* shape, const lanes* c, const lanes* s, 
 // S = sum_lm w_lm Y_lm by its sums over l, of w_lm and Q_l^(|m| + up), for every m and -m: its derivatives are sums over m alone.
 typedef struct {
   const lanes *c, *s;
-  lanes even[3][DEGREE + 1], odd[3][DEGREE + 1];  // for up = 0, 1 and 2
+  lanes even[3][MAX_L + 1], odd[3][MAX_L + 1];  // for up = 0, 1 and 2
 } Weighted;
 
 // With what derivatives up to an order want.
@@ -134,8 +134,8 @@ INLINE void weighted(const Shape* shape, const lanes* weight, const lanes* c, co
   sum->c = c, sum->s = s;
   for (int up = 0; up <= order; up++) {
     lanes *even = sum->even[up], *odd = sum->odd[up];
-    for (int m = 0; m <= shape->degree; m++) even[m] = odd[m] = all(0.0);
-    for (int l = up; l <= shape->degree; l++) {
+    for (int m = 0; m <= shape->max_l; m++) even[m] = odd[m] = all(0.0);
+    for (int l = up; l <= shape->max_l; l++) {
       const lanes *w = weight + l * l + l, *ql = q + l * (l + 1) / 2 + up;
       even[0] += w[0] * ql[0];
       for (int m = 1; m + up <= l; m++) even[m] += w[m] * ql[m], odd[m] += w[-m] * ql[m];
@@ -147,7 +147,7 @@ INLINE void weighted(const Shape* shape, const lanes* weight, const lanes* c, co
 INLINE void derived(const Shape* shape, const Weighted* sum, int up, int times, lanes* in_x, lanes* in_y) {
   const lanes *even = sum->even[up], *odd = sum->odd[up], *c = sum->c, *s = sum->s;
   lanes first = all(0.0), second = all(0.0);
-  for (int m = times; m <= shape->degree; m++) {
+  for (int m = times; m <= shape->max_l; m++) {
     const double many = times == 0 ? 1 : times == 1 ? m : m * (m - 1.0);
     first += many * (even[m] * c[m - times] + odd[m] * s[m - times]);
     second += many * (odd[m] * c[m - times] - even[m] * s[m - times]);

@@ -58,7 +58,7 @@ INLINE void derivative(lanes radial, lanes slope, lanes harmonic, const lanes* u
 INLINE void derivatives(const Basis* basis, const Batch* batch, RowWork* work) {
   const Functions* functions = &basis->functions;
   const Shape* shape = &functions->shape;
-  const int lm = shape->harmonics, m = shape->degree + 1;
+  const int lm = shape->harmonics, m = shape->max_l + 1;
   for (int k = 0; k < batch->count; k++) {
     const lanes *unit = batch->unit + 3 * k, inverse = 1 / batch->r[k];
     for (int a = 0; a < 3; a++) {

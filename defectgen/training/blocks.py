@@ -14,7 +14,7 @@ from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis
 from ..campaign.files import replaced
-from .compress import Route, join, residual_sum, triangle
+from .compress import Reduction, join, residual_sum, triangle
 from .observations import PARTS, parse_observations, parts_of
 
 FORMAT = "defectgen blocks 1"
@@ -46,7 +46,7 @@ class Block:
     """The same without distance or range weights: what errors in field units are computed from. None if there are none."""
     source: str = ""
     """Where the labels came from."""
-    route: Route = field(default_factory=Route)
+    reduction: Reduction = field(default_factory=Reduction)
     """How `factor` was reduced from the rows, and their condition; zero rows if that was not recorded."""
     part: str = ""
     """What is kept apart within a group: a configuration by its number, or a strain ("strain 0.01 pair"); see `subdivide`."""
@@ -206,7 +206,7 @@ def _write(group: Any, block: Block) -> None:
         group.attrs[name] = getattr(block, name)
     if block.distance is not None:
         group.attrs["distance"] = block.distance
-    group.attrs["route"] = astuple(block.route)
+    group.attrs["route"] = astuple(block.reduction)
     group["factor"] = block.factor
     if block.plain is not None:
         group["plain"] = block.plain
@@ -216,11 +216,11 @@ def _read(group: Any) -> Block:
     """One block of a file."""
     a = group.attrs
     plain = group["plain"][()] if "plain" in group else None
-    route = Route(*map(int, a["route"][:3]), condition=float(a["route"][3])) if "route" in a else Route()
+    reduction = Reduction(*map(int, a["route"][:3]), condition=float(a["route"][3])) if "route" in a else Reduction()
     counts = {"atoms": int(a["atoms"]), "rows": int(a["rows"]), "scale": float(a["scale"])}
     words = {"kind": a["kind"], "group": a["group"], "source": a["source"], "part": a.get("part", "")}
     distance = float(a["distance"]) if "distance" in a else None
-    return Block(**words, factor=group["factor"][()], plain=plain, route=route, distance=distance, **counts)
+    return Block(**words, factor=group["factor"][()], plain=plain, reduction=reduction, distance=distance, **counts)
 
 
 def _merge(items: Iterable[Block]) -> tuple[Block, ...]:
@@ -247,7 +247,7 @@ def _joined(blocks: list[Block]) -> Block:
         factor=join((b.factor for b in blocks), columns, name),
         plain=join(plains, columns, name) if plains else None,
         source="; ".join(dict.fromkeys(b.source for b in blocks if b.source)),
-        route=sum((b.route for b in blocks), Route()),
+        reduction=sum((b.reduction for b in blocks), Reduction()),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Real
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -96,10 +97,8 @@ def training_cells(
         raise InputError(f"a defect is one of dg.vacancy(), dg.dumbbell('110') and the like, or None; got {came(defect)}")
     check_lattice(lattice)
     seed = whole(seed, "a seed is a whole number that is not negative: it")
-    rattle = _settings(Rattle, rattle, "amplitude")
-    strains = _settings(Strains, strains, "amplitudes")
-    cells = defect_cells(lattice, defect, size, seed, displacement, rattle)
-    return [*cells, bulk_cell(lattice), *strained_cells(lattice, strains, seed)]
+    cells = defect_cells(lattice, defect, size, seed, displacement, _settings(Rattle, rattle, "amplitude"))
+    return [*cells, bulk_cell(lattice), *strained_cells(lattice, _settings(Strains, strains, "amplitudes"), seed)]
 
 
 def defect_cells(
@@ -186,7 +185,10 @@ def _strain_modes(dimension: int) -> list[np.ndarray]:
     return modes
 
 
-def _settings(kind, given, name: str):
+Settings = TypeVar("Settings", Rattle, Strains)
+
+
+def _settings(kind: type[Settings], given: Any, name: str) -> Settings:
     """The settings from what users write: an object, a table, or the number (or numbers) that is meant most often."""
     if given is None:
         return kind()

@@ -5,7 +5,7 @@ stack is the factor of its stacked factors (Demmel, Grigori, Hoemmen, Langou, SI
 never grows with the number of rows and neither their order nor their grouping matters.
 
 The first rows are reduced by Householder's QR; their factor makes the Gram matrix of later rows harmless (`gram`), which takes
-less time. Rows unlike all before are refused there and reduced by Householder's QR. `Compressor.route` says what was done.
+less time. Rows unlike all before are refused there and reduced by Householder's QR. `Compressor.reduction` says what was done.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from .gram import Gram, condition
 
 
 @dataclass(frozen=True)
-class Route:
+class Reduction:
     """How many rows were reduced in which way (theory: fit/compression), and what was found on it."""
 
     householder: int = 0
@@ -35,10 +35,10 @@ class Route:
     condition: float = float("nan")
     """Estimated 2-norm condition of A with columns of unit length; inf if singular, NaN if not asked."""
 
-    def __add__(self, other: "Route") -> "Route":
+    def __add__(self, other: "Reduction") -> "Reduction":
         """Both together; a condition belongs to one set of rows, so the larger is kept as a record of what was met."""
         counts = (self.householder + other.householder, self.solved + other.solved, self.plain + other.plain)
-        return Route(*counts, float(np.fmax(self.condition, other.condition)))
+        return Reduction(*counts, float(np.fmax(self.condition, other.condition)))
 
 
 # ------ Rows compressed as they come: the R factor of [A | y] says everything that least squares can ask of the rows
@@ -87,10 +87,10 @@ class Compressor:
         self._close()
         return self._factor.copy()
 
-    def route(self) -> Route:
+    def reduction(self) -> Reduction:
         """How the rows that `factor` stands for were reduced; factors that were added count their own rows."""
         found = condition(self.factor())  # which also empties the buffer, so that all rows are counted
-        return Route(**self._counts, condition=found)
+        return Reduction(**self._counts, condition=found)
 
     def _check(self, rows: np.ndarray, labels: np.ndarray) -> None:
         """Raise InputError for what is not finite."""

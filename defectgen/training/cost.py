@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._input import InputError
-from .._typing import Float, Int
+from .._typing import Bool, Float, Int
 
 # ------ What labels cost: a power of the number of atoms, with extras for a stress and for a column of force constants
 
@@ -52,15 +52,21 @@ class Cost:
 # ------ The front of error against cost: what can be had for how much, and the cheapest that is good enough
 
 
+def undominated(errors: Float[np.ndarray, "n quantities"]) -> Bool[np.ndarray, " n"]:
+    """Which rows no other beats: at least as good in every column and better in one. Rows that are not finite never are."""
+    errors = np.asarray(errors, dtype=float)
+    finite = np.isfinite(errors).all(axis=1)
+    rivals = errors[finite]
+    beaten = [np.any(np.all(rivals <= own, axis=1) & np.any(rivals < own, axis=1)) for own in errors]
+    return finite & ~np.array(beaten, dtype=bool)
+
+
 def pareto_front(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Int[np.ndarray, " front"]:
-    """Those that nothing else beats: cost rises and error falls strictly. Errors that are not finite are never among them."""
-    cost, error = np.asarray(cost, dtype=float), np.asarray(error, dtype=float)
-    order = [k for k in np.lexsort((error, cost)) if np.isfinite(error[k])]
-    found: list[int] = []
-    for k in order:
-        if not found or error[k] < error[found[-1]]:
-            found.append(int(k))
-    return np.array(found, dtype=int)
+    """Numbers of those that nothing else beats, by cost, the first of equal ones: cost rises and error falls strictly."""
+    points = np.column_stack([cost, error]).astype(float)
+    best = np.flatnonzero(undominated(points))
+    _, first = np.unique(points[best], axis=0, return_index=True)
+    return best[first]
 
 
 def cheapest(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"], target: float) -> int | None:

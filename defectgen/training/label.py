@@ -33,7 +33,7 @@ from ..reference import check_stable
 from .blocks import HELD, Block, Blocks, evenly
 from .compress import Compressor, triangle
 from .observations import ELASTIC, FORMATION, PERFECT, TARGETS, parse_observations
-from .subdivide import Pile, pieces
+from .subdivide import RowStack, pieces
 
 
 def label(
@@ -241,7 +241,7 @@ class _Gathered:
         if self.subdivide:
             for part, distance, own in pieces(observation, len(labels), self.configuration):
                 whole = (*key, part, distance)
-                self._weighted.setdefault(whole, Pile(self.columns)).add(rows[own], labels[own])
+                self._weighted.setdefault(whole, RowStack(self.columns)).add(rows[own], labels[own])
                 self._count(whole, observation.scale, len(own))
             return
         key = (*key, "", None)
@@ -290,7 +290,7 @@ class _Gathered:
                 factor=compressor.factor(),
                 plain=self._plain[key].factor() if (key := (kind, group, atoms, part, distance)) in self._plain else None,
                 source=self.source,
-                route=compressor.route(),
+                reduction=compressor.reduction(),
                 part=part,
                 distance=distance,
             )

@@ -12,7 +12,7 @@ from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.snapshot import STRAIN, Snapshot
 from ..observe import ForceConstants, Forces, InternalForces, Observation, Virial
-from .compress import Route, triangle
+from .compress import Reduction, triangle
 
 SHELL = 0.5
 """Width of a shell around the defect, nearest-neighbour spacings: (1 + |l|)^a is then known to a few per cent in each, and a
@@ -48,7 +48,7 @@ def _strain(snapshot: Snapshot) -> str:
     return f"strain {snapshot.amplitude:g}{' pair' if snapshot.pair else ''}"
 
 
-class Pile:
+class RowStack:
     """Rows of a part as they are, or their triangle where there are more of them than columns; the interface of a Compressor."""
 
     def __init__(self, columns: int, name: str = "rows"):
@@ -69,6 +69,6 @@ class Pile:
         """Upper-triangular R of everything added so far."""
         return triangle(np.concatenate(self._rows))
 
-    def route(self) -> Route:
+    def reduction(self) -> Reduction:
         """All by Householder's QR; a part has no condition that anybody asks for."""
-        return Route(householder=self._count)
+        return Reduction(householder=self._count)

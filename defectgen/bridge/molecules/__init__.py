@@ -8,7 +8,7 @@ try:
 except ImportError as missing:
     raise InputError(f'molecules need RDKit and tblite ({missing}); pip install "defectgen[molecules]"') from None
 
-from .conformers import Conformers, ForceField, conformers, heavy_atoms, scaffold
+from .geometries import Conformers, ForceField, conformers, heavy_atoms, scaffold
 from .labelling import Labelled, gather, label_dataset, label_molecules, tasks
 from .library import Molecule, library
 from .thermal import Law, Sample, sample

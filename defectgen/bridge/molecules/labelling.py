@@ -12,7 +12,7 @@ from ..._input import InputError
 from ..._typing import Float
 from ...campaign import Event, Given, Step, Store, run
 from ...dataset import Configuration, Dataset
-from .conformers import conformers
+from .geometries import conformers
 from .library import Molecule
 from .thermal import Law, sample
 from .tight_binding import TightBinding

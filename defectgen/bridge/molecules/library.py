@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 from ..._input import InputError
-from .conformers import elements_of, heavy_atoms
+from .geometries import elements_of, heavy_atoms
 
 
 @dataclass(frozen=True)

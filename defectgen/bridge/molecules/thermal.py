@@ -16,7 +16,7 @@ from rdkit import Chem
 
 from ..._input import InputError
 from ..._typing import Float, Int
-from .conformers import Conformers, ForceField, parse
+from .geometries import Conformers, ForceField, parse
 
 STRETCH = (0.6, 1.6)
 """A bond shorter or longer than this times its length at rest is no bond: the sample is dropped."""

@@ -38,7 +38,7 @@ MAX_PRODUCTS = 200
 Fields = Float[np.ndarray, "atoms 3 *fields"]
 
 
-def answers(
+def inverse_hessian(
     rest: Equilibrium, model: SiteEnergy, preconditioner: GreensFunction | None = None, direct: int = DIRECT
 ) -> Callable[[Fields], Fields]:
     """The map f -> w with H w = f on what can move, H the Hessian of `model` (eV/A^2) at the equilibrium `rest`.
@@ -196,7 +196,7 @@ def sensitivity(
     energy, forces = rows_at(rest, model.basis)
     if answer is None:
         _check_own(rest, forces @ np.asarray(model.coefficients))
-        answer = answers(rest, model, preconditioner, direct)
+        answer = inverse_hessian(rest, model, preconditioner, direct)
     return Sensitivity(rest, answer(forces), energy, answer)
 
 

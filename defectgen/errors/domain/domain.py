@@ -14,7 +14,7 @@ from ..._typing import Bool, Float, Int
 from ...ace import ACEBasis, LinearACE
 from ...crystal.cell import Cell
 from ...crystal.snapshot import Snapshot
-from ...energy.gauge import Gauge, above, outside_sentence
+from ...energy.applicability import Applicability, above, outside_sentence
 from ...energy.site import SiteEnergy
 from ...observe import Environments, environments
 from ...relax import Equilibrium
@@ -106,7 +106,7 @@ class Check:
 
 
 @dataclass(frozen=True, eq=False)
-class Domain(Gauge):
+class Domain(Applicability):
     """Where a model may be trusted, by several measures; made by `dg.domain`, asked by `grade` and `check`."""
 
     basis: ACEBasis

@@ -11,7 +11,7 @@ from ...ace import LinearACE
 from ...campaign import Given, Step
 from ...crystal import Cell
 from ...errors.certificate import sensitivity
-from ...errors.certificate.sensitivity import answers
+from ...errors.certificate.sensitivity import inverse_hessian
 from ...errors.compare import BASIN
 from ...fit import Fit, fit
 from ...relax import greens_function
@@ -205,7 +205,7 @@ def promise_of(fitting: FitSettings, cell: Cell, offer: Offer) -> Promise:
             why = f"the pilot does not hold the defect: an atom moves by {moved:.2f} A, {rest.message}"
             continue
         try:
-            return Promise(offer, sensitivity(rest, richer.model, answer=answers(rest, pilot.model, green)), richer)
+            return Promise(offer, sensitivity(rest, richer.model, answer=inverse_hessian(rest, pilot.model, green)), richer)
         except InputError as error:
             why = str(error)
     raise InputError(why)

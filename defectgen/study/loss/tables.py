@@ -6,6 +6,7 @@ import numpy as np
 
 from ...campaign import Given
 from ...fit import DEFAULT_WEIGHTS, Loss
+from ...training import undominated
 from ...training.observations import KINDS, TARGETS, parts_of
 from ..interface import Tables
 from ..results import trial_line, trial_remarks
@@ -94,9 +95,5 @@ def _ratio(row: dict, base: dict | None, column: str) -> float | None:
 
 def _front(rows: list[dict], columns: tuple[str, ...]) -> list[bool]:
     """Whether no other trusted loss is at least as good in all of these errors, and better in one."""
-    errors = np.array([[row[name] if _usable(row) else np.inf for name in columns] for row in rows], dtype=float)
-    found = []
-    for own in errors:
-        beaten = np.all(errors <= own, axis=1) & np.any(errors < own, axis=1)
-        found.append(bool(np.isfinite(own).all() and not beaten.any()))
-    return found
+    errors = [[row[name] if _usable(row) else np.inf for name in columns] for row in rows]
+    return undominated(np.array(errors, dtype=float).reshape(len(rows), len(columns))).tolist()

@@ -1,4 +1,4 @@
-"""A defect found in one description of a crystal, carried to another: other primitive vectors, origin or lattice constant."""
+"""A defect found in one description of a crystal, transferred to another: other primitive vectors, origin or lattice constant."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from .lattice import Lattice
 from .shells import Site, sites_within
 
 
-def carried(lattice: Lattice, edits: Edits, source: Lattice) -> Edits:
+def transferred(lattice: Lattice, edits: Edits, source: Lattice) -> Edits:
     """The edits of `source` as edits of `lattice`; offsets and interstitial positions follow the strain between the two.
 
     Raises InputError if the crystals have different vectors (rotated, say) or species.

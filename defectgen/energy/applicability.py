@@ -1,4 +1,4 @@
-"""A gauge says of every atom how far its surroundings are from those a model was made for; whoever uses the model may ask it."""
+"""The domain of applicability as calculators use it: how far every atom is from the surroundings a model was made for."""
 
 from abc import ABC, abstractmethod
 
@@ -12,7 +12,7 @@ class DomainWarning(UserWarning):
     """A model was asked about surroundings unlike those it was trained on."""
 
 
-class Gauge(ABC):
+class Applicability(ABC):
     """One number an atom, and the threshold above which the atom counts as outside."""
 
     measure: str
