@@ -1,7 +1,7 @@
 """The elements: what a chemical symbol stands for, from the tables of ASE.
 
-Masses: J. Meija et al., Pure Appl. Chem. 88, 265 (2016). Radii: B. Cordero et al., Dalton Trans. 2008, 2832 (C sp3; Mn, Fe, Co low
-spin).
+Masses: J. Meija et al., Pure Appl. Chem. 88, 265 (2016). Radii: B. Cordero et al., Dalton Trans. 2008, 2832
+(C sp3; Mn, Fe, Co low spin).
 """
 
 from dataclasses import dataclass
