@@ -27,17 +27,44 @@ def bound(
     stability: float | None = None,
     preconditioner: GreensFunction | None = None,
 ) -> Bound:
-    """Every term of the bounds of geometry and energy error, measured at the exact equilibrium in the cell of the comparison.
+    """Every term of the bounds of geometry and energy error of a model for one defect.
 
-    geometry <= sum over parts p of ||df_p||_* / (c sqrt(s)), ||df||_* = <df, P^+ df>^(1/2), P the reference's crystal with
-    <P v, v> >= s ||Dv||^2 and c its `stability` (computed by some ten Hessian products of the model if not given);
-    energy <= sum |parts| + ||df||_*^2 / (2c). Sums are over vectors that add up to the force error, so nothing is left out but
-    terms of higher order in the geometry error. `radius` is that of the training structure, nearest-neighbour spacings;
-    `preconditioner`, from greens_function(cell, truth), saves time. theory: bounds/term-by-term.
+    The terms are measured at the exact equilibrium, in the cell of the comparison.
 
-    Warns (InputWarning) about a radius that reaches out of the cell.
-    Raises InputError for a potential without jets, a clamped ball, a radius that is not positive, an exact equilibrium that did
-    not converge, and one in a crystal that is not at equilibrium.
+    Parameters
+    ----------
+    exact : Equilibrium
+        The defect relaxed with `truth`, converged, in a periodic cell.
+    truth, model : Potential
+        Site energies; a black box has no jets.
+    radius : float
+        Radius of the training structure, nearest-neighbour spacings.
+    stability : float, optional
+        The stability constant c of the model. By default it is computed, by some ten Hessian products of the model.
+    preconditioner : GreensFunction, optional
+        From ``greens_function(cell, truth)``; saves time.
+
+    Returns
+    -------
+    Bound
+        The terms (A and eV), their sums `geometry` and `energy`, and the name of the largest, `floor`.
+
+    Warns
+    -----
+    InputWarning
+        If the radius reaches out of the cell.
+
+    Raises
+    ------
+    InputError
+        For a potential without jets, a clamped ball, a radius that is not positive, an exact equilibrium that did not converge,
+        and one in a crystal that is not at equilibrium.
+
+    Notes
+    -----
+    geometry <= sum over parts p of ||df_p||_* / (c sqrt(s)), with ||df||_* = <df, P^+ df>^(1/2), P the reference's crystal and <P
+    v, v> >= s ||Dv||^2; energy <= sum |parts| + ||df||_*^2 / (2c). Sums are over vectors that add up to the force error, so only
+    terms of higher order in the geometry error are left out. theory: bounds/term-by-term.
     """
     for potential in (truth, model):
         check_potential(potential)

@@ -71,17 +71,37 @@ class Comparison:
 
 
 def compare(exact: Relaxed, approx: Relaxed) -> Comparison:
-    """Geometry and energy error of `approx` against `exact`, relaxed in one cell. theory: bounds/geometry, bounds/energy.
+    """Geometry and energy error of one equilibrium against another, relaxed in one cell.
 
-    Where nothing is clamped the mean displacement is removed first: a rigid translation is no error.
+    Parameters
+    ----------
+    exact, approx : Equilibrium
+        The defect relaxed with the reference and with the model, in the same cell.
 
-    Energies are those of formation where both equilibria have them: with the chemical potentials of each potential's own, or of
-    a defect that needs none. Otherwise E - N E_bulk is compared. That difference is defined for two potentials with one zero of
-    the energy of every species, as a model and the reference have whose energies it was fitted to.
+    Returns
+    -------
+    Comparison
+        `geometry` (A), `energy` (eV), `energy_signed`, `same_basin`, and the displacement between the two (atoms, 3).
 
-    Warns (InputWarning) where the zeros of two potentials that exchange atoms are not known to agree, about an equilibrium that
-    did not converge, and about a reference whose perfect crystal is not at equilibrium.
-    Raises InputError for what is no equilibrium, and if the two belong to different cells.
+    Warns
+    -----
+    InputWarning
+        Where the energy zeros of two potentials that exchange atoms are not known to agree, about an equilibrium that did not
+        converge, and about a reference whose perfect crystal is not at equilibrium.
+
+    Raises
+    ------
+    InputError
+        For what is no equilibrium, and if the two belong to different cells.
+
+    Notes
+    -----
+    The geometry error is ||D(u_approx - u_exact)||_l2 over nearest-neighbour bonds. Where nothing is clamped the mean
+    displacement is removed first: a rigid translation is no error. theory: bounds/geometry, bounds/energy.
+
+    Energies are those of formation where both equilibria have them: with the chemical potentials of each potential's own, or of a
+    defect that needs none. Otherwise E - N E_bulk is compared. That difference is defined for two potentials with one zero of the
+    energy of every species, as a model and the reference have whose energies it was fitted to.
     """
     for given in (exact, approx):
         if not isinstance(given, Relaxed):

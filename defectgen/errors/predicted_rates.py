@@ -70,11 +70,33 @@ def claim(observations: str | Iterable[str], quantity: str = "geometry") -> Clai
 def predicted_rate(
     observations: str | Iterable[str], dimension: int = 3, quantity: str = "geometry", inversion: bool = True
 ) -> float:
-    """Slope of log error against log training radius in dimension 2 or 3, e.g. -4.5 for the geometry of "E+F+FC" in 3.
+    """Predicted slope of log error against log training radius around a point defect.
 
-    `inversion=False` for crystals whose sites are no centres of inversion (diamond and other multilattices): there virials
-    buy one proved power of L instead of two. theory: bounds/geometry, bounds/energy.
-    Raises InputError for a set, quantity or dimension without a prediction.
+    Parameters
+    ----------
+    observations : str or iterable of str
+        The matched observations, such as "E+F+FC".
+    dimension : int
+        2 or 3.
+    quantity : {"geometry", "energy"}
+        Which error.
+    inversion : bool
+        False for crystals whose sites are no centres of inversion (diamond and other multilattices): there virials gain one
+        proved power of L instead of two.
+
+    Returns
+    -------
+    float
+        The slope, such as -4.5 for the geometry of "E+F+FC" in three dimensions.
+
+    Raises
+    ------
+    InputError
+        For a set, quantity or dimension without a prediction.
+
+    Notes
+    -----
+    slope = a d + b with the numbers of CLAIMS. theory: bounds/rates, bounds/geometry, bounds/energy.
     """
     if dimension not in (2, 3):
         raise InputError(f"rates are predicted in dimension 2 and 3; got {dimension!r}")

@@ -37,8 +37,24 @@ class ForceConstantError:
 
 
 def force_constant_error(lattice: Lattice, truth: Potential, model: Potential, grid: int = 8) -> ForceConstantError:
-    """Errors of the force constants; k runs over a half-shifted grid^d mesh of the Brillouin zone and long waves beside it.
+    """Errors of the force constants of the perfect crystal, model minus truth.
 
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    truth, model : Potential
+        Any potentials.
+    grid : int
+        Wave vectors run over a half-shifted grid^d mesh of the Brillouin zone, and over long waves.
+
+    Returns
+    -------
+    ForceConstantError
+        Errors of the force constants (eV/A^2) and of the waves.
+
+    Notes
+    -----
     theory: bounds/geometry (the terms epsC2 and epsG2).
     """
     if grid < 1:
@@ -165,10 +181,28 @@ class ElasticConstantError:
 
 
 def elastic_constant_error(lattice: Lattice, truth: Potential, model: Potential) -> ElasticConstantError:
-    """Error of the relaxed-ion elastic constants, model minus truth. theory: bounds/geometry (the term epsC2).
+    """Error of the relaxed-ion elastic constants, model minus truth.
 
-    Those of a black box are differenced, as `elastic_constants` says. Both are taken on the given lattice: where a potential is
-    under stress there, an InputWarning says so.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal on which both are taken.
+    truth, model : Potential
+        Any potentials; those of a black box are differenced, as `dg.elastic_constants` says.
+
+    Returns
+    -------
+    ElasticConstantError
+        The difference in Voigt order, eV/A^3 (eV/A^2 in two dimensions; `gpa` in GPa), and its uncertainty.
+
+    Warns
+    -----
+    InputWarning
+        Where a potential is under stress on this lattice.
+
+    Notes
+    -----
+    theory: bounds/geometry (the term epsC2).
     """
     of_model, of_truth = elastic_constants(lattice, model), elastic_constants(lattice, truth)
     errors = [c.error for c in (of_model, of_truth) if c.error is not None]
@@ -193,7 +227,26 @@ class ForceError:
 
 
 def force_error(cell: Cell, positions: Float[np.ndarray, "atoms 3"], truth: Potential, model: Potential) -> ForceError:
-    """Errors of the model's forces at `positions` (A) of a cell. theory: bounds/geometry (the term epsFw)."""
+    """Errors of the model's forces on one configuration.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell, with or without a defect.
+    positions : array (atoms, 3)
+        Where the atoms are, A.
+    truth, model : Potential
+        Any potentials.
+
+    Returns
+    -------
+    ForceError
+        Norms over the free atoms, eV/A: `plain`, `weighted` by 1 + distance to the defect, `rms`, `max`.
+
+    Notes
+    -----
+    theory: bounds/geometry (the term epsFw).
+    """
     own, wanted = (evaluate(potential, cell, positions, stress=False).forces for potential in (model, truth))
     error = (own - wanted)[cell.free, : cell.lattice.dimension]
     distance = cell.distance_to_defect()[cell.free] / cell.lattice.nearest_neighbour

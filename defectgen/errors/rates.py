@@ -56,16 +56,36 @@ def estimate_rate(
     converged: Sequence[bool] | np.ndarray | None = None,
     model: str = "power",
 ) -> Rate:
-    """Least squares of log error on log size over an honest window, with a 95 % interval from Student's t.
+    """Slope of log error against log size by least squares, with a 95 % interval from Student's t.
 
-    Dropped, each with its reason: errors that are zero or not finite and cases not `converged`; with `window` (low, high) what
-    lies outside; with `floor` errors within a factor 5 of it; and, unless a window is given, a plateau at the largest sizes
-    (looked for if no floor is given) and pre-asymptotic points at the smallest (rules in errors/window.py).
-    `model="shifted"` fits C (size + delta)^p, for rates approached slowly (theory: when a rate can be seen), and keeps small
-    sizes: their bending is what delta describes.
-    Sizes and errors may have any units; the slope has none.
-    Raises InputError for sizes that are not positive, sizes and errors that seem swapped, lengths that differ, a window or floor
-    that is none, or an unknown model.
+    Parameters
+    ----------
+    sizes, errors : array (n,)
+        Positive sizes and their errors, in any units; the slope has none.
+    floor : float, optional
+        Errors within a factor 5 of it are dropped.
+    window : (low, high), optional
+        Sizes outside are dropped. Without it a plateau at the largest sizes (looked for if no floor is given) and pre-asymptotic
+        points at the smallest are dropped, by the rules in errors/regression.py.
+    converged : array of bool (n,), optional
+        Cases that are not converged are dropped.
+    model : {"power", "shifted"}
+        "shifted" fits C (size + delta)^p, for rates approached slowly, and keeps small sizes: delta describes how they bend.
+
+    Returns
+    -------
+    Rate
+        Slope, interval, window, and every point that was dropped, with its reason.
+
+    Raises
+    ------
+    InputError
+        For sizes that are not positive, sizes and errors that seem swapped, lengths that differ, a window or floor that is none,
+        or an unknown model.
+
+    Notes
+    -----
+    Errors that are zero or not finite are always dropped. theory: bounds/visibility.
     """
     size, error = _numbers("sizes", sizes), _numbers("errors", errors)
     if size.ndim != 1 or size.shape != error.shape:
@@ -153,12 +173,28 @@ def local_slopes(size: np.ndarray, error: np.ndarray) -> tuple[tuple[float, floa
 
 @takes(rate=(Rate, "the result of dg.estimate_rate"))
 def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE) -> str:
-    """What a measured rate says about a predicted one: "confirmed", "steeper", "shallower" or "inconclusive".
+    """What a measured rate says about a predicted one.
 
-    Inconclusive: fewer than three points, or an interval wider than 2. Confirmed: the prediction lies in the 95 % interval, or
-    within `tolerance` of the slope while the interval is narrower than 1. Otherwise steeper or shallower by the sign of the
-    difference (a steeper decay does not contradict a prediction, which is an upper bound on the error).
-    Raises InputError for a prediction or a tolerance that is no number.
+    Parameters
+    ----------
+    rate : Rate
+        From `dg.estimate_rate`.
+    predicted : float
+        The predicted slope.
+    tolerance : float
+        How near the slope must be for a confirmation outside the interval.
+
+    Returns
+    -------
+    {"confirmed", "steeper", "shallower", "inconclusive"}
+        Inconclusive: fewer than three points, or an interval wider than 2. Confirmed: the prediction lies in the 95 % interval,
+        or within `tolerance` of the slope while the interval is narrower than 1. Otherwise the sign of the difference decides; a
+        steeper decay does not contradict a prediction, which is an upper bound on the error.
+
+    Raises
+    ------
+    InputError
+        For a prediction or a tolerance that is no number.
     """
     if not (np.isfinite(predicted) and tolerance >= 0):
         raise InputError(

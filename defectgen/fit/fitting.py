@@ -71,15 +71,44 @@ def fit(
     constraints: Any = None,
     **options: Any,
 ) -> Fit:
-    """Fit the coefficients theta of the blocks' basis: minimise ||W (A theta - y)||^2 + ||Gamma theta||^2, C theta = d.
+    """Fit the coefficients of the blocks' basis by weighted least squares.
 
-    `observations` "E+F+FC+V" in any order (default: all kinds that have rows), or a whole Loss, which then says all the rest;
-    `weights` see `resolve_weights`; `prior` None, a number (ridge), "smoothness" or a Prior; `solver` "qr", "tsvd", "ridge",
-    "lsmr", "bayes" (each with its own `options`) or a Solver; `constraints` are observations to be met exactly, ["V0", "FC"] or
-    {"FC": tolerance}, or rows [C | d] (see `as_constraints`).
-    Warns (FitWarning) if rows do not determine all coefficients, and about weights that act on nothing.
-    Raises InputError for what is no blocks, observations without rows, bad weights, priors, solvers or options, and constraints
-    that contradict each other.
+    Parameters
+    ----------
+    blocks : Blocks
+        Rows and labels, from `dg.label`.
+    observations : str, iterable of str or Loss, optional
+        Such as "E+F+FC+V", in any order; by default all kinds that have rows. A whole Loss says all the rest too.
+    weights : mapping, optional
+        By kind, {"E": 1000}, or by kind and group, {"FC:defect-core": 0.03}; see `resolve_weights`.
+    prior : None, float, "smoothness" or Prior
+        A number is a ridge.
+    solver : {"qr", "tsvd", "ridge", "lsmr", "bayes"} or Solver
+        Each with its own `options`.
+    constraints : optional
+        Observations to be met exactly, ["V0", "FC"] or {"FC": tolerance}, or rows [C | d]; see `as_constraints`.
+    **options
+        Of the solver.
+
+    Returns
+    -------
+    Fit
+        The coefficients and the model, training errors by kind and group, and the held-out force error.
+
+    Warns
+    -----
+    FitWarning
+        If rows do not determine all coefficients, and about weights that act on nothing.
+
+    Raises
+    ------
+    InputError
+        For what is no blocks, observations without rows, bad weights, priors, solvers or options, and constraints that contradict
+        each other.
+
+    Notes
+    -----
+    theta minimises ||W (A theta - y)||^2 + ||Gamma theta||^2 under C theta = d. theory: fit/late-weights, fit/constraints.
     """
     if not isinstance(blocks, Blocks):
         raise InputError(f"a fit wants blocks, as dg.label(cells, truth, basis) returns them; got {type(blocks).__name__}")

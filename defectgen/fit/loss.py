@@ -166,13 +166,28 @@ _WHOLE = ("strains", "constraints")
 
 
 def losses(**settings: Any) -> list[Loss]:
-    """One loss for every combination: a setting is one value, or a list of values to vary; so is every weight.
+    """One loss for every combination of settings.
 
+    Parameters
+    ----------
+    **settings
+        Those of `dg.Loss`. A setting is one value, or a list of values to vary; so is every weight. `strains` and `constraints`
+        are lists themselves; a list of such lists varies them: constraints=[[], ["V0"], ["V0", "FC"]].
+
+    Returns
+    -------
+    list of Loss
+        All combinations.
+
+    Raises
+    ------
+    InputError
+        For settings that a loss does not have, and for a list without values.
+
+    Examples
+    --------
     >>> len(losses(observations=["E+F", "E+F+FC"], weights={"E": [1, 30, 1000], "V0": 1000}, force_distance_power=[0, 1]))
     12
-
-    `strains` and `constraints` are lists themselves; a list of such lists varies them: constraints=[[], ["V0"], ["V0", "FC"]].
-    Raises InputError for settings a loss does not have, and for a list without values.
     """
     known = [f.name for f in fields(Loss)]
     axes: dict[tuple[str, str | None], list[Any]] = {}

@@ -86,11 +86,29 @@ class Refits:
 def refit(blocks: Blocks | Fit, losses: Loss | Iterable[Loss]) -> Refits:
     """Fit every loss of a list to the same rows.
 
-    Losses in which the same blocks take part, with a prior of one shape and the same constraints, share one factorisation
-    (`share`); each then costs a weighted sum of small matrices and a Cholesky factorisation. Others - few alike, robust ones,
-    another solver, weights too far from the centre of the list, rows that leave coefficients open - are fitted by `fit`, with its
-    warnings.
-    Raises InputError for no losses, what is none, and what a fit would raise.
+    Parameters
+    ----------
+    blocks : Blocks or Fit
+        The rows; those of a fit, if one is given.
+    losses : Loss or iterable of Loss
+        From `dg.losses`, or made one by one.
+
+    Returns
+    -------
+    Refits
+        A table of the losses with their errors, and every model.
+
+    Raises
+    ------
+    InputError
+        For no losses, what is none, and what a fit would raise.
+
+    Notes
+    -----
+    Losses in which the same blocks take part, with a prior of one shape and the same constraints, share one factorisation; each
+    then costs a weighted sum of small matrices and a Cholesky factorisation. Others - few alike, robust ones, another solver,
+    weights too far from the centre of the list, rows that leave coefficients open - are fitted by `fit`, with its warnings.
+    theory: fit/shared-factor.
     """
     blocks = blocks.blocks if isinstance(blocks, Fit) else blocks
     if not isinstance(blocks, Blocks):

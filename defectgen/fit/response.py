@@ -38,9 +38,21 @@ class Response:
 
 @takes(fit=(Fit, "the result of dg.fit"))
 def weight_response(fit: Fit) -> Response:
-    """How coefficients and training errors of a fit answer to each of its weights, to its prior and to distance powers.
+    """How the coefficients and training errors of a fit change with its weights, its prior and its distance powers.
 
-    The solver must have solved the problem as posed: after `ridge`, `tsvd` or a robust loss it is that of their last weights.
+    Parameters
+    ----------
+    fit : Fit
+        Solved as posed; after `ridge`, `tsvd` or a robust loss the response is that of their last weights.
+
+    Returns
+    -------
+    Response
+        d theta / d log w for every weight (columns, weights), and the same of the logarithms of the training errors.
+
+    Notes
+    -----
+    From the normal equations in the factor that the fit has, without difference quotients. theory: fit/weight-response.
     """
     problem, theta = fit.problem, fit.coefficients
     scale = problem.column_scale

@@ -87,11 +87,34 @@ def training_cells(
     rattle: Rattle | dict | float | None = None,
     strains: Strains | dict | float | Sequence[float] | None = None,
 ) -> list[Snapshot]:
-    """Defect cells of `size` conventional cells at rest and rattled, the perfect primitive cell, and strained primitive cells.
+    """Defect cells at rest and rattled, the perfect primitive cell, and strained primitive cells.
 
-    `displacement` (A) is where the defect cell rests, e.g. `dg.relax(cell, truth).displacement`; without it the atoms rest
-    on their lattice sites. `rattle` and `strains` may be given as their amplitudes alone.
-    Raises InputError for sizes the defect does not fit into and numbers that make no sense.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal, at equilibrium with the reference (`dg.equilibrate`).
+    defect : Defect or None
+        Such as `dg.vacancy()`; None: the perfect supercell instead.
+    size : int, (int, int, int) or array (3, 3)
+        Conventional cells of the defect cell, as in `dg.supercell`.
+    seed : int
+        Equal seeds give equal cells.
+    displacement : array (atoms, 3), optional
+        Where the defect cell rests, A, such as ``dg.relax(cell, truth).displacement``; by default on the lattice sites.
+    rattle : Rattle, dict or float, optional
+        How the defect cell is varied; a number is the amplitude, A.
+    strains : Strains, dict, float or sequence of float, optional
+        How the primitive cell is strained; numbers are the amplitudes.
+
+    Returns
+    -------
+    list of Snapshot
+        The cells, each with its role and group.
+
+    Raises
+    ------
+    InputError
+        For sizes that the defect does not fit into, and numbers that make no sense.
     """
     if defect is not None and not isinstance(defect, Defect):
         raise InputError(f"a defect is one of dg.vacancy(), dg.dumbbell('110') and the like, or None; got {came(defect)}")

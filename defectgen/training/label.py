@@ -48,21 +48,48 @@ def label(
     subdivide: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Blocks:
-    """Blocks of rows and labels for the configurations; memory does not grow with their number.
+    """Rows and labels of configurations, as compressed blocks; memory does not grow with their number.
 
-    What is observed on a configuration follows from its role, which `dg.training_cells` sets; its group is a name for weights
-    and tables only. E and F are observed on every configuration except strained primitive cells (role `strain`), FC on the
-    perfect crystal (role `bulk`), V on strained primitive cells (with their internal forces) and on every labelled
-    configuration that carries a virial, V0 on the perfect crystal always (unless V is not asked and the calculator has no
-    stress). `truth` None takes the labels that the configurations carry. `core_atoms` > 0 also observes the Hessian columns of
-    that many atoms around the defect, in the first configuration of each defect cell. `subdivide` keeps apart what a loss may
-    weigh apart: configurations, shells around the defect (F), ranges (FC) and strains (V), so that powers of the distance,
-    strains and robust losses come late (`Loss`).
-    Beside the kinds of a set, C (elastic constants) and Ef (formation energy of the cell at rest) may be asked for: constraints
-    of a fit, in no set.
-    Raises InputError for labels that are missing, NaN, or asked of a calculator that does not have them, for virials that only
-    part of a group carries, for a perfect crystal that is not at equilibrium with `truth`, or (with FC) not stable, and for a
-    basis that reaches no neighbour in it.
+    Parameters
+    ----------
+    cells : sequence of Snapshot
+        From `dg.training_cells` or `dg.read_extxyz`. What is observed follows from the role of a cell; its group is a name for
+        weights and tables only.
+    truth : Potential or None
+        The reference. None takes the labels that the configurations carry.
+    basis : ACEBasis
+        The functions whose coefficients are fitted.
+    kinds : str or iterable of str
+        E energies, F forces, FC force constants, V virials; also C (elastic constants) and Ef (formation energy of the cell at
+        rest), constraints of a fit that are in no set.
+    force_distance_power, force_constant_range_power : float
+        Weights (1 + |l|)^power of forces and |rho|^power of force constants, l and rho in nearest-neighbour spacings.
+    core_atoms : int
+        Also observe the Hessian columns of that many atoms around the defect, in the first configuration of each defect cell.
+    subdivide : bool
+        Keep apart what a loss may weigh apart: configurations, shells around the defect (F), ranges (FC) and strains (V), so that
+        powers of the distance, strains and robust losses are chosen later (`dg.Loss`).
+    progress : callable, optional
+        Called with the number of cells done and of all cells.
+
+    Returns
+    -------
+    Blocks
+        One R factor of [A | y] for every kind and group.
+
+    Raises
+    ------
+    InputError
+        For labels that are missing, NaN, or not available from a calculator, for virials that only part of a group carries, for a
+        perfect crystal that is not at equilibrium with `truth`, or (with FC) not stable, and for a basis that reaches no
+        neighbour.
+
+    Notes
+    -----
+    E and F are observed on every configuration except strained primitive cells (role `strain`), FC on the perfect crystal (role
+    `bulk`), V on strained primitive cells (with their internal forces) and on every labelled configuration that carries a virial,
+    V0 on the perfect crystal always (unless V is not among the kinds and the calculator has no stress).
+    theory: fit/compression, crystal/linearity.
     """
     kinds, targets = _targets(kinds)
     cells = list(cells) if isinstance(cells, Iterable) else [cells]

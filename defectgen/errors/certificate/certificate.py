@@ -56,20 +56,42 @@ class Certificate:
 def certify(
     fit: Fit, rest: Equilibrium, *, richer: Fit | None = None, preconditioner: GreensFunction | None = None
 ) -> Certificate:
-    """Estimate and bound of the errors of `fit` for the defect `rest`, relaxed with `fit.model`; no reference is evaluated.
+    """Estimate and bound of the errors of a fit for one defect; no reference is evaluated.
 
-    To first order a change dtheta of the coefficients moves the defect by K dtheta and its energy by k . dtheta. Of all
-    changes with |W A dtheta| equal to the residual of the fit, the bound is the worst, |residual| * sigma_max(D K R^-1), and the
-    spread their root mean square, |residual| * |D K R^-1|_F / sqrt(parameters): what the basis cannot represent is an error
-    of the size of the residual in a direction nobody knows. `richer`, a fit of a larger basis to the same labels, knows part
-    of that direction: the estimate is then the answer to its forces, with its own spread beside. theory: fit/certificate.
+    Parameters
+    ----------
+    fit : Fit
+        The result of `dg.fit`.
+    rest : Equilibrium
+        The defect relaxed with ``fit.model``, converged. The chemical potentials that it was relaxed with are held fixed.
+    richer : Fit, optional
+        A fit of a larger basis to the same labels. The estimate is then the response to its forces, with a spread of its own.
+    preconditioner : GreensFunction, optional
+        From ``greens_function(cell, fit.model)``; saves time.
 
-    The chemical potentials that `rest` was relaxed with are held fixed. Without them the energy of a defect that exchanges atoms
-    is E - N E_bulk, in the zero of the labels: its error does not depend on that zero, but includes that of the bulk.
-    `preconditioner`, from greens_function(cell, fit.model), saves time.
-    Warns (InputWarning) about a perfect crystal that is not at equilibrium with the model: the certificate is that of a cell
-    under pressure.
-    Raises InputError for a fit without basis or residual, and for an equilibrium that is not a converged minimum of the model.
+    Returns
+    -------
+    Certificate
+        Estimate, bound and posterior deviation of the geometry (A) and of the energy (eV).
+
+    Warns
+    -----
+    InputWarning
+        If the perfect crystal is not at equilibrium with the model: the certificate is that of a cell under pressure.
+
+    Raises
+    ------
+    InputError
+        For a fit without basis or residual, and for an equilibrium that is not a converged minimum of the model.
+
+    Notes
+    -----
+    To first order a change dtheta of the coefficients moves the defect by K dtheta and its energy by k . dtheta. Of all changes
+    with |W A dtheta| equal to the residual of the fit, the bound is the worst, |residual| * sigma_max(D K R^-1), and the spread
+    their root mean square, |residual| * |D K R^-1|_F / sqrt(parameters): what the basis cannot represent is an error of the size
+    of the residual in an unknown direction. A richer fit knows part of that direction. theory: fit/certificate.
+     Without chemical potentials the energy of a defect that exchanges atoms is E - N E_bulk, in the zero of the labels: its error
+    does not depend on that zero, but includes that of the bulk.
     """
     model = _model_of(fit)
     if not isinstance(rest, Equilibrium) or not rest.converged:
@@ -181,15 +203,42 @@ def predict(
     seed: int = 0,
     relaxed: bool = False,
 ) -> Prediction:
-    """A committee of `members` draws of the coefficients and what each says of the defect.
+    """A committee of coefficients, and what each member predicts for the defect.
 
-    `law` "posterior": theta + N(0, noise^2 (R'R)^-1), what independent errors of the labels allow; "misfit": the same shape,
-    scaled so that the draws change the weighted predictions by as much as the residual is, whatever the number of rows. More
-    rows narrow the first and not the second: a basis that cannot represent the reference does not learn it from more rows.
-    To first order by the derivatives of the `certificate`; with `relaxed` every member is relaxed by itself.
-    The chemical potentials that `rest` was relaxed with are those of every member.
-    Raises InputError for a law that does not exist, for fewer than two members (that converge), for the certificate of another
-    equilibrium, and where the formation energy needs chemical potentials that `rest` does not have.
+    Parameters
+    ----------
+    fit : Fit
+        The result of `dg.fit`.
+    rest : Equilibrium
+        The defect relaxed with ``fit.model``; its chemical potentials are those of every member.
+    certificate : Certificate
+        That of the same fit and equilibrium, from `dg.certify`.
+    law : {"misfit", "posterior"}
+        "posterior": theta + N(0, noise^2 (R'R)^-1), what independent errors of the labels allow. "misfit": the same shape, scaled
+        so that the draws change the weighted predictions by as much as the residual is, whatever the number of rows.
+    members : int
+        Number of draws, at least two.
+    seed : int
+        Equal seeds give equal draws.
+    relaxed : bool
+        Relax every member by itself, instead of first order by the derivatives of the certificate.
+
+    Returns
+    -------
+    Prediction
+        Formation energies (eV) and displacements (members, atoms, 3; A) of the committee, with their spread.
+
+    Raises
+    ------
+    InputError
+        For a law that does not exist, fewer than two members (that converge), the certificate of another equilibrium, and where
+        the formation energy needs chemical potentials that `rest` does not have.
+
+    Notes
+    -----
+    More rows narrow the posterior and not the misfit: a basis that cannot represent the reference does not learn it from more
+    rows.
+    theory: fit/certificate.
     """
     if law not in LAWS:
         raise InputError(f"coefficients are drawn by the law {' or '.join(LAWS)}; got {law!r}{did_you_mean(law, LAWS)}")

@@ -62,14 +62,36 @@ def design_loss(
     share: float = 0.5,
     rounds: int = 2,
 ) -> LossDesign:
-    """Weights that minimise the mean log estimate of the certificates of defects that were relaxed with the pilot's model.
+    """Weights that minimise the mean logarithm of the estimated errors of some defects.
 
-    Only kinds and groups that the pilot fits are weighted. In every round the estimates are differentiated through fit and
-    relaxation (equilibria to first order, theory: fit/certificate) and minimised by L-BFGS-B over weights between 1/1000 and
-    1000 times the present ones; then fit and equilibria are made anew. `share`: of energies in the mean of logarithms. With
-    `richer`, a fit of a larger basis to the same labels, the estimate knows what the pilot's basis leaves out. A round that
-    makes the estimate worse, or a defect unstable, is not taken.
-    Raises InputError for a pilot without a basis, no defects, and a share outside 0 to 1.
+    Parameters
+    ----------
+    pilot : Fit
+        The fit to start from. Only kinds and groups that it fits are weighted.
+    rests : Equilibrium or sequence of Equilibrium
+        Defects relaxed with the pilot's model.
+    richer : Fit, optional
+        A fit of a larger basis to the same labels; the estimate then knows what the pilot's basis leaves out.
+    share : float
+        Share of the energies in the mean of logarithms, 0 to 1.
+    rounds : int
+        Rounds of minimisation; fit and equilibria are made anew after each.
+
+    Returns
+    -------
+    LossDesign
+        The weights as `dg.fit` takes them, the fit with them, and the certificates before and after.
+
+    Raises
+    ------
+    InputError
+        For a pilot without a basis, no defects, and a share outside 0 to 1.
+
+    Notes
+    -----
+    In every round the estimates are differentiated through fit and relaxation (equilibria to first order, theory:
+    fit/certificate) and minimised by L-BFGS-B over weights between 1/1000 and 1000 times the present ones. A round that makes the
+    estimate worse, or a defect unstable, is not taken. theory: fit/design.
     """
     rests = [rests] if isinstance(rests, Equilibrium) else list(rests)
     if not rests:

@@ -39,14 +39,37 @@ def domain(
     validation: Iterable[Snapshot] | None = None,
     alpha: float = 0.05,
 ) -> Domain:
-    """The domain of a fit from the cells it was trained on.
+    """The domain of applicability of a fit, from the cells that it was trained on.
 
-    `fit`: the result of `dg.fit`; of a model or a basis alone only the measures of environments are known. `measures`: names from
-    MEASURES, the first of which is the one asked by default (default: all that can be made). `committee`: coefficients of other
-    models of this basis, as `posterior_members` and `bootstrap_members` draw them. A threshold is the largest number of a
-    training environment, which is strict: of new cells drawn alike many have an atom a little above it. With `validation`
-    cells it has a guarantee, see `Domain.calibrated`.
-    Raises InputError for cells that are no snapshots, a fit without a basis, and measures that do not exist or cannot be made.
+    Parameters
+    ----------
+    cells : iterable of Snapshot
+        The training cells.
+    fit : Fit, LinearACE or ACEBasis
+        The result of `dg.fit`; of a model or a basis alone only the measures of environments can be made.
+    measures : str or sequence of str, optional
+        Names from MEASURES; the first is the default one of the domain. By default all that can be made.
+    committee : array (members, columns), optional
+        Coefficients of other models of this basis, as `posterior_members` and `bootstrap_members` draw them.
+    validation : iterable of Snapshot, optional
+        Cells drawn like those to come: they give the thresholds a guarantee, see `Domain.calibrated`.
+    alpha : float
+        Probability of a new cell with an atom above the threshold, with `validation` cells.
+
+    Returns
+    -------
+    Domain
+        The measures with their thresholds; `check` and `grade` take configurations.
+
+    Raises
+    ------
+    InputError
+        For cells that are no snapshots, a fit without a basis, and measures that do not exist or cannot be made.
+
+    Notes
+    -----
+    Without validation a threshold is the largest number of a training environment, which is strict: many new cells drawn alike
+    have an atom a little above it. theory: domain/grade, domain/leverage, domain/conformal.
     """
     cells = snapshots(cells, "training")
     model = fit.model if isinstance(fit, Fit) else fit

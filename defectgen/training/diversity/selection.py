@@ -46,11 +46,31 @@ def d_optimal(rows: Float[np.ndarray, "n m"], count: int) -> Int[np.ndarray, " c
 def select_cells(
     cells: Sequence[Snapshot], basis: ACEBasis, count: int, method: str = "d-optimal", *, metric: Metric | None = None
 ) -> Int[np.ndarray, " count"]:
-    """Which `count` of the cells to label first, in order.
+    """Which of the cells to label first, in order.
 
-    "d-optimal": each time the cell whose environments raise the determinant of the site rows most. "farthest": each time the cell
-    with the environment farthest from all environments chosen so far, the first being the cell at hand; in `metric`
-    (default: that of these cells). Raises InputError for another method and for more cells than there are.
+    Parameters
+    ----------
+    cells : sequence of Snapshot
+        The candidates.
+    basis : ACEBasis
+        What the environments are described with.
+    count : int
+        How many to choose.
+    method : {"d-optimal", "farthest"}
+        "d-optimal": each time the cell whose environments raise the determinant of the site rows most. "farthest": each time the
+        cell with the environment farthest from all environments chosen so far, the first being the first cell.
+    metric : Metric, optional
+        Of "farthest"; by default that of these cells.
+
+    Returns
+    -------
+    array (count,)
+        Numbers of the cells.
+
+    Raises
+    ------
+    InputError
+        For another method, and for more cells than there are.
     """
     _check(count, len(cells))
     methods: dict[str, Callable[[], np.ndarray]] = {

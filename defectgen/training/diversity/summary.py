@@ -78,11 +78,33 @@ class Diversity:
 def diversity(
     cells: Iterable[Snapshot], basis: ACEBasis, *, metric: Metric | None = None, pool: Iterable[Snapshot] | None = None
 ) -> Diversity:
-    """The diversity of configurations as `basis` sees them.
+    """The diversity of configurations as a basis describes them.
 
-    `metric`: that of another set (`other.metric`), needed to compare two sets; by default one of this set's own, from the
-    first conformation of each structure. `pool`: configurations of which the covered part is reported.
-    Raises InputError for what are no snapshots.
+    Parameters
+    ----------
+    cells : iterable of Snapshot
+        The configurations.
+    basis : ACEBasis
+        What the environments are described with.
+    metric : Metric, optional
+        That of another set (``other.metric``), needed to compare two sets; by default one of this set's own, from the first
+        conformation of each structure.
+    pool : iterable of Snapshot, optional
+        Configurations of which the covered part is reported.
+
+    Returns
+    -------
+    Diversity
+        Counts of configurations, environments and species, and effective numbers of different environments.
+
+    Raises
+    ------
+    InputError
+        For what are no snapshots.
+
+    Notes
+    -----
+    theory: fit/vendi.
     """
     cells = list(cells) if isinstance(cells, Iterable) else [cells]
     if not cells or any(not isinstance(c, Snapshot) for c in cells):
