@@ -67,8 +67,9 @@ def units_of(given: Mapping[str, str] | Units | None) -> Units:
         return Units()
     if isinstance(given, Units):
         return given
-    if not isinstance(given, Mapping) or (unknown := [k for k in given if k not in KINDS]):
-        shown = repr(unknown[0]) if isinstance(given, Mapping) else repr(given)
+    wrong = [k for k in given if k not in KINDS] if isinstance(given, Mapping) else [given]
+    if wrong or not isinstance(given, Mapping):
+        shown = repr(wrong[0])
         raise InputError(f"units map {', '.join(KINDS)} to their units, like {{'energy': 'eV', 'stress': 'GPa'}}; got {shown}")
     energy = _simple("energy", given.get("energy", "eV"), ENERGY)
     length = _simple("length", given.get("length", "A"), LENGTH)

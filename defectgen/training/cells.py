@@ -215,19 +215,21 @@ def _settings(kind: type[Settings], given: Any, name: str) -> Settings:
     """The settings from what users write: an object, a table, or the number (or numbers) that is meant most often."""
     if given is None:
         return kind()
+    table: dict[str, Any] | None = None
     if isinstance(given, Real) and not isinstance(given, bool):
-        return kind(**{name: given if name == "amplitude" else (given,)})
-    if name == "amplitudes" and isinstance(given, list | tuple):
-        return kind(**{name: tuple(given)})
-    if isinstance(given, dict):
-        try:
-            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-        except TypeError:
-            known = list(kind.__dataclass_fields__)
-            wrong = next((key for key in given if key not in known), "")
+        table = {name: given if name == "amplitude" else (given,)}
+    elif name == "amplitudes" and isinstance(given, list | tuple):
+        table = {name: tuple(given)}
+    elif isinstance(given, dict):
+        table = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    if table is not None:
+        known = list(kind.__dataclass_fields__)
+        if not set(table) <= set(known):
+            wrong = next(key for key in table if key not in known)
             raise InputError(
-                f"{kind.__name__.lower()} takes {', '.join(known)}; got {', '.join(map(str, given))}{did_you_mean(wrong, known)}"
-            ) from None
+                f"{kind.__name__.lower()} takes {', '.join(known)}; got {', '.join(map(str, table))}{did_you_mean(wrong, known)}"
+            )
+        return kind(**table)
     if not isinstance(given, kind):
         raise InputError(f"{kind.__name__.lower()} is dg.{kind.__name__}({name}=...), a table or a number; got {came(given)}")
     return given

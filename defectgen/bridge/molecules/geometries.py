@@ -133,13 +133,13 @@ def conformers(smiles: str, count: int = 10, seed: int = 0, window: float = 0.4,
                 field = ForceField(molecule)
             except InputError as error:
                 failures.append(str(error))
-                embedded = []
-        for number in embedded:
-            energy = field.relaxed(number)
-            if energy is None:
-                failures.append(f"embedding {number} did not reach a minimum of MMFF94")
             else:
-                minima.append((energy, number))
+                for number in embedded:
+                    energy = field.relaxed(number)
+                    if energy is None:
+                        failures.append(f"embedding {number} did not reach a minimum of MMFF94")
+                    else:
+                        minima.append((energy, number))
     minima.sort()
     inside = [(energy, number) for energy, number in minima if energy <= minima[0][0] + window]
     chosen = _distinct(molecule, inside, count, distance)

@@ -34,7 +34,7 @@ class TightBinding(BlackBox):
     accuracy: float = 0.1
     step: float = 1e-3
     species: ClassVar = None
-    has_stress: ClassVar[bool] = False
+    has_stress = False
 
     def __post_init__(self):
         if self.method not in ("GFN1-xTB", "GFN2-xTB"):

@@ -140,7 +140,7 @@ class LossTried(Step[Tried]):
     def _fitted(self, given: Given, weights: Weights) -> Fit:
         trial = self.trial
         if self.powers is not None:
-            powers = {name: tuple(v) if isinstance(v, list) else v for name, v in self.powers.items()}
+            powers: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in self.powers.items()}
             loss = Loss(trial.observations, weights, prior=trial.fit.prior, solver=trial.fit.solver, **powers)
             return fit(given[trial.rows].of(trial.basis, trial.rows.basis, trial.cell(given)), loss)
         pilot = plain(trial).fitted(given)

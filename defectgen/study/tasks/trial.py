@@ -48,7 +48,7 @@ class Trial:
     energy_error_signed: float
     rmse: dict[str, float]
     """Root mean square error of every kind of observation, in field units."""
-    rank: int
+    rank: int | None
     condition: float
     basis_functions: int
     simulation_atoms: int
