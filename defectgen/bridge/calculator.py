@@ -37,7 +37,7 @@ class Calculator(Base):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "hessian", "grades"]  # noqa: RUF012 (ASE's protocol)
 
-    def __init__(self, potential, domain: Applicability | None = None):
+    def __init__(self, potential: SiteEnergy, domain: Applicability | None = None):
         if not isinstance(potential, SiteEnergy):
             raise InputError(
                 f"Calculator wants a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"

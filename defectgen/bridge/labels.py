@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, field
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -214,7 +215,7 @@ def rounding(energy: float) -> float:
     return 1e-6 + 1e-9 * abs(energy)
 
 
-def _number(value, atoms: int, label: str, where: str) -> np.ndarray:
+def _number(value: Any, atoms: int, label: str, where: str) -> np.ndarray:
     """The label as an array of its proper shape; 3 x 3 tensors may come as nine numbers or as six in Voigt order."""
     shapes = {"energy": [()], "forces": [(atoms, 3)]}.get(label, [(3, 3), (9,), (6,)])
     array = np.asarray(value)

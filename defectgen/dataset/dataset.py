@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Configuration:
         return len(self.symbols)
 
 
-def _check(value, shape: tuple[int, ...], what: str) -> None:
+def _check(value: Any, shape: tuple[int, ...], what: str) -> None:
     array = np.asarray(value)
     if array.shape != shape or not np.issubdtype(array.dtype, np.number):
         raise InputError(f"{what} must be numbers of shape {shape}; got shape {array.shape}, {array.dtype}")

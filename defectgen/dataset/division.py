@@ -6,7 +6,7 @@ configurations the first of more. What is compared between pairs is then the bud
 Counts of published sets are those of the documentation of openQDC (Open Quantum Data Commons, table "Overview of Datasets").
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,7 +181,7 @@ def scaffold_disjoint(names: list[str], scaffolds: Mapping[str, Hashable], count
     return found
 
 
-def _joined(parts) -> Int[np.ndarray, " numbers"]:
+def _joined(parts: Iterable[np.ndarray]) -> Int[np.ndarray, " numbers"]:
     return np.sort(np.concatenate([np.zeros(0, dtype=int), *parts]))
 
 

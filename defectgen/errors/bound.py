@@ -6,6 +6,7 @@ import numpy as np
 
 from .._input import InputError, InputWarning
 from .._typing import Float
+from ..crystal.cell import Cell
 from ..energy.functional import Potential, check_potential
 from ..energy.site import SiteEnergy
 from ..relax import Equilibrium, GreensFunction, greens_function
@@ -135,7 +136,9 @@ def bound(
     return Bound(tuple(terms), float(radius), float(c), waves.softness, size, estimate, float(signed), waves.long_wave)
 
 
-def _coefficients(parts: ResidualSplit, response: StrainResponse, waves: Dispersion, distance, cell) -> dict[str, float]:
+def _coefficients(
+    parts: ResidualSplit, response: StrainResponse, waves: Dispersion, distance: np.ndarray, cell: Cell
+) -> dict[str, float]:
     """The epsilon of every term that has one."""
     weight = 1 + distance / cell.lattice.nearest_neighbour
     weighted = {name: float(np.linalg.norm(weight[:, None] * parts.force[name])) for name in ("F", "K")}

@@ -204,7 +204,7 @@ def _differences(
     return np.where(crystal.mask[..., None], phase[..., None] * other - own, 0.0)
 
 
-def _symbol(waves, hessian, d: int) -> Complex[np.ndarray, "points m m"]:
+def _symbol(waves: np.ndarray, hessian: np.ndarray, d: int) -> Complex[np.ndarray, "points m m"]:
     """sum_b D_b* V_b'' D_b, Hermitian, sublattice by sublattice."""
     points, count = waves.shape[:2]
     total = np.zeros((points, count, d, count, d), dtype=complex)

@@ -103,7 +103,7 @@ def k_points(lattice: Lattice, grid: int) -> Float[np.ndarray, "points 3"]:
     axis = (np.arange(grid) + 0.5) / grid - 0.5
     near = np.array([-1.0, 0.0, 1.0])
 
-    def mesh(ticks):
+    def mesh(ticks: np.ndarray) -> np.ndarray:
         third = ticks if lattice.dimension == 3 else np.zeros(1)
         return np.stack(np.meshgrid(ticks, ticks, third, indexing="ij"), -1).reshape(-1, 3)
 

@@ -96,7 +96,7 @@ def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: Sit
     return np.sum(np.asarray(values)[:n] - own) + np.sum(own - bulk.mean()), np.asarray(forces)[:n] * movable
 
 
-def _split(affine: Affine, u, truth: SiteEnergy, model: SiteEnergy, hessian):
+def _split(affine: Affine, u: np.ndarray, truth: SiteEnergy, model: SiteEnergy, hessian: np.ndarray):
     """Slopes (sites, slots, 3) and energies (sites) of the far parts; energies that are linear in v are left out."""
     crystal = affine.crystal
     v = crystal.difference(u)
@@ -114,7 +114,7 @@ def _split(affine: Affine, u, truth: SiteEnergy, model: SiteEnergy, hessian):
     energy, up, down = (value[k * n : (k + 1) * n] - value0 for k in range(3))
     flat = hessian.reshape(count, slots * 3, slots * 3)
 
-    def bend(w):
+    def bend(w: np.ndarray) -> np.ndarray:
         """dV'' w."""
         return per_site(flat, crystal, w.reshape(n, slots * 3, 1)).reshape(w.shape)
 
@@ -125,7 +125,7 @@ def _split(affine: Affine, u, truth: SiteEnergy, model: SiteEnergy, hessian):
     slopes["C4"] = affine(plus - minus) / 2 - slopes["C2"]
     slopes["G3"] = full + slope0 - linear - slopes["C3"] - slopes["C4"]
 
-    def half(a, b):
+    def half(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.sum(a * b, axis=(1, 2)) / 2
 
     first, tilted = 2 * half(slope0, v), 2 * half(slope0, p)

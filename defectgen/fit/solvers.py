@@ -146,11 +146,11 @@ class LSMR(Solver):
         starts = np.cumsum([len(a) for a in matrices])
         rows, columns = int(starts[-1]) + problem.columns, problem.columns
 
-        def forward(x):
+        def forward(x: np.ndarray) -> np.ndarray:
             theta = np.ravel(x) / scale
             return np.concatenate([*(a @ theta for a in matrices), problem.gamma * theta])
 
-        def backward(r):
+        def backward(r: np.ndarray) -> np.ndarray:
             parts = np.split(np.ravel(r), starts)
             return (sum(a.T @ part for a, part in zip(matrices, parts, strict=False)) + problem.gamma * parts[-1]) / scale
 

@@ -141,7 +141,7 @@ class Energy(FiniteObservation):
     def scale(self) -> float:
         return float(np.sqrt(self.atoms))
 
-    def read(self, response):
+    def read(self, response: Response) -> np.ndarray:
         return wanted(response, "energy", self.snapshot)[None] / self.atoms
 
 
@@ -160,7 +160,7 @@ class Forces(FiniteObservation):
     def _rows(self) -> tuple[np.ndarray, int]:
         return np.flatnonzero(self.snapshot.cell.free), self.snapshot.cell.lattice.dimension
 
-    def read(self, response):
+    def read(self, response: Response) -> np.ndarray:
         free, dimension = self._rows()
         forces = wanted(response, "forces", self.snapshot)[free][:, :dimension]
         return forces.reshape(-1, *forces.shape[2:])
@@ -190,7 +190,7 @@ class Virial(FiniteObservation):
     def scale(self) -> float:
         return float(np.sqrt(self.atoms))
 
-    def read(self, response):
+    def read(self, response: Response) -> np.ndarray:
         virial = wanted(response, "virial", self.snapshot)
         components = VOIGT if self.snapshot.cell.lattice.dimension == 3 else ((0, 0), (1, 1), (0, 1))
         return np.stack([(virial[a, b] + virial[b, a]) / 2 for a, b in components]) / self.atoms

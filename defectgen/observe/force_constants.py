@@ -97,7 +97,7 @@ class ForceConstants(Observation):
         """|rho| of every pair, nearest-neighbour spacings."""
         return np.linalg.norm(self._separation(self.pairs), axis=1) / self.lattice.nearest_neighbour
 
-    def __call__(self, energy):
+    def __call__(self, energy: Potential) -> np.ndarray:
         return self.read(crystal_force_constants(self.lattice, energy))
 
     def read(self, constants: Constants) -> Float[np.ndarray, " rows *channels"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .._input import InputError
 from ..energy.site import SiteEnergy
@@ -64,7 +64,7 @@ def references() -> dict[str, Reference]:
     found = dict(REFERENCES)
     for entry in entry_points(group=GROUP):
         try:
-            make: Any = entry.load()
+            make: Callable[..., SiteEnergy] = entry.load()
         except Exception as error:
             raise InputError(
                 f"the reference {entry.name!r} of an installed package ({entry.value}) cannot be loaded "

@@ -192,7 +192,15 @@ def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int =
     return found
 
 
-def _of(role: str, cell: Cell, positions, vectors, made: str, amplitude: float | None = None, pair: bool = False) -> Snapshot:
+def _of(
+    role: str,
+    cell: Cell,
+    positions: np.ndarray,
+    vectors: np.ndarray,
+    made: str,
+    amplitude: float | None = None,
+    pair: bool = False,
+) -> Snapshot:
     """A training cell: its group is named after its role."""
     return Snapshot(cell, positions, vectors, group=role, source=made, role=role, amplitude=amplitude, pair=pair)
 

@@ -124,7 +124,16 @@ def select(
     return Choice(tuple(chosen), float(cost[chosen].sum()), tuple(values))
 
 
-def _exchanged(chosen: list[int], grams, cost, budget: float | int, start, value, sign: float, values: list[float]) -> bool:
+def _exchanged(
+    chosen: list[int],
+    grams: np.ndarray,
+    cost: np.ndarray,
+    budget: float | int,
+    start: np.ndarray,
+    value: Callable[[np.ndarray], float],
+    sign: float,
+    values: list[float],
+) -> bool:
     """One sweep: each chosen candidate is given up for the one that serves best in its stead. Whether any was."""
     moved = False
     for place, old in enumerate(list(chosen)):

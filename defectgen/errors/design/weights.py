@@ -144,7 +144,9 @@ def _mean_log(certificates: Sequence[Certificate], share: float) -> float:
     return float(np.mean(logs))
 
 
-def _round(now: Fit, wide: Fit | None, rests, certificates, share: float) -> Weights:
+def _round(
+    now: Fit, wide: Fit | None, rests: Sequence[Equilibrium], certificates: Sequence[Certificate], share: float
+) -> Weights:
     """One minimisation at fixed sensitivities; the new weights."""
     posed = []
     for rest, certificate in zip(rests, certificates, strict=True):

@@ -139,7 +139,13 @@ class Domain(Applicability):
         unit = asked.measures[asked.measure].unit
         return Check(cell, positions, asked.grade(configuration), asked.measure, unit, asked.threshold, counted(cell))
 
-    def levels(self, symbols, positions, vectors, periodic):
+    def levels(
+        self,
+        symbols: tuple[str, ...],
+        positions: Float[np.ndarray, "atoms 3"],
+        vectors: Float[np.ndarray, "3 3"],
+        periodic: tuple[bool, bool, bool],
+    ) -> Float[np.ndarray, " atoms"]:
         return self.measures[self.measure].grade(environments(self.basis, symbols, positions, vectors, periodic))
 
     def belongs_to(self, potential: SiteEnergy) -> bool:
