@@ -31,15 +31,14 @@ from defectgen.campaign import (
     Store,
     Task,
     in_order,
-    kernels,
-    provenance,
     run,
     stop,
+    workers,
 )
-from defectgen.campaign.cells import guarded, unguarded
-from defectgen.campaign.events import read
-from defectgen.campaign.execute import execute
-from defectgen.campaign.store import Damaged, Outdated, _checksum
+from defectgen.campaign import record as provenance
+from defectgen.campaign.files import guarded, unguarded
+from defectgen.campaign.store import Damaged, Outdated, _checksum, read
+from defectgen.campaign.workers import execute
 
 HERE = Path(__file__).parent
 
@@ -692,7 +691,7 @@ def test_events_tell_the_story(tmp_path, marks):
 
 
 def test_the_clock_goes_by_weight():
-    from defectgen.campaign.board import Board
+    from defectgen.campaign.run import Board
 
     light, heavy = PlainTask("m:f", {"n": 1}, weight=1.0), PlainTask("m:f", {"n": 2}, weight=8.0)
     board = Board([light, heavy])
@@ -727,15 +726,15 @@ def test_kernels_are_let_go_before_the_mappings_run_out(tmp_path, monkeypatch):
         return 2 * x
 
     double(1.0)
-    assert not kernels.release_kernels() and double._cache_size() == 1  # far from the limit of this machine, or none there
+    assert not workers.release_kernels() and double._cache_size() == 1  # far from the limit of this machine, or none there
     limit = tmp_path / "limit"
     limit.write_text("10")
     (tmp_path / "maps").write_text("one mapping\n" * 7)
-    monkeypatch.setattr(kernels, "LIMIT", limit)
-    monkeypatch.setattr(kernels, "OWN", tmp_path / "maps")
-    assert kernels.release_kernels() and double._cache_size() == 0
+    monkeypatch.setattr(workers, "LIMIT", limit)
+    monkeypatch.setattr(workers, "OWN", tmp_path / "maps")
+    assert workers.release_kernels() and double._cache_size() == 0
     assert double(3.0) == 6.0  # compiled again, or read from the cache on disk
     limit.write_text("12")
-    assert not kernels.release_kernels()
-    monkeypatch.setattr(kernels, "LIMIT", tmp_path / "absent")
-    assert not kernels.release_kernels()
+    assert not workers.release_kernels()
+    monkeypatch.setattr(workers, "LIMIT", tmp_path / "absent")
+    assert not workers.release_kernels()

@@ -13,7 +13,7 @@ from rich.text import Text
 from .._input import InputError
 from ..ace import ACEBasis
 from ..bridge import dataset_from_extxyz, dataset_from_hdf5
-from ..campaign.cells import unguarded
+from ..campaign.files import unguarded
 from ..dataset import Dataset
 from ..dataset.published import PUBLISHED, SOURCE
 from ..training.diversity import DatasetDiversity, dataset_diversity
