@@ -286,7 +286,7 @@ class _Packed(Mapping[str, np.ndarray]):
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         with h5py.File(io.BytesIO(self._content), "r") as file:
-            return {name: file[name][()] for name in file}
+            return {name: np.asarray(file[name][()]) for name in file}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._arrays[name]

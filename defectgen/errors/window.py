@@ -4,7 +4,6 @@ Rules look at the points in order of size and never at a predicted rate.
 """
 
 import numpy as np
-from scipy.stats import f as variance_ratio
 
 from .._input import InputError
 from .._typing import Bool, Float
@@ -49,6 +48,8 @@ def plateau(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> tu
     over, C size^p + c / size; at least two sizes must lie where the floor exceeds the power law. Then everything at the end
     within a factor 5 of the floor goes.
     """
+    from scipy.stats import f as variance_ratio
+
     freedom = len(size) - 3
     if len(np.unique(size)) < 5:
         return None

@@ -7,7 +7,6 @@ at most alpha. theory: domain/conformal. V. Vovk, A. Gammerman, G. Shafer, Algor
 import math
 
 import numpy as np
-from scipy.stats import beta
 
 from ..._input import InputError
 from ..._typing import Float
@@ -50,6 +49,8 @@ def coverage_range(count: int, alpha: float, level: float = 0.9) -> tuple[float,
 
     Given the calibration scores the coverage is distributed as Beta(k, n + 1 - k). Raises InputError for too few scores.
     """
+    from scipy.stats import beta
+
     rank = conformal_rank(count, alpha)
     if rank > count:
         raise InputError(f"alpha = {alpha:g} wants at least {fewest_scores(alpha)} calibration scores; got {count}")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ..._input import InputError
 from ..._typing import Bool, Float
@@ -15,6 +14,8 @@ def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float
     The area under the receiver operating characteristic by ranks: (sum of the ranks of the bad - n_b (n_b + 1) / 2) / (n_b n_g).
     J. A. Hanley, B. J. McNeil, Radiology 143, 29 (1982). Raises InputError unless there are bad cases and good ones.
     """
+    from scipy.stats import rankdata
+
     count = int(bad.sum())
     if count in (0, len(bad)):
         raise InputError(f"a measure tells bad cases from good ones, and {count} of these {len(bad)} are bad; move the tolerance")
