@@ -28,8 +28,10 @@ class StorageError(InputError):
 def write_whole(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader, at any moment, sees the old file or the new one.
 
-    Raises:
-        StorageError: the disk is full, or the folder cannot be written.
+    Raises
+    ------
+    StorageError
+        The disk is full, or the folder cannot be written.
     """
     with replaced(path) as temporary:
         temporary.write_bytes(content)
@@ -41,8 +43,10 @@ def replaced(path: Path, folders: bool = True) -> Iterator[Path]:
 
     ``folders``: whether folders that are missing are made.
 
-    Raises:
-        StorageError: the disk is full, or the folder cannot be written.
+    Raises
+    ------
+    StorageError
+        The disk is full, or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_PARTIAL}")
     try:
@@ -93,8 +97,10 @@ def digest(path: str | Path) -> str:
 def expanded(path: str | Path) -> Path:
     """A path with the home of its user in place of ``~``; as it is where nobody knows that home.
 
-    Raises:
-        InputError: it cannot be a path.
+    Raises
+    ------
+    InputError
+        It cannot be a path.
     """
     try:
         found = Path(path).expanduser()
@@ -140,9 +146,12 @@ def _flush(path: Path) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold ``path`` for this process. Nothing can go stale: a file left by a dead process is not locked.
 
-    Raises:
-        InputError: another live process holds it, or the file system offers no locks.
-        StorageError: the file cannot be written.
+    Raises
+    ------
+    InputError
+        Another live process holds it, or the file system offers no locks.
+    StorageError
+        The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,8 +170,10 @@ def locked(path: Path) -> Iterator[None]:
 def queued(path: Path) -> Iterator[None]:
     """Hold ``path`` once whoever holds it now is done; where the file system offers no locks, at once.
 
-    Raises:
-        StorageError: the file cannot be written.
+    Raises
+    ------
+    StorageError
+        The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

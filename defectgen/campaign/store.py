@@ -78,8 +78,10 @@ class Event:
 def append(path: Path, event: Event) -> None:
     """Add one line; a line cut short by a kill stays alone on its line.
 
-    Raises:
-        StorageError: the disk is full, or the file cannot be written.
+    Raises
+    ------
+    StorageError
+        The disk is full, or the file cannot be written.
     """
     line = json.dumps(vars(event)).encode() + b"\n"
     try:
@@ -133,12 +135,17 @@ class Store:
     Content decides: a record belongs to whoever has its key, so a changed study finds again all that it did not change. Every
     record carries the version and a digest of the code it comes from (`provenance`).
 
-    Args:
-        directory: the output directory of the run.
-        reuse_old: whether a run keeps records that other code computed.
+    Parameters
+    ----------
+    directory
+        The output directory of the run.
+    reuse_old
+        Whether a run keeps records that other code computed.
 
-    Raises:
-        InputError: the path exists and is no directory.
+    Raises
+    ------
+    InputError
+        The path exists and is no directory.
     """
 
     def __init__(self, directory: str | Path, reuse_old: bool = False) -> None:
@@ -159,8 +166,10 @@ class Store:
     def claim(self, name: str, specification: str) -> None:
         """Write ``spec.toml`` for the study ``name``; its earlier versions may be there, another study's may not.
 
-        Raises:
-            InputError: the directory holds another study, or results without a specification.
+        Raises
+        ------
+        InputError
+            The directory holds another study, or results without a specification.
         """
         path = self.directory / "spec.toml"
         if path.exists():
@@ -178,8 +187,10 @@ class Store:
     def save(self, task: Task, record: Record) -> None:
         """Write the record of ``task``.
 
-        Raises:
-            StorageError: the disk is full, or the directory cannot be written.
+        Raises
+        ------
+        StorageError
+            The disk is full, or the directory cannot be written.
         """
         arrays = _pack(record.arrays) if record.arrays else None
         content = {
@@ -202,9 +213,12 @@ class Store:
     def load(self, task: Task) -> Record | None:
         """The record of ``task``, or None if it was never finished.
 
-        Raises:
-            Damaged: the files are there but are not what was written, or belong to another task.
-            Outdated: other code computed it.
+        Raises
+        ------
+        Damaged
+            The files are there but are not what was written, or belong to another task.
+        Outdated
+            Other code computed it.
         """
         path = self.records / f"{task.key}.json"
         try:

@@ -111,8 +111,10 @@ class Crew:
 def crew(workers: int, scheduler: str | None, stop: Stop | None = None) -> Iterator[Crew]:
     """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped.
 
-    Raises:
-        InputError: the scheduler cannot be reached, or dask.distributed is not installed.
+    Raises
+    ------
+    InputError
+        The scheduler cannot be reached, or dask.distributed is not installed.
     """
     if scheduler is not None:
         with _cluster(scheduler) as found:

@@ -29,8 +29,10 @@ def describe(
 ) -> int:
     """Print counts, diversity and the place among published sets; `keys` are those of labels and units, None for the usual.
 
-    Raises:
-        InputError: a file cannot be read, has no structure ids, the same configuration twice, mixed units or missing labels.
+    Raises
+    ------
+    InputError
+        A file cannot be read, has no structure ids, the same configuration twice, mixed units or missing labels.
     """
     whole = Dataset(())
     for path in paths:

@@ -31,8 +31,10 @@ def run_study(
 ) -> int:
     """Exit status of the run: 0 done, 1 finished with failed tasks, 130 when it was stopped.
 
-    Raises:
-        InputError: the study, the directory or an option cannot be used.
+    Raises
+    ------
+    InputError
+        The study, the directory or an option cannot be used.
     """
     start = time.perf_counter()
     if workers is not None and scheduler is not None:
