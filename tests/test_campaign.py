@@ -762,9 +762,7 @@ def test_small_tasks_are_not_followed_by_a_collection(monkeypatch):
     tidier, seen = workers.Tidier(), []
     monkeypatch.setattr(workers.gc, "collect", lambda: seen.append(1))
     assert not any(tidier.tidy() for _ in range(20)) and not seen
-    monkeypatch.setattr(
-        workers.Tidier, "PERIOD", 0.0
-    )  # what lies on other devices is not seen
+    monkeypatch.setattr(workers.Tidier, "PERIOD", 0.0)  # what lies on other devices is not seen
     assert tidier.tidy() and seen == [1]
     monkeypatch.setattr(workers.Tidier, "PERIOD", 1e9)
     monkeypatch.setattr(workers, "resident", lambda: None)  # systems that do not say
