@@ -11,8 +11,8 @@ from jaxtyping import Bool, Complex, Float, Int
 if TYPE_CHECKING:
     from jaxtyping import Array
 
+    # on the device or on the host: a kernel takes both, and nothing is compiled to move what comes from the host
     Anywhere = Array | np.ndarray
-    """On the device or on the host: a kernel takes both, and nothing is compiled to move what comes from the host."""
 
 __all__ = ["Anywhere", "Array", "Bool", "Complex", "Float", "Int"]
 
