@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from defectgen._input import InputError
 from defectgen.campaign import PlainTask, Record, Task
-from defectgen.study import columns, gather, page, pages  # noqa: F401  (for the report, which shows pages of the real studies)
+from defectgen.study import Run, columns, gather, page, pages  # noqa: F401  (for the report, which shows pages of the real studies)
 
 
 @dataclass(frozen=True)
