@@ -232,19 +232,8 @@ def _check_depth(value: Any, depth: int = 0) -> None:
             _check_depth(below, depth + 1)
 
 
-def _check_depth(value: Any, depth: int = 0) -> None:
-    """Raises InputError for tables and lists within each other that no study has."""
-    if depth > DEEPEST:
-        raise InputError(f"the study is nested more than {DEEPEST} levels deep; see defectgen init for a template")
-    if isinstance(value, dict | list):
-        for below in value.values() if isinstance(value, dict) else value:
-            _check_depth(below, depth + 1)
-
-
 def _own(name: str, table: Any) -> Material:
     """The material of a table [materials.NAME]. Raises InputError, naming the key that is wrong."""
-    if not isinstance(table, dict):
-        raise InputError(f"materials.{name} is a table; got {short(table)}")
     if not isinstance(table, dict):
         raise InputError(f"materials.{name} is a table; got {short(table)}")
     try:
