@@ -23,7 +23,7 @@ import jax
 
 import defectgen as dg
 from defectgen.campaign import Store, run
-from defectgen.campaign.environment import share_cache, worker_environment
+from defectgen.campaign.workers import share_cache, worker_environment
 from defectgen.study import load, plan
 
 COMPILE = "/jax/core/compile/backend_compile_duration"

@@ -1,19 +1,17 @@
 """How far can a fitted interatomic potential be trusted beyond its training data?
 
 `import defectgen as dg` gives, in the order in which data flows: lattices, references, defects and cells, the ACE basis,
-labels and rows, fits, relaxation, errors and rates, and the doors to ASE.
+labels and rows, fits, relaxation, errors and rates, and the doors to ASE. Each is imported when it is first used.
 """
 
 import os
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import jax
+from typing import TYPE_CHECKING
 
 from . import kernel
-
-jax.config.update("jax_enable_x64", True)  # set once, here: every number in this package is float64
+from ._door import door
 
 
 def _quick_to_compile() -> str:
@@ -37,81 +35,104 @@ def _home() -> str:
         return os.devnull
 
 
-os.environ.setdefault("HOME", _home())
-os.environ["XLA_FLAGS"] = _quick_to_compile()  # XLA reads it when it makes its first array, and none is made before this line
+def _compute_in_float64() -> None:
+    """Every number in this package is float64. JAX reads its environment when it is imported; one that is imported is told."""
+    os.environ["JAX_ENABLE_X64"] = "1"
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        jax.config.update("jax_enable_x64", True)
 
-from . import reference  # noqa: E402  after the line above, before which no array may exist
-from ._input import InputError, InputWarning  # noqa: E402
-from .ace import ACEBasis, LinearACE, load_model  # noqa: E402
-from .bridge import (  # noqa: E402
-    ASEReference,
-    Calculator,
-    defect_from_atoms,
-    from_ase,
-    read_extxyz,
-    to_ase,
-    write_extxyz,
-)
-from .crystal import (  # noqa: E402
-    Cell,
-    Lattice,
-    Snapshot,
-    antisite,
-    antisite_pair,
-    ball,
-    bcc,
-    cscl,
-    defect_from_name,
-    diamond,
-    divacancy,
-    dumbbell,
-    fcc,
-    hcp,
-    interstitial,
-    l12,
-    microcrack,
-    primitive_cell,
-    rocksalt,
-    sc,
-    square,
-    substitution,
-    supercell,
-    triangular,
-    vacancy,
-    zincblende,
-)
-from .elastic import (  # noqa: E402
-    SlipSystem,
-    dislocation,
-    elastic_dipole,
-    image_correction,
-    relax_far_field,
-)
-from .energy.elastic import ElasticConstants, elastic_constants  # noqa: E402
-from .energy.functional import crystal_force_constants, evaluate  # noqa: E402
-from .errors import (  # noqa: E402
-    bound,
-    certify,
-    compare,
-    compare_on_both_lattices,
-    design_loss,
-    domain,
-    elastic_constant_error,
-    estimate_rate,
-    force_constant_error,
-    force_error,
-    load_domain,
-    predict,
-    predicted_rate,
-    verdict,
-)
-from .fit import Constraint, Loss, fit, losses, refit, weight_response  # noqa: E402
-from .reference import equilibrate  # noqa: E402
-from .relax import migration_barrier, relax, saddle_point  # noqa: E402
-from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells  # noqa: E402
+
+os.environ.setdefault("HOME", _home())
+os.environ["XLA_FLAGS"] = _quick_to_compile()  # XLA reads it when it makes its first array
+_compute_in_float64()
 
 if TYPE_CHECKING:
+    from . import ace as ace
+    from . import bridge as bridge
+    from . import campaign as campaign
+    from . import crystal as crystal
+    from . import dataset as dataset
+    from . import elastic as elastic
+    from . import energy as energy
+    from . import errors as errors
+    from . import observe as observe
+    from . import plot as plot
+    from . import reference
+    from . import report as report
+    from . import study as study
+    from . import surrogate as surrogate
+    from . import training as training
+    from . import units as units
+    from ._input import InputError, InputWarning
+    from .ace import ACEBasis, LinearACE, load_model
+    from .bridge import (
+        ASEReference,
+        Calculator,
+        defect_from_atoms,
+        from_ase,
+        read_extxyz,
+        to_ase,
+        write_extxyz,
+    )
+    from .crystal import (
+        Cell,
+        Lattice,
+        Snapshot,
+        antisite,
+        antisite_pair,
+        ball,
+        bcc,
+        cscl,
+        defect_from_name,
+        diamond,
+        divacancy,
+        dumbbell,
+        fcc,
+        hcp,
+        interstitial,
+        l12,
+        microcrack,
+        primitive_cell,
+        rocksalt,
+        sc,
+        square,
+        substitution,
+        supercell,
+        triangular,
+        vacancy,
+        zincblende,
+    )
+    from .elastic import (
+        SlipSystem,
+        dislocation,
+        elastic_dipole,
+        image_correction,
+        relax_far_field,
+    )
+    from .energy.elastic import ElasticConstants, elastic_constants
+    from .energy.functional import crystal_force_constants, evaluate
+    from .errors import (
+        bound,
+        certify,
+        compare,
+        compare_on_both_lattices,
+        design_loss,
+        domain,
+        elastic_constant_error,
+        estimate_rate,
+        force_constant_error,
+        force_error,
+        load_domain,
+        predict,
+        predicted_rate,
+        verdict,
+    )
+    from .fit import Constraint, Loss, fit, losses, refit, weight_response
+    from .reference import equilibrate
+    from .relax import migration_barrier, relax, saddle_point
     from .study.planning import judge_labels, plan_training
+    from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells
 
 __version__ = "0.1.0"
 
@@ -199,15 +220,4 @@ __all__ = [
     "zincblende",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """The planner, imported when first asked for: it brings all studies with it, half a second that most scripts do not need."""
-    if name not in ("judge_labels", "plan_training"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .study import planning
-
-    return getattr(planning, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = door(__name__)

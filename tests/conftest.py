@@ -28,7 +28,7 @@ settings.load_profile("defectgen")
 def kernels():
     """After every test, as after every task: a long test process must not run out of memory mappings."""
     yield
-    from defectgen.campaign.kernels import release_kernels  # not above: what is imported there has no shapes checked
+    from defectgen.campaign.workers import release_kernels  # not above: what is imported there has no shapes checked
 
     release_kernels()
 

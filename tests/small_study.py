@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from defectgen.campaign import Record, Task
-from defectgen.campaign.execute import execute
+from defectgen.campaign.workers import execute
 from defectgen.study import dump, parse, plan, tables
 from defectgen.study.interface import Tables
 

@@ -8,7 +8,7 @@ from test_study import parsed
 
 from defectgen import study
 from defectgen.campaign import Record
-from defectgen.campaign.execute import execute
+from defectgen.campaign.workers import execute
 from defectgen.report import write
 from defectgen.study.bounds.falls import fall_table, falls
 from defectgen.study.bounds.steps import Bound

@@ -3,6 +3,7 @@
 import ast
 import csv
 import errno
+import gc
 import json
 import math
 import multiprocessing
@@ -31,15 +32,15 @@ from defectgen.campaign import (
     Store,
     Task,
     in_order,
-    kernels,
-    provenance,
     run,
     stop,
+    workers,
 )
-from defectgen.campaign.cells import guarded, unguarded
-from defectgen.campaign.events import read
-from defectgen.campaign.execute import execute
-from defectgen.campaign.store import Damaged, Outdated, _checksum
+from defectgen.campaign import record as provenance
+from defectgen.campaign.files import guarded, unguarded
+from defectgen.campaign.run import Board
+from defectgen.campaign.store import Damaged, Outdated, _checksum, read
+from defectgen.campaign.workers import execute
 
 HERE = Path(__file__).parent
 
@@ -692,13 +693,80 @@ def test_events_tell_the_story(tmp_path, marks):
 
 
 def test_the_clock_goes_by_weight():
-    from defectgen.campaign.board import Board
-
     light, heavy = PlainTask("m:f", {"n": 1}, weight=1.0), PlainTask("m:f", {"n": 2}, weight=8.0)
     board = Board([light, heavy])
     assert board.left(1) is None
     board.settle(light, Record(seconds=2.0))
     assert board.left(1) == board.left(4) == 16.0  # one task cannot be shared
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_board_says_what_the_records_say(seed):
+    """Random plans and outcomes: what is ready and what is blocked, by its definition, after every step."""
+    rng, tasks = np.random.default_rng(seed), []
+    for n in range(12):
+        after = [tasks[k] for k in rng.permutation(n)[: rng.integers(0, 3)]]
+        tasks.append(PlainTask("m:f", {"n": n}, tuple(after), weight=float(rng.integers(1, 5))))
+    board, good, lost = Board(tasks), Record(seconds=1.0), Record(failed="no")
+
+    def holds(task: Task, ok: bool) -> bool:
+        return task.key in board.records and board.records[task.key].ok == ok
+
+    def is_open(task: Task) -> bool:
+        return task.key not in board.records and task.key not in board.running
+
+    for task in board.tasks:  # some were found on disk, whatever they need
+        if rng.random() < 0.3:
+            board.settle(task, good, fresh=False)
+    running: list[Task] = []
+    while len(board.records) < len(tasks) or running:
+        while blocked := board.blocked():
+            task, needed = blocked
+            assert needed in task.after and holds(needed, False) and task.key not in board.running and not holds(task, False)
+            board.settle(task, lost, fresh=False)
+        assert not any(
+            is_open(t) or (holds(t, True) and t.key not in board.running) for t in tasks if any(holds(o, False) for o in t.after)
+        )
+        ready = [task for task in board.tasks if is_open(task) and all(holds(other, True) for other in task.after)]
+        assert board.ready() is (ready[0] if ready else None)
+        waiting = [task.weight for task in board.tasks if task.key not in board.records]
+        assert board.left(1) is None or board.left(1) == pytest.approx(board._seconds / max(board._weight, 1) * sum(waiting))
+        if ready and (not running or rng.random() < 0.5):
+            board.start(ready[0])
+            running.append(ready[0])
+        elif running:
+            task = running.pop(int(rng.integers(len(running))))
+            if rng.random() < 0.2:
+                board.give_back(task)
+            else:
+                board.settle(task, good if rng.random() < 0.7 else lost)
+
+
+def test_memory_of_large_tasks_is_given_back():
+    """Arrays in a reference cycle live until they are collected, which is done when the process has grown."""
+    task = PlainTask("toy_tasks:cycle", {"megabytes": 200})
+    execute(PlainTask("toy_tasks:cycle", {"megabytes": 0}), {})
+    before = workers.resident()
+    if before is None:
+        pytest.skip("this system does not say how large a process is")
+    gc.disable()
+    try:
+        for _ in range(3):
+            execute(task, {})
+        assert workers.resident() < before + 150e6
+    finally:
+        gc.enable()
+
+
+def test_small_tasks_are_not_followed_by_a_collection(monkeypatch):
+    tidier, seen = workers.Tidier(), []
+    monkeypatch.setattr(workers.gc, "collect", lambda: seen.append(1))
+    assert not any(tidier.tidy() for _ in range(20)) and not seen
+    monkeypatch.setattr(workers.Tidier, "PERIOD", 0.0)  # what lies on other devices is not seen
+    assert tidier.tidy() and seen == [1]
+    monkeypatch.setattr(workers.Tidier, "PERIOD", 1e9)
+    monkeypatch.setattr(workers, "resident", lambda: None)  # systems that do not say
+    assert tidier.tidy() and seen == [1, 1]
 
 
 def test_dask_gives_the_same(tmp_path, marks):
@@ -727,15 +795,15 @@ def test_kernels_are_let_go_before_the_mappings_run_out(tmp_path, monkeypatch):
         return 2 * x
 
     double(1.0)
-    assert not kernels.release_kernels() and double._cache_size() == 1  # far from the limit of this machine, or none there
+    assert not workers.release_kernels() and double._cache_size() == 1  # far from the limit of this machine, or none there
     limit = tmp_path / "limit"
     limit.write_text("10")
     (tmp_path / "maps").write_text("one mapping\n" * 7)
-    monkeypatch.setattr(kernels, "LIMIT", limit)
-    monkeypatch.setattr(kernels, "OWN", tmp_path / "maps")
-    assert kernels.release_kernels() and double._cache_size() == 0
+    monkeypatch.setattr(workers, "LIMIT", limit)
+    monkeypatch.setattr(workers, "OWN", tmp_path / "maps")
+    assert workers.release_kernels() and double._cache_size() == 0
     assert double(3.0) == 6.0  # compiled again, or read from the cache on disk
     limit.write_text("12")
-    assert not kernels.release_kernels()
-    monkeypatch.setattr(kernels, "LIMIT", tmp_path / "absent")
-    assert not kernels.release_kernels()
+    assert not workers.release_kernels()
+    monkeypatch.setattr(workers, "LIMIT", tmp_path / "absent")
+    assert not workers.release_kernels()

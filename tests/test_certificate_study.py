@@ -7,8 +7,8 @@ from test_study import parsed
 
 from defectgen import study
 from defectgen.campaign import Record
-from defectgen.campaign.execute import execute
-from defectgen.campaign.results import to_record
+from defectgen.campaign.step import to_record
+from defectgen.campaign.workers import execute
 from defectgen.study.certificates import tables as certificates
 from defectgen.study.certificates.figures import certificate_pictures
 from defectgen.study.certificates.words import certificate_findings, certificate_table

@@ -11,7 +11,7 @@ import pytest
 
 from defectgen._input import InputError
 from defectgen.campaign import Given, in_order
-from defectgen.campaign.execute import execute
+from defectgen.campaign.workers import execute
 from defectgen.errors.design import Misfit, choose_data
 from defectgen.errors.design.data import FLOOR
 from defectgen.study import dump, parse

@@ -16,7 +16,7 @@ import defectgen as dg
 from defectgen import study
 from defectgen._input import InputError
 from defectgen.campaign import Given, Step, Store
-from defectgen.campaign.results import from_record, to_record
+from defectgen.campaign.step import from_record, to_record
 from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.fit import CONVENTION

@@ -17,8 +17,8 @@ import pytest
 import defectgen as dg
 from defectgen import study
 from defectgen.campaign import Store
-from defectgen.campaign.execute import execute
-from defectgen.campaign.results import to_record
+from defectgen.campaign.step import to_record
+from defectgen.campaign.workers import execute
 from defectgen.study.bounds.steps import Bound
 from defectgen.study.materials import MATERIALS, Material, build_lattice, centrosymmetric
 from defectgen.study.tasks import Crystal, Exact, FitTrial, Rows, TrainingRows, Trial

@@ -1,12 +1,19 @@
 """A study without physics: the interface of ``defectgen.study``, with toy tasks behind it."""
 
+import logging
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from defectgen._input import InputError
-from defectgen.campaign import PlainTask, Record, Task
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as the command line does, before its first import
+
+from defectgen._input import InputError  # noqa: E402
+from defectgen.campaign import PlainTask, Record, Task  # noqa: E402
+from defectgen.study import Run, columns, gather, page, pages  # noqa: E402, F401  (for the report, which shows pages of the real studies)
+from defectgen.study.registry import studies  # noqa: E402
+
+studies()  # found once, before this module takes the place of the room
 
 
 @dataclass(frozen=True)

@@ -96,3 +96,14 @@ def deaf(spec: dict) -> Record:
     while time.monotonic() - start < 300:
         time.sleep(0.01)
     return Record({"heard": False})
+
+
+def cycle(spec: dict) -> Record:
+    """Leaves an array that only the garbage collector can free."""
+
+    class Node:
+        pass
+
+    node = Node()
+    node.own, node.array = node, np.ones(spec["megabytes"] << 17)
+    return Record()

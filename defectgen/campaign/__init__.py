@@ -1,13 +1,17 @@
 """Campaign: run a plan of pure tasks, keep every record, resume after anything; knows no physics."""
 
-from .events import Event
-from .files import StorageError
-from .record import Record
-from .run import Interrupted, run
-from .scratch import scratch, scratch_folder
-from .step import Given, Step
-from .store import Store
-from .task import PlainTask, Task, in_order
+from typing import TYPE_CHECKING
+
+from .._door import door
+
+if TYPE_CHECKING:
+    from .files import StorageError
+    from .record import Record
+    from .run import Interrupted, run
+    from .step import Given, Step
+    from .store import Event, Store
+    from .task import PlainTask, Task, in_order
+    from .workers import scratch, scratch_folder
 
 __all__ = [
     "Event",
@@ -24,3 +28,5 @@ __all__ = [
     "scratch",
     "scratch_folder",
 ]
+
+__getattr__, __dir__ = door(__name__)

@@ -1,15 +1,20 @@
 """Files that are whole or absent: written under a new name in the same folder, flushed to disk, then moved to their place.
 
 No link is followed: the new name is random and made exclusively, and moving a file to the place of a link replaces the link.
+Locks are those of the operating system, which drops them when their holder dies.
 """
 
 import errno
+import fcntl
 import hashlib
 import os
+import re
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .._input import InputError
 
@@ -23,8 +28,10 @@ class StorageError(InputError):
 def write_whole(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader, at any moment, sees the old file or the new one.
 
-    Raises:
-        StorageError: the disk is full, or the folder cannot be written.
+    Raises
+    ------
+    StorageError
+        The disk is full, or the folder cannot be written.
     """
     with replaced(path) as temporary:
         temporary.write_bytes(content)
@@ -36,8 +43,10 @@ def replaced(path: Path, folders: bool = True) -> Iterator[Path]:
 
     ``folders``: whether folders that are missing are made.
 
-    Raises:
-        StorageError: the disk is full, or the folder cannot be written.
+    Raises
+    ------
+    StorageError
+        The disk is full, or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_PARTIAL}")
     try:
@@ -88,8 +97,10 @@ def digest(path: str | Path) -> str:
 def expanded(path: str | Path) -> Path:
     """A path with the home of its user in place of ``~``; as it is where nobody knows that home.
 
-    Raises:
-        InputError: it cannot be a path.
+    Raises
+    ------
+    InputError
+        It cannot be a path.
     """
     try:
         found = Path(path).expanduser()
@@ -129,3 +140,80 @@ def _flush(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold ``path`` for this process. Nothing can go stale: a file left by a dead process is not locked.
+
+    Raises
+    ------
+    InputError
+        Another live process holds it, or the file system offers no locks.
+    StorageError
+        The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageError(complaint(path, error)) from None
+    try:
+        _take(handle, path)
+        yield
+        os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def queued(path: Path) -> Iterator[None]:
+    """Hold ``path`` once whoever holds it now is done; where the file system offers no locks, at once.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageError(complaint(path, error)) from None
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise InputError(f"the file system of {path.parent} offers no locks ({error.strerror}); use another --out") from None
+        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+        raise InputError(f"{path.parent.parent} is being written by {holder}; wait for it, or use another --out") from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBERS = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?(\s+[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?)*\s*")
+_MARK = "'"
+
+
+def guarded(value: Any) -> Any:
+    """Text that would be taken for a formula with an apostrophe in front; numbers, and text made of numbers, as they are."""
+    if isinstance(value, str) and value.lstrip(_MARK).startswith(_FORMULA) and not _NUMBERS.fullmatch(value):
+        return _MARK + value
+    return value
+
+
+def unguarded(value: Any) -> Any:
+    """What `guarded` was given."""
+    if isinstance(value, str) and value.startswith(_MARK) and value.lstrip(_MARK).startswith(_FORMULA):
+        return value[1:]
+    return value

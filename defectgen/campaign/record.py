@@ -1,30 +1,73 @@
-"""A record is what a task found: plain values, arrays, or the reason why there are none."""
+"""A record: what a task found, and the code it comes from: version of this package, digest of the sources, numerical libraries.
 
+The code of a step is the module of its function and all that this module imports, directly or not, from its own top-level package
+and from this one; a string that names a module counts as an import. Comments and docstrings of this package do not count, nor
+does `campaign`: what keeps records does not decide what they say. An edit of the report or of the command line changes no digest.
+"""
+
+import hashlib
+import importlib.util
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import platform
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._input import InputError
-from .provenance import Origin
-from .task import canonical
+from .task import Task, canonical
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a record comes from.
+
+    Attributes
+    ----------
+    stamp : str
+        Digest of version and code of the step, and of the stamps of the records it read; empty if it is not known.
+    version : str
+        Of this package.
+    libraries : dict
+        Versions of Python and the numerical libraries. They are kept, and do not decide.
+    """
+
+    stamp: str = ""
+    version: str = ""
+    libraries: dict[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
     """The result of one task. What was just computed equals, bit by bit, what is read back from disk later.
 
-    Attributes:
-        values: plain data; brought to the form in which JSON gives it back (tuples become lists, numpy scalars numbers).
-        arrays: numpy arrays of numbers or booleans, any shape.
-        failed: None, or one sentence that says why the task has no result.
-        seconds: wall time of the function (s), measured by the runner.
-        origin: which code it comes from, entered by the runner.
+    Attributes
+    ----------
+    values : dict
+        Plain data, brought to the form in which JSON gives it back (tuples become lists, numpy scalars numbers).
+    arrays : mapping
+        Numpy arrays of numbers or booleans by name, any shape.
+    failed : str or None
+        One sentence that says why the task has no result; None if it has one.
+    seconds : float
+        Wall time of the function (s), measured by the runner.
+    origin : Origin or None
+        Which code it comes from, entered by the runner.
 
-    Raises:
-        InputError: ``values`` is not plain data, an array holds no numbers, or its name holds a slash.
+    Raises
+    ------
+    InputError
+        ``values`` is not plain data, an array holds no numbers, or its name holds a slash.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +86,176 @@ class Record:
                 raise InputError(f"array {name!r} of a record must hold numbers, but its type is {array.dtype}")
         object.__setattr__(self, "arrays", arrays)
 
+    @classmethod
+    def stored(cls, values: dict[str, Any], arrays: Mapping[str, np.ndarray], **others: Any) -> "Record":
+        """A record as it was read from disk: it was brought to form and checked when it was made."""
+        record = cls.__new__(cls)
+        for name, value in {"values": values, "arrays": arrays, **others}.items():
+            object.__setattr__(record, name, value)
+        return record
+
     @property
     def ok(self) -> bool:
         """Whether the task has a result."""
         return self.failed is None
+
+
+_PACKAGE = "defectgen"
+_APART = "defectgen.campaign"
+_DATA = {".c", ".h", ".csv", ".json", ".toml"}
+"""Files beside a module of this package that it may read; what is built from them is not among them."""
+_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "matscipy", "ase", "rdkit", "tblite")
+_OTHERS = ("equinox", "h5py", "pandas", "matplotlib")
+
+_PROSE = re.compile(r'^[ \t]*#[^\n]*$|(^[ \t]*)?[rR]?"""[\s\S]*?"""(?=([ \t]*(?:#[^\n]*)?$)?)', re.MULTILINE)
+_FROM = re.compile(r"^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n]+)", re.MULTILINE)
+_NAMED = re.compile(r"""["'](\w+(?:\.\w+)+)(?::\w+)?["']""")
+
+
+def origin(task: Task, needed: Iterable[str] | None = None) -> Origin:
+    """What a record of ``task`` comes from if it is computed now.
+
+    Parameters
+    ----------
+    task : Task
+        The task.
+    needed : iterable of str, optional
+        Stamps of the records that it reads; those of records that are computed now if not given.
+    """
+    stamps = [stamp(other) for other in task.after] if needed is None else list(needed)
+    return Origin(_stamp(task.function, stamps), own_version(), libraries())
+
+
+def stamp(task: Task) -> str:
+    """The stamp of a record of ``task`` if it and all it needs are computed now."""
+    known = _STAMPS.get(task.key)
+    if known is None:
+        known = _STAMPS[task.key] = _stamp(task.function, [stamp(other) for other in task.after])
+    return known
+
+
+_STAMPS: dict[str, str] = {}
+
+
+def _stamp(function: str, needed: list[str]) -> str:
+    return _sha("\n".join([own_version(), code(function), *needed]))[:32]
+
+
+@lru_cache
+def code(function: str) -> str:
+    """Digest of the sources behind ``"module:name"``; found once a process, as code is imported once."""
+    module = function.partition(":")[0]
+    sources = closure(module)
+    folders = {path.parent for name, path in sources.items() if name.split(".")[0] == _PACKAGE}
+    data = sorted(path for folder in folders for path in folder.iterdir() if path.suffix in _DATA)
+    parts = [module, *(f"{name} {_sha(_text(name, sources[name]))}" for name in sorted(sources))]
+    return _sha("\n".join([*parts, *(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in data)]))
+
+
+def closure(module: str) -> dict[str, Path]:
+    """Module name -> file of the module and all it imports from its own top-level package and from this one."""
+    followed = {module.split(".")[0], _PACKAGE}
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.split(".")[0] not in followed or f"{name}.".startswith(f"{_APART}."):
+            continue
+        path = _file(name)
+        if path is not None:
+            found[name] = path
+            waiting += _imports(_text(name, path), name, path.name == "__init__.py")
+    return found
+
+
+def _imports(text: str, name: str, package: bool) -> Iterator[str]:
+    """The modules that a text imports or names."""
+    inside = name.split(".") if package else name.split(".")[:-1]
+    for match in _FROM.finditer(text):
+        module = match[1].lstrip(".")
+        up = len(match[1]) - len(module)
+        parts = [*inside[: len(inside) - up + 1], *filter(None, [module])] if up else [module]
+        for imported in re.findall(r"(\w+)(?:[ \t]+as[ \t]+\w+)?[ \t]*(?:,|\)|\n|#|$)", match[2]):
+            whole = ".".join([*parts, imported])
+            yield whole if _file(whole) is not None else ".".join(parts)
+    for match in _IMPORT.finditer(text):
+        yield from (part.split()[0] for part in match[1].split("#")[0].split(",") if part.strip())
+    for match in _NAMED.finditer(text):
+        yield match[1]
+
+
+@lru_cache(maxsize=4096)
+def _text(name: str, path: Path) -> str:
+    """The source, of this package without what cannot change a number: comments and docstrings (tests prove the rule)."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return code_only(text) if name.split(".")[0] == _PACKAGE else text
+
+
+def code_only(text: str) -> str:
+    """A source without comment lines, docstrings and empty lines."""
+
+    def kept(match: re.Match) -> str:
+        prose = match[0].lstrip().startswith("#") or (match[1] is not None and match[2] is not None)
+        return "" if prose else match[0]
+
+    return "\n".join(line for line in _PROSE.sub(kept, text).splitlines() if line.strip())
+
+
+@lru_cache(maxsize=4096)
+def _file(name: str) -> Path | None:
+    """The source file of a module, without importing it; None if there is none."""
+    top, *rest = name.split(".")
+    root = _root(top)
+    if root is None or (rest and not root.is_dir()):
+        return None
+    path = root.joinpath(*rest)
+    return next((found for found in (path.with_name(f"{path.name}.py"), path / "__init__.py", path) if found.is_file()), None)
+
+
+@lru_cache
+def _root(top: str) -> Path | None:
+    """The folder of a top-level package, or the file of a top-level module."""
+    if top in ("__main__", "__mp_main__"):
+        found = getattr(sys.modules.get(top), "__file__", None)
+        return Path(found) if found else None
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache
+def own_version() -> str:
+    """Of this package; 'source' when it is not installed."""
+    return installed(_PACKAGE) or "source"
+
+
+def installed(distribution: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@lru_cache
+def libraries() -> dict[str, str]:
+    """Python, and those libraries whose version may change the last digits of a number."""
+    found = {name: installed(name) for name in _LIBRARIES}
+    return {"python": platform.python_version()} | {name: v for name, v in found.items() if v}
+
+
+def versions() -> dict[str, str]:
+    """This package, Python, and the libraries it builds on."""
+    others = {name: installed(name) for name in _OTHERS}
+    return {"defectgen": own_version()} | libraries() | {name: v for name, v in others.items() if v}

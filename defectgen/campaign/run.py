@@ -1,22 +1,111 @@
 """Run a plan: skip what is on disk, compute the rest in order of need, keep every result the moment it exists."""
 
+import heapq
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
 
 from .._input import InputError
-from .board import Board
-from .events import Event, Kind
-from .execute import execute, sentence
-from .executors import Crew, crew
-from .provenance import origin
-from .record import Record
+from .record import Record, origin
 from .stop import NeverStopped, Stop, stoppable
-from .store import Damaged, Outdated, Store
-from .task import Task
+from .store import Damaged, Event, Kind, Outdated, Store
+from .task import Task, in_order
+from .workers import Crew, crew, execute, sentence
+
+
+class Board:
+    """Which tasks wait, are ready, run, or are settled; every step of the bookkeeping costs as much as a task has neighbours.
+
+    ``records`` grows from what was found on disk to all tasks.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self.tasks = in_order(tasks)
+        self.records: dict[str, Record] = {}
+        self.running: set[str] = set()
+        self._place = {task.key: place for place, task in enumerate(self.tasks)}
+        needed = [{other.key for other in task.after} for task in self.tasks]
+        self._users: dict[str, list[int]] = {}  # key -> places of the tasks that need it
+        for place, keys in enumerate(needed):
+            for key in keys:
+                self._users.setdefault(key, []).append(place)
+        self._missing = [len(keys) for keys in needed]  # needed results that are not there
+        self._ready = [
+            place for place, count in enumerate(self._missing) if not count
+        ]  # heaps of places, settled ones among them
+        self._blocked: list[int] = []
+        self._waiting, self._waiting_weight = len(self.tasks), sum(task.weight for task in self.tasks)
+        self._seconds = 0.0
+        self._weight = 0.0
+
+    def ready(self) -> Task | None:
+        """The first task of the plan that can start now."""
+        while self._ready:
+            task = self.tasks[self._ready[0]]
+            if task.key not in self.records and task.key not in self.running:
+                return task
+            heapq.heappop(self._ready)
+        return None
+
+    def start(self, task: Task) -> None:
+        """Note that ``task`` runs."""
+        self.running.add(task.key)
+
+    def give_back(self, task: Task) -> None:
+        """Note that ``task`` was not finished, and can start again."""
+        self.running.discard(task.key)
+        heapq.heappush(self._ready, self._place[task.key])
+
+    def blocked(self) -> tuple[Task, Task] | None:
+        """(task, the needed one that failed) for a task that can never start, or whose result nobody can use any more.
+
+        The latter was found on disk, while something it needs was lost and could not be computed again.
+        """
+        while self._blocked:
+            task = self.tasks[heapq.heappop(self._blocked)]
+            if task.key not in self.running and (task.key not in self.records or self._ok(task)):
+                return task, next(needed for needed in task.after if needed.key in self.records and not self._ok(needed))
+        return None
+
+    def settle(self, task: Task, record: Record, fresh: bool = True) -> None:
+        """Enter the record of ``task``; ``fresh`` ones teach the clock."""
+        self.running.discard(task.key)
+        before = self.records.get(task.key)
+        if before is None:
+            self._waiting -= 1
+            self._waiting_weight -= task.weight
+        self.records[task.key] = record
+        change = int(record.ok) - int(before is not None and before.ok)
+        for user in self._users.get(task.key, ()):
+            self._missing[user] -= change
+            if not record.ok:
+                heapq.heappush(self._blocked, user)
+            elif not self._missing[user]:
+                heapq.heappush(self._ready, user)
+        if record.ok and any(needed.key in self.records and not self._ok(needed) for needed in task.after):
+            heapq.heappush(self._blocked, self._place[task.key])  # what it needs was lost while it ran
+        if fresh and record.ok:
+            self._seconds += record.seconds
+            self._weight += task.weight
+
+    def left(self, hands: int) -> float | None:
+        """Estimated seconds to the end with ``hands`` workers; None before the first task is done.
+
+        Seconds per weight of what is done, times the weight that is not settled, shared by as many workers as there are tasks.
+        """
+        if not self._waiting:
+            return 0.0
+        if not self._weight:
+            return None
+        return self._seconds / self._weight * self._waiting_weight / max(1, min(hands, self._waiting))
+
+    def _ok(self, task: Task) -> bool:
+        record = self.records.get(task.key)
+        return record is not None and record.ok
+
 
 _DIED = (
     "the worker process died twice while computing it (killed, out of memory, or a script without "
@@ -49,17 +138,32 @@ def run(
     store reuses them. A task that fails is recorded with its reason and the others go on; what needs it is skipped with that
     reason, also if it was finished before. A task whose worker dies is tried once more, alone.
 
-    Args:
-        tasks: the plan, in any order.
-        store: where records and events are kept; the caller holds its lock.
-        workers: local processes; 0 or 1 computes in this process.
-        scheduler: address of a dask scheduler, used instead of local processes.
-        progress: called with every event after it is written.
+    Parameters
+    ----------
+    tasks : sequence of Task
+        The plan, in any order.
+    store : Store
+        Where records and events are kept; the caller holds its lock.
+    workers : int
+        Local processes; 0 or 1 computes in this process.
+    scheduler : str, optional
+        Address of a dask scheduler, used instead of local processes.
+    progress : callable, optional
+        Called with every event after it is written.
 
-    Raises:
-        InputError: ``workers`` is negative, or the scheduler cannot be reached.
-        StorageError: a record could not be written (full disk); those before it are safe.
-        Interrupted: Ctrl-C or SIGTERM.
+    Returns
+    -------
+    dict
+        Key of the task -> its record.
+
+    Raises
+    ------
+    InputError
+        ``workers`` is negative, or the scheduler cannot be reached.
+    StorageError
+        A record could not be written (full disk); those before it are safe.
+    Interrupted
+        Ctrl-C or SIGTERM.
     """
     if workers < 0:
         raise InputError(f"workers must be 0 or more, but {workers} came; use 1 to compute in this process")
@@ -149,17 +253,18 @@ class _Run:
 
     def fill(self, executor: Executor, size: int) -> bool:
         """Hand out ready tasks while hands are free; False when the crew is broken. Suspects go first and alone."""
-        for task in list(self.suspects.values()) or self.board.ready():
-            if len(self.futures) >= (1 if self.suspects else size):
+        while len(self.futures) < (1 if self.suspects else size):
+            task = next(iter(self.suspects.values()), None) or self.board.ready()
+            if task is None:
                 break
             self.heed()
             self.tell("start", task)
             needed = self.needed(task)
-            self.board.running.add(task.key)
+            self.board.start(task)
             try:
                 future = executor.submit(execute, task, needed)
             except BrokenExecutor:
-                self.board.running.discard(task.key)
+                self.board.give_back(task)
                 return False
             self.futures[future] = task
         return True
@@ -180,11 +285,11 @@ class _Run:
     def skip(self) -> None:
         """Settle what can never start, or cannot be used, because something it needs failed."""
         while blocked := self.board.blocked():
-            for task, lost in blocked:
-                what = "not used, because its input" if task.key in self.board.records else "not run, because"
-                reason = f"{what} {lost.label!r} failed: {self.board.records[lost.key].failed}"
-                self.board.settle(task, Record(failed=reason), fresh=False)
-                self.tell("skipped", task, detail=reason)
+            task, lost = blocked
+            what = "not used, because its input" if task.key in self.board.records else "not run, because"
+            reason = f"{what} {lost.label!r} failed: {self.board.records[lost.key].failed}"
+            self.board.settle(task, Record(failed=reason), fresh=False)
+            self.tell("skipped", task, detail=reason)
 
     def bury(self) -> None:
         """A worker died and took the pool with it; who was running is a suspect, who was one already has failed."""
@@ -197,7 +302,7 @@ class _Run:
                 self.finish(task, Record(failed=_DIED))
             else:
                 self.suspects[task.key] = task
-                self.board.running.discard(task.key)
+                self.board.give_back(task)
                 self.tell("retry", task, detail="a worker process died; trying once more")
 
     def tell(self, kind: Kind, task: Task | None = None, seconds: float = 0.0, detail: object = None) -> None:

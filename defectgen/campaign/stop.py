@@ -40,8 +40,10 @@ class Stop:
     def may_interrupt(self, value: bool) -> Iterator[None]:
         """Within the block an exception may, or may not, be raised at any place.
 
-        Raises:
-            KeyboardInterrupt: a signal came before, and the block, or what follows it, may be interrupted.
+        Raises
+        ------
+        KeyboardInterrupt
+            A signal came before, and the block, or what follows it, may be interrupted.
         """
         before = self.interruptible
         try:

@@ -4,23 +4,114 @@ import csv
 import hashlib
 import io
 import json
+import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 
 from .._input import InputError
-from .cells import guarded
-from .events import Event, append
-from .files import sweep, utf8, write_whole
-from .lock import locked
-from .provenance import Origin, origin, own_version, stamp
-from .record import Record
+from .files import StorageError, complaint, guarded, locked, sweep, utf8, write_whole
+from .record import Origin, Record, origin, own_version, stamp
 from .task import Task, canonical
+
+Kind = Literal[
+    "command",
+    "begin",
+    "start",
+    "found",
+    "reused",
+    "outdated",
+    "damaged",
+    "done",
+    "failed",
+    "skipped",
+    "retry",
+    "interrupted",
+    "end",
+]
+
+
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of ``events.jsonl``.
+
+    Attributes
+    ----------
+    event : str
+        What happened; ``found`` is a record of an earlier run, ``outdated`` one of other code, which is computed again,
+        ``reused`` one of other code that is kept on demand, ``skipped`` a task whose input failed.
+    label : str
+        The task's label, empty for events of the whole run.
+    seconds : float
+        Wall time of the task, or of the run for ``end`` and ``interrupted`` (s).
+    done, total : int
+        Tasks settled so far, and all tasks.
+    left : float or None
+        Estimated time to the end (s), None while unknown.
+    detail : str, dict or None
+        A reason, or facts about the run (command line, versions).
+    time : str
+        UTC, ISO 8601.
+    """
+
+    event: Kind
+    label: str = ""
+    seconds: float = 0.0
+    done: int = 0
+    total: int = 0
+    left: float | None = None
+    detail: Any = None
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+
+def append(path: Path, event: Event) -> None:
+    """Add one line; a line cut short by a kill stays alone on its line.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, or the file cannot be written.
+    """
+    line = json.dumps(vars(event)).encode() + b"\n"
+    try:
+        try:
+            handle = os.open(path, _APPEND, 0o666)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, _APPEND, 0o666)
+        with open(handle, "ab+") as stream:
+            if stream.tell() and _last_byte(stream.fileno()) != b"\n":
+                line = b"\n" + line
+            stream.write(line)
+    except OSError as error:
+        raise StorageError(complaint(path, error)) from None
+
+
+def read(path: Path) -> Iterator[Event]:
+    """The events of a log in order; unreadable lines (a write cut short) are passed over."""
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            yield Event(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+
+
+def _last_byte(descriptor: int) -> bytes:
+    return os.pread(descriptor, 1, os.fstat(descriptor).st_size - 1)
+
 
 FORMAT = 2
 _OURS = ("records", "results.csv", "rates.csv", "report.html")
@@ -44,12 +135,17 @@ class Store:
     Content decides: a record belongs to whoever has its key, so a changed study finds again all that it did not change. Every
     record carries the version and a digest of the code it comes from (`provenance`).
 
-    Args:
-        directory: the output directory of the run.
-        reuse_old: whether a run keeps records that other code computed.
+    Parameters
+    ----------
+    directory
+        The output directory of the run.
+    reuse_old
+        Whether a run keeps records that other code computed.
 
-    Raises:
-        InputError: the path exists and is no directory.
+    Raises
+    ------
+    InputError
+        The path exists and is no directory.
     """
 
     def __init__(self, directory: str | Path, reuse_old: bool = False) -> None:
@@ -70,8 +166,10 @@ class Store:
     def claim(self, name: str, specification: str) -> None:
         """Write ``spec.toml`` for the study ``name``; its earlier versions may be there, another study's may not.
 
-        Raises:
-            InputError: the directory holds another study, or results without a specification.
+        Raises
+        ------
+        InputError
+            The directory holds another study, or results without a specification.
         """
         path = self.directory / "spec.toml"
         if path.exists():
@@ -89,8 +187,10 @@ class Store:
     def save(self, task: Task, record: Record) -> None:
         """Write the record of ``task``.
 
-        Raises:
-            StorageError: the disk is full, or the directory cannot be written.
+        Raises
+        ------
+        StorageError
+            The disk is full, or the directory cannot be written.
         """
         arrays = _pack(record.arrays) if record.arrays else None
         content = {
@@ -113,9 +213,12 @@ class Store:
     def load(self, task: Task) -> Record | None:
         """The record of ``task``, or None if it was never finished.
 
-        Raises:
-            Damaged: the files are there but are not what was written, or belong to another task.
-            Outdated: other code computed it.
+        Raises
+        ------
+        Damaged
+            The files are there but are not what was written, or belong to another task.
+        Outdated
+            Other code computed it.
         """
         path = self.records / f"{task.key}.json"
         try:
@@ -124,9 +227,10 @@ class Store:
                 raise ValueError("its checksum is wrong")
             if content["key"] != task.key or content["function"] != task.function:
                 raise ValueError(f"it is that of {str(content['label'])!r} under another name")
-            arrays = {} if content["arrays"] is None else _unpack(path.with_suffix(".h5"), content["arrays"])
+            arrays = {} if content["arrays"] is None else _packed(path.with_suffix(".h5"), content["arrays"])
             source = Origin(**content["origin"]) if content["format"] == FORMAT else Origin()
-            record = Record(content["values"], arrays, content["failed"], content["seconds"], source)
+            told = {"failed": content["failed"], "seconds": content["seconds"], "origin": source}
+            record = Record.stored(content["values"], arrays, **told)
         except FileNotFoundError:
             if path.exists():
                 raise Damaged(f"the arrays of {task.label!r} are missing; computing them again") from None
@@ -187,9 +291,29 @@ def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpack(path: Path, digest: str) -> dict[str, np.ndarray]:
+class _Packed(Mapping[str, np.ndarray]):
+    """Arrays of a record as the content of their file, read when one of them is first asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        with h5py.File(io.BytesIO(self._content), "r") as file:
+            return {name: np.asarray(file[name][()]) for name in file}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+
+def _packed(path: Path, digest: str) -> _Packed:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("the checksum of its arrays is wrong")
-    with h5py.File(io.BytesIO(content), "r") as file:
-        return {name: file[name][()] for name in file}
+    return _Packed(content)

@@ -44,16 +44,25 @@ class PlainTask(Task):
     outlives every change of the study that does not change what it computes. A table of ``spec`` that names files has an entry
     ``files``, path -> digest of the content; in the key each such path is the file's name and digest, so that files may move.
 
-    Attributes:
-        function: ``"package.module:name"``; importable where the task runs.
-        spec: plain data (what JSON can hold), copied when the task is made.
-        after: tasks whose records are handed to the function, in this order.
-        label: what a person reads in the progress display; not part of the key.
-        weight: relative cost (dimensionless), used only to estimate the time left; not part of the key.
-        version: bumped by the author of ``function`` when its meaning changes.
+    Attributes
+    ----------
+    function
+        ``"package.module:name"``; importable where the task runs.
+    spec
+        Plain data (what JSON can hold), copied when the task is made.
+    after
+        Tasks whose records are handed to the function, in this order.
+    label
+        What a person reads in the progress display; not part of the key.
+    weight
+        Relative cost (dimensionless), used only to estimate the time left; not part of the key.
+    version
+        Bumped by the author of ``function`` when its meaning changes.
 
-    Raises:
-        InputError: the function is not written ``module:name``, or the specification is not plain data.
+    Raises
+    ------
+    InputError
+        The function is not written ``module:name``, or the specification is not plain data.
     """
 
     function: str
@@ -116,8 +125,10 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
 def canonical(value: Any, what: str) -> str:
     """``value`` as JSON text with sorted keys: equal data, equal text; floats by their shortest exact decimal (repr).
 
-    Raises:
-        InputError: ``value`` holds something that JSON cannot.
+    Raises
+    ------
+    InputError
+        ``value`` holds something that JSON cannot.
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
@@ -128,8 +139,10 @@ def canonical(value: Any, what: str) -> str:
 def plain(value: Any) -> Any:
     """A numpy scalar as the Python number it is; JSON's hook for what it does not know.
 
-    Raises:
-        TypeError: ``value`` is no scalar.
+    Raises
+    ------
+    TypeError
+        ``value`` is no scalar.
     """
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()

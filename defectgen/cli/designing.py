@@ -21,8 +21,10 @@ def design(
 ) -> int:
     """Print weights and what they promise, and write a run file that uses them; with a budget the same of training data; 0.
 
-    Raises:
-        InputError: something given makes no sense, or a file is there already.
+    Raises
+    ------
+    InputError
+        Something given makes no sense, or a file is there already.
     """
     structures = out.with_suffix(".extxyz")
     for path in (out, structures) if budget is not None else (out,):

@@ -13,7 +13,7 @@ from rich.text import Text
 from .._input import InputError
 from ..ace import ACEBasis
 from ..bridge import dataset_from_extxyz, dataset_from_hdf5
-from ..campaign.cells import unguarded
+from ..campaign.files import unguarded
 from ..dataset import Dataset
 from ..dataset.division import PUBLISHED, SOURCE
 from ..training.diversity import DatasetDiversity, dataset_diversity
@@ -29,8 +29,10 @@ def describe(
 ) -> int:
     """Print counts, diversity and the place among published sets; `keys` are those of labels and units, None for the usual.
 
-    Raises:
-        InputError: a file cannot be read, has no structure ids, the same configuration twice, mixed units or missing labels.
+    Raises
+    ------
+    InputError
+        A file cannot be read, has no structure ids, the same configuration twice, mixed units or missing labels.
     """
     whole = Dataset(())
     for path in paths:

@@ -19,8 +19,10 @@ LONGEST = 30
 def judge(model: Path, structures: Path, companion: Path | None, measure: str | None) -> int:
     """Print a verdict on every structure; 0 if all are inside, 1 if not.
 
-    Raises:
-        InputError: a file cannot be used, the domain belongs to another model, or it has no such measure.
+    Raises
+    ------
+    InputError
+        A file cannot be used, the domain belongs to another model, or it has no such measure.
     """
     domain = _domain(model, companion)
     domain = domain if measure is None else domain.by(measure)

@@ -49,8 +49,10 @@ def plan_labels(
 ) -> int:
     """Exit status: 0 a plan was found, or the labels reach the targets; 1 they do not; 130 when stopped.
 
-    Raises:
-        InputError: the input cannot be used, or no plan reaches the targets.
+    Raises
+    ------
+    InputError
+        The input cannot be used, or no plan reaches the targets.
     """
     start = time.perf_counter()
     search = prepared(material, defect, cost=Cost(**cost), **grid)

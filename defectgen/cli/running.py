@@ -18,7 +18,7 @@ from .. import campaign, report, study
 from .._input import InputError
 from ..campaign import Event, Record, Store, Task
 from ..campaign.files import utf8
-from ..campaign.provenance import versions
+from ..campaign.record import versions
 from ..campaign.stop import STATUS
 from ..campaign.store import Damaged, Outdated
 from ..study.columns import FAILURES, RATES, RESULTS
@@ -31,8 +31,10 @@ def run_study(
 ) -> int:
     """Exit status of the run: 0 done, 1 finished with failed tasks, 130 when it was stopped.
 
-    Raises:
-        InputError: the study, the directory or an option cannot be used.
+    Raises
+    ------
+    InputError
+        The study, the directory or an option cannot be used.
     """
     start = time.perf_counter()
     if workers is not None and scheduler is not None:

@@ -14,8 +14,10 @@ from .speak import console
 def start_file(name: str) -> Path:
     """Write ``NAME.toml`` in the working directory.
 
-    Raises:
-        InputError: the study is unknown, or the file is there already.
+    Raises
+    ------
+    InputError
+        The study is unknown, or the file is there already.
     """
     stem = name.removesuffix(".toml")
     text = study.template(Path(stem).name)
@@ -29,8 +31,10 @@ def start_file(name: str) -> Path:
 def show_catalogue(section: str | None) -> None:
     """Print the names and what they mean.
 
-    Raises:
-        InputError: there is no such section.
+    Raises
+    ------
+    InputError
+        There is no such section.
     """
     catalogue = study.catalogue()
     if section is not None and section not in catalogue:

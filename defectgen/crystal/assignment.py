@@ -1,8 +1,6 @@
 """Which perfect site each atom of a relaxed, reordered, wrapped structure belongs to."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial import KDTree
 
 from .._typing import Float, Int
 from .reduction import minimum_image
@@ -25,6 +23,9 @@ def assign(
 
     Positions, vectors and the nearest-neighbour `spacing` in A.
     """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial import KDTree
+
     image, copies = ghosts(home, vectors, periodic, REACH * spacing)
     wrapped = wrap(atoms, vectors, periodic)
     distance, nearest = KDTree(image).query(wrapped, distance_upper_bound=REACH * spacing)

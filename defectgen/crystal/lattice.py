@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from .._input import InputError, came
 from .._typing import Float, Int
@@ -66,6 +65,8 @@ class Lattice:
     @cached_property
     def nearest_neighbour(self) -> float:
         """Shortest distance between two atoms, A: the length unit of training radii."""
+        from scipy.spatial import KDTree
+
         basis = reduced_basis(self.vectors[: self.dimension])
         fractional = self.motif @ np.linalg.pinv(basis)
         wrapped = self.motif - np.floor(fractional) @ basis

@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from .._input import InputError
 from .._typing import Float
@@ -123,6 +122,8 @@ def _check_alike(edits: Edits, sites: int, atoms: int, shift: np.ndarray) -> Non
 
 def _whole_steps(lattice: Lattice, home: np.ndarray, atoms: np.ndarray) -> np.ndarray:
     """The translation of the crystal (A) that puts most atoms on sites where an open boundary tells translations apart."""
+    from scipy.spatial import KDTree
+
     tree = KDTree(home)
     middle = np.rint((np.median(atoms, axis=0) - np.median(home, axis=0)) @ np.linalg.inv(lattice.vectors))
     trials = np.concatenate([np.zeros((1, 3)), middle + image_steps(3)]) @ lattice.vectors

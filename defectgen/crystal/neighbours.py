@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from matscipy.neighbours import neighbour_list
-from scipy.sparse import csr_array
 
 from .._input import InputError
 from .._typing import Bool, Float, Int
@@ -42,6 +40,8 @@ def neighbours(
     The number of slots is rounded up to a multiple of `slot_bucket`, so that similar cells share one compilation.
     Raises InputError for positions that are not finite, atoms that overlap, or a cutoff that reaches too many atoms.
     """
+    from matscipy.neighbours import neighbour_list
+
     if not np.all(np.isfinite(positions)):
         bad = int(np.argmax(~np.isfinite(positions).all(1)))
         raise InputError(f"positions must be finite numbers; atom {bad} is at {positions[bad].tolist()}")
@@ -108,6 +108,8 @@ def _pairing(
 
     Without two images of one pair, the orders are those of a sparse matrix and its transpose: two counting sorts.
     """
+    from scipy.sparse import csr_array
+
     if np.all(i[1:] >= i[:-1]):
         start = np.searchsorted(i, np.arange(atoms + 1))
         back = csr_array((np.arange(len(i)), j, start), shape=(atoms, atoms)).tocsc()

@@ -1,7 +1,6 @@
 """The rigid shift between a defective structure and the perfect crystal, found from the atoms that are still on sites."""
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from .._typing import Float
 from .assignment import ghosts, wrap
@@ -72,6 +71,8 @@ class _LikeSites:
     """The sites of one species in the infinite crystal."""
 
     def __init__(self, lattice: Lattice, origin: np.ndarray, species: str):
+        from scipy.spatial import KDTree
+
         self.motif = lattice.motif[[s == species for s in lattice.species]] + origin
         self._vectors, self._periodic = lattice.vectors, lattice.periodic
         reach = NEAR * lattice.nearest_neighbour

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
-from scipy.stats import f as variance_ratio
-from scipy.stats import t as student
 
 from .._input import InputError
 from .._typing import Bool, Float
@@ -110,6 +108,8 @@ def floored_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " 
 
 def quantile(freedom: int, confidence: float) -> float:
     """Two-sided quantile of Student's t."""
+    from scipy.stats import t as student
+
     return float(student.ppf((1 + confidence) / 2, freedom))
 
 

@@ -64,7 +64,9 @@ def slope_triangles(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]
     Returns:
         Whether a guide was drawn: legend and caption have to explain it.
     """
-    figure.draw_without_rendering()  # lays the panels out: from here on their sizes are known
+    engine = figure.get_layout_engine()
+    assert engine is not None  # see `panels`
+    engine.execute(figure)  # from here on the sizes of the panels are known
     dashed = False
     for axes, slopes in wanted:
         lines: list[Guide] = []

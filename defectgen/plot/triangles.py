@@ -19,10 +19,11 @@ _NARROWEST = 11.0  # horizontal side, points
 _TALL = 9.0  # vertical side wanted where the panel is wide enough, points
 _WIDE = (0.15, 0.3)  # horizontal side wanted, least and most, as shares of the panel
 _GAPS = (6.0, 8.0, 11.0, 15.0, 20.0, 27.0, 36.0, 47.0)  # between hypotenuse and curve, points
-_POSITIONS = 13  # along the window
+_PLACES = np.linspace(0, 1, 13)  # along the window
 _MORE = (0.0, 0.07, 0.14, 0.21)  # by how much a panel may grow downwards to make room, as shares of its height
 _SPACING = 2.0  # between the dots that stand for a line, points; less than _ROOM, or a corner could pass between two
 _AT_ONCE = 160  # candidates compared at once, cheapest first
+_FEW = 8  # every so many dots are compared first
 
 Dots = Float[np.ndarray, "dots 3"]  # x, y, radius (points)
 
@@ -153,26 +154,31 @@ def _candidates(panel: Panel, slope: Slope) -> _Candidates:
     window = x[-1] - x[0]
     wanted = min(max(_TALL / max(abs(steep), 1e-9), _WIDE[0] * panel.width), _WIDE[1] * panel.width)
     text = np.array(label_box(slope.label))
-    corners, left, cost = [], [], []
-    for width in [share * window for share in _SHARES if share * window >= _NARROWEST]:
-        for place in np.linspace(0, 1, _POSITIONS):
-            a = x[0] + place * (window - width)
-            under = np.array([a, a + width, *x[(x > a) & (x < a + width)]])
-            offset = np.interp(under, x, y) - steep * (under - a)
-            for below in (True, False):
-                for gap in _GAPS:
-                    start = offset.min() - gap * slant if below else offset.max() + gap * slant
-                    end = start + steep * width
-                    label_left = below == (steep <= 0)
-                    corner = (a, end) if label_left else (a + width, start)
-                    corners.append([(a, start), (a + width, end), corner])
-                    left.append(label_left)
-                    cost.append(gap + 15 * abs(np.log(width / wanted)) + (0 if below else 4) + 4 * (1 - place))
+    widths = [share * window for share in _SHARES if share * window >= _NARROWEST]
+    edges = [
+        (width, place, *_touching(x, y, steep, x[0] + place * (window - width), width)) for width in widths for place in _PLACES
+    ]
+    width, place, lowest, highest = np.reshape(edges, (-1, 4, 1, 1)).transpose(1, 0, 2, 3)
+    below, gap = np.array([True, False])[:, None], np.array(_GAPS)
+    a = x[0] + place * (window - width)
+    start = np.where(below, lowest - gap * slant, highest + gap * slant)
+    a, width, end = (np.broadcast_to(each, start.shape) for each in (a, width, start + steep * width))
+    left = np.broadcast_to(below == (steep <= 0), start.shape)
+    corner = np.where(left, a, a + width), np.where(left, end, start)
+    corners = np.stack([np.stack(each, axis=-1) for each in ((a, start), (a + width, end), corner)], axis=-2)
+    cost = (gap + 15 * np.abs(np.log(width / wanted)) + np.where(below, 0, 4) + 4 * (1 - place)).ravel()
     order = np.argsort(cost, kind="stable")
-    shapes, sides = np.reshape(corners, (-1, 3, 2))[order], np.array(left, dtype=bool)[order]
+    shapes, sides, cost = corners.reshape(-1, 3, 2)[order], left.ravel()[order], cost[order]
     centre = (shapes[:, 2, 0] + np.where(sides, -1, 1) * (LABEL_GAP + text[0] / 2), shapes[:, :2, 1].mean(axis=1))
     boxes = np.column_stack([*centre, np.broadcast_to(text, (len(shapes), 2))])
-    return _Candidates(shapes, boxes, sides, np.array(cost)[order])
+    return _Candidates(shapes, boxes, sides, cost)
+
+
+def _touching(x: np.ndarray, y: np.ndarray, steep: float, start: float, width: float) -> tuple[float, float]:
+    """Heights at `start` of the lines of a slope that touch a curve from below and above, between `start` and `start + width`."""
+    under = np.array([start, start + width, *x[(x > start) & (x < start + width)]])
+    offset = np.interp(under, x, y) - steep * (under - start)
+    return float(offset.min()), float(offset.max())
 
 
 def _cheapest(panel: Panel, candidates: _Candidates, dots: Dots) -> int | None:
@@ -182,33 +188,39 @@ def _cheapest(panel: Panel, candidates: _Candidates, dots: Dots) -> int | None:
     high = np.maximum(candidates.corners.max(axis=1), candidates.boxes[:, :2] + candidates.boxes[:, 2:] / 2)
     inside: Int[np.ndarray, " inside"] = np.flatnonzero(((low >= _ROOM) & (high <= size - _ROOM)).all(axis=1))
     for part in np.split(inside, range(_AT_ONCE, len(inside), _AT_ONCE)):
-        room = np.full(len(part), np.inf)
-        if len(dots) and len(part):
-            away = np.minimum(_from_triangles(candidates.corners[part], dots), _from_boxes(candidates.boxes[part], dots))
-            room = (away - dots[:, 2]).min(axis=1)
+        part = part[_room(candidates, part, dots[::_FEW]) >= _ROOM]  # a few dots rule out most candidates
+        room = _room(candidates, part, dots)
         free = room >= _ROOM
         if free.any():
             return int(part[np.argmin(np.where(free, candidates.cost[part] - np.minimum(room, _ENOUGH), np.inf))])
     return None
 
 
+def _room(candidates: _Candidates, part: Int[np.ndarray, " some"], dots: Dots) -> Float[np.ndarray, " some"]:
+    """Distance of some candidates to the nearest dot, points; infinite without dots."""
+    if not len(dots) or not len(part):
+        return np.full(len(part), np.inf)
+    away = np.minimum(_from_triangles(candidates.corners[part], dots), _from_boxes(candidates.boxes[part], dots))
+    return (away - dots[:, 2]).min(axis=1)
+
+
 def _from_triangles(corners: Float[np.ndarray, "shapes 3 2"], dots: Dots) -> Float[np.ndarray, "shapes dots"]:
     """Distance of each dot's centre from each triangle; 0 inside."""
-    nearest, sides = np.full((len(corners), len(dots)), np.inf), []
+    squared, sides = np.full((len(corners), len(dots)), np.inf), []
     for a, b in ((0, 1), (1, 2), (2, 0)):
-        edge = (corners[:, b] - corners[:, a])[:, None]
-        to = dots[None, :, :2] - corners[:, a][:, None]
-        along = np.clip((to * edge).sum(axis=-1) / np.maximum((edge**2).sum(axis=-1), 1e-12), 0, 1)
-        nearest = np.minimum(nearest, np.linalg.norm(to - along[..., None] * edge, axis=-1))
-        sides.append(edge[..., 0] * to[..., 1] - edge[..., 1] * to[..., 0])
+        ex, ey = (corners[:, b] - corners[:, a]).T[..., None]
+        tx, ty = dots[:, :2].T[:, None] - corners[:, a].T[..., None]
+        along = np.clip((tx * ex + ty * ey) / np.maximum(ex**2 + ey**2, 1e-12), 0, 1)
+        squared = np.minimum(squared, (tx - along * ex) ** 2 + (ty - along * ey) ** 2)
+        sides.append(ex * ty - ey * tx)
     inside = (np.min(sides, axis=0) > 0) | (np.max(sides, axis=0) < 0)
-    return np.where(inside, 0.0, nearest)
+    return np.where(inside, 0.0, np.sqrt(squared))
 
 
 def _from_boxes(boxes: Float[np.ndarray, "shapes 4"], dots: Dots) -> Float[np.ndarray, "shapes dots"]:
     """Distance of each dot's centre from each box; 0 inside."""
-    beyond = np.abs(dots[None, :, :2] - boxes[:, None, :2]) - boxes[:, None, 2:] / 2
-    return np.linalg.norm(np.maximum(beyond, 0), axis=-1)
+    across, up = (np.maximum(np.abs(dots[None, :, k] - boxes[:, None, k]) - boxes[:, None, 2 + k] / 2, 0) for k in (0, 1))
+    return np.sqrt(across**2 + up**2)
 
 
 def _line(a: Float[np.ndarray, "2"], b: Float[np.ndarray, "2"]) -> Dots:

@@ -13,6 +13,7 @@ from .._input import InputError
 from ..energy.site import SiteEnergy
 from . import cleri_rosato, finnis_sinclair, pair, stillinger_weber
 from .cleri_rosato import CleriRosato
+from .descriptions import DESCRIPTIONS, GROUP
 from .eam import EAM
 from .finnis_sinclair import FinnisSinclair
 from .pair import LennardJones, Morse
@@ -30,21 +31,14 @@ class Reference(NamedTuple):
 
 
 REFERENCES: dict[str, Reference] = {
-    "CleriRosato": Reference(CleriRosato, "second-moment tight binding, fcc metals (1993)", tuple(cleri_rosato.PARAMETERS)),
-    "StillingerWeber": Reference(
-        StillingerWeber, "angular potential of silicon (1985), or any LAMMPS .sw file", tuple(stillinger_weber.PUBLISHED)
-    ),
-    "FinnisSinclair": Reference(
-        FinnisSinclair, "N-body potential of bcc metals (1984) with rounded ends", tuple(finnis_sinclair.PARAMETERS)
-    ),
-    "EAM": Reference(EAM, "embedded atom from a funcfl, setfl or eam.fs file: EAM(path, interpolation=lammps)", ()),
-    "LennardJones": Reference(LennardJones, "12-6 pair potential of the noble gases, smooth end", tuple(pair.LENNARD_JONES)),
-    "Morse": Reference(Morse, "Morse pair potential (1959), two or three dimensions, smooth end", tuple(pair.MORSE)),
+    "CleriRosato": Reference(CleriRosato, DESCRIPTIONS["CleriRosato"], tuple(cleri_rosato.PARAMETERS)),
+    "StillingerWeber": Reference(StillingerWeber, DESCRIPTIONS["StillingerWeber"], tuple(stillinger_weber.PUBLISHED)),
+    "FinnisSinclair": Reference(FinnisSinclair, DESCRIPTIONS["FinnisSinclair"], tuple(finnis_sinclair.PARAMETERS)),
+    "EAM": Reference(EAM, DESCRIPTIONS["EAM"], ()),
+    "LennardJones": Reference(LennardJones, DESCRIPTIONS["LennardJones"], tuple(pair.LENNARD_JONES)),
+    "Morse": Reference(Morse, DESCRIPTIONS["Morse"], tuple(pair.MORSE)),
 }
 """The reference potentials of this package by name; `references` has those of installed packages too."""
-
-GROUP = "defectgen.references"
-"""Entry-point group of references; the name of an entry is the name of the reference."""
 
 FROM_FILES = ("EAM", "StillingerWeber")
 """Those whose argument may be a path."""

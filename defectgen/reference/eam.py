@@ -1,13 +1,13 @@
 """The embedded-atom method from tables, interpolated smoothly."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.interpolate import BSpline, make_interp_spline, make_lsq_spline
 
 from .._input import InputError, InputWarning
 from .._typing import Array, Float
@@ -203,6 +203,8 @@ def _horner(coefficients: Float[Array, "*n powers"], x: Float[Array, "*m"]) -> F
 
 def _quintic(table: Float[np.ndarray, "*tables points"], spacing: float, resolution: float | None = None):
     """Coefficients of the quintic spline through the table (or near it), one polynomial per grid step."""
+    from scipy.interpolate import make_interp_spline, make_lsq_spline
+
     points = table.shape[-1]
     x = np.arange(points, dtype=float)
     flat = table.reshape(-1, points)
@@ -221,7 +223,7 @@ def _quintic(table: Float[np.ndarray, "*tables points"], spacing: float, resolut
     return coefficients.reshape(*table.shape[:-1], points - 1, 6)
 
 
-def _taylor(spline: BSpline, x: np.ndarray) -> np.ndarray:
+def _taylor(spline: Callable[..., np.ndarray], x: np.ndarray) -> np.ndarray:
     """Coefficients of the polynomial to the right of each x, (tables, points, 6)."""
     factorial = (1.0, 1.0, 2.0, 6.0, 24.0, 120.0)
     return np.stack([spline(x, nu=k).T / factorial[k] for k in range(6)], axis=-1)

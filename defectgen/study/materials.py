@@ -2,18 +2,19 @@
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from .._input import InputError, did_you_mean
-from ..bridge import from_ase
 from ..campaign.files import digest as file_digest
 from ..campaign.files import expanded
 from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, triangular, zincblende
 from ..crystal.lattice import Lattice
-from ..energy.functional import Potential
-from ..reference import parse_reference, reference_from_name
+
+if TYPE_CHECKING:
+    from ..energy.functional import Potential
 
 CRYSTALS = {
     "fcc": fcc,
@@ -110,6 +111,8 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
 
     Raises InputError for an unknown name, a file that is not there, or a description with parts missing.
     """
+    from ..reference import parse_reference
+
     if isinstance(given, str):
         if given not in MATERIALS:
             raise InputError(
@@ -150,6 +153,8 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
 
 def build_lattice(spec: Material) -> Lattice:
     """The starting lattice of a material."""
+    from ..bridge import from_ase
+
     if spec.structure is not None:
         return from_ase(spec.structure)
     assert spec.crystal is not None
@@ -162,8 +167,10 @@ def build_lattice(spec: Material) -> Lattice:
         raise InputError(f"crystal {spec.crystal!r} of material {spec.name} does not take {len(spec.species)} species") from None
 
 
-def build_reference(spec: Material) -> Potential:
+def build_reference(spec: Material) -> "Potential":
     """The reference potential of a material."""
+    from ..reference import reference_from_name
+
     return reference_from_name(spec.reference)
 
 

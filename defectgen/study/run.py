@@ -10,8 +10,8 @@ import pandas as pd
 
 from .._input import InputError
 from ..campaign import Event
-from ..campaign.cells import unguarded
-from ..campaign.events import read
+from ..campaign.files import unguarded
+from ..campaign.store import read
 from .columns import FAILURES, LATER, RATES, RESULTS, Column
 
 

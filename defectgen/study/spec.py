@@ -1,7 +1,6 @@
 """The specification of a run: which crystals and defects, what is trained on, what is varied. A study file is this, as TOML."""
 
 import tomllib
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +10,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, field_validator, mo
 from .._input import InputError, did_you_mean, reading
 from ..campaign.files import expanded
 from ..training.observations import spell_observations
+from .listing import embedded, template
 from .materials import Material, material
 from .registry import studies
 from .settings import COPIES, Case, FitSettings, Strict, Training, sentence, short, without_none
@@ -155,23 +155,6 @@ class _WithStudies:
     @property
     def model_fields(self) -> dict[str, Any]:
         return {**{k: v for k, v in RunSpec.model_fields.items() if k != "tables"}, **dict.fromkeys(studies())}
-
-
-def embedded() -> dict[str, str]:
-    """Studies that come with the package: name -> title."""
-    found = {}
-    for entry in sorted(files("defectgen.study").joinpath("embedded").iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".toml"):
-            found[entry.name.removesuffix(".toml")] = tomllib.loads(entry.read_text(encoding="utf-8"))["title"]
-    return found
-
-
-def template(name: str) -> str:
-    """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
-    if name not in embedded():
-        known = embedded()
-        raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(known)}{did_you_mean(name, known)}")
-    return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text(encoding="utf-8")
 
 
 def load(name_or_path: str | Path) -> RunSpec:

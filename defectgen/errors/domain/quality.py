@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, rankdata
 
 from ..._input import InputError
 from ..._typing import Bool, Float
@@ -56,6 +55,8 @@ def coverage_range(count: int, alpha: float, level: float = 0.9) -> tuple[float,
     rank = conformal_rank(count, alpha)
     if rank > count:
         raise InputError(f"alpha = {alpha:g} wants at least {fewest_scores(alpha)} calibration scores; got {count}")
+    from scipy.stats import beta
+
     low, high = beta.ppf([(1 - level) / 2, (1 + level) / 2], rank, count + 1 - rank)
     return float(low), float(high)
 
@@ -79,6 +80,8 @@ def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float
     The area under the receiver operating characteristic by ranks: (sum of the ranks of the bad - n_b (n_b + 1) / 2) / (n_b n_g).
     J. A. Hanley, B. J. McNeil, Radiology 143, 29 (1982). Raises InputError unless there are bad cases and good ones.
     """
+    from scipy.stats import rankdata
+
     count = int(bad.sum())
     if count in (0, len(bad)):
         raise InputError(f"a measure tells bad cases from good ones, and {count} of these {len(bad)} are bad; move the tolerance")

@@ -1,7 +1,6 @@
 """The tables of the study of certificates: certificates.csv, a line per fit, and certificate_quality.csv."""
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from ..results import trusted
 from .steps import Certification, Certified
@@ -73,6 +72,8 @@ def _quality(material: str, lines: list[dict]) -> list[dict]:
 
 def _nearness(ratio: np.ndarray, error: np.ndarray) -> dict[str, float]:
     """Share of estimates within the factor, quantiles of estimate / error, rank correlation with the error."""
+    from scipy.stats import spearmanr
+
     low, middle, high = np.quantile(ratio, [0.05, 0.5, 0.95])
     rank = spearmanr(ratio * error, error).statistic if len(np.unique(ratio * error)) > 1 else np.nan
     return {

@@ -19,7 +19,7 @@ from ..._input import InputError
 from ..._typing import Float, Int
 from ...ace import ACEBasis
 from ...campaign import Given, Step, scratch
-from ...campaign.lock import queued
+from ...campaign.files import queued
 from ...dataset import Division, relative
 from ...fit import CONVENTION, Fit, FitWarning, fit
 from ...training import DatasetErrors, DatasetRows, dataset_rows, with_offsets

@@ -1,0 +1,322 @@
+"""Where tasks run: here, in local worker processes, or on a dask cluster, all behind ``concurrent.futures.Executor``."""
+
+import gc
+import hashlib
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .._input import InputError, InputWarning
+from .record import Record
+from .stop import NeverStopped, Stop
+from .task import Task
+
+# One thread a worker. XLA sizes its thread pools by PJRT_NPROC (older versions: NPROC) and rejects any flag for it.
+_ONE_THREAD = dict.fromkeys(
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "PJRT_NPROC", "NPROC"], "1"
+)
+# Large arrays come and go with every evaluation; in pages of 4 kB the kernel spends as long on them as the arithmetic takes.
+_HUGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+# Programs are cut into parts that are compiled side by side: with one thread this is a sixth more to do.
+_ALONE = "--xla_cpu_multi_thread_eigen=false --xla_cpu_parallel_codegen_split_count=1"
+
+
+@contextmanager
+def worker_environment() -> Iterator[None]:
+    """Within the block, processes that start inherit one-thread settings and the shared compilation cache."""
+    before = dict(os.environ)
+    os.environ.update(_ONE_THREAD)
+    os.environ["XLA_FLAGS"] = f"{before.get('XLA_FLAGS', '')} {_ALONE}".strip()
+    os.environ.setdefault(*_HUGE_PAGES)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several workers may share one GPU
+    for name, value in _cache_settings().items():
+        os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def share_cache() -> None:
+    """Let this process use the shared compilation cache too, unless the user chose one."""
+    chosen = "JAX_COMPILATION_CACHE_DIR" in os.environ
+    jax = sys.modules.get("jax")  # reads the environment when it is imported, so an imported one is told directly
+    for name, value in ({} if chosen else _cache_settings()).items():
+        if jax is None:
+            os.environ.setdefault(name, value)
+        elif name.endswith("SECS"):
+            jax.config.update(name.lower(), float(value))
+        elif not jax.config.jax_compilation_cache_dir:
+            jax.config.update(name.lower(), value)
+
+
+def compilation_cache() -> Path | None:
+    """Where compiled code is kept: one folder a kind of processor, because machine code for one may not run on another.
+
+    None for a user without a home.
+    """
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    except RuntimeError:
+        return None
+    return root / "defectgen" / "jax" / _processor()
+
+
+def _cache_settings() -> dict[str, str]:
+    """JAX's settings by the names of their environment variables; none where there is no folder that can be written."""
+    folder = compilation_cache()
+    try:
+        if folder is None:
+            return {}
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {}
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return {}
+    return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
+
+
+def _processor() -> str:
+    """A short name of the instruction set."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        flags = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, UnicodeDecodeError, StopIteration):
+        flags = platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(flags.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Crew:
+    """An executor and how many tasks it works on at once."""
+
+    executor: Executor
+    size: int
+
+
+@contextmanager
+def crew(workers: int, scheduler: str | None, stop: Stop | None = None) -> Iterator[Crew]:
+    """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped.
+
+    Raises
+    ------
+    InputError
+        The scheduler cannot be reached, or dask.distributed is not installed.
+    """
+    if scheduler is not None:
+        with _cluster(scheduler) as found:
+            yield found
+    elif workers <= 1:
+        share_cache()
+        yield Crew(InThisProcess(NeverStopped() if stop is None else stop), 1)
+    else:
+        with _processes(workers) as found:
+            yield found
+
+
+class InThisProcess(Executor):
+    """Runs each task when it is submitted; a stop interrupts it."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The finished future of ``fn(*args, **kwargs)``."""
+        future: Future[Any] = Future()
+        with self._stop.may_interrupt(True):
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class _Pool(ProcessPoolExecutor):
+    """Processes begin without hearing Ctrl-C, which a terminal sends to all of them: it is their parent that stops them."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As that of every pool; processes begin here."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Crew]:
+    """Fresh interpreters (``spawn``): JAX has threads, which a fork would leave in a broken state."""
+    others = {child.pid for child in multiprocessing.active_children()}
+    with worker_environment():
+        pool = _Pool(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+        try:
+            yield Crew(pool, workers)
+            pool.shutdown(wait=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                if child.pid not in others:
+                    child.terminate()
+            for child in multiprocessing.active_children():
+                if child.pid not in others:
+                    child.join(5)
+                    child.kill()
+
+
+def _begin() -> None:
+    """A worker leaves Ctrl-C to its parent, and ends when the parent is gone (a killed parent cannot tell it)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Crew]:
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise InputError("--scheduler needs dask.distributed: pip install distributed") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"no dask scheduler answers at {address!r} ({reason}); start one with 'dask scheduler'") from None
+    with client:
+        executor = client.get_executor(pure=False)
+        try:
+            threads: Any = client.nthreads()  # worker address -> threads
+            yield Crew(executor, max(1, sum(threads.values())))
+        finally:
+            executor.shutdown(wait=False)
+
+
+NAME = "DEFECTGEN_SCRATCH"
+"""The environment variable that worker processes inherit."""
+
+
+def scratch() -> Path | None:
+    """Where a task may keep what it can compute again; None if there is no such place (a task then works in memory).
+
+    Nothing that a record says may depend on what is there.
+    """
+    value = os.environ.get(NAME)
+    return Path(value) if value else None
+
+
+@contextmanager
+def scratch_folder(folder: str | Path) -> Iterator[None]:
+    """Within the block, tasks of this process and of workers it starts may use the folder; it is made when it is used."""
+    before = os.environ.get(NAME)
+    os.environ[NAME] = str(Path(folder).absolute())
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(NAME, None)
+        else:
+            os.environ[NAME] = before
+
+
+LIMIT = Path("/proc/sys/vm/max_map_count")
+OWN = Path("/proc/self/maps")
+SHARE = 0.6
+"""Of the mappings a process may have; one task's compilations take some thousands of the usual 65,530."""
+
+
+def release_kernels() -> bool:
+    """Clear JAX's caches if this process uses up its memory mappings; whether it did. Nothing to do where there are no limits."""
+    jax = sys.modules.get("jax")
+    if jax is None or not (LIMIT.exists() and OWN.exists()):
+        return False
+    with OWN.open("rb") as lines:
+        used = sum(1 for _ in lines)
+    if used < SHARE * int(LIMIT.read_bytes()):
+        return False
+    jax.clear_caches()
+    return True
+
+
+class Tidier:
+    """Gives memory back between tasks, when that is worth its price: a collection of garbage takes a tenth of a second.
+
+    Iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell. Memory that has grown by less than
+    GROWTH is left alone, but not for longer than PERIOD: what lies on other devices is not seen here.
+    """
+
+    GROWTH = 64 << 20
+    """Bytes."""
+    PERIOD = 2.0
+    """Seconds; no process compiles so much in this time that it runs out of memory mappings."""
+
+    def __init__(self) -> None:
+        self._last, self._size = time.perf_counter(), resident()
+
+    def tidy(self) -> bool:
+        """Collect garbage and let kernels go if memory has grown or it is time; whether that was done."""
+        size = resident()
+        if size is not None and self._size is not None and size < self._size + self.GROWTH:
+            if time.perf_counter() < self._last + self.PERIOD:
+                return False
+        release_kernels()
+        gc.collect()
+        self._last, self._size = time.perf_counter(), resident()
+        return True
+
+
+def resident() -> int | None:
+    """Bytes of memory that this process occupies; None where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+_tidier = Tidier()
+
+
+def execute(task: Task, needed: Mapping[str, Record]) -> Record:
+    """The record of a task; an exception becomes a failed record with one sentence and the traceback.
+
+    Parameters
+    ----------
+    task : Task
+        What is computed.
+    needed : mapping
+        The records of what it needs, by key.
+
+    Returns
+    -------
+    Record
+        With ``seconds`` the wall time of the call (s).
+    """
+    start = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # what they say is in the results: messages, reasons, remarks
+            record = task.compute(needed)
+    except Exception as error:
+        record = Record({"traceback": traceback.format_exc()}, failed=sentence(error))
+    _tidier.tidy()
+    return replace(record, seconds=time.perf_counter() - start)
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong, in one line; an InputError speaks for itself, anything else is named."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    if isinstance(error, InputError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
