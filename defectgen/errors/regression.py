@@ -161,6 +161,8 @@ def plateau(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> tu
     over, C size^p + c / size; at least two sizes must lie where the floor exceeds the power law. Then everything at the end
     within a factor 5 of the floor goes.
     """
+    from scipy.stats import f as variance_ratio
+
     freedom = len(size) - 3
     if len(np.unique(size)) < 5:
         return None
