@@ -338,6 +338,23 @@ def test_the_code_of_a_step_is_what_it_imports(tmp_path, monkeypatch):
     assert digest() == before
 
 
+def test_a_reference_of_another_package_is_code_behind_the_tasks_that_name_it(tmp_path, monkeypatch):
+    (tmp_path / "toy_potential.py").write_text("strength = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(provenance, "_plugins", lambda: (("toy-potential", "toy_potential:make"),))
+    monkeypatch.setattr(provenance, "_STAMPS", {})
+
+    def stamps() -> list[str]:
+        for cached in (provenance.code, provenance._text, provenance._file, provenance._root):
+            cached.cache_clear()
+        references = ["toy-potential(2)", "LJ()"]
+        return [provenance.origin(PlainTask("toy_tasks:draw", {"reference": name}), []).stamp for name in references]
+
+    before = stamps()
+    (tmp_path / "toy_potential.py").write_text("strength = 2\n")
+    assert [one == other for one, other in zip(before, stamps(), strict=True)] == [False, True]
+
+
 def test_the_steps_of_studies_do_not_depend_on_report_and_command_line():
     found = provenance.closure("defectgen.study.tasks.trial")
     assert {"defectgen.study.tasks.trial", "defectgen.relax.greens", "defectgen.fit.problem", "defectgen.kernel"} <= set(found)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,8 @@ class Record:
 
 
 _PACKAGE = "defectgen"
+_PLUGGED = ("defectgen.references", "defectgen.sources")
+"""Entry points whose code is behind the numbers of a task that names them; the steps of a study import their own."""
 _APART = "defectgen.campaign"
 _DATA = {".c", ".h", ".csv", ".json", ".toml"}
 """Files beside a module of this package that it may read; what is built from them is not among them."""
@@ -124,22 +126,43 @@ def origin(task: Task, needed: Iterable[str] | None = None) -> Origin:
         Stamps of the records that it reads; those of records that are computed now if not given.
     """
     stamps = [stamp(other) for other in task.after] if needed is None else list(needed)
-    return Origin(_stamp(task.function, stamps), own_version(), libraries())
+    return Origin(_stamp(task, stamps), own_version(), libraries())
 
 
 def stamp(task: Task) -> str:
     """The stamp of a record of ``task`` if it and all it needs are computed now."""
     known = _STAMPS.get(task.key)
     if known is None:
-        known = _STAMPS[task.key] = _stamp(task.function, [stamp(other) for other in task.after])
+        known = _STAMPS[task.key] = _stamp(task, [stamp(other) for other in task.after])
     return known
 
 
 _STAMPS: dict[str, str] = {}
 
 
-def _stamp(function: str, needed: list[str]) -> str:
-    return _sha("\n".join([own_version(), code(function), *needed]))[:32]
+def _stamp(task: Task, needed: list[str]) -> str:
+    plugged = [code(value) for value in _named_plugins(task)]
+    return _sha("\n".join([own_version(), code(task.function), *plugged, *needed]))[:32]
+
+
+def _named_plugins(task: Task) -> list[str]:
+    """``module:name`` of the references and sources of other packages whose names are in the inputs of a task."""
+    installed = _plugins()
+    if not installed:
+        return []
+    words = set(re.findall(r"[\w-]+", canonical(task.spec, "the inputs of a task")))
+    return sorted({value for name, value in installed if name in words})
+
+
+@lru_cache
+def _plugins() -> tuple[tuple[str, str], ...]:
+    """(name, ``module:name``) of what other packages register for this one."""
+    return tuple(
+        (entry.name, entry.value)
+        for group in _PLUGGED
+        for entry in entry_points(group=group)
+        if entry.value.partition(":")[0].split(".")[0] != _PACKAGE
+    )
 
 
 @lru_cache
