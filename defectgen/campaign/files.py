@@ -142,6 +142,15 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def _lock_file(path: Path) -> int:
+    """The open file that a lock is on; raises StorageError if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageError(complaint(path, error)) from None
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold ``path`` for this process. Nothing can go stale: a file left by a dead process is not locked.
@@ -153,11 +162,7 @@ def locked(path: Path) -> Iterator[None]:
     StorageError
         The file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise StorageError(complaint(path, error)) from None
+    handle = _lock_file(path)
     try:
         _take(handle, path)
         yield
@@ -175,11 +180,7 @@ def queued(path: Path) -> Iterator[None]:
     StorageError
         The file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise StorageError(complaint(path, error)) from None
+    handle = _lock_file(path)
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
