@@ -117,7 +117,7 @@ def test_forces_in_a_cylinder_are_those_of_the_crystal():
         cell.symbols * 11,
         np.tile(cell.sites, 11),
         np.tile(cell.free, 11),
-        cell.crystal,
+        cell.perfect_sites,
         cell.centre,
     )
     forces = dg.evaluate(TUNGSTEN, block).forces.reshape(11, -1, 3)[5]

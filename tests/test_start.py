@@ -14,7 +14,7 @@ import defectgen as dg
 
 PACKAGE = Path(dg.__file__).parent
 DOORS = [path for path in sorted(PACKAGE.rglob("__init__.py")) if "= door(__name__)" in path.read_text()]
-HEAVY = ["jax", "scipy", "matscipy", "ase", "pandas", "matplotlib", "dask", "h5py"]
+HEAVY = ["jax", "scipy", "matscipy", "vesin", "ase", "pandas", "matplotlib", "dask", "h5py"]
 
 
 def told(script: str, **environment: str):
@@ -34,7 +34,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     call = "from defectgen.cli import main\ntry: main({!r})\nexcept SystemExit: pass"
     assert loaded(call.format(["--help"])) == set()
     assert loaded(call.format(["list"])) <= {"ase"}  # for its table of elements: 15 ms
-    assert loaded("import defectgen as dg; dg.fcc('Cu', 3.6)") <= {"scipy", "matscipy", "ase"}
+    assert loaded("import defectgen as dg; dg.fcc('Cu', 3.6)") <= {"scipy", "vesin", "ase"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """An ASE calculator for any site energy: use a reference or a fitted model in ASE's optimisers, dynamics and tools."""
 
 import warnings
-from typing import final
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ class Calculator(Base):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "hessian", "grades"]  # noqa: RUF012 (ASE's protocol)
 
-    def __init__(self, potential: SiteEnergy, domain: Applicability | None = None):
+    def __init__(self, potential: Any, domain: Any = None):  # judged here, in words
         if not isinstance(potential, SiteEnergy):
             raise InputError(
                 f"Calculator wants a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"

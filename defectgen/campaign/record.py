@@ -106,7 +106,7 @@ _PLUGGED = ("defectgen.references", "defectgen.sources")
 _APART = "defectgen.campaign"
 _DATA = {".c", ".h", ".csv", ".json", ".toml"}
 """Files beside a module of this package that it may read; what is built from them is not among them."""
-_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "matscipy", "ase", "rdkit", "tblite")
+_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "vesin", "ase", "rdkit", "tblite")
 _OTHERS = ("equinox", "h5py", "pandas", "matplotlib")
 
 _PROSE = re.compile(r'^[ \t]*#[^\n]*$|(^[ \t]*)?[rR]?"""[\s\S]*?"""(?=([ \t]*(?:#[^\n]*)?$)?)', re.MULTILINE)

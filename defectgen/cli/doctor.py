@@ -18,7 +18,7 @@ _NEEDED = {
     "numpy": "numpy",
     "scipy": "scipy",
     "ase": "ase",
-    "matscipy": "matscipy",
+    "vesin": "vesin",
     "spglib": "spglib",
     "wigners": "wigners",
     "h5py": "h5py",
@@ -116,12 +116,13 @@ def _kernel() -> Finding:
 def _neighbours() -> str:
     """A simple cubic crystal has 6 nearest neighbours, whatever the size of the cell."""
     import numpy as np
-    from matscipy.neighbours import neighbour_list
+    from vesin import NeighborList
 
-    found = neighbour_list("i", positions=np.zeros((1, 3)), cell=np.eye(3), pbc=[True] * 3, cutoff=1.1)
+    search = NeighborList(cutoff=1.1, full_list=True)
+    (found,) = search.compute(points=np.zeros((1, 3)), box=np.eye(3), periodic=True, quantities="i")
     if len(found) != 6:
-        raise RuntimeError(f"matscipy found {len(found)} neighbours in a simple cubic crystal, not 6")
-    return "matscipy finds the 6 neighbours of a simple cubic crystal"
+        raise RuntimeError(f"vesin found {len(found)} neighbours in a simple cubic crystal, not 6")
+    return "vesin finds the 6 neighbours of a simple cubic crystal"
 
 
 def _writable() -> str:

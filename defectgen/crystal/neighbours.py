@@ -40,7 +40,7 @@ def neighbours(
     The number of slots is rounded up to a multiple of `slot_bucket`, so that similar cells share one compilation.
     Raises InputError for positions that are not finite, atoms that overlap, or a cutoff that reaches too many atoms.
     """
-    from matscipy.neighbours import neighbour_list
+    from vesin import NeighborList
 
     if not np.all(np.isfinite(positions)):
         bad = int(np.argmax(~np.isfinite(positions).all(1)))
@@ -56,9 +56,9 @@ def neighbours(
             span = np.ptp(height) + 2 * cutoff + 1.0
             box[axis] = direction * span
             origin = origin + direction * (height.min() - cutoff - 0.5)
-    i, j, d, s = neighbour_list(
-        "ijdS", positions=np.ascontiguousarray(positions - origin), cell=box, pbc=np.array(periodic), cutoff=float(cutoff)
-    )
+    search = NeighborList(cutoff=float(cutoff), full_list=True, sorted=True)
+    i, j, d, s = search.compute(points=np.ascontiguousarray(positions - origin), box=box, periodic=periodic, quantities="ijdS")
+    i, j = i.astype(np.int64), j.astype(np.int64)  # unsigned
     if len(d) and d.min() < OVERLAP:
         k = int(np.argmin(d))
         raise InputError(
