@@ -171,6 +171,7 @@ def _processes(workers: int) -> Iterator[Crew]:
                 if child.pid not in others:
                     child.join(5)
                     child.kill()
+                    child.join(5)  # and taken note of: whoever asks next finds no child
 
 
 def _begin() -> None:
