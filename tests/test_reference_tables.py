@@ -312,8 +312,6 @@ def test_a_resolution_that_cannot_follow_the_table_is_announced():
 @pytest.mark.parametrize("renamed", [None, "table", "table.eam.alloy", "table.eam.fs"])
 def test_other_pair_styles_are_refused_by_name(tmp_path, name, renamed):
     path = POTENTIALS / name
-    if renamed is not None and name == "AlCu.adp":
-        pytest.skip("as Ni.adp, but longer")
     if renamed is not None:
         path = tmp_path / renamed
         path.write_bytes((POTENTIALS / name).read_bytes())

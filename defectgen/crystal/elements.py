@@ -29,7 +29,7 @@ LAST = "Cm"
 ELEMENTS: dict[str, Element] = {
     symbol: Element(symbol, number, float(atomic_masses[number]), float(covalent_radii[number]))
     for number, symbol in enumerate(chemical_symbols[: chemical_symbols.index(LAST) + 1])
-    if number > 0  # 0 is a placeholder
+    if number > 0  # 0 is ASE's symbol X for no element
 }
 """Hydrogen to curium by symbol."""
 

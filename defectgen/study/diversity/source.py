@@ -222,7 +222,9 @@ class Source(Strict, ABC):
         chosen : array of int
             Numbers of the configurations in the data set of the pool that the fit is shown.
         """
-        raise NotImplementedError(f"the source {self.name} has no blocks")
+        raise InputError(
+            f"the source {self.name!r} has no rows of its own for {trial.observations}; its class must define `blocks`"
+        )
 
     def metrics(self, model: LinearACE, trial: OfDesign[Any], given: Given) -> list[dict[str, Any]]:
         """Further tests of a model, such as a relaxed defect in a large cell: lines ``{"test": name, quantity: number, ...}``.
