@@ -185,7 +185,10 @@ def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
             f"atoms are periodic along cell vector {np.argmax(missing & atoms.pbc)}, which is zero; set it or open this direction"
         )
     given = np.asarray(atoms.cell)[~missing]
-    if len(given) and not np.linalg.svd(given / np.linalg.norm(given, axis=1)[:, None], compute_uv=False)[-1] > FLAT:
+    lengths = np.linalg.norm(given, axis=1)
+    if not np.all(np.isfinite(lengths) & (lengths > 0)):  # squares may overflow, or vanish
+        raise InputError(f"the cell vectors {np.asarray(atoms.cell).tolist()} A have no finite lengths; mend the cell")
+    if len(given) and not np.linalg.svd(given / lengths[:, None], compute_uv=False)[-1] > FLAT:
         raise InputError(
             f"the cell vectors {np.round(np.asarray(atoms.cell), 4).tolist()} A must span a volume, and lie in a plane or on a "
             "line; mend the cell"

@@ -121,6 +121,8 @@ class EAM(SumEnergy):
                 raise InputError(f"a resolution belongs to interpolation 'quintic', not to 'lammps'; got {resolution} A")
             resolution = _resolution(resolution, tables)
         radial = np.stack([tables.density, tables.pair], axis=2)
+        if not (np.isfinite(radial).all() and np.isfinite(tables.embedding).all()):
+            raise InputError(f"the values of {str(path)!r} are too large for double precision; get the file again")
         jumps = _jumps(tables)
         found = cubic = _as_lammps(tables, radial)
         if interpolation != "lammps":

@@ -49,11 +49,19 @@ def load_domain(path: str | Path) -> Domain:
         thresholds = {str(name): _threshold(name, value, path) for name, value in dict(header["thresholds"]).items()}
         if header["measure"] not in thresholds or not isinstance(header["notes"], dict):
             raise InputError(f"{str(path)!r} is damaged: it asks a measure without a threshold; save the domain again")
+        _check_notes(header["notes"], path)
         arrays = archive.arrays(_wanted(archive, thresholds, basis))
         coefficients = arrays.pop("coefficients", None)
         grouped = _split(arrays)
         measures = {name: _measure(name, grouped[name], basis) for name in thresholds}
         return Domain(basis, measures, thresholds, header["measure"], coefficients, header["notes"])
+
+
+def _check_notes(notes: dict, path: Path) -> None:
+    """Raises InputError for notes that `Domain` cannot show."""
+    known, alpha = notes.get("environments", {}), notes.get("alpha", 0.0)
+    if not isinstance(known, dict) or isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        raise InputError(f"{str(path)!r} is damaged: its notes are not those of a domain; save the domain again")
 
 
 def _threshold(name: str, value: Any, path: Path) -> float:
