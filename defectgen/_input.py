@@ -176,11 +176,21 @@ def came(value: object) -> str:
     return f"{value!r}" if isinstance(value, str | int | float) else kind
 
 
+OVERFLOWS = 1e100
+"""Beyond this the square of a number, or a sum of such squares, may leave the range of double precision."""
+
+
 def check_finite(numbers: Any, what: str) -> None:
-    """Raises InputError for numbers of which some are NaN or infinite; `what` names them in the plural."""
+    """Raises InputError for numbers of which some are NaN, infinite or so large that their squares overflow.
+
+    `what` names them in the plural.
+    """
     array = np.asarray(numbers)
-    if not np.all(np.isfinite(array)):
-        raise InputError(f"{what} must be finite; {int(np.sum(~np.isfinite(array)))} of {array.size} numbers are not")
+    good = np.isfinite(array)
+    if not np.all(good):
+        raise InputError(f"{what} must be finite; {int(np.sum(~good))} of {array.size} numbers are not")
+    if array.size and np.abs(array).max() > OVERFLOWS:
+        raise InputError(f"{what} must be below {OVERFLOWS:.0e}, so that squares do not overflow; got {np.abs(array).max():.3g}")
 
 
 def save_whole(path: Path, content: bytes, what: str) -> Path:

@@ -81,7 +81,8 @@ def bad_inputs():
     good = of_ase("H2O", 0)
     moved = replace(good, conformation=1, positions=good.positions + 0.01)
     yield "shape", lambda: replace(good, positions=np.zeros((2, 3))), r"positions of configuration 0 of 'H2O' must be numbers of"
-    yield "nan", lambda: replace(good, energy=float("nan")), r"energy of configuration 0 of 'H2O' must be finite, and 1 of 1"
+    yield "nan", lambda: replace(good, energy=float("nan")), r"energy of configuration 0 of 'H2O' must be finite; 1 of 1"
+    yield "huge", lambda: replace(good, positions=good.positions * 1e200), r"positions of .* must be below 1e\+100.*leave this"
     yield "empty", lambda: replace(good, symbols=(), positions=np.zeros((0, 3))), r"has no atoms"
     yield "cell", lambda: replace(good, periodic=(True, True, True)), r"periodic and has no cell vectors"
     yield "same name", lambda: Dataset((good, good)), r"has two configurations of law 'rattled' with the number 0"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, check_finite
 from .._typing import Float, Int
 from ..crystal.elements import element
 from ..crystal.snapshot import Snapshot
@@ -69,9 +69,10 @@ def _check(value: Any, shape: tuple[int, ...], what: str) -> None:
     array = np.asarray(value)
     if array.shape != shape or not np.issubdtype(array.dtype, np.number):
         raise InputError(f"{what} must be numbers of shape {shape}; got shape {array.shape}, {array.dtype}")
-    if not np.all(np.isfinite(array)):
-        bad = np.count_nonzero(~np.isfinite(array))
-        raise InputError(f"{what} must be finite, and {bad} of {array.size} numbers are not; leave this configuration out")
+    try:
+        check_finite(array, what)
+    except InputError as error:
+        raise InputError(f"{error}; leave this configuration out") from None
 
 
 # ------ A data set: configurations of many structures, chosen by number; the numbers are what rows and fits are indexed with
