@@ -14,7 +14,7 @@ from defectgen.training import gram as gram_module
 from defectgen.training.blocks import Block, Blocks
 from defectgen.training.compress import Compressor, Reduction, join, residual_sum, triangle
 from defectgen.training.gram import Gram
-from defectgen.training.observations import KINDS, parse_observations, spell_observations
+from defectgen.training.observations import OF_SETS, parse_observations, spell_observations
 
 EPS = np.finfo(float).eps
 
@@ -217,10 +217,15 @@ def test_files_without_blocks_are_refused(tmp_path):
 # observation sets --------------------------------------------------------------------------------------------------
 
 
-@given(kinds=st.lists(st.sampled_from(KINDS), min_size=1))
+@given(kinds=st.lists(st.sampled_from(OF_SETS), min_size=1))
 def test_a_set_is_spelled_one_way(kinds):
-    assert parse_observations("+".join(kinds)) == parse_observations(kinds) == tuple(k for k in KINDS if k in kinds)
+    assert parse_observations("+".join(kinds)) == parse_observations(kinds) == tuple(k for k in OF_SETS if k in kinds)
     assert spell_observations(reversed(kinds)) == "+".join(parse_observations(kinds))
+
+
+def test_the_set_without_observations_is_no_set_of_rows():
+    with pytest.raises(InputError, match="'none' is the set without observations"):
+        parse_observations("none")
 
 
 @pytest.mark.parametrize("text", ["E+G", "", "EF", "V0"])

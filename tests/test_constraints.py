@@ -247,6 +247,41 @@ def test_weights_on_targets_are_taken_and_otherwise_they_are_in_no_set():
     assert weighed.rmse["Ef"] < 1e-3 * plain.rmse["Ef"] and weighed.rmse["C"] < 0.1 * plain.rmse["C"]
 
 
+def test_a_set_with_elastic_constants_holds_them_like_a_constraint():
+    """One meaning at every door: E+F+C is E+F with the constraint C, whatever is in the blocks besides."""
+    lattice, truth, cells, blocks = copper()
+    way = {"prior": "smoothness", "observations": "C+F+E"}
+    found = fit(blocks, **way)
+    same = fit(blocks, "E+F", prior="smoothness", constraints=["C"])
+    assert found.observations == "E+F+C" and np.array_equal(found.coefficients, same.coefficients)
+    assert found.problem.held == 3 and [c.name for c in found.constraints] == ["C"] and "C" not in found.weights
+    assert dg.elastic_constant_error(lattice, truth, found.model).max < 1e-9
+    assert "C    bulk                       21        held" in found.table()
+    by_loss = fit(blocks, dg.Loss("E+F+C", prior="smoothness"))
+    by_list = dg.refit(blocks, dg.losses(observations=["E+F", "E+F+C"], weights={"E": [1e3, 900.0, 1100.0]}, prior="smoothness"))
+    alone = dg.label(cells, truth, blocks.basis, "E+F+C")
+    assert alone.kinds == ("E", "F", "V0", "C")
+    for other in (by_loss.coefficients, by_list[3].coefficients, fit(alone, **way).coefficients):
+        assert other == pytest.approx(found.coefficients, rel=1e-5, abs=1e-7)  # condition 1e6 in normal equations
+    assert not np.allclose(by_list[0].coefficients, found.coefficients, rtol=1e-3)
+    loose = fit(blocks, **way, constraints={"C": 1.0})
+    assert loose.problem.held == 0 and loose.rmse["C"] > 1e-6  # a tolerance that is given takes the place of exactness
+    repeated = fit(blocks, **way, constraints=found.constraints)
+    assert len(repeated.constraints) == 1
+
+
+def test_what_cannot_hold_elastic_constants_says_so():
+    _, truth, cells, blocks = copper()
+    with pytest.raises(InputError, match="holds the elastic constants"):
+        fit(blocks, "E+F+C", weights={"C": 2.0})
+    with pytest.raises(InputError, match="need C rows, and there are none"):
+        fit(made_up()[0], "E+F+C")
+    with pytest.raises(InputError, match="beside other observations"):
+        dg.label(cells, truth, blocks.basis, "C")
+    with pytest.raises(InputError, match="plan is made of labels"):
+        dg.plan_training("Cu", "vacancy", target_energy=0.1, observations=["E+F+C"])
+
+
 def test_constrained_coefficients_beat_any_other_that_meets_the_constraints():
     """A general optimiser (SLSQP) on the same objective finds nothing below."""
     blocks, raw = made_up(columns=4)

@@ -19,6 +19,7 @@ from defectgen.errors import (
     CLAIMS,
     bonds_of,
     compare,
+    core_cap,
     elastic_constant_error,
     estimate_rate,
     force_constant_error,
@@ -394,10 +395,12 @@ def test_rates_of_nonsense_are_refused(arguments, said):
 
 TABLE = {  # theory: bounds, the table of exponents
     ("E+F", "geometry"): (-1, -3 / 2),
+    ("E+F+C", "geometry"): (-3, -7 / 2),
     ("E+F+V", "geometry"): (-3, -7 / 2),
     ("E+F+FC", "geometry"): (-3, -9 / 2),
     ("E+F+FC+V", "geometry"): (-5, -13 / 2),
     ("E+F", "energy"): (-2, -3),
+    ("E+F+C", "energy"): (-4, -5),
     ("E+F+V", "energy"): (-4, -5),
     ("E+F+FC", "energy"): (-4, -6),
     ("E+F+FC+V", "energy"): (-6, -8),
@@ -426,8 +429,41 @@ def test_where_sites_have_no_inversion_virials_prove_one_power_only():
     assert predicted_rate("E+F+FC", 3, inversion=False) == predicted_rate("E+F+FC", 3)
 
 
+def test_elastic_constants_of_a_multilattice_leave_the_inner_strain_open():
+    for quantity in ("geometry", "energy"):
+        assert predicted_rate("E+F+C", 3, quantity, inversion=False) == predicted_rate("E+F", 3, quantity)
+        assert predicted_rate("none", 2, quantity) == predicted_rate("E+F", 2, quantity)
+
+
+@pytest.mark.parametrize("kinds", ["E+F+FC", "E+F+V", "E+F+FC+V"])
+def test_elastic_constants_add_nothing_to_force_constants_or_virials(kinds):
+    for inversion in (True, False):
+        assert predicted_rate(f"{kinds}+C", 3, inversion=inversion) == predicted_rate(kinds, 3, inversion=inversion)
+
+
+def test_one_fit_on_both_sides_shows_the_cap_in_the_geometry_and_the_table_in_the_energy():
+    for d in (2, 3):
+        for kinds in ("E+F", "E+F+C", "E+F+V", "E+F+FC", "E+F+FC+V"):
+            assert predicted_rate(kinds, d, of="fit") == -d == core_cap(d)
+            assert predicted_rate(kinds, d, "energy", of="fit") == predicted_rate(kinds, d, "energy")
+        assert core_cap(d, "energy") == core_cap(d, hessian=True) == -2 * d and core_cap(d, "energy", hessian=True) == -3 * d
+        assert predicted_rate("E+F+FC+V", d, "energy", of="fit") < core_cap(d, "energy")  # a page shows both
+    with pytest.raises(InputError, match="a fit to nothing"):
+        predicted_rate("none", 3, of="fit")
+    for bad in (dict(dimension=1), dict(quantity="volume")):
+        with pytest.raises(InputError, match="cap of one configuration"):
+            core_cap(**bad)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(("F+FC", 3), "F\\+FC"), (("E+F", 1), "dimension"), (("E+F", 3, "volume"), "volume")], ids=str
+    ("arguments", "said"),
+    [
+        (("F+FC", 3), "F\\+FC"),
+        (("E+F", 1), "dimension"),
+        (("E+F", 3, "volume"), "volume"),
+        (("E+F", 3, "energy", True, "fits"), "did you mean 'fit'"),
+    ],
+    ids=str,
 )
 def test_there_is_no_prediction_for_everything(arguments, said):
     with pytest.raises(InputError, match=said):

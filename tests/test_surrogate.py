@@ -14,6 +14,7 @@ from defectgen.errors.norms import strain_norm
 from defectgen.errors.property_errors import relative_stiffness
 from defectgen.relax import mixed_equilibrium
 from defectgen.surrogate import MomentPerturbation, far_field, sites_of, surrogate
+from defectgen.surrogate.matched import surrogate_force_constants
 
 SETS = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
 COPPER = dg.reference.LennardJones("Cu", epsilon=0.4, sigma=2.3, cutoff=6.0)
@@ -107,6 +108,35 @@ def test_without_shifts_virials_miss_the_sublattices():
     blind = made("diamond", "E+F+V", shifts=False)
     assert np.abs(blind.energy(*strained("diamond", deformation))).max() < 1e-14
     assert np.abs(blind.energy(*strained("diamond", deformation, shift))).max() > 1e-6
+
+
+@pytest.mark.parametrize("name", ["triangular", "fcc"])
+def test_elastic_constants_are_matched_alone(name):
+    """Energies of homogeneous strains start at third order, those of waves at second."""
+    rng = np.random.default_rng(5)
+    d = CRYSTALS[name].dimension
+    deformation = np.zeros((3, 3))
+    deformation[:d, :d] = 1e-3 * rng.normal(size=(d, d))
+    held = made(name, "E+F+C")
+
+    def growth(at):
+        sublattice, v = at
+        return float(jnp.abs(held.energy(sublattice, 2 * v)).max() / jnp.abs(held.energy(sublattice, v)).max())
+
+    sites, v = strained(name, deformation)
+    wave = v * (1 + jnp.cos(1.0 + 2.0 * jnp.arange(v.shape[1])))[None, :, None]  # no homogeneous stencil
+    assert growth((sites, v)) == pytest.approx(8.0, rel=0.02)  # the fourth order is 1e-3 smaller
+    assert growth((sites, wave)) == pytest.approx(4.0, rel=0.02)
+    phi = surrogate_force_constants(CRYSTALS[name], held)
+    assert np.abs(phi.phi).max() > 1e-6
+    bracket = np.einsum("pab,pc,pd->abcd", phi.phi, phi.separations, phi.separations)
+    born = np.einsum("acbd->abcd", bracket) + np.einsum("bcad->abcd", bracket) - bracket
+    assert np.abs(born).max() < 1e-12 * np.einsum("pab,p->", np.abs(phi.phi), np.sum(phi.separations**2, axis=1))
+
+
+def test_elastic_constants_alone_are_refused_in_a_multilattice():
+    with pytest.raises(InputError, match="Bravais lattices"):
+        made("diamond", "E+F+C")
 
 
 SIZES = {"triangular": 16, "fcc": 5, "diamond": 4}

@@ -8,7 +8,7 @@ from .compare import Comparison, compare
 from .design import LossDesign, choose_data, design_loss
 from .domain import Check, Domain, domain, load_domain
 from .norms import BondList, bonds_of, strain_max, strain_norm
-from .predicted_rates import CLAIMS, Claim, boundary_rate, claim, dislocation_rate, predicted_rate
+from .predicted_rates import CLAIMS, Claim, boundary_rate, claim, core_cap, dislocation_rate, predicted_rate
 from .property_errors import (
     ElasticConstantError,
     ForceConstantError,
@@ -45,6 +45,7 @@ __all__ = [
     "claim",
     "compare",
     "compare_on_both_lattices",
+    "core_cap",
     "design_loss",
     "dislocation_rate",
     "domain",

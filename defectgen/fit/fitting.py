@@ -12,7 +12,6 @@ from .._typing import Float
 from ..ace import LinearACE
 from ..training.blocks import Blocks
 from ..training.observations import KINDS, parse_observations
-from .constraint import as_constraints
 from .loss import Loss, spelled
 from .prior import as_prior
 from .problem import pose
@@ -78,7 +77,8 @@ def fit(
     blocks : Blocks
         Rows and labels, from `dg.label`.
     observations : str, iterable of str or Loss, optional
-        Such as "E+F+FC+V", in any order; by default all kinds that have rows. A whole Loss says all the rest too.
+        Such as "E+F+FC+V", in any order; by default all of these four that have rows. "E+F+C" holds the labelled elastic
+        constants exactly, as constraints=["C"] does. A whole Loss says all the rest too.
     weights : mapping, optional
         By kind, {"E": 1000}, or by kind and group, {"FC:defect-core": 0.03}; see `resolve_weights`.
     prior : None, float, "smoothness" or Prior
@@ -130,7 +130,7 @@ def fit(
 def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndarray, " blocks"], chosen: Solver) -> Fit:
     """The fit of a loss whose every block has its multiplier."""
     selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
-    prior, constraints = as_prior(loss.prior), as_constraints(blocks, loss.constraints)
+    prior, constraints = as_prior(loss.prior), loss.exact(blocks)
     problem = with_constraints(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
     solution = chosen.solve(problem)
     theta, rank = problem.lift(solution.coefficients), None if solution.rank is None else solution.rank + problem.held

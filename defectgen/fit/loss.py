@@ -12,10 +12,10 @@ import numpy as np
 from .._input import InputError, closest
 from .._typing import Float
 from ..training.blocks import Block, Blocks
-from ..training.observations import TARGETS, spell_observations
-from .constraint import Constraint, check_constraints
+from ..training.observations import ELASTIC, TARGETS, spell_observations
+from .constraint import Constraint, as_constraints, check_constraints
 from .prior import as_prior
-from .weights import Weights, check_weights, resolve_weights
+from .weights import Weights, check_weights, resolve_weights, weighted_kinds
 
 # ------ A loss: everything that decides a fit once rows are labelled, as one value that can be listed, varied and compared
 
@@ -42,7 +42,7 @@ class Loss:
     prior: Any = None
     solver: str = "qr"
     constraints: Any = ()
-    """As `dg.fit` takes them: names that hold exactly, or {name: tolerance}."""
+    """As `dg.fit` takes them: names that hold exactly, or {name: tolerance}. A set with C, "E+F+C", holds C beside them."""
     name: str = ""
     """How tables and figures call it; the settings that are not the default ones if empty."""
 
@@ -62,6 +62,11 @@ class Loss:
         if isinstance(self.constraints, Mapping):
             check_constraints(self.constraints)
         check_constraints(name for name in self.constraints if isinstance(name, str))
+        if self._holds_elastic and ELASTIC in weighted_kinds(self.weights):
+            raise InputError(
+                f"{self.observations} holds the elastic constants (C) exactly, so a weight of C acts on nothing; take C out of "
+                "the set to weigh it, or leave its weight out"
+            )
         for power in (self.force_distance_power, self.force_constant_range_power):
             if not isinstance(power, Real) or not math.isfinite(power):
                 raise InputError(f"the power of a distance or range weight is a number; got {power!r}")
@@ -85,11 +90,27 @@ class Loss:
         return self.name or spelled(self.settings) or DEFAULT
 
     def resolve(self, blocks: Blocks) -> Weights:
-        """weights[kind][group] of what takes part: the observation set, and targets (C, Ef) that were given a weight."""
+        """weights[kind][group] of what is weighed: the observation set, and targets (C, Ef) that were given a weight."""
         resolved = resolve_weights(blocks, self.weights)
         parts = blocks.select(self.observations).kinds
-        wanted = {*parts, *(k for k in TARGETS if any(resolved.get(k, {}).values()))}
+        wanted = {*(k for k in parts if k not in TARGETS), *(k for k in TARGETS if any(resolved.get(k, {}).values()))}
         return {kind: resolved[kind] for kind in blocks.kinds if kind in wanted}
+
+    def exact(self, blocks: Blocks) -> tuple[Constraint, ...]:
+        """What holds exactly: the constraints, and the elastic constants if the set contains them.
+
+        A tolerance of C among the constraints takes the place of exactness. Raises InputError for what has no rows.
+        """
+        given = as_constraints(blocks, self.constraints)
+        if not self._holds_elastic or any(isinstance(name, str) and name.split(":")[0] == ELASTIC for name in self.constraints):
+            return given
+        (own,) = as_constraints(blocks, ELASTIC)
+        same = [c for c in given if c.name == own.name and np.array_equal(c.rows, own.rows)]
+        return given if any(np.array_equal(c.target, own.target) for c in same) else (*given, own)
+
+    @property
+    def _holds_elastic(self) -> bool:
+        return ELASTIC in self.observations.split("+")
 
     def multipliers(self, blocks: Blocks, resolved: Weights | None = None) -> Float[np.ndarray, " blocks"]:
         """What the rows of every block are multiplied by: weight, natural scale, distance and range weights; 0 for what is out.

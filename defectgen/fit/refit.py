@@ -12,7 +12,6 @@ from .._typing import Float
 from ..ace import LinearACE
 from ..training.blocks import Block, Blocks
 from ..training.compress import join, residual_sum
-from .constraint import as_constraints
 from .fitting import as_solver, solved
 from .loss import Loss
 from .prior import as_prior
@@ -162,7 +161,7 @@ def _pose(blocks: Blocks, loss: Loss) -> _Posed:
     chosen = as_solver(loss.solver, {})
     plain = loss.robust is None and isinstance(chosen, QR) and chosen.rtol is None
     exact = loss.constraints.items() if isinstance(loss.constraints, dict) else loss.constraints
-    held = tuple(each if isinstance(each, str | tuple) else id(each) for each in exact)
+    held = (loss.observations, *(each if isinstance(each, str | tuple) else id(each) for each in exact))
     return _Posed(loss, used, multipliers, strength, plain, (plain, tuple(multipliers > 0), shape, held, loss.solver))
 
 
@@ -185,7 +184,7 @@ class _Group:
         _, first, of = np.unique(relative, axis=1, return_index=True, return_inverse=True)
         chosen = tuple(blocks.items[b] for b in live)
         first_loss = members[0].loss
-        prior, constraints = as_prior(first_loss.prior), as_constraints(blocks, first_loss.constraints)
+        prior, constraints = as_prior(first_loss.prior), first_loss.exact(blocks)
         problem = with_constraints(pose(replace(blocks, items=chosen), centre, prior), constraints)
         stacked = list(problem.weighted())
         factors = [join((stacked[b] for b in np.flatnonzero(of == k)), problem.columns) for k in range(len(first))]

@@ -86,12 +86,13 @@ class Fit:
 
     def table(self) -> str:
         """Rows, weight and error of every kind and group, for people."""
+        exact = {c.name.split(":")[0] for c in self.constraints if "<" not in c.name}
         lines = [f"{'kind':<5}{'group':<20}{'rows':>9}{'weight':>12}{'rmse':>12}  unit"]
         for kind, groups in self.rmse_by_group.items():
             for group, error in groups.items():
                 rows = sum(b.rows for b in self.blocks.items if (b.kind, b.group) == (kind, group))
                 weight = self.weights.get(kind, {}).get(group)
-                shown = "not fitted" if weight is None else f"{weight:g}"
+                shown = ("held" if kind in exact else "not fitted") if weight is None else f"{weight:g}"
                 lines.append(f"{kind:<5}{group:<20}{rows:>9}{shown:>12}{error:>12.3e}  {UNITS[kind]}")
         return "\n".join(lines)
 

@@ -20,7 +20,7 @@ import numpy as np
 from .._typing import Float
 from ..training.blocks import Blocks
 from ..training.compress import residual_sum
-from .constraint import Constraint, as_constraints
+from .constraint import Constraint
 from .loss import Loss
 from .prior import as_prior
 from .problem import Problem, pose
@@ -105,7 +105,7 @@ def huber(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss)
 
 def _solver(blocks: Blocks, labelled: Blocks, multipliers: np.ndarray, loss: Loss) -> Callable[[np.ndarray], np.ndarray]:
     """Coefficients for factors of the multipliers: through one shared factor where that is good enough, else by QR."""
-    prior, constraints = as_prior(loss.prior), as_constraints(labelled, loss.constraints)
+    prior, constraints = as_prior(loss.prior), loss.exact(labelled)
     problem = with_constraints(pose(blocks, multipliers, prior), constraints)
     stacked = list(problem.weighted())
     if (gamma := problem.prior_rows()) is not None:

@@ -15,7 +15,7 @@ DEFAULT_WEIGHTS = {"E": 1000.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PE
 `Block.scale`. With a small weight of E the formation energy, a difference of total energies, gets worse as the training cell
 grows; a wrong lattice constant, which V0 prevents, puts a floor under every error. Lower E where energies are noisy, or where the
 basis is so small that it misses forces by more than about 0.01 eV/A. Elastic constants and formation energies take part only
-where they are given a weight."""
+where they are given a weight; a set that contains C holds it exactly instead."""
 
 CONVENTION = {"E": 30.0, "F": 1.0, "FC": 1.0, "V": 1.0, INTERNAL: 1.0, PERFECT: 100.0}
 """E : F : V = 30 : 1 : 1, the convention of ACE fits to data sets of many structures."""
@@ -51,6 +51,11 @@ def resolve_weights(blocks: Blocks, weights: Mapping[str, Any] | None = None) ->
             if number == 0.0 and kind not in TARGETS:
                 _warn(f"the rows of {kind}:{group} have weight zero, so the fit does not see them")
     return resolved
+
+
+def weighted_kinds(weights: Mapping[str, Any]) -> set[str]:
+    """The kinds that are given a weight other than zero."""
+    return {kind for kind, _, value in _entries(weights) if value}
 
 
 def check_weights(weights: Mapping[str, Any]) -> None:

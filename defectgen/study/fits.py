@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..training.observations import ELASTIC
 from .settings import Basis, Case
 from .tasks import Crystal, Exact, FitTrial, TrainingRows
 
@@ -34,6 +35,7 @@ class Fits:
             basis=self.full(case),
             training=training,
             subdivide=subdivide,
+            elastic=any(ELASTIC in observations.split("+") for observations in self.spec.observations),
             variant=self.variant,
         )
 

@@ -2,7 +2,7 @@
 
 from .dislocated import DislocatedFarField, dislocated_far_field, sites_read_off
 from .far_field import FarField, far_field
-from .matched import Surrogate, surrogate
+from .matched import Surrogate, check_elastic, surrogate
 from .perfect import Sites, sites_of
 from .perturbation import MomentPerturbation
 
@@ -12,6 +12,7 @@ __all__ = [
     "MomentPerturbation",
     "Sites",
     "Surrogate",
+    "check_elastic",
     "dislocated_far_field",
     "far_field",
     "sites_of",

@@ -110,9 +110,7 @@ def far_field(
     if cell.perfect_sites.matrix is None:
         raise InputError("the far field of a surrogate is made for periodic cells; give dg.supercell(lattice, size)")
     on = grid(cell.perfect_sites.matrix)
-    waves = (
-        None if surrogate.curvature is not None else blocks(on, cell.lattice, surrogate_force_constants(cell.lattice, surrogate))
-    )
+    waves = blocks(on, cell.lattice, surrogate_force_constants(cell.lattice, surrogate)) if surrogate.stiff else None
     return FarField(cell, surrogate, crystal, atom, distance > radius * spacing, offset, on, waves)
 
 

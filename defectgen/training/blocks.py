@@ -121,6 +121,8 @@ class Blocks:
     def select(self, kinds: str | Iterable[str]) -> "Blocks":
         """The blocks of some kinds, "E+F" or ["E", "F"]; V brings the internal forces (VF), every set the perfect crystal (V0).
 
+        "E+F+C" takes the rows of the elastic constants along, which a fit holds exactly.
+
         Raises InputError for a kind that is unknown or has no rows.
         """
         wanted = parse_observations(kinds)

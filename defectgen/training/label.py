@@ -60,8 +60,8 @@ def label(
     basis : ACEBasis
         The functions whose coefficients are fitted.
     kinds : str or iterable of str
-        E energies, F forces, FC force constants, V virials; also C (elastic constants) and Ef (formation energy of the cell at
-        rest), constraints of a fit that are in no set.
+        E energies, F forces, FC force constants, V virials; also C (elastic constants, with relaxed sublattices) and Ef
+        (formation energy of the cell at rest). A fit holds C exactly where its set contains it, as in "E+F+C"; Ef is in no set.
     force_distance_power, force_constant_range_power : float
         Weights (1 + |l|)^power of forces and |rho|^power of force constants, l and rho in nearest-neighbour spacings.
     core_atoms : int
@@ -172,7 +172,11 @@ def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
     if isinstance(kinds, bytes) or not isinstance(kinds, Iterable):
         raise InputError(f"kinds of observations are written like E+F+FC+V, or as a list; got {kinds!r}")
     named = [str(kind).strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
-    return parse_observations(k for k in named if k not in TARGETS), tuple(k for k in TARGETS if k in named)
+    kinds = parse_observations(k for k in named if k != FORMATION)
+    if kinds == (ELASTIC,):
+        raise InputError("elastic constants (C) are held beside other observations; label them together, as in E+F+C")
+    targets = tuple(k for k in TARGETS if k in (*kinds, *named))
+    return tuple(k for k in kinds if k not in TARGETS), targets
 
 
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):

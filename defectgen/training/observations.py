@@ -7,6 +7,9 @@ from .._input import InputError
 KINDS = ("E", "F", "FC", "V")
 """Energies, forces, force constants of the perfect crystal, virials at finite strain."""
 
+NOTHING = "none"
+"""The set without observations, in tables of rates: a crystal of the right lattice constant and nothing else. It has no fit."""
+
 PERFECT = "V0"
 """Virial of the perfect crystal at F = 1: reference and model share one lattice constant, so every set contains it."""
 
@@ -17,7 +20,11 @@ ELASTIC, FORMATION = "C", "Ef"
 """Elastic constants of the perfect crystal, and the formation energy of the training cell at rest."""
 
 TARGETS = (ELASTIC, FORMATION)
-"""Rows that no set contains: they enter a fit as constraints, or if they are given a weight."""
+"""Rows without a default weight: they enter a fit as constraints, or if they are given one. A set that contains C holds its rows
+exactly; no set contains Ef."""
+
+OF_SETS = (*KINDS, ELASTIC)
+"""What a set is made of, in the order in which it is written: `E+F+C` takes E and F by their weights and holds C exactly."""
 
 PARTS = (*KINDS, INTERNAL, PERFECT, *TARGETS)
 """All kinds that rows can have, in the order in which they are listed."""
@@ -26,24 +33,26 @@ PARTS = (*KINDS, INTERNAL, PERFECT, *TARGETS)
 def parse_observations(text: str | Iterable[str]) -> tuple[str, ...]:
     """The kinds named by "FC+E+F" or ["F", "E", "FC"], each once, in the fixed order: ("E", "F", "FC").
 
-    Raises InputError for an unknown kind or an empty set.
+    C, the elastic constants, comes last: "E+F+C". Raises InputError for an unknown kind or an empty set.
     """
     if not isinstance(text, Iterable):
         raise InputError(f"observations are written like E+F+FC+V, or as a list of kinds; got {text!r}")
     named = text.split("+") if isinstance(text, str) else list(text)
     found = {str(kind).strip().upper() for kind in named}
-    unknown = sorted(found - set(KINDS))
+    unknown = sorted(found - set(OF_SETS))
+    if unknown == [NOTHING.upper()] and len(found) == 1:
+        raise InputError(f"{NOTHING!r} is the set without observations: it has rates, but no rows to fit; take E+F at least")
     if unknown or not found:
         raise InputError(
-            f"a set of observations is made of the kinds {', '.join(KINDS)}, written like E+F+FC+V; got {text!r}"
+            f"a set of observations is made of the kinds {', '.join(OF_SETS)}, written like E+F+FC+V; got {text!r}"
             + (f", where {unknown[0]!r} is none of them{_meant(unknown[0])}" if unknown else ", which is empty")
         )
-    return tuple(kind for kind in KINDS if kind in found)
+    return tuple(kind for kind in OF_SETS if kind in found)
 
 
 def _meant(kind: str) -> str:
     """What a kind that is written out, or separated otherwise, stands for."""
-    words = {"ENERG": "E", "FORCE C": "FC", "FORCE_C": "FC", "HESS": "FC", "FORCE": "F", "VIR": "V", "STRESS": "V"}
+    words = {"ENERG": "E", "FORCE C": "FC", "FORCE_C": "FC", "HESS": "FC", "FORCE": "F", "VIR": "V", "STRESS": "V", "ELAST": "C"}
     if found := next((short for word, short in words.items() if kind.startswith(word)), ""):
         return f"; did you mean {found!r}?"
     return "; kinds are joined by +" if "," in kind or " " in kind else ""

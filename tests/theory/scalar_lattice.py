@@ -136,8 +136,13 @@ def surrogate_error(lattice: ScalarLattice, phi, matched: str):
     def psi(g):
         return phi(g) - phi(p @ g)
 
+    def homogeneous(g):
+        """The part of phi's second order that sees the homogeneous part of g alone: its elastic constants."""
+        return without_taylor(phi, 1, slots)(p @ g) - without_taylor(phi, 2, slots)(p @ g)
+
     return {
         "E+F": lambda: without_taylor(phi, 1, slots),
+        "E+F+C": lambda: lambda g: without_taylor(phi, 1, slots)(g) - homogeneous(g),
         "E+F+V": lambda: without_taylor(psi, 1, slots),  # the linear term telescopes: no force, no energy
         "E+F+FC": lambda: without_taylor(phi, 2, slots),
         "E+F+FC+V": lambda: without_taylor(psi, 2, slots),

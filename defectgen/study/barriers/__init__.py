@@ -13,7 +13,7 @@ from ..rates import rates_of_fits
 from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
-from ..surrogates import check_radii
+from ..surrogates import check_radii, check_sets
 from ..surrogates.scene import errors
 from ..surrogates.tables import solve_page, solve_tables
 from ..tasks import Crystal, called, defect_cell
@@ -34,6 +34,7 @@ class BarriersStudy(Study[Barriers]):
             if len(cell.site_positions) != len(cell) + 1 or np.any(cell.sites < 0):
                 raise InputError(f"a barrier is that of a hop into a vacancy; got the defect {case.defect}: use vacancy")
             check_radii(asked, case, self.name)
+            check_sets(spec, case)
 
     def plan(self, spec: RunSpec, asked: Barriers) -> list[HopSolve]:
         """The solves of every case."""

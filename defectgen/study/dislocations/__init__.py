@@ -17,6 +17,7 @@ from ..rates import rates
 from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
+from ..surrogates import check_sets
 from ..surrogates.scene import errors
 from ..surrogates.tables import solve_page, solve_tables
 from ..tasks import Crystal, called, truth_of
@@ -36,6 +37,7 @@ class DislocationsStudy(Study[Dislocations]):
         """Raises InputError for crystals without such a dislocation, black boxes, and radii that leave the cylinder."""
         for case in spec.cases:
             _check(asked, case)
+            check_sets(spec, case)
 
     def plan(self, spec: RunSpec, asked: Dislocations) -> list[LineSolve]:
         """The solves of every case."""

@@ -12,6 +12,7 @@ from ..._input import InputError
 from ...crystal import defect_from_name, supercell
 from ...fit import DEFAULT_WEIGHTS
 from ...training import Cost, Rattle, spell_observations
+from ...training.observations import ELASTIC
 from .. import check
 from ..cell_size import CellSize
 from ..certificates.settings import Certificates
@@ -107,6 +108,11 @@ def prepared(name: str | Material, defect: str, *, reference: str | None = None,
     given = {key: value for key, value in given.items() if value is not None}
     if "observations" in given:
         given["observations"] = tuple(dict.fromkeys(spell_observations(o) for o in given["observations"]))
+    if held := [o for o in given.get("observations", ()) if ELASTIC in o.split("+")]:
+        raise InputError(
+            f"a plan is made of labels that a code computes for structures, and elastic constants (C) are none; got {held[0]}: "
+            "strained crystals with their virials, V, contain them"
+        )
     try:
         search = Search(material=found, defect=defect, **given)
     except ValidationError as error:

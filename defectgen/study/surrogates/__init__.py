@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ..._input import InputError
 from ...campaign import Given
 from ...energy.site import SiteEnergy
+from ...surrogate import check_elastic
 from ..interface import Study, Tables
 from ..materials import build_lattice, build_reference
 from ..page import Page
@@ -29,6 +30,7 @@ class SurrogatesStudy(Study[Surrogates]):
         """Raises InputError for a reference without jets, or radii that leave the simulation cell."""
         for case in spec.cases:
             check_radii(asked, case, self.name)
+            check_sets(spec, case)
 
     def plan(self, spec: RunSpec, asked: Surrogates) -> list[PointSolve]:
         """The solves of every case."""
@@ -49,6 +51,12 @@ def _solves(spec: RunSpec, asked: Surrogates, case: Case) -> Iterator[PointSolve
     exact = Exact(crystal=crystal, defect=case.defect, size=case.simulation_size, eigenvalue=False)
     for error in errors(asked, spec.observations):
         yield PointSolve(crystal=crystal, exact=exact, defect=case.defect, error=error, title=called(case))
+
+
+def check_sets(spec: RunSpec, case: Case) -> None:
+    """Raises InputError for a set of observations without a surrogate in this crystal."""
+    for observations in spec.observations:
+        check_elastic(build_lattice(case.material), observations)
 
 
 def check_radii(asked: Surrogates, case: Case, table: str) -> None:

@@ -7,7 +7,7 @@ from ...crystal import Cell, defect_from_name
 from ...energy.site import SiteEnergy
 from ...training import Blocks, label, training_cells
 from ...training.blocks import Block
-from ...training.observations import KINDS
+from ...training.observations import ELASTIC, FORMATION, KINDS
 from ..settings import Basis, Training
 from .cells import defect_cell, truth_of
 from .crystal import Crystal
@@ -49,6 +49,8 @@ class TrainingRows(Step[Rows]):
     training: Training
     subdivide: bool = False
     """Whether rows are kept apart that losses weigh apart."""
+    elastic: bool = False
+    """Whether a set of the run holds the elastic constants, "E+F+C"."""
     variant: str = ""
     """Name of the variant of a study, for the label."""
 
@@ -79,7 +81,8 @@ class TrainingRows(Step[Rows]):
             strains=self.training.strains(),
         )
         truth, cell = truth_of(self.crystal.material), cells[0].cell
-        targets = () if not self.subdivide else ("C", "Ef") if isinstance(truth, SiteEnergy) else ("Ef",)
+        elastic = self.elastic or (self.subdivide and isinstance(truth, SiteEnergy))
+        targets = (*((ELASTIC,) if elastic else ()), *((FORMATION,) if self.subdivide else ()))
         blocks = label(
             cells,
             truth,
