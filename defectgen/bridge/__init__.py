@@ -4,6 +4,7 @@ Molecules are in `bridge.molecules`, which is imported by name because RDKit and
 """
 
 from .calculator import Calculator
+from .data_sets import read_dataset
 from .datasets import dataset_from_extxyz, dataset_from_hdf5
 from .extxyz import read_extxyz, write_extxyz
 from .labelled import LabelledReference, inequivalent
@@ -25,6 +26,7 @@ __all__ = [
     "inequivalent",
     "phonon_frequencies",
     "primitive_sites",
+    "read_dataset",
     "read_extxyz",
     "read_force_constants",
     "to_ase",

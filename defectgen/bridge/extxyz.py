@@ -53,27 +53,32 @@ def read_extxyz(
         if key is not None and key.lower() not in present:
             raise InputError(f"no frame of {path} has the {label} key {key!r}; its keys are: {', '.join(present) or 'none'}")
     notes = Notes(str(path), len(found))
-    snapshots = []
-    for number, atoms in enumerate(found):
-        where = f"frame {number} (counted from 0) of {path}"
-        known = read_labels(atoms, named, where, factors, notes)
-        cell = cell_from_ase(atoms, where=f"{where}: ", warn=False)
-        store = everything(atoms)
-        notes.held += "forces" in known and not cell.free.all() and ROLE not in store
-        snapshots.append(
-            Snapshot(
-                cell=cell,
-                positions=cell.positions,
-                vectors=cell.vectors,
-                group=str(store.get("config_type", "")),
-                labels=known or None,
-                source=f"{Path(path).name}:{number}",
-                **_purpose(store, where),
-            )
-        )
+    snapshots = [
+        as_snapshot(atoms, named, f"frame {number} (counted from 0) of {path}", factors, notes, f"{Path(path).name}:{number}")
+        for number, atoms in enumerate(found)
+    ]
     notes.say()
     check_stresses([(s.cell.symbols, s.positions, s.vectors, s.cell.periodic, s.labels or {}) for s in snapshots], str(path))
     return snapshots
+
+
+def as_snapshot(
+    atoms: Atoms, named: dict[str, str | None], where: str, units: Units, notes: Notes, source: str, group: str | None = None
+) -> Snapshot:
+    """A snapshot of one frame, whose box and positions are brought to A in place; its group is `config_type` unless given."""
+    known = read_labels(atoms, named, where, units, notes)
+    cell = cell_from_ase(atoms, where=f"{where}: ", warn=False)
+    store = everything(atoms)
+    notes.held += "forces" in known and not cell.free.all() and ROLE not in store
+    return Snapshot(
+        cell=cell,
+        positions=cell.positions,
+        vectors=cell.vectors,
+        group=str(store.get("config_type", "")) if group is None else group,
+        labels=known or None,
+        source=source,
+        **_purpose(store, where),
+    )
 
 
 def read_labels(atoms: Atoms, named: dict[str, str | None], where: str, units: Units, notes: Notes) -> dict:

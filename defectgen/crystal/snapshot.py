@@ -44,6 +44,10 @@ class Snapshot:
     """Of a cell with a role: standard deviation of its rattle (A), or the size of its strain; 0 for the defect cell at rest."""
     pair: bool = False
     """Whether a strained cell combines two strain modes."""
+    weight: float = 1.0
+    """Factor of all its rows in a fit, on top of the weights of kinds and groups."""
+    atom_weights: Float[np.ndarray, " atoms"] | None = None
+    """Factors of the force rows of every atom; None: one everywhere."""
 
     def __post_init__(self):
         if not isinstance(self.cell, Cell):
@@ -60,6 +64,14 @@ class Snapshot:
         _check(self.vectors, (3, 3), f"box vectors of a {what}")
         if abs(np.linalg.det(self.vectors)) < 1e-6:
             raise InputError(f"the box vectors of a {what} span no volume; got {self.vectors.tolist()}")
+        if not (isinstance(self.weight, Real) and np.isfinite(self.weight) and self.weight >= 0):
+            raise InputError(f"the weight of a {what} is zero or a positive number; got {self.weight!r}")
+        if self.atom_weights is not None:
+            _check(self.atom_weights, (len(self.cell),), f"weights of the atoms of a {what}")
+            if np.any(np.asarray(self.atom_weights) < 0):
+                raise InputError(
+                    f"the weights of the atoms of a {what} are zero or positive; the smallest is {np.min(self.atom_weights)}"
+                )
         if self.labels is None:
             return
         if not isinstance(self.labels, dict):

@@ -7,6 +7,7 @@ from .certificate import Certificate, Prediction, certify, predict
 from .compare import Comparison, compare
 from .design import LossDesign, choose_data, design_loss
 from .domain import Check, Domain, domain, load_domain
+from .label_errors import LabelErrors, LabelledPrediction, label_errors
 from .norms import BondList, bonds_of, strain_max, strain_norm
 from .predicted_rates import CLAIMS, Claim, boundary_rate, claim, core_cap, dislocation_rate, predicted_rate
 from .property_errors import (
@@ -32,6 +33,8 @@ __all__ = [
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
+    "LabelErrors",
+    "LabelledPrediction",
     "LatticeComparison",
     "LossDesign",
     "Prediction",
@@ -53,6 +56,7 @@ __all__ = [
     "estimate_rate",
     "force_constant_error",
     "force_error",
+    "label_errors",
     "load_domain",
     "lowest_phonon",
     "predict",

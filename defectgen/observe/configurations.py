@@ -130,6 +130,16 @@ class FiniteObservation(Observation):
         """The rows, from a response that is already there."""
         raise TypeError(f"{type(self).__name__} says how its rows are read from a response")
 
+    @property
+    def row_weights(self) -> Float[np.ndarray, " rows"] | None:
+        """The weight of the configuration; None if it is one."""
+        return None if self.snapshot.weight == 1.0 else np.full(self.count, float(self.snapshot.weight))
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return 1
+
 
 @dataclass(frozen=True, eq=False)
 class Energy(FiniteObservation):
@@ -166,10 +176,21 @@ class Forces(FiniteObservation):
         return forces.reshape(-1, *forces.shape[2:])
 
     @property
-    def row_weights(self):
-        if self.distance_power == 0.0 or not self.snapshot.cell.defect:
-            return None
-        return (1.0 + self.distances) ** self.distance_power
+    def count(self) -> int:
+        free, dimension = self._rows()
+        return len(free) * dimension
+
+    @property
+    def row_weights(self) -> Float[np.ndarray, " rows"] | None:
+        """Weights of the configuration, of its atoms, and of the distance to its defect; None if all are one."""
+        by_distance = self.distance_power != 0.0 and bool(self.snapshot.cell.defect)
+        if not by_distance and self.snapshot.atom_weights is None:
+            return super().row_weights
+        weights = np.full(self.count, float(self.snapshot.weight))
+        if self.snapshot.atom_weights is not None:
+            free, dimension = self._rows()
+            weights *= np.repeat(np.asarray(self.snapshot.atom_weights, dtype=float)[free], dimension)
+        return weights * (1.0 + self.distances) ** self.distance_power if by_distance else weights
 
     @property
     def distances(self) -> Float[np.ndarray, " rows"]:
@@ -185,6 +206,10 @@ class Virial(FiniteObservation):
 
     kind = "V"
     stress = True
+
+    @property
+    def count(self) -> int:
+        return 6 if self.snapshot.cell.lattice.dimension == 3 else 3
 
     @property
     def scale(self) -> float:

@@ -1,11 +1,12 @@
 """From configurations to blocks: each observation is applied to the reference (labels) and to the basis (rows)."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from .._input import InputError, real, whole
+from .._input import InputError, InputWarning, real, whole
 from ..ace import ACEBasis, LinearACE
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..energy.blackbox import BlackBox
@@ -80,15 +81,18 @@ def label(
     Raises
     ------
     InputError
-        For labels that are missing, NaN, or not available from a calculator, for virials that only part of a group carries, for a
-        perfect crystal that is not at equilibrium with `truth`, or (with FC) not stable, and for a basis that reaches no
-        neighbour.
+        For labels that are missing, NaN, or not available from a calculator, for virials that only part of a group of training
+        cells carries, for a perfect crystal that is not at equilibrium with `truth`, or (with FC) not stable, and for a basis
+        that reaches no neighbour.
 
     Notes
     -----
     E and F are observed on every configuration except strained primitive cells (role `strain`), FC on the perfect crystal (role
     `bulk`), V on strained primitive cells (with their internal forces) and on every labelled configuration that carries a virial,
     V0 on the perfect crystal always (unless V is not among the kinds and the calculator has no stress).
+    A configuration without a role (any that `dg.read_dataset` reads from another code) gives rows of the labels that it carries;
+    training cells, which have a role, must carry all that is observed on them.
+    `weight` and `atom_weights` of a configuration multiply its rows in the fit; errors in field units are without them.
     theory: fit/compression, crystal/linearity.
     """
     kinds, targets = _targets(kinds)
@@ -121,8 +125,10 @@ def label(
     gathered = _Gathered(basis.size, _name(truth), subdivide)
     seen_core: set[tuple[str, int]] = set()
     stress = "V" in kinds or not isinstance(truth, BlackBox) or truth.has_stress
-    if truth is None and "V" in kinds:
-        _check_virials(cells)
+    if truth is None:
+        _note_unlabelled(cells)
+        if "V" in kinds:
+            _check_virials(cells)
     if truth is not None and not isinstance(truth, LinearACE):  # a model is recovered by algebra, which needs no equilibrium
         for snapshot in cells:
             if snapshot.role == BULK:
@@ -167,6 +173,10 @@ def label(
     return blocks
 
 
+LABEL_OF = {"E": "energy", "F": "forces", "V": "virial"}
+"""The label that rows of a kind are read from."""
+
+
 def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of a set, and what is labelled beside it to be held exactly (C, Ef)."""
     if isinstance(kinds, bytes) or not isinstance(kinds, Iterable):
@@ -182,6 +192,8 @@ def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):
     """The energy, force and virial observations of one configuration; what is asked and not labelled fails when it is read."""
     has = set(snapshot.labels or {}) if labelled else {"energy", "forces", "virial"}
+    if labelled and not snapshot.role:
+        kinds = tuple(kind for kind in kinds if LABEL_OF.get(kind) in has)
     if snapshot.role == STRAIN and "virial" in has:
         parts: list = [Virial(snapshot)]
         if len(snapshot.cell) > 1:
@@ -219,10 +231,21 @@ def _check_reach(cells: Sequence[Snapshot], basis: ACEBasis) -> None:
             )
 
 
+def _note_unlabelled(cells: Sequence[Snapshot]) -> None:
+    """Warn (InputWarning) of configurations without a role that carry no label at all: they give no rows."""
+    if bare := sum(not cell.labels for cell in cells if not cell.role):
+        warnings.warn(
+            f"{bare} of {len(cells)} configurations carry no label and give no rows; name the keys of their labels when the file "
+            "is read, or leave them out",
+            InputWarning,
+            stacklevel=3,
+        )
+
+
 def _check_virials(cells: Sequence[Snapshot]) -> None:
-    """Virials may be known for some groups only (defect cells often lack them), but not for part of a group."""
+    """Virials of training cells may be known for some groups only (defect cells often lack them), not for part of a group."""
     groups: dict[tuple[str, str], set[bool]] = {}
-    for snapshot in cells:
+    for snapshot in (cell for cell in cells if cell.role):
         groups.setdefault((snapshot.group, snapshot.role), set()).add("virial" in (snapshot.labels or {}))
     for (group, role), carried in groups.items():
         if len(carried) > 1 or (role in (BULK, STRAIN) and carried == {False}):
@@ -253,6 +276,10 @@ def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Pote
     gathered.add(observation, observation.read(constants), observation(basis))
 
 
+Rows = Compressor | RowStack
+"""What rows of a block are added to."""
+
+
 class _Gathered:
     """Compressors by key of their block, filled as rows arrive."""
 
@@ -270,26 +297,26 @@ class _Gathered:
     def add(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
         key = (observation.kind, observation.group, observation.atoms)
         if self.subdivide:
+            weights = observation.row_weights
             for part, distance, own in pieces(observation, len(labels), self.configuration):
                 whole = (*key, part, distance)
-                self._weighted.setdefault(whole, RowStack(self.columns)).add(rows[own], labels[own])
+                self._take(whole, RowStack(self.columns), rows[own], labels[own], None if weights is None else weights[own])
                 self._count(whole, observation.scale, len(own))
             return
-        key = (*key, "", None)
         name = f"{observation.kind} of group {observation.group!r}"
-        weights = observation.row_weights
-        weighted = self._weighted.setdefault(key, Compressor(self.columns, name))
-        if weights is None:
-            weighted.add(rows, labels)
-            if key in self._plain:
-                self._plain[key].add(rows, labels)
-        else:
-            if key not in self._plain:  # rows that came before without weights count here too
-                self._plain[key] = Compressor(self.columns, name)
-                self._plain[key].add_factor(weighted.factor(), self._rows.get(key, 0))
+        self._take((*key, "", None), Compressor(self.columns, name), rows, labels, observation.row_weights)
+        self._count((*key, "", None), observation.scale, len(labels))
+
+    def _take(self, key: tuple, empty: Rows, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> None:
+        """Into the block of this key; its rows are kept without weights too from the first that has some."""
+        weighted = self._weighted.setdefault(key, empty)
+        if weights is not None and key not in self._plain:
+            self._plain[key] = type(empty)(self.columns, empty.name)
+            before = weighted.factor()
+            self._plain[key].add(before[:, :-1], before[:, -1])
+        if key in self._plain:
             self._plain[key].add(rows, labels)
-            weighted.add(rows * weights[:, None], labels * weights)
-        self._count(key, observation.scale, len(labels))
+        weighted.add(*((rows, labels) if weights is None else (rows * weights[:, None], labels * weights)))
 
     def hold(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
         """Keep these rows apart as well."""

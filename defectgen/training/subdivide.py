@@ -67,7 +67,7 @@ class RowStack:
 
     def factor(self) -> Float[np.ndarray, "k columns_plus_one"]:
         """Upper-triangular R of everything added so far."""
-        return triangle(np.concatenate(self._rows))
+        return triangle(np.concatenate([np.zeros((0, self.columns + 1)), *self._rows]))
 
     def reduction(self) -> Reduction:
         """All by Householder's QR; a part has no condition that anybody asks for."""
