@@ -1,11 +1,11 @@
 """Data sets: labelled configurations of many structures, and how a budget of labels is spent on them; knows no potential."""
 
+from .atom_energies import OneBody, one_body_energies, undetermined
 from .checks import check_dataset
 from .dataset import Configuration, Dataset, from_snapshots
 from .division import Division, budget_grid, divide
 from .labelled import LabelledSnapshots, Split, isolated_atoms
 from .offsets import composition, one_body, relative
-from .atom_energies import OneBody, one_body_energies, undetermined
 
 __all__ = [
     "Configuration",
