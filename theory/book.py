@@ -3,11 +3,12 @@
 import shutil
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import bibliography
 import jinja2
-from ledger import HERE, Statement, statements
+from ledger import FIRMNESS, HERE, Statement, effective, statements
 from markup import Place, Rendered, code, render
 
 FOLDERS = {  # in the order in which a newcomer reads
@@ -39,6 +40,25 @@ class Book:
     def folders(self) -> dict[str, list[str]]:
         """The statements of each folder under its heading, in reading order."""
         return {heading: [p for p in self.statements if p.startswith(f"{name}/")] for name, heading in FOLDERS.items()}
+
+    @cached_property
+    def firm(self) -> dict[str, str]:
+        """The effective status of every statement."""
+        return {path: status for path, (status, _) in effective(self.statements).items()}
+
+    def rests_on(self, path: str) -> list[str]:
+        """The statements, used directly or through others, that are weaker than proved or cited: what this one is due to."""
+        found: dict[str, None] = {}
+
+        def visit(other: str) -> None:
+            for used in self.statements[other].uses:
+                if used not in found and FIRMNESS[self.firm[used]]:
+                    if FIRMNESS[self.statements[used].status]:
+                        found[used] = None
+                    visit(used)
+
+        visit(path)
+        return [other for other in self.statements if other in found]
 
     def used_by(self, path: str) -> list[str]:
         """The statements that use this one."""

@@ -7,6 +7,8 @@ import yaml
 
 HERE = Path(__file__).parent
 STATUSES = ("cited", "proved", "stated", "observed")
+FIRMNESS = {"proved": 0, "cited": 0, "stated": 1, "observed": 2}
+"""A statement is no firmer than what it uses: the larger number wins. The literature counts as proved."""
 SECTIONS = ("Statement", "Assumptions", "Derivation", "What would refute it")
 BEGIN, END = "<!-- index: written by `make docs` -->", "<!-- end of index -->"
 
@@ -60,12 +62,29 @@ def statements() -> dict[str, Statement]:
     return ordered
 
 
+def effective(found: dict[str, Statement]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Of every statement the weakest status among its own and those of all that it uses, and the uses that it is due to.
+
+    `found` is in reading order, as `statements` returns it. No uses are named where its own status is as weak.
+    """
+    firm: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for path, statement in found.items():
+        weakest = max((firm[other][0] for other in statement.uses), key=FIRMNESS.__getitem__, default="proved")
+        if FIRMNESS[weakest] <= FIRMNESS[statement.status]:
+            firm[path] = statement.status, ()
+        else:
+            firm[path] = weakest, tuple(other for other in statement.uses if firm[other][0] == weakest)
+    return firm
+
+
 def index() -> str:
     """The table of theory/README.md."""
     lines = ["| statement | says | status | checked by |", "|---|---|---|---|"]
-    for path, s in statements().items():
+    found = statements()
+    firm = effective(found)
+    for path, s in found.items():
         checks = ", ".join(f"`{c.split('::')[1]}`" for c in s.check) or "-"
-        lines.append(f"| [{s.id}]({path}.md) | {s.title} | {s.status} | {checks} |")
+        lines.append(f"| [{s.id}]({path}.md) | {s.title} | {firm[path][0]} | {checks} |")
     return "\n".join(lines)
 
 

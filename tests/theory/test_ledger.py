@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,33 @@ def test_header_is_complete(path):
     assert s.status in LEDGER.STATUSES
     assert s.sections == LEDGER.SECTIONS
     assert s.check or s.status in ("cited", "observed"), "a statement that is proved or stated wants a numerical check"
+
+
+@EVERY
+def test_no_statement_is_firmer_than_what_it_uses(path):
+    status, due_to = LEDGER.effective(STATEMENTS)[path]
+    assert status == STATEMENTS[path].status, f"{path} is called {STATEMENTS[path].status}, and {', '.join(due_to)} only {status}"
+
+
+def test_weakness_is_inherited_through_every_chain():
+    def made(status, *uses):
+        return replace(STATEMENTS["bounds/rates"], status=status, uses=uses)
+
+    chain = {
+        "a": made("stated"),
+        "b": made("proved", "a"),
+        "c": made("cited", "b"),
+        "d": made("proved", "c", "e"),
+        "e": made("observed"),
+    }
+    found = LEDGER.effective({name: chain[name] for name in "abecd"})
+    assert found == {
+        "a": ("stated", ()),
+        "b": ("stated", ("a",)),
+        "e": ("observed", ()),
+        "c": ("stated", ("b",)),
+        "d": ("observed", ("e",)),
+    }
 
 
 @EVERY
