@@ -117,6 +117,8 @@ LATER = _of(
         "root mean square error of the force components of configurations that are left out of the fit, one at a time",
         "eV/Å",
     ),
+    Column("trained_on", "trained on", "the defect that the fit was trained on, where it is tried on others", format="text"),
+    Column("state", "state", "what became of the defect under a fit to another one", format="text"),
 )
 """Columns of results.csv that runs of earlier versions do not have."""
 

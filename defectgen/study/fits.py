@@ -39,11 +39,12 @@ class Fits:
             variant=self.variant,
         )
 
-    def trial(self, case: Case, training_size: int, degree: float, observations: str) -> FitTrial:
-        """Fit, relax, compare."""
+    def trial(self, case: Case, training_size: int, degree: float, observations: str, tried: Case | None = None) -> FitTrial:
+        """Fit, relax, compare; `tried` is another defect of the crystal that the fit is tried on, by default the case's own."""
+        tried = case if tried is None else tried
         return FitTrial(
             crystal=Crystal(material=case.material),
-            exact=self.exact(case, case.simulation_size, True),
+            exact=self.exact(tried, tried.simulation_size, True),
             rows=self.rows(case, training_size),
             basis=self.basis(case, degree),
             observations=observations,

@@ -15,6 +15,7 @@ BUILT_IN: tuple[str, ...] = (
     "cell_size",
     "fit_accuracy",
     "choices",
+    "transfer",
     "bounds",
     "certificates",
     "design",

@@ -26,7 +26,7 @@ def trial_line(study: str, step: FitTrial, found: Trial, training: Rows, seconds
     return {
         "study": study,
         "material": step.crystal.material.name,
-        "defect": step.rows.defect,
+        "defect": step.exact.defect,
         "dimension": found.dimension,
         "observations": step.observations,
         "training_size": step.rows.training_size,

@@ -148,6 +148,14 @@ class FitSettings(Strict):
         return self
 
 
+class Variant(Strict):
+    """What one variant of a run does otherwise: keys of [training], [fit] and of the basis, with their other values."""
+
+    training: dict[str, Any] = {}
+    fit: dict[str, Any] = {}
+    basis: dict[str, Any] = {}
+
+
 def without_none(value: Any) -> Any:
     """Plain data without the entries that are None, which TOML cannot write."""
     if isinstance(value, dict):

@@ -96,7 +96,9 @@ class FitTrial(Step[Trial]):
     def label(self) -> str:
         variant = f", {self.variant}" if self.variant else ""
         size, degree = self.rows.training_size, self.basis.degree
-        return f"{self.crystal.material.name} {self.rows.defect} {self.observations}, size {size}, degree {degree:g}{variant}"
+        tried = f", tried on {self.exact.defect}" if self.exact.defect != self.rows.defect else ""
+        case = f"{self.crystal.material.name} {self.rows.defect}"
+        return f"{case} {self.observations}, size {size}, degree {degree:g}{variant}{tried}"
 
     def cell(self, given: Given) -> Cell:
         """The unrelaxed defect in the simulation cell."""
