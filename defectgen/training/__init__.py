@@ -2,7 +2,7 @@
 
 from .blocks import Block, Blocks
 from .cells import Rattle, Strains, bulk_cell, defect_cells, strained_cells, training_cells
-from .cost import Cost, cheapest, lasting, pareto_front, undominated
+from .cost import Cost, TrainingLabels, cheapest, lasting, pareto_front, undominated
 from .dataset_errors import DatasetErrors
 from .dataset_rows import DatasetRows, dataset_rows, with_offsets
 from .diversity import Diversity, diversity, select_cells
@@ -18,6 +18,7 @@ __all__ = [
     "Diversity",
     "Rattle",
     "Strains",
+    "TrainingLabels",
     "bulk_cell",
     "cheapest",
     "dataset_rows",

@@ -1,11 +1,13 @@
 """What labels cost, the front of error against cost, and the cheapest that is good enough."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._input import InputError
 from .._typing import Bool, Float, Int
+from .observations import parse_observations
 
 # ------ What labels cost: a power of the number of atoms, with extras for a stress and for a column of force constants
 
@@ -47,6 +49,49 @@ class Cost:
         """Hours for the energy and forces of a cell of so many atoms, with a stress, or as a column of force constants."""
         single = self.prefactor * max(atoms, self.smallest) ** self.exponent
         return float(single * (1.0 + self.stress * stress) * (self.column if column else 1.0))
+
+
+@dataclass(frozen=True)
+class TrainingLabels:
+    """What a training set has labelled, in numbers of atoms: all that its cost depends on."""
+
+    cells: tuple[int, ...]
+    """Atoms of each defect cell."""
+    crystal: int
+    """Atoms of the cell of the perfect crystal."""
+    strained: tuple[int, ...]
+    """Atoms of each strained crystal."""
+    columns: tuple[int, ...]
+    """Atoms of the supercell of each displaced atom, those that symmetry does not make of each other."""
+
+    def hours(self, observations: str | Iterable[str], cost: Cost) -> float:
+        """Hours for the labels of an observation set.
+
+        Parameters
+        ----------
+        observations : str or iterable of str
+            Such as "E+F+FC". Every set takes energies and forces of the defect cells, and the perfect crystal with its stress,
+            which fixes the lattice constant. V adds the strained crystals with their stress, FC the columns of force constants.
+        cost : Cost
+            What one calculation costs.
+
+        Returns
+        -------
+        float
+            Hours. What it takes to relax or to choose the cells is not in it.
+
+        Raises
+        ------
+        InputError
+            For observations that are not known.
+        """
+        kinds = parse_observations(observations)
+        hours = sum(cost.hours(atoms) for atoms in self.cells) + cost.hours(self.crystal, stress=True)
+        if "V" in kinds:
+            hours += sum(cost.hours(atoms, stress=True) for atoms in self.strained)
+        if "FC" in kinds:
+            hours += sum(cost.hours(atoms, column=True) for atoms in self.columns)
+        return hours
 
 
 # ------ The front of error against cost: what can be had for how much, and the cheapest that is good enough

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from ...campaign import Given
+from ..costs import cost_page, cost_tables
 from ..fits import Fits
 from ..interface import Study, Tables
 from ..page import Page
@@ -50,13 +51,14 @@ class CellSizeStudy(Study[CellSize]):
         ]
 
     def tables(self, spec: RunSpec, asked: CellSize, given: Given) -> Tables:
-        """Lines of results.csv and their rates."""
-        found = trial_tables(self.trials(spec, asked), given)
-        return found + Tables(rates=rates_of_fits(found.results, spec))
+        """Lines of results.csv, their rates, and costs.csv."""
+        trials = self.trials(spec, asked)
+        found = trial_tables(trials, given)
+        return found + Tables(rates=rates_of_fits(found.results, spec)) + cost_tables(trials, given)
 
     def page(self, run: Run) -> Page:
-        """A figure per case: both errors against the training radius."""
-        return convergence_page(run, run.results[run.results["study"] == NAME])
+        """Figures per case: both errors against the training radius and against the cost of the labels."""
+        return convergence_page(run, run.results[run.results["study"] == NAME]) + cost_page(run, (NAME,))
 
 
 STUDIES = (CellSizeStudy,)

@@ -1,30 +1,22 @@
 """Question: what is each choice of a design worth? An ablation: every variant changes one of them, everything else stays."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from pydantic import Field, model_validator
 
 from ...campaign import Given
+from ..costs import cost_page, cost_tables
 from ..fits import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..rates import rates_of_fits
 from ..results import trial_tables
 from ..run import Run
-from ..settings import Strict
+from ..settings import Strict, Variant
 from ..spec import RunSpec
 from ..tasks import FitTrial
 from ..trials import convergence_page
 from .tables import DESIGNED, NAME, curves, study_name, worth
-
-
-class Variant(Strict):
-    """What one variant does otherwise: keys of [training], [fit] and of the basis, with their other values."""
-
-    training: dict[str, Any] = {}
-    fit: dict[str, Any] = {}
-    basis: dict[str, Any] = {}
 
 
 class Choices(Strict):
@@ -62,9 +54,11 @@ class ChoicesStudy(Study[Choices]):
         return [(study_name(name), trial) for name, varied in designs.items() for trial in _trials(varied, asked, name)]
 
     def tables(self, spec: RunSpec, asked: Choices, given: Given) -> Tables:
-        """Lines of results.csv, the rates of variants carried out at several sizes, and choices.csv."""
-        found = trial_tables(self.trials(spec, asked), given)
-        return found + Tables(rates=rates_of_fits(curves(found.results), spec)) + worth(found.results)
+        """Lines of results.csv, the rates of variants carried out at several sizes, choices.csv, and costs.csv of the design."""
+        trials = self.trials(spec, asked)
+        found, designed = trial_tables(trials, given), [each for each in trials if each[0] == study_name(DESIGNED)]
+        rates = Tables(rates=rates_of_fits(curves(found.results), spec))
+        return found + rates + worth(found.results) + cost_tables(designed, given)
 
     def page(self, run: Run) -> Page:
         """Convergence of the design and of its variants, and what each choice is worth."""
@@ -76,7 +70,8 @@ class ChoicesStudy(Study[Choices]):
         converging = convergence_page(
             run, run.results[run.results["study"].str.startswith(study_name(""))], (study_name(DESIGNED),)
         )
-        return converging + Page((), tuple(choices_findings(table)), tuple(choices_pictures(table)))
+        changed = Page((), tuple(choices_findings(table)), tuple(choices_pictures(table)))
+        return converging + changed + cost_page(run, (study_name(DESIGNED),))
 
 
 def _trials(varied: RunSpec, asked: Choices, name: str) -> list[FitTrial]:
