@@ -104,6 +104,11 @@ def test_a_study_of_sizes_lists_costs(tmp_path):
     assert by["E+F", radii[1]]["hours"] > by["E+F", radii[0]]["hours"]
 
 
+def test_elastic_constants_are_twelve_strained_crystals():
+    labels, cost = TrainingLabels((108,), 2, (), ()), Cost(exponent=1, prefactor=1.0, stress=0.5)
+    assert labels.hours("E+F+C", cost) - labels.hours("E+F", cost) == pytest.approx(12 * 2 * 1.5)
+
+
 def test_a_set_that_is_unknown_has_no_cost():
     with pytest.raises(dg.InputError, match="E\\+F\\+X"):
         TrainingLabels((10,), 1, (), ()).hours("E+F+X", Cost())

@@ -141,7 +141,8 @@ def _labels(step: FitTrial, given: Given, known: dict) -> TrainingLabels:
         known[key] = strained, tuple(len(each.cell) for each in displaced(lattice, STEP, 2 * cutoff))
     strained, columns = known[key]
     rows = given[step.rows]
-    return TrainingLabels((rows.atoms,) * (1 + training.configurations), len(bulk_cell(lattice).cell), strained, columns)
+    cells, modes = (rows.atoms,) * (1 + training.configurations), lattice.dimension * (lattice.dimension + 1) // 2
+    return TrainingLabels(cells, len(bulk_cell(lattice).cell), strained, columns, modes)
 
 
 def _with_fronts(lines: list[dict]) -> list[dict]:

@@ -63,6 +63,8 @@ class TrainingLabels:
     """Atoms of each strained crystal."""
     columns: tuple[int, ...]
     """Atoms of the supercell of each displaced atom, those that symmetry does not make of each other."""
+    modes: int = 6
+    """Independent strains: six in three dimensions, three in two."""
 
     def hours(self, observations: str | Iterable[str], cost: Cost) -> float:
         """Hours for the labels of an observation set.
@@ -71,7 +73,8 @@ class TrainingLabels:
         ----------
         observations : str or iterable of str
             Such as "E+F+FC". Every set takes energies and forces of the defect cells, and the perfect crystal with its stress,
-            which fixes the lattice constant. V adds the strained crystals with their stress, FC the columns of force constants.
+            which fixes the lattice constant. V adds the strained crystals with their stress, FC the columns of force constants,
+            C (elastic constants) two strained crystals with their stress for each independent strain.
         cost : Cost
             What one calculation costs.
 
@@ -91,6 +94,8 @@ class TrainingLabels:
             hours += sum(cost.hours(atoms, stress=True) for atoms in self.strained)
         if "FC" in kinds:
             hours += sum(cost.hours(atoms, column=True) for atoms in self.columns)
+        if "C" in kinds:
+            hours += 2 * self.modes * cost.hours(self.crystal, stress=True)
         return hours
 
 
