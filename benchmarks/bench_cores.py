@@ -25,8 +25,7 @@ import numpy as np
 from bench_scaling import setting
 
 import defectgen as dg
-from defectgen.energy.perfect import force_constants
-from defectgen.energy.total import channel_rows, energy_forces_virial, hessian_product
+from defectgen.energy import channel_rows, energy_forces_virial, force_constants, hessian_product
 from defectgen.training.compress import Compressor
 
 SECONDS = 4.0

@@ -21,9 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import defectgen as dg
-from defectgen.energy.bonds import bonds, pad
-from defectgen.energy.site import SiteEnergy
-from defectgen.energy.total import channel_rows
+from defectgen.energy import SiteEnergy, bonds, channel_rows, pad
 
 CUTOFF = 5.5
 CHUNK = 8

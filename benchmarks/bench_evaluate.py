@@ -47,8 +47,7 @@ from matscipy.calculators.manybody.explicit_forms import StillingerWeber as Mats
 from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si as PUBLISHED
 
 import defectgen as dg
-from defectgen.energy.bonds import bonds, pad
-from defectgen.energy.total import energy_forces_virial, hessian_product
+from defectgen.energy import bonds, energy_forces_virial, hessian_product, pad
 
 REPEATS = 20
 TURNS = 5

@@ -24,9 +24,15 @@ import numpy as np
 from scipy.spatial import KDTree
 
 import defectgen as dg
-from defectgen.energy.bonds import bonds, pad
-from defectgen.energy.perfect import crystal_bonds, force_constants
-from defectgen.energy.total import channel_hessian_product, channel_rows, energy_forces_virial
+from defectgen.energy import (
+    bonds,
+    channel_hessian_product,
+    channel_rows,
+    crystal_bonds,
+    energy_forces_virial,
+    force_constants,
+    pad,
+)
 
 CUTOFF = 5.5
 DEGREES = (10, 12, 15)

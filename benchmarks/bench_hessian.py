@@ -25,7 +25,7 @@ import numpy as np
 from bench_evaluate import PUBLISHED, ByLammps, Manybody, MatscipyEAM, MatscipySW, potentials
 
 import defectgen as dg
-from defectgen.energy.functional import hessian
+from defectgen.energy import hessian
 
 DISPLACEMENT = 1e-4
 """A, of LAMMPS."""

@@ -17,8 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import defectgen as dg
-from defectgen.energy.bonds import bonds
-from defectgen.energy.total import channel_rows, energy_forces_virial, hessian_product
+from defectgen.energy import bonds, channel_rows, energy_forces_virial, hessian_product
 
 SIX = ("Si", "Ge", "C", "Al", "P", "N")
 

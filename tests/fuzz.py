@@ -607,8 +607,7 @@ def read_frames(path: Path) -> Any:
 def read_labelled(path: Path) -> Any:
     """As the planner reads what was labelled for it."""
     from defectgen.bridge import LabelledReference, read_extxyz
-    from defectgen.crystal import fcc, supercell
-    from defectgen.crystal.snapshot import Snapshot
+    from defectgen.crystal import Snapshot, fcc, supercell
 
     crystal = fcc("Cu", 3.615)
     cell = supercell(crystal, 2)

@@ -12,16 +12,26 @@ from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
 
 import defectgen as dg
-from defectgen.ace.coupling import couplings
-from defectgen.ace.harmonics import Harmonics, ladder, real_from_complex, real_harmonics
-from defectgen.ace.radial import Radial
+from defectgen.ace import Harmonics, Radial, couplings, real_harmonics
+from defectgen.ace.harmonics import ladder, real_from_complex
 from defectgen.ace.sparse import Layout, SparseSum
 from defectgen.ace.specification import tables
-from defectgen.energy.bonds import bonds, pad
-from defectgen.energy.functional import cell_energy, evaluate
-from defectgen.energy.perfect import assembled, crystal_bonds, force_constants
-from defectgen.energy.site import SiteEnergy, Stencil, autodiff_gradient, autodiff_hessian
-from defectgen.energy.total import channel_hessian_product, channel_rows, hessian_product
+from defectgen.energy import (
+    SiteEnergy,
+    Stencil,
+    autodiff_gradient,
+    autodiff_hessian,
+    bonds,
+    cell_energy,
+    channel_hessian_product,
+    channel_rows,
+    crystal_bonds,
+    evaluate,
+    force_constants,
+    hessian_product,
+    pad,
+)
+from defectgen.energy.perfect import assembled
 from defectgen.observe import respond
 
 CUTOFF = 5.0

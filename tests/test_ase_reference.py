@@ -9,11 +9,8 @@ from toy_calculators import Binding, Noisy, Other, Pairs, frame
 
 from defectgen._input import InputError
 from defectgen.bridge import ASEReference, Calculator, cell_from_ase, fold_force_constants
-from defectgen.crystal.cell import supercell
-from defectgen.crystal.lattices import fcc, triangular
-from defectgen.energy.blackbox import blackbox_force_constants
-from defectgen.energy.functional import evaluate
-from defectgen.energy.perfect import force_constants
+from defectgen.crystal import fcc, supercell, triangular
+from defectgen.energy import blackbox_force_constants, evaluate, force_constants
 
 
 def test_reference_virial_is_the_strain_derivative_of_its_energy():

@@ -13,15 +13,13 @@ from toy_energy import Elsewhere
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.energy.functional import cell_energy
-from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.crystal import homogeneous_modes
+from defectgen.energy import SiteEnergy, Stencil, cell_energy
 from defectgen.errors import force_constant_error, lowest_phonon, stability_constant, strain_norm
 from defectgen.errors.homogeneous import affine_of, dispersion, strain_response
 from defectgen.errors.perfect_crystal import perfect_crystal
 from defectgen.errors.residual_split import FAR, split_residual
-from defectgen.reference.modes import all_modes
-from defectgen.relax import greens_function
-from defectgen.relax.preconditioner import Preconditioner
+from defectgen.relax import Preconditioner, greens_function
 from defectgen.surrogate import MomentPerturbation
 
 FAR_TERMS = {"C2", "G2", "C3", "G3", "C4"}
@@ -201,7 +199,7 @@ def test_strain_coefficients_are_taylor_coefficients_whatever_the_step():
     lattice, truth, exact = scene()
     model = injected(lattice, truth, "elastic", 0.5)
     crystal = perfect_crystal(exact.cell, truth)
-    modes = all_modes(lattice)
+    modes = homogeneous_modes(lattice)
     pairs = [(a + s * b) / np.sqrt(2) for i, a in enumerate(modes) for b in modes[:i] for s in (1.0, -1.0)]
     g = jnp.asarray(np.where(crystal.mask[..., None], crystal.separations, 0.0))
     far = jnp.asarray(np.where(crystal.mask[..., None], 0.0, crystal.separations))

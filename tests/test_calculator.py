@@ -21,7 +21,7 @@ from toy_calculators import FRAMES, TRACES, Basis, Binding, Pairs, frame
 from defectgen._input import InputError
 from defectgen.bridge import Calculator, cell_from_ase
 from defectgen.bridge import calculator as calculator_module
-from defectgen.energy.functional import hessian
+from defectgen.energy import hessian
 
 
 @pytest.mark.parametrize("name", FRAMES)

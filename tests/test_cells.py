@@ -7,9 +7,19 @@ from hypothesis import strategies as st
 from known_lattices import LATTICES, matrices, same_lattice
 
 from defectgen._input import InputError
-from defectgen.crystal import Snapshot, ball, divacancy, neighbours, primitive_cell, supercell, vacancy, widths
-from defectgen.crystal.reduction import minimum_image, reduced_basis
-from defectgen.crystal.shells import sites_within
+from defectgen.crystal import (
+    Snapshot,
+    ball,
+    divacancy,
+    minimum_image,
+    neighbours,
+    primitive_cell,
+    reduced_basis,
+    sites_within,
+    supercell,
+    vacancy,
+    widths,
+)
 
 # ------------------------------------------------------------------------------------------------ cells
 

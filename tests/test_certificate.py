@@ -72,7 +72,7 @@ def test_an_answer_is_the_inverse_of_the_hessian_product():
     made, rest, certificate = case()
     force = np.random.default_rng(1).normal(size=rest.positions.shape)
     force -= force.mean(axis=0)
-    from defectgen.energy.functional import cell_energy
+    from defectgen.energy import cell_energy
 
     answer = certificate.sensitivity.answer(force)
     np.testing.assert_allclose(cell_energy(rest.cell, made.model).hessian_product(rest.positions, answer), force, atol=1e-9)

@@ -10,9 +10,7 @@ from small_study import carried_out
 import defectgen as dg
 from defectgen import study
 from defectgen._input import InputError
-from defectgen.crystal import defect_from_name, neighbours
-from defectgen.crystal.polymorphs import PHASES, a15, beta_tin, hexagonal_diamond, phase
-from defectgen.crystal.slab import slab
+from defectgen.crystal import PHASES, a15, beta_tin, defect_from_name, hexagonal_diamond, neighbours, phase, slab
 from defectgen.dataset import Dataset
 from defectgen.observe import respond
 from defectgen.reference import reference_from_name

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.bridge import cell_from_ase, dataset_from_extxyz, dataset_from_hdf5
-from defectgen.crystal.snapshot import Snapshot
+from defectgen.crystal import Snapshot
 from defectgen.dataset import (
     Configuration,
     Dataset,
@@ -498,7 +498,7 @@ def test_kept_rows_are_found_again(modelled, tmp_path, monkeypatch):
 
 
 def test_molecules_of_all_sizes_share_few_shapes():
-    from defectgen.energy.bonds import bonds
+    from defectgen.energy import bonds
 
     shapes = set()
     for atoms in range(2, 41):

@@ -22,13 +22,13 @@ from defectgen.crystal import (
     lattice_from_primitive,
     microcrack,
     neighbours,
+    sites_within,
     structure,
     substitution,
     supercell,
     vacancy,
     void_position,
 )
-from defectgen.crystal.shells import sites_within
 
 # ------------------------------------------------------------------------------------------------ defects
 

@@ -7,10 +7,10 @@ from small_study import carried_out
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.crystal.cylinder import cylinder, rebased
-from defectgen.elastic.dislocation import SYSTEMS, elastic_field, slip_frame, slip_system
-from defectgen.elastic.line_field import line_field
-from defectgen.energy.functional import cell_energy
+from defectgen.crystal import cylinder
+from defectgen.crystal.cut import rebased
+from defectgen.elastic import SYSTEMS, elastic_field, line_field, slip_frame, slip_system
+from defectgen.energy import cell_energy
 from defectgen.errors import dislocation_rate, estimate_rate, rejects
 from defectgen.errors.norms import strain_norm
 from defectgen.relax import greens_function, mixed_equilibrium

@@ -14,8 +14,7 @@ from copper_domain import BASIS, RNG, TRUTH, domain, invented, lattice, plain, r
 import defectgen as dg
 from defectgen.cli import main
 from defectgen.crystal import Snapshot
-from defectgen.energy.applicability import DomainWarning, outside_sentence
-from defectgen.energy.functional import evaluate
+from defectgen.energy import DomainWarning, evaluate, outside_sentence
 from defectgen.errors.domain import MEASURES, auroc, conformal_quantile
 from defectgen.report import domain_figure
 

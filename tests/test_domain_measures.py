@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist, mahalanobis
 
 import defectgen as dg
 from defectgen.crystal import Snapshot
-from defectgen.energy.functional import evaluate
+from defectgen.energy import evaluate
 from defectgen.errors.domain import (
     Committee,
     Extrapolation,

@@ -9,16 +9,20 @@ import pytest
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.campaign import Record
-from defectgen.elastic import infinite_greens, relax_far_field
-from defectgen.elastic.far_energy import energy_of_infinite_crystal
-from defectgen.elastic.infinite import infinite_greens_function
-from defectgen.elastic.kanzaki import PerfectCrystal
-from defectgen.elastic.multipole_field import PointForces, point_forces
-from defectgen.elastic.multipoles import Multipoles, multipoles
-from defectgen.energy.functional import crystal_force_constants
-from defectgen.energy.perfect import elastic_constants
+from defectgen.elastic import (
+    HarmonicCrystal,
+    Multipoles,
+    PointForces,
+    energy_of_infinite_crystal,
+    infinite_greens,
+    infinite_greens_function,
+    multipoles,
+    point_forces,
+    relax_far_field,
+)
+from defectgen.energy import crystal_force_constants, long_wave_elastic_constants
 from defectgen.errors import boundary_rate
-from defectgen.relax.greens import greens_function
+from defectgen.relax import greens_function
 from defectgen.study import parse, plan, tables
 from defectgen.study.boundary.figures import boundary_pictures
 
@@ -71,7 +75,7 @@ def test_far_field_of_an_isotropic_dipole_is_that_of_a_disc_in_an_isotropic_shee
     t = grid(30)
     r = t @ PLANE.vectors
     distance = np.linalg.norm(r, axis=1) / PLANE.nearest_neighbour
-    c11 = elastic_constants(PLANE, COPPER)[0, 0]
+    c11 = long_wave_elastic_constants(PLANE, COPPER)[0, 0]
     u = sources.displacement(green, t, np.zeros(len(t), dtype=int))
     missed = []
     for radius in (10, 20):
@@ -111,7 +115,7 @@ def test_moments_of_point_forces_in_a_harmonic_crystal_are_found_again(lattice, 
     np.add.at(field, green.grid.index(sources.translations), sources.forces[:, :d])
     u = np.zeros((len(cell), 3))
     u[:, :d] = green.apply(field)[green.grid.index(cell.perfect_sites.translations)]
-    found = multipoles(cell, PerfectCrystal(cell, constants), constants, cell.positions + u, np.zeros_like(u))
+    found = multipoles(cell, HarmonicCrystal(cell, constants), constants, cell.positions + u, np.zeros_like(u))
     assert np.allclose(found.dipole, p, atol=1e-10)  # rounding
     assert found.quadrupole is not None and np.allclose(found.quadrupole, m if order == 2 else 0.0, atol=1e-9)
     assert found.torque < 1e-10
@@ -126,7 +130,7 @@ def test_both_routes_to_the_dipole_meet_and_a_vacancy_pulls_inwards():
     assert gaps[1] < 0.3 * gaps[0]
     last = found[1]
     assert last.dipole[0, 0] < -1.0 and last.relaxation_volume < 0
-    c = elastic_constants(FCC, COPPER)
+    c = long_wave_elastic_constants(FCC, COPPER)
     assert last.relaxation_volume == pytest.approx(np.trace(last.dipole) / (c[0, 0] + 2 * c[0, 1]), rel=1e-9)  # tr P / 3B
     assert abs(last.relaxation_volume) < FCC.volume  # a vacancy relaxes by a fraction of the atom that is missing
     assert last.quadrupole is not None and np.abs(last.quadrupole).max() < 5e-3  # inversion, up to sites half a cell away
@@ -160,7 +164,7 @@ def test_condensed_sublattices_make_the_far_field_of_a_spring_between_sublattice
     u = green.apply(field)[green.grid.index(cell.perfect_sites.translations)].reshape(-1, 2, 3)
     u = u[np.arange(len(cell)), cell.perfect_sites.sublattices]
     centred = replace(cell, centre=lattice.motif.mean(axis=0))
-    found = multipoles(centred, PerfectCrystal(cell, constants), constants, cell.positions + u, np.zeros_like(u))
+    found = multipoles(centred, HarmonicCrystal(cell, constants), constants, cell.positions + u, np.zeros_like(u))
     assert found.quadrupole is None
 
     bare = np.outer(spring, bond)

@@ -11,7 +11,7 @@ from ase.calculators.emt import EMT
 
 import defectgen as dg
 from defectgen._input import InputError, InputWarning
-from defectgen.crystal.composition import composition_change, exchanged_species
+from defectgen.crystal import composition_change, exchanged_species
 from defectgen.fit import FitWarning, fit
 
 SHIFT = 100.0

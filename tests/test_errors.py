@@ -11,10 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectgen._input import InputError
-from defectgen.crystal import ball, bcc, diamond, fcc, hcp, rocksalt, supercell, triangular, vacancy
-from defectgen.crystal.cell import Cell
-from defectgen.energy.functional import cell_energy
-from defectgen.energy.site import SiteEnergy
+from defectgen.crystal import Cell, ball, bcc, diamond, fcc, hcp, rocksalt, supercell, triangular, vacancy
+from defectgen.energy import SiteEnergy, cell_energy
 from defectgen.errors import (
     CLAIMS,
     bonds_of,

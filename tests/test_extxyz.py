@@ -12,10 +12,8 @@ from ase.calculators.lj import LennardJones as ASELennardJones
 
 from defectgen._input import InputError
 from defectgen.bridge import ASEReference, cell_from_ase, read_extxyz, write_extxyz
-from defectgen.crystal.cell import ball, supercell
-from defectgen.crystal.lattices import fcc, triangular
-from defectgen.crystal.snapshot import Snapshot
-from defectgen.energy.functional import evaluate
+from defectgen.crystal import Snapshot, ball, fcc, supercell, triangular
+from defectgen.energy import evaluate
 
 
 def labelled() -> list[Snapshot]:

@@ -15,7 +15,7 @@ from scipy.linalg import solve_triangular
 from defectgen import fcc, supercell, vacancy
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis, LinearACE
-from defectgen.crystal.snapshot import Snapshot
+from defectgen.crystal import Snapshot
 from defectgen.fit import (
     DEFAULT_WEIGHTS,
     LSMR,

@@ -11,7 +11,7 @@ import pytest
 import defectgen as dg
 from defectgen import _input, study
 from defectgen.ace import check_count
-from defectgen.energy.applicability import above, outside_sentence
+from defectgen.energy import above, outside_sentence
 from defectgen.errors.domain import conformal_quantile, retention
 from defectgen.fit.regularised import minimal
 from defectgen.training.diversity import d_optimal, farthest_points, maxvol, nearest_distances

@@ -19,9 +19,7 @@ from test_ace import CASES, CUTOFF, TRAPS, random_stencil
 
 import defectgen as dg
 from defectgen import kernel
-from defectgen.energy.bonds import bonds, pad
-from defectgen.energy.site import SiteEnergy, Stencil
-from defectgen.energy.total import channel_rows, hessian_product
+from defectgen.energy import SiteEnergy, Stencil, bonds, channel_rows, hessian_product, pad
 
 COMPILERS = [shutil.which(name) for name in (os.environ.get("CC", "cc"), "cc", "gcc", "clang")]
 left_out = os.environ.get("DEFECTGEN_KERNEL") == "0" or jax.default_backend() != "cpu"

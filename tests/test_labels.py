@@ -40,7 +40,7 @@ from defectgen.bridge import (
 from defectgen.bridge.stress_check import check_stresses
 from defectgen.bridge.units import force_constant_unit, units_of
 from defectgen.cli.planning import stated
-from defectgen.crystal.lattices import fcc
+from defectgen.crystal import fcc
 from defectgen.training import label
 
 VOLUMES = np.linspace(0.97, 1.03, 7)

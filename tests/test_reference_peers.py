@@ -16,8 +16,7 @@ from toy_potentials import REACH, ClosedForm, cluster, jets_at, rattled, some_st
 
 import defectgen  # noqa: F401 - float64
 from defectgen.crystal import cscl, diamond
-from defectgen.energy.functional import evaluate, hessian
-from defectgen.energy.site import Stencil
+from defectgen.energy import Stencil, evaluate, hessian
 from defectgen.reference import EAM, LennardJones, Morse, StillingerWeber
 
 

@@ -8,7 +8,7 @@ from small_study import carried_out
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.energy.functional import hessian
+from defectgen.energy import hessian
 from defectgen.relax import mixed_equilibrium
 from defectgen.study import plan
 from defectgen.study.spec import parse

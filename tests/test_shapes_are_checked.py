@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from defectgen.crystal.cell import Sites, widths
-from defectgen.crystal.neighbours import neighbours
+from defectgen.crystal import Sites, neighbours, widths
 
 
 def test_a_right_shape_passes():

@@ -7,9 +7,8 @@ import pytest
 from toy_potentials import NAMES, SW_TABLE, every_potential, jets_at, some_stencil
 
 import defectgen  # noqa: F401 - float64
-from defectgen.energy.site import Stencil
-from defectgen.reference import StillingerWeber
-from defectgen.reference.radial import fade, ramp
+from defectgen.energy import Stencil
+from defectgen.reference import StillingerWeber, fade, ramp
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from toy_calculators import Binding, frame
 
 from defectgen._input import InputError
 from defectgen.bridge import Calculator, cell_from_ase, defect_from_atoms, from_ase, to_ase
-from defectgen.crystal.cell import ball, supercell
-from defectgen.crystal.lattices import hcp, rocksalt, triangular
+from defectgen.crystal import ball, hcp, rocksalt, supercell, triangular
 from defectgen.reference import LennardJones
 
 

@@ -9,7 +9,7 @@ import pytest
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis, LinearACE
-from defectgen.energy.site import Stencil, autodiff_gradient
+from defectgen.energy import Stencil, autodiff_gradient
 from defectgen.errors.norms import strain_norm
 from defectgen.errors.property_errors import relative_stiffness
 from defectgen.relax import mixed_equilibrium

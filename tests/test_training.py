@@ -12,8 +12,8 @@ from toy_energy import Elsewhere
 
 import defectgen as dg
 from defectgen.crystal import Snapshot
+from defectgen.energy import evaluate
 from defectgen.energy.crystal_state import AT_REST
-from defectgen.energy.functional import evaluate
 from defectgen.observe import EquilibriumStress
 from defectgen.training import Blocks, Rattle, Strains, bulk_cell, defect_cells, label, strained_cells, training_cells
 from defectgen.training.compress import residual_sum

@@ -8,7 +8,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator as ASECalculator
 from ase.calculators.calculator import all_changes
 
-from defectgen.energy.site import SiteEnergy
+from defectgen.energy import SiteEnergy
 
 TRACES = []
 """One entry for each time a stand-in is traced, that is, compiled."""

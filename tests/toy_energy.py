@@ -5,11 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from defectgen._input import InputError
-from defectgen.crystal import Cell, sc
-from defectgen.crystal.cell import Sites
-from defectgen.energy.blackbox import BlackBox, Evaluation
-from defectgen.energy.functional import evaluate
-from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.crystal import Cell, Sites, sc
+from defectgen.energy import BlackBox, Evaluation, SiteEnergy, Stencil, evaluate
 
 CHARGES = (1.0, 1.7, 0.6)
 """Strength of a neighbour by species."""

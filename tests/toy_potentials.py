@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import defectgen  # noqa: F401 - float64
-from defectgen.crystal import Cell, sc, supercell
-from defectgen.crystal.cell import Sites
-from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.crystal import Cell, Sites, sc, supercell
+from defectgen.energy import SiteEnergy, Stencil
 from defectgen.reference import EAM, CleriRosato, FinnisSinclair, LennardJones, Morse, StillingerWeber
 
 SW_TABLE = """# two made-up species whose triplets all differ

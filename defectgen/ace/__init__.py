@@ -1,8 +1,21 @@
 """The linear atomic cluster expansion: an invariant basis of site energies, and the potential that it spans."""
 
 from .basis import ACEBasis, basis_from_description
-from .following import followed
+from .coupling import couplings
+from .harmonics import Harmonics, real_harmonics
 from .model import LinearACE, load_model
-from .specification import check_count
+from .radial import Radial
+from .specification import check_count, followed
 
-__all__ = ["ACEBasis", "LinearACE", "basis_from_description", "check_count", "followed", "load_model"]
+__all__ = [
+    "ACEBasis",
+    "Harmonics",
+    "LinearACE",
+    "Radial",
+    "basis_from_description",
+    "check_count",
+    "couplings",
+    "followed",
+    "load_model",
+    "real_harmonics",
+]

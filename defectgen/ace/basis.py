@@ -18,16 +18,13 @@ import numpy as np
 from .._input import InputError, did_you_mean, real, whole
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
-from ..energy.packed import PackedBasis, PackedHessian
-from ..energy.site import Stencil
-from .curvature import Curvature
-from .following import followed, species_of
+from ..energy.site import PackedBasis, PackedHessian, Stencil
 from .one_particle import OneParticle
 from .program import RowProgram
 from .radial import Radial
-from .slopes import Polynomial, Slopes, products
+from .slopes import Curvature, Polynomial, Slopes, products
 from .sparse import Layout, SparseSum, Table
-from .specification import Function, Tables, check_count, tables
+from .specification import Function, Tables, check_count, followed, species_of, tables
 
 
 class ACEBasis(PackedBasis):

@@ -7,8 +7,7 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Bool, Float, Int
-from .lattice import Lattice
-from .reduction import minimum_image, reduced_basis
+from .lattice import Lattice, minimum_image, reduced_basis
 
 MOST = 4_000_000
 """Atoms that a cell may have: its neighbour list alone then takes some 10 GB."""
@@ -88,7 +87,7 @@ class Cell:
             symbols=tuple(self.lattice.species[b] for b in self.perfect_sites.sublattices),
             sites=np.arange(len(position)),
             free=free,
-            centre=_middle(self.vectors, position, (False, False, False) if self.clamped else self.periodic),
+            centre=middle_site(self.vectors, position, (False, False, False) if self.clamped else self.periodic),
             defect="",
         )
 
@@ -116,12 +115,6 @@ class Cell:
         if self.line is None:
             return np.linalg.norm(self.minimum_image(away), axis=1)
         return np.linalg.norm(away - np.outer(away @ self.line, self.line), axis=1)
-
-
-def widths(vectors: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
-    """Distances between opposite faces of a box, A."""
-    volume = abs(np.linalg.det(vectors))
-    return np.array([volume / np.linalg.norm(np.cross(vectors[(i + 1) % 3], vectors[(i + 2) % 3])) for i in range(3)])
 
 
 def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3 3"]) -> Cell:
@@ -183,58 +176,6 @@ def primitive_cell(lattice: Lattice) -> Cell:
     return _periodic_cell(lattice, np.eye(3, dtype=int))
 
 
-def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
-    """All sites within `radius + clamp` (A) of a lattice site; those beyond `radius` are clamped.
-
-    `clamp` (A; six nearest-neighbour spacings if not given) must be twice the potential's cutoff, so that every site whose
-    energy a free atom can change has its whole stencil (checked when a potential is put on the cell).
-    Raises InputError for what is no lattice, a radius below one nearest-neighbour spacing, and lengths that are no numbers.
-    """
-    check_lattice(lattice)
-    clamp = check_lengths(lattice, radius, clamp, "ball")
-    outer = radius + clamp
-    extent = np.pi * outer**2 if lattice.dimension == 2 else 4 / 3 * np.pi * outer**3
-    unit = abs(np.linalg.det(lattice.vectors)) / (np.linalg.norm(lattice.vectors[2]) if lattice.dimension == 2 else 1.0)
-    check_atoms(lattice.sublattices * extent / unit, f"a ball of radius {radius:g} A with a shell of {clamp:g} A")
-    reach = np.ceil(outer / widths(lattice.vectors)).astype(int) + 1
-    if lattice.dimension == 2:
-        reach[2] = 0
-    axes = [np.arange(-n, n + 1) for n in reach]
-    t = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-    sub = np.tile(np.arange(lattice.sublattices), len(t))
-    t = np.repeat(t, lattice.sublattices, axis=0)
-    position = t @ lattice.vectors + lattice.motif[sub] - lattice.motif[0]
-    distance = np.linalg.norm(position, axis=1)
-    keep = distance <= outer
-    t, sub, distance = t[keep], sub[keep], distance[keep]
-    box = np.eye(3) * (2 * outer + 1.0)
-    position = t @ lattice.vectors + lattice.motif[sub]
-    return Cell(
-        lattice=lattice,
-        vectors=box,
-        periodic=(False, False, False),
-        positions=position,
-        symbols=tuple(lattice.species[b] for b in sub),
-        sites=np.arange(len(t)),
-        free=distance <= radius + 1e-9,
-        perfect_sites=Sites(t, sub, None),
-        centre=lattice.motif[0].copy(),
-    )
-
-
-def check_lengths(lattice: Lattice, radius: float, clamp: float | None, shape: str) -> float:
-    """The thickness of the clamped shell, A: six nearest-neighbour spacings if not given. Raises InputError for no lengths."""
-    clamp = 6 * lattice.nearest_neighbour if clamp is None else clamp
-    for name, length in (("radius", radius), ("clamp", clamp)):
-        if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length < np.inf:
-            raise InputError(f"the {name} of a {shape} is a length in Angstrom; got {length!r}")
-    if radius < lattice.nearest_neighbour:
-        raise InputError(
-            f"a {shape} of radius {radius} A holds no neighbour; use at least one spacing, {lattice.nearest_neighbour:.3f} A"
-        )
-    return clamp
-
-
 def check_lattice(given: object) -> None:
     """Raises InputError for anything but a lattice: the first argument that people mix up."""
     if not isinstance(given, Lattice):
@@ -264,11 +205,11 @@ def _periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:
         sites=np.arange(len(t)),
         free=np.ones(len(t), dtype=bool),
         perfect_sites=Sites(t, sub, matrix),
-        centre=_middle(box, position, lattice.periodic),
+        centre=middle_site(box, position, lattice.periodic),
     )
 
 
-def _middle(vectors: np.ndarray, positions: np.ndarray, periodic: tuple[bool, bool, bool]) -> np.ndarray:
+def middle_site(vectors: np.ndarray, positions: np.ndarray, periodic: tuple[bool, bool, bool]) -> np.ndarray:
     """The site nearest to the middle of a periodic box; the site nearest to the mean of a ball."""
     middle = vectors.sum(0) / 2 if any(periodic) else positions.mean(0)
     if any(periodic) and not periodic[2]:

@@ -7,12 +7,9 @@ from math import gcd
 import numpy as np
 
 from .._input import InputError, whole
-from .directions import direction_indices, indices_text
-from .edits import Edits
+from .edits import Defect, Edits, maker, sublattice_of
 from .elements import element
-from .lattice import Lattice
-from .recipe import Defect, maker, sublattice_of
-from .shells import Site, neighbour_shells
+from .lattice import Lattice, Site, neighbour_shells
 
 
 @maker
@@ -129,3 +126,37 @@ def _antisite_pair(lattice: Lattice, site: int | str) -> Edits:
             if other != own:
                 return Edits(f"{other}_{own}_{own}_{other}", replaced=((first, other), (second, own)))
     raise InputError(f"no other species within 19 neighbour shells of {own} in {lattice.name}; choose another site")
+
+
+def direction_indices(direction: str | Sequence[int]) -> tuple[int, ...]:
+    """Direction indices from "110", "1-10", "<110>", "[1 1 0]" or (1, 1, 0).
+
+    Raises InputError if they are not three (or two) whole numbers, not all zero.
+    """
+    listed = isinstance(direction, list | tuple | np.ndarray) and np.ndim(direction) == 1
+    digits = _digits(direction) if isinstance(direction, str) else list(direction) if listed else []
+    if len(digits) == 2:
+        digits = [*digits, 0]
+    numbers = all(isinstance(n, int | float | np.number) and abs(n) < 1000 and float(n) == int(n) for n in digits)
+    if len(digits) != 3 or not numbers or not any(digits):
+        raise InputError(
+            f'a direction is three whole numbers, not all zero, such as "110", "1-10" or (1, 1, 0); got {direction!r}'
+        )
+    return tuple(int(n) for n in digits)
+
+
+def indices_text(indices: tuple[int, ...]) -> str:
+    """ "110" or "1-10"."""
+    return "".join(str(n) for n in indices)
+
+
+def _digits(text: str) -> list[int]:
+    bare = text.strip().strip("<>[]").replace(" ", "").replace(",", "")
+    signed = bare.replace("-", " -")
+    digits: list[int] = []
+    for run in signed.split():
+        sign, rest = (-1, run[1:]) if run.startswith("-") else (1, run)
+        if not rest.isdigit():
+            return []
+        digits += [sign * int(rest[0]), *(int(d) for d in rest[1:])]
+    return digits

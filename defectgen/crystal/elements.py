@@ -1,14 +1,19 @@
-"""The elements: what a chemical symbol stands for, from the tables of ASE.
+"""The elements, from the tables of ASE, and how a defect changes the numbers of their atoms.
 
 Masses: J. Meija et al., Pure Appl. Chem. 88, 265 (2016). Radii: B. Cordero et al., Dalton Trans. 2008, 2832
 (C sp3; Mn, Fe, Co low spin).
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from ase.data import atomic_masses, chemical_symbols, covalent_radii
 
 from .._input import InputError, did_you_mean
+from .cell import Cell
+from .lattice import Lattice
 
 
 @dataclass(frozen=True)
@@ -53,3 +58,41 @@ def element_of_number(number: int) -> Element:
     if not 1 <= number <= len(ELEMENTS):
         raise InputError(f"atomic numbers go from 1 (H) to {len(ELEMENTS)} ({list(ELEMENTS)[-1]}) here; got {number}")
     return list(ELEMENTS.values())[number - 1]
+
+
+def composition_change(cell: Cell) -> dict[str, int]:
+    """Atoms of every species that the cell has more than its perfect crystal; species without a change are left out."""
+    species = cell.lattice.species
+    perfect = Counter(species[b] for b in cell.perfect_sites.sublattices)
+    perfect.subtract(Counter(cell.symbols))
+    return {symbol: -count for symbol, count in sorted(perfect.items()) if count}
+
+
+def exchanged_species(cell: Cell) -> tuple[str, ...]:
+    """Species whose chemical potentials the formation energy of a defect needs; none where the crystal itself fixes them.
+
+    The crystal fixes the sum of the chemical potentials of its formula unit. That is enough where atoms are only moved, where
+    whole formula units come or go, and for the species of an element.
+    """
+    change, formula = composition_change(cell), Counter(cell.lattice.species)
+    foreign = tuple(symbol for symbol in change if symbol not in formula)
+    own = {symbol: change.get(symbol, 0) for symbol in formula}
+    units = {count / formula[symbol] for symbol, count in own.items()}
+    return foreign if len(units) == 1 else (*foreign, *(symbol for symbol, count in own.items() if count))
+
+
+def checked_potentials(given: Mapping[str, float] | None, lattice: Lattice) -> dict[str, float] | None:
+    """Chemical potentials by species, eV. Raises InputError for what is no species or no number."""
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f'chemical potentials are given by species in eV, such as {{"{lattice.species[0]}": -3.5}}; '
+            f"got {type(given).__name__}"
+        )
+    for symbol, value in given.items():
+        element(symbol)
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and np.isfinite(float(value))
+        if not number:
+            raise InputError(f"the chemical potential of {symbol} must be a finite energy per atom in eV; got {value!r}")
+    return {symbol: float(value) for symbol, value in given.items()}

@@ -7,12 +7,10 @@ import numpy as np
 
 from .._input import InputError, did_you_mean, real
 from .._typing import Float
-from .directions import direction_indices, indices_text
-from .edits import Edits
+from .defects import direction_indices, indices_text
+from .edits import Defect, Edits, maker, sublattice_of
 from .elements import element
-from .lattice import Lattice
-from .recipe import Defect, maker, sublattice_of
-from .shells import Site, sites_within
+from .lattice import Lattice, Site, sites_within
 from .symmetry import site_symmetry, structure
 
 SEPARATION = 0.85

@@ -1,13 +1,14 @@
-"""A crystal lattice: primitive vectors, a motif of atoms, and the conventional cell that people count in."""
+"""A crystal: primitive vectors and motif, its sites and shells, and the shortest images of vectors between them."""
 
+import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from .._input import InputError, came
 from .._typing import Float, Int
-from .reduction import image_steps, reduced_basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +82,107 @@ class Lattice:
     def with_motif(self, motif: Float[np.ndarray, "sublattices 3"]) -> "Lattice":
         """The same Bravais lattice with its sublattices shifted."""
         return replace(self, motif=motif)
+
+
+def widths(vectors: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
+    """Distances between opposite faces of a box, A."""
+    volume = abs(np.linalg.det(vectors))
+    return np.array([volume / np.linalg.norm(np.cross(vectors[(i + 1) % 3], vectors[(i + 2) % 3])) for i in range(3)])
+
+
+class Site(NamedTuple):
+    """A site of the infinite crystal, at `(t1, t2, t3) @ lattice.vectors + lattice.motif[sublattice]`."""
+
+    t1: int
+    t2: int
+    t3: int
+    sublattice: int
+
+    @classmethod
+    def at(cls, translation, sublattice) -> "Site":
+        """The site of a sublattice in the cell with the given translation (three whole numbers)."""
+        t1, t2, t3 = (int(n) for n in translation)
+        return cls(t1, t2, t3, int(sublattice))
+
+    def position(self, lattice: Lattice) -> np.ndarray:
+        """Where the site is, A."""
+        return np.array(self[:3]) @ lattice.vectors + lattice.motif[self.sublattice]
+
+
+def sites_within(lattice: Lattice, point: np.ndarray, radius: float) -> list[tuple[float, Site]]:
+    """All sites closer to a point than `radius` (A), with their distances, nearest first.
+
+    Sites at one distance are ordered by decreasing x, then y, then z of the vector from the point.
+    """
+    fractional = point @ np.linalg.inv(lattice.vectors)
+    reach = radius / widths(lattice.vectors)
+    inner = lattice.motif @ np.linalg.inv(lattice.vectors)
+    low = np.floor(fractional - reach - inner.max(0)).astype(int)
+    high = np.ceil(fractional + reach - inner.min(0)).astype(int)
+    if lattice.dimension == 2:
+        low[2] = high[2] = 0
+    t = np.stack(np.meshgrid(*[np.arange(a, b + 1) for a, b in zip(low, high, strict=True)], indexing="ij"), -1).reshape(-1, 3)
+    vector = (t @ lattice.vectors)[:, None] + lattice.motif[None] - point
+    distance = np.linalg.norm(vector, axis=-1)
+    near = np.argwhere(distance < radius)
+    key = [(round(distance[i, b], 5), *np.round(-vector[i, b], 5) + 0.0) for i, b in near]
+    order = sorted(range(len(near)), key=key.__getitem__)
+    return [(float(distance[tuple(near[k])]), Site.at(t[near[k][0]], near[k][1])) for k in order]
+
+
+def neighbour_shells(lattice: Lattice, site: Site, count: int) -> list[list[Site]]:
+    """The first `count` shells of neighbours of a site, nearest first; distances within 1e-4 of each other are one shell."""
+    radius = 1.01 * lattice.nearest_neighbour
+    while True:
+        shells: list[list[Site]] = []
+        last = 0.0
+        for distance, other in sites_within(lattice, site.position(lattice), radius)[1:]:
+            if distance > last * (1 + 1e-4):
+                shells.append([])
+            shells[-1].append(other)
+            last = distance
+        if len(shells) > count:  # one shell beyond the last one wanted: that one is complete
+            return shells[:count]
+        radius *= 1.3
+
+
+def reduced_basis(vectors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+    """A Minkowski-reduced basis (rows, sorted by length) of the lattice spanned by k <= 3 independent vectors.
+
+    Greedy reduction, exact up to four dimensions: P. Q. Nguyen and D. Stehle, ACM Trans. Algorithms 5, 46 (2009).
+    """
+    basis = np.array(vectors, dtype=float)
+    if len(basis) < 2:
+        return basis
+    while True:
+        basis = basis[np.argsort(np.linalg.norm(basis, axis=1), kind="stable")]
+        head = reduced_basis(basis[:-1])
+        last = basis[-1] - np.round(basis[-1] @ np.linalg.pinv(head)) @ head
+        last = min((last + step @ head for step in image_steps(len(head))), key=np.linalg.norm)
+        basis = np.vstack([head, last])
+        if np.linalg.norm(last) >= np.linalg.norm(head[-1]) * (1 - 1e-12):  # equal to rounding: swapping would never end
+            return basis
+
+
+def minimum_image(
+    x: Float[np.ndarray, "*n 3"], vectors: Float[np.ndarray, "3 3"], periodic: tuple[bool, bool, bool]
+) -> Float[np.ndarray, "*n 3"]:
+    """The shortest copies of the vectors x in a box of any skew; a draw goes to the copy first in `image_steps`."""
+    if not any(periodic):
+        return np.array(x, dtype=float)
+    basis = reduced_basis(vectors[list(periodic)])
+    base = x - np.round(x @ np.linalg.pinv(basis)) @ basis
+    best, best_length = base, np.linalg.norm(base, axis=-1)
+    for image in image_steps(len(basis))[1:] @ basis:
+        trial = base + image
+        length = np.linalg.norm(trial, axis=-1)
+        shorter = length < best_length - 1e-12
+        best = np.where(shorter[..., None], trial, best)
+        best_length = np.where(shorter, length, best_length)
+    return best
+
+
+def image_steps(axes: int, reach: int = 1) -> Int[np.ndarray, "images axes"]:
+    """All vectors of {-reach, ..., reach}^axes, the zero vector first."""
+    steps = itertools.product(range(-reach, reach + 1), repeat=axes)
+    return np.array(sorted(steps, key=lambda step: (sum(map(abs, step)), step)), dtype=int).reshape(-1, axes)

@@ -6,15 +6,10 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float
-from .assignment import assign
-from .edits import Edits
-from .lattice import Lattice
-from .recipe import Defect
-from .reduction import image_steps, minimum_image
-from .registration import NEAR, rigid_shift
-from .shells import Site
+from .edits import Defect, Edits
+from .lattice import Lattice, Site, image_steps, minimum_image, sites_within
+from .registration import NEAR, assign, rigid_shift
 from .symmetry import lattice_from_primitive
-from .transfer import transferred
 
 MOVED = 0.25
 """Spacings off its site from which an atom is part of the core and keeps its place; relaxation around it stays below."""
@@ -168,4 +163,47 @@ def _register(lattice: Lattice, home: np.ndarray, symbols) -> tuple[np.ndarray, 
     raise InputError(
         f"the perfect structure is not made of sites of {lattice.name} (within {ON_SITE} A, same species and orientation); "
         "check its lattice constant and axes, or leave the lattice out"
+    )
+
+
+def transferred(lattice: Lattice, edits: Edits, source: Lattice) -> Edits:
+    """The edits of `source` as edits of `lattice`; offsets and interstitial positions follow the strain between the two.
+
+    Raises InputError if the crystals have different vectors (rotated, say) or species.
+    """
+    if lattice is source:
+        return edits
+    ratio = lattice.vectors @ np.linalg.inv(source.vectors)
+    whole = np.rint(ratio)
+    if np.abs(ratio - whole).max() > 0.15 or abs(np.linalg.det(whole)) * source.sublattices != lattice.sublattices:
+        raise InputError(
+            f"the defect was found in {source.name}: its primitive vectors {np.round(source.vectors, 3).tolist()} are not those "
+            f"of {lattice.name}, {np.round(lattice.vectors, 3).tolist()}; orient both alike, or build the cell from the same file"
+        )
+    strain = np.linalg.inv(whole @ source.vectors) @ lattice.vectors  # row vectors: x_target = x_source @ strain
+    origin = _origin(lattice, source, strain)
+
+    def there(site: Site) -> Site:
+        _, found = sites_within(lattice, site.position(source) @ strain + origin, 0.3 * lattice.nearest_neighbour)[0]
+        return found
+
+    return Edits(
+        edits.label,
+        tuple(there(s) for s in edits.vacant),
+        tuple((there(s), symbol) for s, symbol in edits.replaced),
+        tuple((there(s), tuple((np.array(d) @ strain).tolist())) for s, d in edits.moved),
+        tuple((tuple((np.array(x) @ strain + origin).tolist()), symbol) for x, symbol in edits.added),
+    )
+
+
+def _origin(lattice: Lattice, source: Lattice, strain: np.ndarray) -> np.ndarray:
+    """The shift that puts every (strained) site of the source on a site of the lattice with the same species."""
+    image = source.motif @ strain
+    for b in range(lattice.sublattices):
+        shift = lattice.motif[b] - image[0]
+        near = [sites_within(lattice, x + shift, 0.2 * lattice.nearest_neighbour) for x in image]
+        if all(n and lattice.species[n[0][1].sublattice] == s for n, s in zip(near, source.species, strict=True)):
+            return shift
+    raise InputError(
+        f"the atoms of {source.name} do not lie on the sites of {lattice.name}; build the cell from the same structure"
     )

@@ -4,8 +4,8 @@ import re
 
 from .._input import InputError, came, did_you_mean
 from .defects import antisite, antisite_pair, divacancy, microcrack, substitution, vacancy
+from .edits import Defect
 from .interstitials import dumbbell, interstitial
-from .recipe import Defect
 
 DEFECTS: dict[str, str] = {
     "vacancy": "one atom missing: vacancy, vacancy(Ga), vacancy(1)",

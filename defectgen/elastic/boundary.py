@@ -15,9 +15,8 @@ from ..relax.greens import greens_function
 from ..relax.newton import relax
 from .far_energy import energy_of_infinite_crystal
 from .infinite import InfiniteGreensFunction, infinite_greens_function
-from .kanzaki import PerfectCrystal
-from .multipole_field import PointForces, point_forces
-from .multipoles import Multipoles, multipoles
+from .multipoles import HarmonicCrystal, Multipoles, multipoles
+from .point_forces import PointForces, point_forces
 
 ORDERS = {"clamped": 0, "dipole": 1, "quadrupole": 2}
 """Boundary conditions by name: how many moments of the defect's forces move the clamped atoms."""
@@ -100,7 +99,7 @@ def relax_far_field(
     if green is None:
         green = infinite_greens(cell, potential)
     preconditioner = greens_function(cell, potential)
-    crystal = PerfectCrystal(cell, constants)
+    crystal = HarmonicCrystal(cell, constants)
     sources = PointForces(np.zeros((1, 3), dtype=int), np.zeros((1, 3)))
     x = cell.positions if start is None else start
     change, rounds = np.inf, 0

@@ -5,14 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Bool, Float, Int
-from ..crystal.cell import Cell, Sites, ball
+from ..crystal.cell import Cell, Sites
+from ..crystal.cut import ball
 from ..energy.bonds import bonds, pad
 from ..energy.perfect import ForceConstants, bulk_site_energies
 from ..energy.site import SiteEnergy
 from ..energy.total import site_energies
 from .infinite import InfiniteGreensFunction
-from .kanzaki import PerfectCrystal, site_displacement
-from .multipole_field import PointForces
+from .multipoles import HarmonicCrystal, site_displacement
+from .point_forces import PointForces
 
 
 def energy_of_infinite_crystal(
@@ -46,7 +47,7 @@ def energy_of_infinite_crystal(
     # <Hu, u> = <F, G F> + 2 <F, v> + <Hv, v>
     source = _rows(sites, sources.translations)
     product = float(np.vdot(sources.forces, u[source] + 2 * v[source]))
-    product += float(np.vdot(v, PerfectCrystal(whole, constants).forces(v)))
+    product += float(np.vdot(v, HarmonicCrystal(whole, constants).forces(v)))
 
     u = u + v
     distance = np.linalg.norm(whole.site_positions - cell.centre, axis=1)

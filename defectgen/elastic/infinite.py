@@ -7,9 +7,7 @@ from scipy import fft
 
 from .._input import InputError
 from .._typing import Float, Int
-from ..crystal.cell import widths
-from ..crystal.lattice import Lattice
-from ..crystal.reduction import reduced_basis
+from ..crystal.lattice import Lattice, reduced_basis, widths
 from ..energy.perfect import ForceConstants
 from ..relax.fourier import blocks, grid
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float
-from ..crystal.cell import Cell, primitive_cell, supercell, widths
-from ..crystal.lattice import Lattice
+from ..crystal.cell import Cell, primitive_cell, supercell
+from ..crystal.lattice import Lattice, widths
 from .perfect import ForceConstants
 
 

@@ -13,8 +13,7 @@ from ..crystal.lattice import Lattice
 from ..units import EV_PER_A3_IN_GPA
 from .blackbox import BlackBox, gives_stress
 from .functional import Potential, check_potential, crystal_response
-from .perfect import condensed, strain_modes
-from .perfect import elastic_constants as of_jets
+from .perfect import condensed, long_wave_elastic_constants, strain_modes
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Voigt order xx yy zz yz xz xy."""
@@ -131,7 +130,9 @@ def elastic_constants(lattice: Lattice, potential: Potential) -> ElasticConstant
         found, forces = _differenced(lattice, potential)
     else:
         _, forces, virial = crystal_response(lattice, potential)
-        found = ElasticConstants(of_jets(lattice, potential), _planar(-np.asarray(virial) / lattice.volume, lattice))
+        found = ElasticConstants(
+            long_wave_elastic_constants(lattice, potential), _planar(-np.asarray(virial) / lattice.volume, lattice)
+        )
     _warn_of_load(lattice, found, forces)
     return found
 

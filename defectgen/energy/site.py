@@ -1,12 +1,15 @@
-"""A site energy V(g) and its jet: value, gradient and Hessian in the stencil g of relative neighbour positions."""
+"""A site energy V(g) and its jet: value, gradient and Hessian in the stencil g, and two forms of V that have fast ones."""
 
 from abc import abstractmethod
 from collections.abc import Callable
+from itertools import accumulate
+from math import prod
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._typing import Array, Float, Int
 
@@ -105,3 +108,119 @@ def autodiff_hessian(energy: SiteEnergy, stencil: Stencil):
     columns = jax.vmap(energy.hessian_operator(stencil))(directions)
     columns = jnp.moveaxis(columns, 0, 1)  # sites, (slots 3), slots, 3, *channels
     return columns.reshape(sites, slots, 3, *columns.shape[2:])
+
+
+class SumEnergy(SiteEnergy):
+    """V = F(S_1, ..., S_n), S_i = sum over neighbours of psi_i: pair potentials, embedded atoms, moments of the bonds.
+
+    V''(k, l) = sum_ij F_ij psi_i'(k) (x) psi_j'(l) + [k = l] sum_i F_i psi_i''(k): each neighbour is differentiated by itself,
+    so the cost of a Hessian is that of writing it.
+    """
+
+    @abstractmethod
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots *kind"], ...]:
+        """psi of every neighbour; zero, with all derivatives, where the energy is blind."""
+
+    @abstractmethod
+    def of_sums(self, sums: tuple[Float[Array, " sites *kind"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
+        """F, eV."""
+
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
+        return self.of_sums(tuple(jnp.sum(t, axis=1) for t in self.terms(stencil)), stencil.centre)
+
+    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3"]:
+        sites, slots, _ = stencil.g.shape
+        shapes = [t.shape[2:] for t in jax.eval_shape(self.terms, stencil)]
+        ends = list(accumulate(prod(shape) for shape in shapes))
+
+        def terms(g):
+            flat = [t.reshape(sites, slots, -1) for t in self.terms(Stencil(g, stencil.centre, stencil.neighbour))]
+            return jnp.concatenate(flat, axis=2)
+
+        def value(sums):
+            parts = jnp.split(sums, ends[:-1], axis=1)
+            parts = tuple(p.reshape(sites, *shape) for p, shape in zip(parts, shapes, strict=True))
+            return jnp.sum(self.of_sums(parts, stencil.centre))
+
+        sums, slope = jnp.sum(terms(stencil.g), axis=1), jax.grad(value)
+        first, second = _derivatives(terms, stencil.g), _derivatives(lambda g: _derivatives(terms, g), stencil.g)
+        return hessian_of_sums(
+            jnp.transpose(first, (1, 3, 0, 2)),
+            jnp.transpose(second, (2, 4, 0, 1, 3)),
+            slope(sums),
+            jnp.swapaxes(_derivatives(slope, sums), 0, 1),
+        )
+
+
+def _derivatives(f, x: Float[Array, "*batch axes"]) -> Float[Array, " axes *values"]:
+    """df/dx along each axis, where f takes the batch one by one: one sweep for all of it."""
+    axes = jnp.eye(x.shape[-1], dtype=x.dtype)
+    return jax.vmap(lambda e: jax.jvp(f, (x,), (jnp.broadcast_to(e, x.shape),))[1])(axes)
+
+
+def hessian_of_sums(
+    first: Float[Array, "sites sums 3 slots"],
+    second: Float[Array, "sites sums 3 3 slots"],
+    slope: Float[Array, "sites sums"],
+    curvature: Float[Array, "sites sums sums"],
+) -> Float[Array, "sites slots 3 slots 3"]:
+    """V'' from the derivatives of the terms and of the function of their sums."""
+    sites, sums, _, slots = first.shape
+    directions = jnp.swapaxes(first, 2, 3).reshape(sites, sums, slots * 3)
+    hessian = jnp.einsum("smi,smj->sij", directions, jnp.einsum("smn,snj->smj", curvature, directions))
+    hessian = hessian.reshape(sites, slots, 3, slots, 3)
+    own = jnp.einsum("sm,smabk->skab", slope, second)
+    k = jnp.arange(slots)
+    return hessian.at[:, k, :, k].add(jnp.moveaxis(own, 1, 0))
+
+
+class PackedHessian(eqx.Module):
+    """Second derivatives of every function of the species of each site, as a sum of products that is never written out:
+
+    d2B_c / dg_k dg_l = sum_vw middle[c, v, w] s_v(k) (x) s_w(l) + [k = l] own[c, :, :, k],  s_v(k) = slopes[support[c, v], :, k].
+    """
+
+    slopes: Float[Array, "sites sums 3 slots"]
+    """Derivatives of the sums over neighbours that functions are made of."""
+    support: Int[Array, "functions width"]
+    """The sums of each function, padded with the number of all of them."""
+    middle: Float[Array, "sites functions width width"]
+    """Zero on padding."""
+    own: Float[Array, "sites functions 3 3 slots"]
+
+
+class PackedBasis(SiteEnergy):
+    """A basis in which a site carries only the functions of its own species, and these are computed without the others."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of channels."""
+
+    @abstractmethod
+    def packed(self, stencil: Stencil) -> tuple[Float[Array, "sites functions"], Float[Array, "sites functions columns"]]:
+        """Values of every function of the species of each site, and their derivatives in 3 slots + 12 columns (more are ignored):
+        dB/dg, coordinates before slots; their sum over the slots; and sum_k g_k (x) dB/dg_k, coordinate of g first."""
+
+    @abstractmethod
+    def unpack(
+        self, packed: Float[Array, "*batch species functions"], constants: Float[Array, "*batch species"] | None = None
+    ) -> Float[Array, "*batch channels"]:
+        """Packed functions of every species of the central atom moved to the channels, with given one-body constants."""
+
+    def compiled_rows(
+        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+    ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
+        """Energy, forces and virial of every channel, summed over the first `live` sites, by a compiled kernel.
+
+        None where there is none: then they are made of `packed`.
+        """
+        return None
+
+    @abstractmethod
+    def packed_hessian(self, stencil: Stencil) -> PackedHessian:
+        """Second derivatives of every function of the species of each site, unit 1/A^2."""
+
+    @abstractmethod
+    def channels_of(self, kind: int) -> Int[np.ndarray, " functions"]:
+        """The channel of every function of a central species, functions in the order of `packed`."""

@@ -10,10 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Anywhere, Array, Bool, Float, Int
-from .bonds import Bonds
-from .chunks import Part, over_rows, over_sites, part_of
-from .packed import PackedBasis, PackedHessian
-from .site import SiteEnergy, Stencil
+from .bonds import Bonds, Part, over_rows, over_sites, part_of
+from .site import PackedBasis, PackedHessian, SiteEnergy, Stencil
 
 
 @eqx.filter_jit

@@ -16,7 +16,7 @@ from .._input import InputError, InputWarning
 from .._typing import Float
 from ..ace import LinearACE
 from ..crystal.cell import Cell
-from ..crystal.composition import exchanged_species
+from ..crystal.elements import exchanged_species
 from ..relax import Equilibrium, GreensFunction
 from .certificate.sensitivity import inverse_hessian, rows_at
 from .norms import BondList, bonds_of, strain_max, strain_norm

@@ -6,8 +6,8 @@ import numpy as np
 
 from .._typing import Complex, Float
 from ..crystal.lattice import Lattice
+from ..crystal.symmetry import homogeneous_modes
 from ..energy.site import SiteEnergy
-from ..reference.modes import all_modes
 from .norms import REACH
 from .perfect_crystal import PerfectCrystal, Slopes
 from .property_errors import k_points
@@ -103,7 +103,7 @@ def strain_response(crystal: PerfectCrystal, truth: SiteEnergy, model: SiteEnerg
     phi(t) = a0 + a1 t + a2 t^2 + a3 t^3 + a4 t^4 is solved for from t = 0, +-h, +-2h. theory: bounds/term-by-term.
     """
     lattice = crystal.cell.lattice
-    modes = all_modes(lattice)
+    modes = homogeneous_modes(lattice)
     pairs = [(a + s * b) / np.sqrt(2) for i, a in enumerate(modes) for b in modes[:i] for s in (1.0, -1.0)]
     directions = np.array([*modes, *pairs])
     strain, shifts = directions[:, :9].reshape(-1, 3, 3), directions[:, 9:].reshape(len(directions), -1, 3)

@@ -9,8 +9,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Array, Bool, Float, Int
 from ..crystal.cell import Cell
-from ..energy.bonds import pad
-from ..energy.chunks import over_sites
+from ..energy.bonds import over_sites, pad
 from ..energy.perfect import crystal_bonds
 from ..energy.site import SiteEnergy, Stencil
 from ..energy.total import site_hessians, stencils

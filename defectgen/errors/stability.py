@@ -12,7 +12,7 @@ from ..energy.functional import Potential, cell_energy
 from ..relax import GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
 from ..relax.split import split_hessian
-from ..relax.stability import Field, generalised_lowest, lowest_of, undecided
+from ..relax.stability import Field, lowest_eigenpair, sign_in_doubt
 
 ACCURACY = 3e-2
 """Relative accuracy of the constant: what divides a bound and has a sign need not be known better, and products are saved."""
@@ -42,11 +42,11 @@ def stability_constant(
     own = greens_function(cell, potential) if own is None else own
     split = split_hessian(potential, Preconditioner(cell, own), positions)
     if split is not None:
-        return generalised_lowest(split, precondition, accuracy)[0]
+        return lowest_eigenpair(split, precondition, accuracy).value
     functional = cell_energy(cell, potential)
     if isinstance(potential, BlackBox):  # whose own step knows its noise
-        found = lowest_of(lambda v: functional.hessian_product(positions, v), precondition, accuracy)
-        if doubt := undecided(found):
+        found = lowest_eigenpair(lambda v: functional.hessian_product(positions, v), precondition, accuracy)
+        if doubt := sign_in_doubt(found):
             warnings.warn(doubt, InputWarning, stacklevel=2)
         return found.value
     rest = functional.energy_forces(positions)[1]
@@ -55,7 +55,7 @@ def stability_constant(
         h = STEP / np.abs(v).max()
         return (rest - functional.energy_forces(positions + h * v)[1]) / h
 
-    return generalised_lowest(product, precondition, accuracy)[0]
+    return lowest_eigenpair(product, precondition, accuracy).value
 
 
 def lowest_phonon(green: GreensFunction) -> float:

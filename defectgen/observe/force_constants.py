@@ -8,8 +8,7 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float, Int
-from ..crystal.cell import widths
-from ..crystal.lattice import Lattice
+from ..crystal.lattice import Lattice, widths
 from ..crystal.snapshot import Snapshot
 from ..energy.blackbox import BlackBox
 from ..energy.bonds import bonds, pad

@@ -6,12 +6,11 @@ from .._door import door
 
 if TYPE_CHECKING:
     from .catalogue import REFERENCES, NamedReference, Reference, parse_reference, reference_from_name, references
-    from .cleri_rosato import CleriRosato
     from .eam import EAM
-    from .equilibrate import equilibrate
-    from .finnis_sinclair import FinnisSinclair
+    from .equilibrate import check_stable, equilibrate
     from .pair import LennardJones, Morse
-    from .stability import check_stable
+    from .radial import distances, fade, per_pair, ramp, safe_sqrt
+    from .second_moment import CleriRosato, FinnisSinclair
     from .stillinger_weber import StillingerWeber
 
 __all__ = [
@@ -25,10 +24,15 @@ __all__ = [
     "Reference",
     "StillingerWeber",
     "check_stable",
+    "distances",
     "equilibrate",
+    "fade",
     "parse_reference",
+    "per_pair",
+    "ramp",
     "reference_from_name",
     "references",
+    "safe_sqrt",
 ]
 
 __getattr__, __dir__ = door(__name__)

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import entry_points
 from typing import NamedTuple
 
 from .._input import InputError
 from ..energy.site import SiteEnergy
-from . import cleri_rosato, finnis_sinclair, pair, stillinger_weber
-from .cleri_rosato import CleriRosato
-from .descriptions import DESCRIPTIONS, GROUP
+from . import pair, second_moment, stillinger_weber
+from .descriptions import DESCRIPTIONS, description, installed
 from .eam import EAM
-from .finnis_sinclair import FinnisSinclair
 from .pair import LennardJones, Morse
 from .potential_file import NUMBER
+from .second_moment import CleriRosato, FinnisSinclair
 from .stillinger_weber import StillingerWeber
 
 
@@ -31,9 +29,9 @@ class Reference(NamedTuple):
 
 
 REFERENCES: dict[str, Reference] = {
-    "CleriRosato": Reference(CleriRosato, DESCRIPTIONS["CleriRosato"], tuple(cleri_rosato.PARAMETERS)),
+    "CleriRosato": Reference(CleriRosato, DESCRIPTIONS["CleriRosato"], tuple(second_moment.CLERI_ROSATO)),
     "StillingerWeber": Reference(StillingerWeber, DESCRIPTIONS["StillingerWeber"], tuple(stillinger_weber.PUBLISHED)),
-    "FinnisSinclair": Reference(FinnisSinclair, DESCRIPTIONS["FinnisSinclair"], tuple(finnis_sinclair.PARAMETERS)),
+    "FinnisSinclair": Reference(FinnisSinclair, DESCRIPTIONS["FinnisSinclair"], tuple(second_moment.FINNIS_SINCLAIR)),
     "EAM": Reference(EAM, DESCRIPTIONS["EAM"], ()),
     "LennardJones": Reference(LennardJones, DESCRIPTIONS["LennardJones"], tuple(pair.LENNARD_JONES)),
     "Morse": Reference(Morse, DESCRIPTIONS["Morse"], tuple(pair.MORSE)),
@@ -55,21 +53,7 @@ def references() -> dict[str, Reference]:
     InputError
         An installed package registers a reference that cannot be imported, cannot be called, or takes the name of another one.
     """
-    found = dict(REFERENCES)
-    for entry in entry_points(group=GROUP):
-        try:
-            make: Callable[..., SiteEnergy] = entry.load()
-        except Exception as error:
-            raise InputError(
-                f"the reference {entry.name!r} of an installed package ({entry.value}) cannot be loaded "
-                f"({type(error).__name__}: {error}); mend or uninstall that package"
-            ) from None
-        if not callable(make):
-            raise InputError(f"{entry.value} is registered as the reference {entry.name!r}, but it makes no potential")
-        if entry.name in found:
-            raise InputError(f"{entry.value} is registered as the reference {entry.name!r}, but there is one of this name")
-        found[entry.name] = Reference(make, (inspect.getdoc(make) or "of an installed package").splitlines()[0], ())
-    return found
+    return REFERENCES | {name: Reference(make, description(make), ()) for name, make in installed().items()}
 
 
 ARGUMENT = re.compile(

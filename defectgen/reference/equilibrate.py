@@ -1,6 +1,7 @@
 """The perfect crystal at rest: lattice vectors and internal coordinates at zero stress and zero force."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
@@ -10,9 +11,62 @@ from .._typing import Float
 from ..crystal.cell import check_lattice
 from ..crystal.elements import element
 from ..crystal.lattice import Lattice
-from ..energy.functional import Potential, check_potential
-from .modes import all_modes, symmetric_modes
-from .response import Response, response_of
+from ..crystal.symmetry import homogeneous_modes, symmetric_modes
+from ..energy.functional import Potential, check_potential, crystal_force_constants, crystal_response
+from ..energy.perfect import ForceConstants
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What the crystal answers: its energy (eV) and minus its gradient with respect to strain (eV) and positions (eV/A)."""
+
+    energy: float
+    virial: Float[np.ndarray, "3 3"]
+    forces: Float[np.ndarray, "sublattices 3"]
+
+
+def response_of(lattice: Lattice, potential: Potential) -> Callable[[Lattice], Response]:
+    """A function lattice -> Response; without a stress the virial is the central difference of energies."""
+    try:
+        crystal_response(lattice, potential)
+    except InputError:
+        crystal_response(lattice, potential, stress=False)  # if this fails too, the potential cannot be used at all
+        return lambda crystal: _by_differences(crystal, potential)
+
+    def ask(crystal: Lattice) -> Response:
+        energy, forces, virial = crystal_response(crystal, potential)
+        virial = np.asarray(virial)
+        return _planar(crystal, Response(float(energy), (virial + virial.T) / 2, forces - forces.mean(axis=0)))
+
+    return ask
+
+
+def _by_differences(lattice: Lattice, potential: Potential, step: float = 2e-3) -> Response:
+    """The virial from energies at strains of +-h and +-2h, h = 2e-3: error h^4, and 1e-10 eV from the rounding of energies."""
+    energy, forces, _ = crystal_response(lattice, potential, stress=False)
+    virial = np.zeros((3, 3))
+    for a in range(lattice.dimension):
+        for b in range(a, lattice.dimension):
+            mode = np.zeros((3, 3))
+            mode[a, b] += 0.5
+            mode[b, a] += 0.5
+            value = [
+                float(crystal_response(lattice.deformed(np.eye(3) + m * step * mode), potential, stress=False)[0])
+                for m in (1, -1, 2, -2)
+            ]
+            virial[a, b] = virial[b, a] = -(8 * (value[0] - value[1]) - (value[2] - value[3])) / (12 * step)
+    return _planar(lattice, Response(float(energy), virial, forces - forces.mean(axis=0)))
+
+
+def _planar(lattice: Lattice, response: Response) -> Response:
+    """In two dimensions only in-plane strain and forces count."""
+    if lattice.dimension == 3:
+        return response
+    virial, forces = response.virial.copy(), response.forces.copy()
+    virial[2, :] = virial[:, 2] = 0.0
+    forces[:, 2] = 0.0
+    return Response(response.energy, virial, forces)
+
 
 Ask = Callable[[Lattice], Response]
 """A crystal's energy, virial and forces."""
@@ -49,7 +103,7 @@ def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10
     lattice = _zero_pressure(lattice, ask)
     lattice, residual = _newton(lattice, ask, symmetric_modes(lattice), tolerance)
     if residual > tolerance:
-        free, free_residual = _newton(lattice, ask, all_modes(lattice), tolerance)
+        free, free_residual = _newton(lattice, ask, homogeneous_modes(lattice), tolerance)
         if free_residual < 0.1 * residual:  # less is noise, which is no reason to break the symmetry
             lattice, residual = free, free_residual
     if residual > COARSE:
@@ -157,3 +211,29 @@ def _newton(lattice: Lattice, ask: Ask, modes: Float[np.ndarray, "modes coordina
         jacobian = jacobian if new_residual < 0.05 * residual else None
         lattice, slope, residual = trial, new_slope, new_residual
     return lattice, residual
+
+
+def check_stable(lattice: Lattice, potential: Potential, grid: int = 6, constants: ForceConstants | None = None) -> float:
+    """Lowest eigenvalue (eV/A^2) of the dynamical matrix (unit masses) on a grid of wave vectors, translations left out.
+
+    `constants` are the crystal's force constants, if they are known already.
+    Raises InputError if it is not positive: the crystal is then no minimum, and no defect in it can be relaxed.
+    """
+    phi = crystal_force_constants(lattice, potential) if constants is None else constants
+    count, dimension = lattice.sublattices, lattice.dimension
+    steps = np.arange(grid) / grid
+    k = np.stack(np.meshgrid(steps, steps, steps if dimension == 3 else [0.0], indexing="ij"), -1).reshape(-1, 3)
+    phase = np.exp(2j * np.pi * k @ phi.translations.T)
+    matrix = np.zeros((len(k), count, count, 3, 3), dtype=complex)
+    for pair in range(len(phi.first)):
+        matrix[:, phi.first[pair], phi.second[pair]] += phase[:, pair, None, None] * phi.phi[pair]
+    matrix = matrix[..., :dimension, :dimension].transpose(0, 1, 3, 2, 4).reshape(len(k), count * dimension, count * dimension)
+    eigenvalues = np.linalg.eigvalsh((matrix + matrix.conj().transpose(0, 2, 1)) / 2)
+    at_rest = np.argsort(np.abs(eigenvalues[0]))[dimension:]  # the wave vector 0 without its translations
+    lowest = float(np.concatenate([eigenvalues[0, at_rest], eigenvalues[1:].ravel()]).min())
+    if lowest <= 1e-8 * eigenvalues.max():
+        raise InputError(
+            f"{lattice.name} is not stable: the lowest eigenvalue of its dynamical matrix is {lowest:.3g} eV/A^2; "
+            "choose another crystal structure, lattice constant or potential"
+        )
+    return lowest

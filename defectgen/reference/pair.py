@@ -8,8 +8,7 @@ import numpy as np
 
 from .._input import InputError, came
 from .._typing import Array, Float
-from ..energy.site import Stencil
-from ..energy.sums import SumEnergy
+from ..energy.site import Stencil, SumEnergy
 from .radial import distances, fade, per_pair
 
 LENNARD_JONES = {

@@ -11,8 +11,7 @@ import numpy as np
 
 from .._input import InputError, InputWarning
 from .._typing import Array, Float
-from ..energy.site import Stencil
-from ..energy.sums import SumEnergy
+from ..energy.site import Stencil, SumEnergy
 from .potential_file import NUMBER, energy_unit, number, read_lines
 from .radial import distances, per_pair
 

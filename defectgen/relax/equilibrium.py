@@ -8,7 +8,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..crystal.composition import composition_change, exchanged_species
+from ..crystal.elements import composition_change, exchanged_species
 
 
 @dataclass(frozen=True, eq=False)

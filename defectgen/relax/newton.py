@@ -10,13 +10,12 @@ import numpy as np
 from .._input import InputError, InputWarning, came, real
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..crystal.composition import checked_potentials
+from ..crystal.elements import checked_potentials
 from ..energy.functional import Potential, cell_energy, energy_zero
-from .counted import Counted
+from .counted import Counted, rounding_level
 from .equilibrium import Equilibrium, potentials_gap
 from .greens import GreensFunction, greens_function
 from .preconditioner import Preconditioner
-from .rounding import rounding_level
 from .search import FLOOR, Field, advance, first
 from .stability import stability
 

@@ -10,17 +10,15 @@ import numpy as np
 from .._input import InputError, InputWarning, takes
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..crystal.composition import checked_potentials
+from ..crystal.elements import checked_potentials
 from ..energy.functional import Potential, cell_energy, energy_zero
-from .counted import Counted, Product
+from .counted import LARGEST, Counted, Product, rounding_level
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function
-from .krylov import truncated_newton
 from .newton import MISSED, UNDER_PRESSURE, relax
 from .preconditioner import Preconditioner
-from .rounding import LARGEST, rounding_level
-from .search import Field, dual_norm
-from .stability import Lowest, lowest_eigenvalue, lowest_of, undecided
+from .search import Field, dual_norm, truncated_newton
+from .stability import Eigenpair, lowest_eigenpair, lowest_eigenvalue, sign_in_doubt
 
 MAX_MOVE = 0.15
 """A: no atom moves farther in one step; a twentieth of a bond, so that the path stays near the pass."""
@@ -108,7 +106,7 @@ def saddle_point(
     products = counted.products
     lowest, second, eigenvalue = _two_lowest(counted.hessian(x), precondition)
     notes = [] if residuals[-1] <= tolerance or resolved else [_unfinished(residuals)]
-    doubt = undecided(lowest, None, counted.coarser(x)) or undecided(second)
+    doubt = sign_in_doubt(lowest, None, counted.coarser(x)) or sign_in_doubt(second)
     if doubt:
         notes.append(doubt)
     elif not lowest.value < 0.0 < second.value:
@@ -162,25 +160,25 @@ def _downhill(hessian: Product, precondition: Preconditioner, force: Field, mode
 
 def _softest(hessian: Product, precondition: Preconditioner) -> tuple[float, _Mode]:
     """The lowest eigenvalue of H v = lambda P v and its mode."""
-    found = lowest_of(hessian, precondition, 1e-6)
+    found = lowest_eigenpair(hessian, precondition, 1e-6)
     return found.value, _mode(hessian, found)
 
 
-def _mode(hessian: Product, found: Lowest) -> _Mode:
+def _mode(hessian: Product, found: Eigenpair) -> _Mode:
     """The mode of an eigenvalue; P v is H v / lambda, as P itself is not at hand."""
     p = hessian(found.mode) / found.value
     size = np.sqrt(abs(float(np.vdot(p, found.mode))))
     return _Mode(found.mode / size, p / size)
 
 
-def _two_lowest(hessian: Product, precondition: Preconditioner) -> tuple[Lowest, Lowest, float]:
+def _two_lowest(hessian: Product, precondition: Preconditioner) -> tuple[Eigenpair, Eigenpair, float]:
     """The two lowest eigenvalues of H v = lambda P v, and the lowest of H (eV/A^2).
 
     The second is the lowest once the first is moved to 1, by H + (1 - lambda) P v (P v)^T.
     """
-    lowest = lowest_of(hessian, precondition, 1e-6)
+    lowest = lowest_eigenpair(hessian, precondition, 1e-6)
     mode = _mode(hessian, lowest)
-    second = lowest_of(lambda w: hessian(w) + (1.0 - lowest.value) * np.vdot(mode.p, w) * mode.p, precondition)
+    second = lowest_eigenpair(lambda w: hessian(w) + (1.0 - lowest.value) * np.vdot(mode.p, w) * mode.p, precondition)
     return lowest, second, lowest_eigenvalue(hessian, precondition, mode.v)[0]
 
 

@@ -36,7 +36,7 @@ class Stability:
     """Why the two do not tell a minimum from a saddle point; empty if they do: then their signs agree."""
 
 
-class Lowest(NamedTuple):
+class Eigenpair(NamedTuple):
     """The smallest eigenvalue of H v = lambda P v."""
 
     value: float
@@ -57,12 +57,12 @@ def stability(
     rigid = precondition.cell.lattice.dimension if precondition.rigid else 0
     if precondition.movable.sum() <= rigid:
         return None
-    found = lowest_of(product, precondition, accuracy)
+    found = lowest_eigenpair(product, precondition, accuracy)
     value, mode = lowest_eigenvalue(product, precondition, found.mode, accuracy)
-    return Stability(found.value, value, mode, undecided(found, value, coarser))
+    return Stability(found.value, value, mode, sign_in_doubt(found, value, coarser))
 
 
-def undecided(found: Lowest, eigenvalue: float | None = None, coarser: Product | None = None) -> str:
+def sign_in_doubt(found: Eigenpair, eigenvalue: float | None = None, coarser: Product | None = None) -> str:
     """Why the sign of a lowest eigenvalue is not known, in words; empty if it is."""
     size, doubt = abs(found.value), ""
     if not np.isfinite(found.value):
@@ -85,13 +85,7 @@ def undecided(found: Lowest, eigenvalue: float | None = None, coarser: Product |
     return ""
 
 
-def generalised_lowest(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> tuple[float, Field]:
-    """Smallest eigenvalue of H v = lambda P v and its vector, of an operator that is symmetric."""
-    found = lowest_of(product, precondition, accuracy)
-    return found.value, found.mode
-
-
-def lowest_of(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> Lowest:
+def lowest_eigenpair(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> Eigenpair:
     """Smallest eigenvalue of H v = lambda P v and its vector, by Lanczos in the inner product of P (only P^+ is applied).
 
     The start is random, without symmetry, and concentrated at the defect: elsewhere H and P agree.
@@ -128,7 +122,7 @@ def lowest_of(product: Product, precondition: Preconditioner, accuracy: float = 
         krylov = np.tensordot(basis, images, axes=((1, 2), (1, 2)))
         off_balance = abs(float(weights @ krylov @ weights) - theta)  # the tridiagonal matrix is the Krylov one by symmetry
         asymmetry = max(float(np.linalg.norm((krylov - krylov.T) / 2, 2)), off_balance)
-    return Lowest(theta, soft, asymmetry)
+    return Eigenpair(theta, soft, asymmetry)
 
 
 def lowest_eigenvalue(product: Product, precondition: Preconditioner, soft: Field, accuracy: float = 1e-3) -> tuple[float, Field]:

@@ -11,8 +11,7 @@ from scipy.spatial import KDTree
 from .._input import InputError
 from .._typing import Array, Bool, Float
 from ..crystal.cell import Cell, primitive_cell
-from ..energy.bonds import Bonds, pad, padded_rows
-from ..energy.chunks import over_sites
+from ..energy.bonds import Bonds, over_sites, pad, padded_rows
 from ..energy.site import SiteEnergy
 from .far_field import CHUNK
 from .matched import Surrogate

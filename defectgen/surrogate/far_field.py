@@ -10,8 +10,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Bool, Complex, Float, Int
 from ..crystal.cell import Cell
-from ..energy.bonds import pad
-from ..energy.chunks import over_sites
+from ..energy.bonds import over_sites, pad
 from ..relax.fourier import Grid, blocks, convolve, grid
 from .matched import Surrogate, surrogate_force_constants
 from .perfect import Sites, sites_of

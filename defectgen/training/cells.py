@@ -11,8 +11,8 @@ import numpy as np
 from .._input import InputError, came, check_finite, did_you_mean, real, whole
 from .._typing import Float
 from ..crystal.cell import Cell, check_lattice, primitive_cell, supercell
+from ..crystal.edits import Defect
 from ..crystal.lattice import Lattice
-from ..crystal.recipe import Defect
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 
 COPIES = 1_000_000

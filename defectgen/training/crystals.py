@@ -10,10 +10,10 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float, Int
 from ..ace import ACEBasis
-from ..crystal.cell import Cell, supercell, widths
-from ..crystal.lattice import Lattice
+from ..crystal.cell import Cell, supercell
+from ..crystal.cut import slab
+from ..crystal.lattice import Lattice, widths
 from ..crystal.naming import defect_from_name
-from ..crystal.slab import slab
 from ..crystal.snapshot import Snapshot
 from ..dataset import Configuration
 from ..energy.bonds import bonds, pad

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from defectgen.energy.perfect import force_constants
+from defectgen.energy import force_constants
 
 from .scalar_lattice import TRIANGULAR, TRIANGULAR_OFFSETS, ScalarLattice, slope
 from .toys import fcc, many_body, stress_free, triangular

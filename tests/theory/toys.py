@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from defectgen._typing import Array, Float
-from defectgen.crystal.lattice import Lattice
-from defectgen.energy.perfect import bulk_response
-from defectgen.energy.site import SiteEnergy, Stencil
+from defectgen.crystal import Lattice
+from defectgen.energy import SiteEnergy, Stencil, bulk_response
 
 SQRT3 = float(np.sqrt(3.0))
 

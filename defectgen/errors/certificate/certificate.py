@@ -8,7 +8,7 @@ import numpy as np
 from ..._input import InputError, InputWarning, did_you_mean, takes, whole
 from ..._typing import Float
 from ...ace import LinearACE
-from ...crystal.composition import exchanged_species
+from ...crystal.elements import exchanged_species
 from ...energy.functional import cell_energy
 from ...fit import Fit
 from ...relax import Equilibrium, GreensFunction, relax

@@ -6,7 +6,7 @@ from typing import Any
 from ..._input import InputError
 from ...campaign import Given, Step
 from ...crystal import Cell
-from ...crystal.composition import exchanged_species
+from ...crystal.elements import exchanged_species
 from ...relax import migration_barrier
 from ...surrogate import far_field, sites_of
 from ..surrogates.scene import Scene, Solve, Solved

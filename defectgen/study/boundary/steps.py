@@ -12,7 +12,7 @@ from ...crystal import Cell, Lattice, ball, defect_from_name
 from ...elastic import FarFieldEquilibrium, elastic_dipole, image_correction, infinite_greens, relax_far_field
 from ...elastic.boundary import ORDERS
 from ...elastic.multipoles import Multipoles, relaxation_volume_tensor
-from ...energy.perfect import elastic_constants
+from ...energy.perfect import long_wave_elastic_constants
 from ...energy.site import SiteEnergy
 from ...errors.norms import bonds_of
 from ...relax import relax
@@ -217,7 +217,7 @@ class Condition(Step[Cut]):
 
 def _volume(scene: _Scene, moments: Multipoles) -> float:
     """Relaxation volume, A^3 (A^2)."""
-    return float(np.trace(relaxation_volume_tensor(moments.dipole, elastic_constants(scene.lattice, scene.potential))))
+    return float(np.trace(relaxation_volume_tensor(moments.dipole, long_wave_elastic_constants(scene.lattice, scene.potential))))
 
 
 def _continued(scene: _Scene, cell: Cell, found: FarFieldEquilibrium) -> Float[np.ndarray, "atoms 3"]:

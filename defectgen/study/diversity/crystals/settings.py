@@ -7,7 +7,7 @@ from functools import lru_cache
 from pydantic import Field, field_validator, model_validator
 
 from ....crystal import defect_from_name
-from ....crystal.polymorphs import phase
+from ....crystal.lattices import phase
 from ....training.crystals import NONE, SURFACE, CrystalStructure, Law, crystal_structures
 from ...materials import MATERIALS, Material, build_lattice
 from ...settings import Size, Strict

@@ -11,7 +11,7 @@ from ...._input import InputError
 from ...._typing import Float
 from ....campaign import Given, Step
 from ....crystal import Cell, Lattice, defect_from_name
-from ....crystal.polymorphs import phase
+from ....crystal.lattices import phase
 from ....dataset import Configuration, Dataset
 from ....errors.domain import Extrapolation
 from ....observe import environments

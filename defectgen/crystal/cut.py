@@ -1,4 +1,4 @@
-"""A cylinder: the crystal around a straight line, periodic along it and clamped outside a radius."""
+"""Cells cut out of the crystal: a ball, a cylinder around a straight line, a slab with two free surfaces."""
 
 from dataclasses import replace
 from itertools import product
@@ -8,11 +8,50 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Int
-from .cell import Cell, Sites, ball, check_atoms, check_lattice, check_lengths, widths
-from .lattice import Lattice
+from .cell import Cell, Sites, check_atoms, check_lattice, supercell
+from .lattice import Lattice, widths
 
 REACH = 3
 """Primitive steps among which the two vectors across the line are looked for; low-index lines need one or two."""
+
+
+def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
+    """All sites within `radius + clamp` (A) of a lattice site; those beyond `radius` are clamped.
+
+    `clamp` (A; six nearest-neighbour spacings if not given) must be twice the potential's cutoff, so that every site whose
+    energy a free atom can change has its whole stencil (checked when a potential is put on the cell).
+    Raises InputError for what is no lattice, a radius below one nearest-neighbour spacing, and lengths that are no numbers.
+    """
+    check_lattice(lattice)
+    clamp = check_lengths(lattice, radius, clamp, "ball")
+    outer = radius + clamp
+    extent = np.pi * outer**2 if lattice.dimension == 2 else 4 / 3 * np.pi * outer**3
+    unit = abs(np.linalg.det(lattice.vectors)) / (np.linalg.norm(lattice.vectors[2]) if lattice.dimension == 2 else 1.0)
+    check_atoms(lattice.sublattices * extent / unit, f"a ball of radius {radius:g} A with a shell of {clamp:g} A")
+    reach = np.ceil(outer / widths(lattice.vectors)).astype(int) + 1
+    if lattice.dimension == 2:
+        reach[2] = 0
+    axes = [np.arange(-n, n + 1) for n in reach]
+    t = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    sub = np.tile(np.arange(lattice.sublattices), len(t))
+    t = np.repeat(t, lattice.sublattices, axis=0)
+    position = t @ lattice.vectors + lattice.motif[sub] - lattice.motif[0]
+    distance = np.linalg.norm(position, axis=1)
+    keep = distance <= outer
+    t, sub, distance = t[keep], sub[keep], distance[keep]
+    box = np.eye(3) * (2 * outer + 1.0)
+    position = t @ lattice.vectors + lattice.motif[sub]
+    return Cell(
+        lattice=lattice,
+        vectors=box,
+        periodic=(False, False, False),
+        positions=position,
+        symbols=tuple(lattice.species[b] for b in sub),
+        sites=np.arange(len(t)),
+        free=distance <= radius + 1e-9,
+        perfect_sites=Sites(t, sub, None),
+        centre=lattice.motif[0].copy(),
+    )
 
 
 def cylinder(lattice: Lattice, line: Int[np.ndarray, "3"], radius: float, clamp: float | None = None) -> Cell:
@@ -86,3 +125,45 @@ def rebased(lattice: Lattice, line: Int[np.ndarray, "3"]) -> Lattice:
 def _cross_matrix(s: np.ndarray) -> np.ndarray:
     """K with a . K b = a . (s x b)."""
     return np.array([[0, -s[2], s[1]], [s[2], 0, -s[0]], [-s[1], s[0], 0]])
+
+
+def check_lengths(lattice: Lattice, radius: float, clamp: float | None, shape: str) -> float:
+    """The thickness of the clamped shell, A: six nearest-neighbour spacings if not given. Raises InputError for no lengths."""
+    clamp = 6 * lattice.nearest_neighbour if clamp is None else clamp
+    for name, length in (("radius", radius), ("clamp", clamp)):
+        if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length < np.inf:
+            raise InputError(f"the {name} of a {shape} is a length in Angstrom; got {length!r}")
+    if radius < lattice.nearest_neighbour:
+        raise InputError(
+            f"a {shape} of radius {radius} A holds no neighbour; use at least one spacing, {lattice.nearest_neighbour:.3f} A"
+        )
+    return clamp
+
+
+GAP = 6.0
+"""A: wider than the cutoffs of most potentials, so that the two surfaces do not see each other."""
+
+
+def slab(lattice: Lattice, size: tuple[int, int, int], gap: float = GAP) -> Cell:
+    """`size` conventional cells of crystal, the box longer along the third conventional vector by at least `gap` (A) of nothing.
+
+    The surfaces are the planes of the first two conventional vectors. The box holds a whole number of crystal cells, so its sites
+    are those of a supercell whose upper part is vacant. Raises InputError for a gap that is not positive.
+    """
+    if not 0 < gap < 1e6:
+        raise InputError(f"the gap above a slab is a positive length in A; got {gap!r}")
+    n1, n2, n3 = size
+    height = float(widths(lattice.conventional @ lattice.vectors)[2])
+    extra = int(np.ceil(gap / height))
+    whole = supercell(lattice, (n1, n2, n3 + extra))
+    part = np.linalg.solve(whole.vectors.T, whole.positions.T)[2]
+    stays = np.flatnonzero((part - np.floor(part + 1e-9)) * (n3 + extra) < n3 - 1e-6)
+    return replace(
+        whole,
+        positions=whole.positions[stays],
+        symbols=tuple(whole.symbols[k] for k in stays),
+        sites=whole.sites[stays],
+        free=whole.free[stays],
+        centre=whole.positions[stays].mean(axis=0),
+        defect="surface",
+    )
