@@ -1,6 +1,7 @@
 """Sums of site energies: against brute force, differences and each other, whatever the chunk, the padding, the cell."""
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import product
 from typing import ClassVar
 
@@ -244,7 +245,7 @@ def test_chunks_do_not_matter(large, chunk):
 @pytest.mark.parametrize("extra", [0, 1, 5])
 def test_padding_does_not_matter(large, extra, monkeypatch):
     cell = dg.vacancy().apply(dg.supercell(CRYSTALS["fcc"][0], 2))
-    monkeypatch.setattr("defectgen.energy.bonds.padded_rows", lambda atoms: atoms + extra)
+    monkeypatch.setattr(import_module("defectgen.energy.bonds"), "padded_rows", lambda atoms: atoms + extra)
     padded = laid_out(cell, TOY, rattled(cell))
     assert padded[0].shape[0] == len(cell) + extra
     values, forces, virial = energy_forces_virial(TOY, *padded)
