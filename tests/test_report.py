@@ -320,10 +320,14 @@ def test_local_slopes_name_their_radius():
 
 def test_few_sizes_are_no_evidence(run):
     """A rate that decides nothing is said to decide nothing, and no slope is called far from its prediction for it."""
-    Store(run).table("rates.csv", [row | {"verdict": "inconclusive", "slope": 7.0} for row in rates()], RATES)
+    few = {"verdict": "inconclusive", "slope": 7.0, "remark": "2 sizes in the window: three are the least"}
+    Store(run).table("rates.csv", [row | few for row in rates()], RATES)
     text = told(run)
     assert "Verdicts on 8 rates: inconclusive 8." in text and "Farthest" not in text
-    assert "Inconclusive (8 of 8) speaks neither for nor against the theory" in text and "with 4 training sizes" in text
+    assert (
+        "Inconclusive (8 of 8) speaks neither for nor against the theory" in text
+        and "2 sizes in the window: three are the least (8 times)" in text
+    )
 
 
 def test_the_effect_of_the_fit_is_one_sentence_a_case(run):

@@ -260,7 +260,7 @@ def pretended(spec: study.RunSpec, slope: float, **values: object) -> study.Tabl
 
 
 def test_rates_are_beside_their_predictions():
-    text = (("[3, 4]", "[3, 4, 5, 6]"), ("simulation_size = 7", "simulation_size = 9"))
+    text = (("[3, 4]", "[12, 13, 14, 16]"), ("simulation_size = 7", "simulation_size = 18"))
     rates = pretended(parsed(*text), -1.0).rates
     assert [(r["observations"], r["quantity"], r["predicted"]) for r in rates] == [
         ("E+F", "geometry", -1.0),

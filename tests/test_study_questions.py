@@ -22,6 +22,7 @@ def surrogate_rows(errors, seeds=(0, 1), **changes):
             "defect": "divacancy",
             "dimension": 2,
             "observations": "E+F+FC",
+            "perturbation": seed,
             "training_radius": radius,
             "geometry_error": errors(radius) * 30.0**seed,
             "energy_error": radius**-4.0,
@@ -34,9 +35,9 @@ def surrogate_rows(errors, seeds=(0, 1), **changes):
     ]
 
 
-def rates_of(rows):
+def rates_of(rows, **options):
     """The rates of rows of surrogates in the material of the run file below."""
-    return rates_of_fits([{**row, "material": "triangular"} for row in rows], parse(SURROGATES, Path(".")))
+    return rates_of_fits([{**row, "material": "triangular"} for row in rows], parse(SURROGATES, Path(".")), **options)
 
 
 def test_rates_of_repeats_are_those_of_their_geometric_mean():
@@ -50,16 +51,40 @@ def test_rates_of_repeats_are_those_of_their_geometric_mean():
     assert fewer["window"] == "8-15" and "not converged" in fewer["dropped"]
 
 
-def test_a_slow_approach_is_judged_by_the_finite_size_law():
-    def slow(shift):
-        return rates_of(surrogate_rows(lambda size: (size + shift) ** -3.0))[0]
+def test_a_slow_approach_is_judged_by_the_finite_size_law_only_where_it_was_declared():
+    def slow(shift, law):
+        (rate, _) = rates_of(surrogate_rows(lambda size: (size + shift) ** -3.0, seeds=(0, 1, 2)), law=law)
+        return rate
 
-    rate = slow(6.0)
-    assert rate["slope"] > -2.4 and rate["judged_by"] == "finite-size law"
-    assert rate["shifted_slope"] == pytest.approx(-3.0, abs=1e-3) and rate["shift"] == pytest.approx(6.0, abs=0.04)
-    assert rate["verdict"] == "confirmed" and rate["rejects_off_by_one"]
-    near = slow(2.0)
-    assert near["judged_by"] == f"power law ({near['slope'] + 3:.2f} shallower)" and near["verdict"] == "confirmed"
+    plain, declared = slow(6.0, "power"), slow(6.0, "shifted")
+    assert plain["slope"] == declared["slope"] > -2.4  # the slope is that of the power law in both
+    assert (plain["judged_by"], plain["verdict"]) == ("power law", "shallower") and "bent" in plain["remark"]
+    assert (declared["judged_by"], declared["verdict"]) == ("finite-size law", "confirmed") and declared["rejects_off_by_one"]
+    assert declared["shifted_slope"] == pytest.approx(-3.0, abs=1e-3) and declared["shift"] == pytest.approx(6.0, abs=0.04)
+    assert declared["shifted_low"] <= -3.0 <= declared["shifted_high"]
+    assert slow(0.4, "power")["verdict"] == "confirmed"  # a shift within half a spacing is allowed for
+
+
+def test_a_printed_interval_holds_the_prediction_it_confirms():
+    """Three repeats with slopes of their own: the interval is theirs, its rule and its simulation are in the row."""
+    rows = [
+        {**row, "geometry_error": row["geometry_error"] * row["training_radius"] ** (0.05 * (row["perturbation"] - 1))}
+        for row in surrogate_rows(lambda size: size**-3.0, seeds=(0, 1, 2))
+    ]
+    (rate, _) = rates_of(rows)
+    assert (rate["repeats"], rate["interval_of"], rate["verdict"]) == (3, "repeats", "confirmed")
+    assert -3.5 < rate["low"] < -3.05 and -2.95 < rate["high"] < -2.5
+    assert rate["false_confirmation"] <= 0.06 and rate["power"] > 0.8 and rate["window_rule"].startswith("from ")
+    (alone, _) = rates_of([row for row in rows if row["perturbation"] == 1])
+    assert (alone["repeats"], alone["interval_of"]) == (1, "line") and "one line" in alone["remark"]
+
+
+def test_radii_before_the_window_decide_nothing():
+    """The window begins at the core and two cutoffs, whatever the errors are."""
+    near = [{**row, "training_radius": row["training_radius"] / 4} for row in surrogate_rows(lambda size: size**-3.0)]
+    (rate, _) = rates_of(near)
+    assert rate["slope"] == pytest.approx(-3.0) and rate["verdict"] == "inconclusive" and not rate["rejects_off_by_one"]
+    assert "too few radii in the window" in rate["remark"] and rate["power"] is None
 
 
 SURROGATES = """

@@ -18,11 +18,13 @@ from .property_errors import (
     force_constant_error,
     force_error,
 )
-from .rates import Rate, estimate_rate, rejects, verdict
+from .rates import Rate, estimate_rate
 from .stability import lowest_phonon, stability_constant
+from .verdicts import VERDICTS, Judgement, Power, judge, rejects, verdict, verdict_power
 
 __all__ = [
     "CLAIMS",
+    "VERDICTS",
     "BondList",
     "Bound",
     "Certificate",
@@ -33,10 +35,12 @@ __all__ = [
     "ElasticConstantError",
     "ForceConstantError",
     "ForceError",
+    "Judgement",
     "LabelErrors",
     "LabelledPrediction",
     "LatticeComparison",
     "LossDesign",
+    "Power",
     "Prediction",
     "Rate",
     "Term",
@@ -56,6 +60,7 @@ __all__ = [
     "estimate_rate",
     "force_constant_error",
     "force_error",
+    "judge",
     "label_errors",
     "load_domain",
     "lowest_phonon",
@@ -66,4 +71,5 @@ __all__ = [
     "strain_max",
     "strain_norm",
     "verdict",
+    "verdict_power",
 ]

@@ -1,25 +1,23 @@
 """Rates: the slope of log error against log size, with the window it was read in, what was dropped, and its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from .._input import InputError, takes
+from .._input import InputError
 from .._typing import Float
-from .regression import Line, before_asymptotics, near_floor, plateau, power_law, shifted_power_law, unusable
+from .regression import before_asymptotics, near_floor, plateau, unusable
+from .slopes import Slopes, power_slopes, shifted_slopes
 
 Numbers = Sequence[float | int] | np.ndarray
+Window = tuple[float | int, float | int] | Literal["automatic"] | None
 
+ENOUGH = 3
+"""Repeats from which what differs between them is known well enough to carry an interval."""
 
-TOLERANCE = 0.6
-"""A slope this near is a confirmation: in d = 3 V and FC+V settle only beyond L = 10 (theory: when a rate can be seen)."""
-
-SHARP = 1.0
-"""Width of an interval that can carry a confirmation by nearness alone: the smallest gap between rates of one dimension."""
-
-BLUNT = 2.0
-"""Width of an interval that decides nothing: the gap between neighbouring rows of the table in two dimensions."""
+MODELS = ("power", "shifted")
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Rate:
     """A measured power law error = prefactor (size + shift)^slope."""
 
     slope: float
-    """NaN if fewer than two points remain."""
+    """Mean over the repeats; NaN if fewer than two points remain."""
     low: float
     high: float
     """95 % interval of the slope; infinite with too few points to have one."""
@@ -38,10 +36,33 @@ class Rate:
     local_slopes: tuple[tuple[float, float], ...]
     """(size, slope) between neighbouring sizes used, at their geometric mean."""
     points: tuple[tuple[float, float], ...]
-    """(size, error) used, by size."""
+    """(size, error) used, by size; of several repeats their geometric mean."""
     prefactor: float
     shift: float = 0.0
-    """Offset delta of the finite-size model, 0 for a plain power law."""
+    """Offset delta of the finite-size law, 0 for a plain power law."""
+    model: str = "power"
+    """Which law: "power" or "shifted"."""
+    rule: str = "all sizes"
+    """How the window was chosen: "given", "automatic" or "all sizes"."""
+    repeats: int = 1
+    """Independent curves."""
+    repeat_slopes: tuple[float, ...] = ()
+    """The slope of every repeat."""
+    scatter: float = 0.0
+    """Standard deviation of the logarithms of the mean curve about the law."""
+    spread: float = 0.0
+    """Standard deviation of the slopes between the repeats; 0 for one."""
+    resolution: float = 0.0
+    """Shift of the size that the interval allows for, in the unit of the sizes."""
+    bent: bool = False
+    """Whether the curve is bent by more than a shift within the resolution."""
+
+    @property
+    def interval(self) -> str:
+        """What the interval is taken from: "repeats" (three or more), "line" (one curve or two), or "none"."""
+        if not np.isfinite(self.high - self.low):
+            return "none"
+        return "repeats" if self.repeats >= ENOUGH else "line"
 
     def predict(self, sizes: Numbers) -> Float[np.ndarray, " n"]:
         """The fitted law at some sizes."""
@@ -52,25 +73,35 @@ def estimate_rate(
     sizes: Numbers,
     errors: Numbers,
     floor: float | int | None = None,
-    window: tuple[float | int, float | int] | None = None,
+    window: Window = "automatic",
     converged: Sequence[bool] | np.ndarray | None = None,
     model: str = "power",
+    repeats: Sequence[Hashable] | np.ndarray | None = None,
+    resolution: float | int = 0.0,
 ) -> Rate:
-    """Slope of log error against log size by least squares, with a 95 % interval from Student's t.
+    """Slope of log error against log size with a 95 % interval.
 
     Parameters
     ----------
-    sizes, errors : array (n,)
-        Positive sizes and their errors, in any units; the slope has none.
+    sizes : array (n,)
+        Positive sizes, in any unit.
+    errors : array (n,) or (repeats, n)
+        Their errors, in any unit. Rows are independent repeats of the same sizes: other perturbations, other defects.
     floor : float, optional
         Errors within a factor 5 of it are dropped.
-    window : (low, high), optional
-        Sizes outside are dropped. Without it a plateau at the largest sizes (looked for if no floor is given) and pre-asymptotic
-        points at the smallest are dropped, by the rules in errors/regression.py.
-    converged : array of bool (n,), optional
+    window : (low, high), "automatic" or None
+        Sizes outside are dropped; None uses all. Choose it before the errors are seen. "automatic" looks at the errors: it drops
+        a plateau at the largest sizes (if no floor is given) and pre-asymptotic points at the smallest, by the rules in
+        errors/regression.py.
+    converged : array of bool, shape of `errors`, optional
         Cases that are not converged are dropped.
     model : {"power", "shifted"}
-        "shifted" fits C (size + delta)^p, for rates approached slowly, and keeps small sizes: delta describes how they bend.
+        "shifted" fits the finite-size law C (size + delta)^p, for rates approached slowly. Choose it before the errors are seen.
+    repeats : sequence (n,), optional
+        The repeat of each point, if `errors` has one dimension. A size that some repeat lacks is dropped. Without it, several
+        errors at one size are points of one line.
+    resolution : float
+        How well the size itself is defined, in its unit: the interval allows for a shift of all sizes by up to this much.
 
     Returns
     -------
@@ -80,15 +111,81 @@ def estimate_rate(
     Raises
     ------
     InputError
-        For sizes that are not positive, sizes and errors that seem swapped, lengths that differ, a window or floor that is none,
-        or an unknown model.
+        For sizes that are not positive, sizes and errors that seem swapped, shapes that differ, a window or floor that is none,
+        repeats that hold a size twice, an unknown model, or a negative resolution.
 
     Notes
     -----
-    Errors that are zero or not finite are always dropped. theory: bounds/visibility.
+    The interval adds what differs between repeats and what their mean deviates from the law, by Student's t, and covers every
+    shift within `resolution` that the curvature does not exclude (`defectgen.errors.slopes.power_slopes`). From one curve it
+    says nothing of what would differ in another one: `Rate.interval` is "line". Errors that are zero or not finite are always
+    dropped. theory: bounds/verdicts, bounds/visibility.
     """
+    size, error, good = _table(sizes, errors, converged, repeats)
+    if model not in MODELS:
+        raise InputError(f"the model of a rate is 'power' or 'shifted'; got {model!r}")
+    limits = _limits(window)
+    if not (np.isfinite(resolution) and resolution >= 0):
+        raise InputError(f"the resolution of the sizes is a number of their unit, zero or positive; got {resolution!r}")
+    order = np.argsort(size, kind="stable")
+    size, error, good = size[order], error[:, order], good[:, order]
+
+    dropped: list[tuple[float, str]] = []
+
+    def drop(bad: np.ndarray, reasons: list[str] | str) -> None:
+        """Take points out of the window and remember why."""
+        nonlocal size, error
+        named = [reasons] * len(size) if isinstance(reasons, str) else reasons
+        dropped.extend((float(s), why) for s, why, b in zip(size, named, bad, strict=True) if b)
+        size, error = size[~bad], error[:, ~bad]
+
+    drop(*_unusable(error, good))
+    if limits is not None:
+        drop((size < limits[0]) | (size > limits[1]), _outside(*limits))
+    if floor is not None:
+        drop(near_floor(_mean(error), floor), f"within a factor 5 of the floor {floor:.2g}")
+    if window == "automatic":
+        found = plateau(size, _mean(error)) if floor is None else None
+        if found is not None:
+            drop(*found)
+        if model == "power":
+            drop(before_asymptotics(size, _mean(error)), "before the asymptotic regime")
+
+    if len(size) and resolution >= size[0]:
+        raise InputError(
+            f"the resolution of the sizes is less than the smallest of them; got {resolution:g} for sizes from {size[0]:g}"
+        )
+    law = _fitted(size, np.log(error), model, float(resolution))
+    return Rate(
+        slope=float(law.slope[0]),
+        low=float(law.low[0]),
+        high=float(law.high[0]),
+        window=(float(size[0]), float(size[-1])) if len(size) else (float("nan"), float("nan")),
+        dropped=tuple(dropped),
+        local_slopes=local_slopes(size, _mean(error)),
+        points=tuple(zip(size.tolist(), _mean(error).tolist(), strict=True)),
+        prefactor=float(np.exp(law.log_prefactor[0])),
+        shift=float(law.shift[0]),
+        model=model,
+        rule="all sizes" if window is None else "automatic" if limits is None else "given",
+        repeats=len(error),
+        repeat_slopes=tuple(float(_fitted(size, np.log(own[None]), "power", 0.0).slope[0]) for own in error),
+        scatter=float(law.scatter[0]),
+        spread=float(law.spread[0]),
+        resolution=float(resolution) if model == "power" else 0.0,
+        bent=bool(law.bent[0]),
+    )
+
+
+def _table(
+    sizes: Numbers,
+    errors: Numbers,
+    converged: Sequence[bool] | np.ndarray | None,
+    repeats: Sequence[Hashable] | np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes (n,), errors (repeats, n), and which converged. Raises InputError for what does not fit together."""
     size, error = _numbers("sizes", sizes), _numbers("errors", errors)
-    if size.ndim != 1 or size.shape != error.shape:
+    if size.ndim != 1 or error.ndim not in (1, 2) or size.shape != error.shape[-1:] or (error.ndim == 2 and not len(error)):
         raise InputError(f"a rate wants as many errors as sizes; got shapes {size.shape} and {error.shape}")
     if not np.all(np.isfinite(size)) or np.any(size <= 0):
         hint = "; sizes come first, then errors" if np.all(error >= 1) else ""
@@ -98,53 +195,62 @@ def estimate_rate(
             f"sizes come first and errors second, and these seem swapped: sizes {size.min():.3g} to {size.max():.3g}, errors "
             f"{error.min():.3g} to {error.max():.3g}; call estimate_rate(sizes, errors), in another unit if they are not"
         )
-    if model not in ("power", "shifted"):
-        raise InputError(f"the model of a rate is 'power' or 'shifted'; got {model!r}")
-    if window is not None and (len(window) != 2 or not float(window[0]) <= float(window[1])):
-        raise InputError(f"a window is the smallest and the largest size to use, (low, high); got {window!r}")
-    good = np.ones(len(size), dtype=bool) if converged is None else np.asarray(converged) == True  # noqa: E712 - NaN is not
-    if good.shape != size.shape:
-        raise InputError(f"`converged` wants one entry per size; got {len(good)} for {len(size)} sizes")
-    order = np.argsort(size, kind="stable")
-    size, error, good = size[order], error[order], good[order]
-
-    dropped: list[tuple[float, str]] = []
-
-    def drop(bad: np.ndarray, reasons: list[str] | str) -> None:
-        """Take points out of the window and remember why."""
-        nonlocal size, error
-        named = [reasons] * len(size) if isinstance(reasons, str) else reasons
-        dropped.extend((float(s), why) for s, why, b in zip(size, named, bad, strict=True) if b)
-        size, error = size[~bad], error[~bad]
-
-    bad, reasons = unusable(error, good)
-    drop(bad, reasons)
-    if window is not None:
-        drop((size < window[0]) | (size > window[1]), f"outside the window {window[0]:g} to {window[1]:g}")
-    if floor is not None:
-        drop(near_floor(error, floor), f"within a factor 5 of the floor {floor:.2g}")
-    if window is None:
-        found = plateau(size, error) if floor is None else None
-        if found is not None:
-            drop(*found)
-        if model == "power":
-            drop(before_asymptotics(size, error), "before the asymptotic regime")
-
-    line = _fitted(size, error, model)
-    return Rate(
-        slope=line.slope,
-        low=line.low,
-        high=line.high,
-        window=(float(size[0]), float(size[-1])) if len(size) else (float("nan"), float("nan")),
-        dropped=tuple(dropped),
-        local_slopes=local_slopes(size, error),
-        points=tuple(zip(size.tolist(), error.tolist(), strict=True)),
-        prefactor=line.prefactor,
-        shift=line.shift,
-    )
+    good = np.ones(error.shape, dtype=bool) if converged is None else np.asarray(converged) == True  # noqa: E712 - NaN is not
+    if good.shape != error.shape:
+        raise InputError(f"`converged` wants one entry per size; got {good.shape} for errors of shape {error.shape}")
+    if repeats is None:
+        return size, np.atleast_2d(error), np.atleast_2d(good)
+    if error.ndim != 1 or len(repeats) != len(size):
+        raise InputError(
+            f"`repeats` has the repeat of each point, for errors of one dimension; got {len(repeats)} entries for errors of "
+            f"shape {error.shape}"
+        )
+    return _by_repeat(size, error, good, list(repeats))
 
 
-def _numbers(what: str, given: Numbers) -> Float[np.ndarray, " n"]:
+def _by_repeat(
+    size: np.ndarray, error: np.ndarray, good: np.ndarray, repeats: list[Hashable]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points with labels as a table, NaN where a repeat lacks a size. Raises InputError for a size that a repeat holds twice."""
+    names, distinct = list(dict.fromkeys(repeats)), np.unique(size)
+    table = np.full((len(names), len(distinct)), np.nan)
+    fine, seen = np.ones(table.shape, dtype=bool), np.zeros(table.shape, dtype=bool)
+    for s, e, g, name in zip(size, error, good, repeats, strict=True):
+        place = names.index(name), int(np.searchsorted(distinct, s))
+        if seen[place]:
+            raise InputError(f"the repeat {name!r} has the size {s:g} twice; give repeats of their own, or average them before")
+        seen[place], table[place], fine[place] = True, e, g
+    return distinct, table, fine
+
+
+def _limits(window: Window) -> tuple[float, float] | None:
+    """The ends of a window that is given. Raises InputError for what is no window."""
+    if window is None or window == "automatic":
+        return None
+    if isinstance(window, str) or len(window) != 2 or not float(window[0]) <= float(window[1]):
+        raise InputError(
+            f"a window is the smallest and the largest size to use, (low, high), 'automatic', or None for all; got {window!r}"
+        )
+    return float(window[0]), float(window[1])
+
+
+def _outside(low: float, high: float) -> str:
+    return f"below the window, which begins at {low:.3g}" if np.isinf(high) else f"outside the window {low:g} to {high:g}"
+
+
+def _unusable(error: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Sizes at which some repeat has no error that can be used, with the first reason."""
+    found = [unusable(own, fine) for own, fine in zip(error, good, strict=True)]
+    bad = np.any([each for each, _ in found], axis=0) if error.shape[1] else np.zeros(0, dtype=bool)
+    return bad, [next((reason for reason in reasons if reason), "") for reasons in zip(*(r for _, r in found), strict=True)]
+
+
+def _mean(error: np.ndarray) -> np.ndarray:
+    """The geometric mean of the repeats."""
+    return error[0] if len(error) == 1 else np.exp(np.log(error).mean(axis=0))
+
+
+def _numbers(what: str, given: Numbers) -> Float[np.ndarray, "*shape"]:
     """The numbers as an array. Raises InputError for what are no numbers."""
     try:
         return np.asarray(given, dtype=float)
@@ -152,15 +258,15 @@ def _numbers(what: str, given: Numbers) -> Float[np.ndarray, " n"]:
         raise InputError(f"{what} are a sequence of numbers; got {given!r:.80}") from None
 
 
-def _fitted(size: np.ndarray, error: np.ndarray, model: str) -> Line:
-    """The law through the points of the window. Raises InputError if the shifted law has too few."""
+def _fitted(size: np.ndarray, logs: np.ndarray, model: str, resolution: float) -> Slopes:
+    """The law through the points of the window, as a stack of one. Raises InputError if the shifted law has too few."""
     if model == "power":
-        return power_law(size, error)
+        return power_slopes(size, logs[None], resolution)
     if len(np.unique(size)) < 4:
         raise InputError(
             f"the shifted law has three parameters and wants four sizes; got {len(np.unique(size))}: use model='power'"
         )
-    return shifted_power_law(size, error)
+    return shifted_slopes(size, logs[None])
 
 
 def local_slopes(size: np.ndarray, error: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -169,46 +275,3 @@ def local_slopes(size: np.ndarray, error: np.ndarray) -> tuple[tuple[float, floa
     mean = np.array([np.log(error[size == s]).mean() for s in distinct])
     slope = np.diff(mean) / np.diff(np.log(distinct))
     return tuple(zip(np.sqrt(distinct[1:] * distinct[:-1]).tolist(), slope.tolist(), strict=True))
-
-
-@takes(rate=(Rate, "the result of dg.estimate_rate"))
-def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE) -> str:
-    """What a measured rate says about a predicted one.
-
-    Parameters
-    ----------
-    rate : Rate
-        From `dg.estimate_rate`.
-    predicted : float
-        The predicted slope.
-    tolerance : float
-        How near the slope must be for a confirmation outside the interval.
-
-    Returns
-    -------
-    {"confirmed", "steeper", "shallower", "inconclusive"}
-        Inconclusive: fewer than three points, or an interval wider than 2. Confirmed: the prediction lies in the 95 % interval,
-        or within `tolerance` of the slope while the interval is narrower than 1. Otherwise the sign of the difference decides; a
-        steeper decay does not contradict a prediction, which is an upper bound on the error.
-
-    Raises
-    ------
-    InputError
-        For a prediction or a tolerance that is no number.
-    """
-    if not (np.isfinite(predicted) and tolerance >= 0):
-        raise InputError(
-            f"a verdict is about a finite slope, with a tolerance of at least 0; got {predicted!r} and {tolerance!r}"
-        )
-    width = rate.high - rate.low
-    if len(rate.points) < 3 or not np.isfinite(rate.slope) or not width <= BLUNT:
-        return "inconclusive"
-    near = abs(rate.slope - predicted) <= tolerance and width < SHARP
-    if rate.low <= predicted <= rate.high or near:
-        return "confirmed"
-    return "steeper" if rate.slope < predicted else "shallower"
-
-
-def rejects(rate: Rate, exponent: float | int) -> bool:
-    """Whether the measured rate excludes an exponent: outside the interval, and farther than half a power of the size."""
-    return verdict(rate, exponent, tolerance=0.5) in ("steeper", "shallower")

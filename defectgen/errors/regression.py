@@ -6,19 +6,18 @@ The rules of the window look at the points in order of size and never at a predi
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares, minimize_scalar
+from scipy.optimize import least_squares
 
 from .._input import InputError
 from .._typing import Bool, Float
+from .slopes import CONFIDENCE
 
 # ------ Power laws through a handful of points, with intervals
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Line:
-    """log error = log prefactor + slope log(size + shift)."""
+    """log error = log prefactor + slope log(size)."""
 
     slope: float
     low: float
@@ -26,7 +25,6 @@ class Line:
     prefactor: float
     scatter: float
     """Standard deviation of the logarithms about the line; 0 with no spare point."""
-    shift: float = 0.0
 
 
 def power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Line:
@@ -47,39 +45,6 @@ def power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> 
     scatter = float(np.sqrt(np.sum((y - y.mean() - slope * centred) ** 2) / freedom))
     half = quantile(freedom, CONFIDENCE) * scatter / np.sqrt(spread)
     return Line(slope, slope - half, slope + half, prefactor, scatter)
-
-
-def shifted_power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Line:
-    """C (size + delta)^p by least squares in the logarithms (linear for each delta); interval from the linearised problem.
-
-    delta is sought between -0.9 times the smallest and twice the largest size; n - 3 degrees of freedom.
-    """
-    y = np.log(error)
-    centred = y - y.mean()
-
-    def squares(delta: np.ndarray | float) -> np.ndarray:
-        """Squared misfit of the best line for each delta."""
-        x = np.log(size + np.reshape(delta, (-1, 1)))
-        x = x - x.mean(axis=1, keepdims=True)
-        slope = (x @ centred) / np.sum(x**2, axis=1)
-        return np.sum((centred - slope[:, None] * x) ** 2, axis=1)
-
-    trials = np.concatenate([np.linspace(-0.9, 0, 40)[:-1] * size.min(), np.linspace(0, 2, 160) * size.max()])
-    misfit = squares(trials)
-    best = int(np.argmin(np.where(np.isnan(misfit), np.inf, misfit)))
-    around = (trials[max(best - 1, 0)], trials[min(best + 1, len(trials) - 1)])
-    found = minimize_scalar(lambda delta: squares(delta)[0], bounds=around, method="bounded", options={"xatol": 1e-10})
-    delta = float(found.x)  # pyright: ignore[reportAttributeAccessIssue]
-    line = power_law(size + delta, error)
-    freedom = len(size) - 3
-    shifted = size + delta
-    jacobian = np.column_stack([np.ones(len(size)), np.log(shifted), line.slope / shifted])
-    residual = y - np.log(line.prefactor) - line.slope * np.log(shifted)
-    scatter = float(np.sqrt(residual @ residual / freedom))
-    triangle = np.linalg.qr(jacobian, mode="r")
-    deviation = scatter * np.linalg.norm(np.linalg.inv(triangle)[1])
-    half = float(quantile(freedom, CONFIDENCE) * deviation)
-    return Line(line.slope, line.slope - half, line.slope + half, line.prefactor, scatter, delta)
 
 
 @dataclass(frozen=True)

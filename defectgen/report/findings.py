@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..errors.verdicts import WANTED
 from ..plot.style import in_reading_order
 from ..plot.typeset import decimal, number, slope
 from ..study import Run
@@ -92,15 +93,14 @@ def _rates(run: Run) -> Iterator[str]:
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     yield f"Verdicts on {len(rates)} rates: {listing}."
     if open_ := counts["inconclusive"]:
-        curves = run.results[run.results["study"].isin(rates["study"])].groupby(["material", "defect", "observations"])
-        sizes = int(np.nan_to_num(curves["training_radius"].nunique().max()))  # not a number without results
-        few = (
-            f"with {sizes} training sizes that is to be expected, five or more can decide" if sizes < 5 else "see their intervals"
-        )
+        why = Counter(text for text in rates[rates["verdict"] == "inconclusive"].get("remark", pd.Series(dtype=str)) if text)
+        missing = f": {why.most_common(1)[0][0]} ({why.most_common(1)[0][1]} times)" if why else "; see their intervals"
         yield (
             f"Inconclusive ({open_} of {len(rates)}) speaks neither for nor against the theory: the points allow too wide a "
-            f"range of slopes; {few}."
+            f"range of slopes{missing}."
         )
+    if "power" in rates:
+        yield from _power(rates)
     order = {name: place for place, name in enumerate(in_reading_order(rates["observations"]))}
     known = rates[np.isfinite(rates["low"] + rates["high"]) & np.isfinite(rates["slope"] - rates["predicted"])]
     known = known[known["verdict"] != "inconclusive"]
@@ -111,6 +111,20 @@ def _rates(run: Run) -> Iterator[str]:
     yield (
         f"Farthest from its prediction: {worst['material']} {worst['defect']}, {worst['observations']}, {worst['quantity']}: "
         f"slope {decimal(worst['slope'])} measured, {slope(worst['predicted'])} predicted, {worst['verdict']}."
+    )
+
+
+def _power(rates: pd.DataFrame) -> Iterator[str]:
+    """What the confirmations of a run are worth."""
+    own = rates[rates["verdict"] == "confirmed"]
+    wrong, power = (pd.to_numeric(own[name], errors="coerce").dropna() for name in ("false_confirmation", "power"))
+    if own.empty or wrong.empty:
+        return
+    weak = int((power < WANTED).sum())
+    yield (
+        f"Of curves like the confirmed ones with an exponent off by the tolerance, at most {wrong.max() * 100:.0f} % would be "
+        f"confirmed; of curves with the predicted exponent at least {power.min() * 100:.0f} %"
+        + (f" (below {WANTED * 100:.0f} % for {weak} of {len(own)})." if weak else ".")
     )
 
 

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from ..errors import VERDICTS
+from ..errors.verdicts import ALLOWED, FLOOR, SAMPLES, WANTED
 from ..plot.picture import Picture
 from ..plot.style import in_reading_order, marks
 from ..plot.typeset import NONE, decimal, duration, number
 from ..study import Run
 from ..study.columns import LATER, RATES, RESULTS, Column
 from ..study.page import Cell, Page, PageTable
+from ..study.rates import LAWS
 from .findings import Comparison, comparisons, findings
 
 _MEASURES = (
@@ -33,7 +36,8 @@ _RESULTS = [
 _RATES = [
     *(RATES[name] for name in ("study", "material", "defect", "observations", "quantity", "slope")),
     _INTERVAL,
-    *(RATES[name] for name in ("predicted", "window", "dropped", "local_slopes", "verdict", "judged_by")),
+    *(RATES[name] for name in ("predicted", "verdict", "false_confirmation", "power", "remark", "judged_by")),
+    *(RATES[name] for name in ("repeats", "interval_of", "window", "window_rule", "dropped", "local_slopes")),
     *(RATES[name] for name in ("shifted_slope", "shift", "rejects_off_by_one")),
 ]
 
@@ -68,6 +72,8 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
         drawn=drawn,
         rates=PageTable.of(_shown(run.rates.assign(interval=_intervals(run.rates))), _RATES),
         results=PageTable.of(_shown(run.results), _RESULTS),
+        verdicts=VERDICTS,
+        rules=_rules(run.rates),
         failures=run.failures.to_dict("records"),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
@@ -103,8 +109,49 @@ def _largest(compared: list[Comparison]) -> PageTable:
     return PageTable((*header, *(Cell(name, "number") for name in sets)), tuple(rows))
 
 
+def _rules(rates: pd.DataFrame) -> list[str]:
+    """How intervals, windows and verdicts of the table were reached, in sentences."""
+    if "repeats" not in rates or rates.empty:
+        return []
+    tolerance, shift = _span(rates["tolerance"]), _span(rates["size_resolution"])
+    found = [
+        "An interval adds what differs between the repeats and what their mean deviates from the law (Student's t), and covers "
+        f"every shift of the radii by up to {shift} spacings that the curvature does not exclude. The radii used were fixed "
+        "before the errors were known."
+    ]
+    if tolerance:
+        share, allowed, wanted = (f"{value * 100:.0f} %" for value in (FLOOR, ALLOWED, WANTED))
+        found.append(
+            f"The tolerance is {tolerance}. False confirmations and power are shares of {SAMPLES} simulated curves with the "
+            "radii, repeats and scatter of each line: false confirmations with an exponent off by the tolerance, the largest "
+            "share of curves without a nuisance, with sizes shifted by as much as is allowed, and with a floor of "
+            f"{share} of the smallest error; power with the predicted exponent. A confirmation stands if at most {allowed} are "
+            f"false; a power below {wanted} is remarked on."
+        )
+    lines = int(((rates["interval_of"] == "line") & rates["verdict"].isin(["confirmed", "within tolerance"])).sum())
+    if lines:
+        found.append(
+            f"{lines} of these verdicts rest{'s' if lines == 1 else ''} on the deviations from one line, which cannot show how a "
+            "slope differs from repeat to repeat."
+        )
+    return found
+
+
+def _span(values: pd.Series) -> str:
+    """One number, or the smallest and the largest."""
+    known = pd.to_numeric(values, errors="coerce").dropna()
+    if known.empty:
+        return ""
+    low, high = known.min(), known.max()
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def _intervals(rates: pd.DataFrame) -> list[str]:
-    pairs = zip(rates["low"], rates["high"], strict=True)
+    """Intervals of the law that each verdict is of."""
+    own = [("low", "high")] * len(rates)
+    if "judged_by" in rates:
+        own = [("shifted_low", "shifted_high") if law == LAWS["shifted"] else ("low", "high") for law in rates["judged_by"]]
+    pairs = [(row[low], row[high]) for row, (low, high) in zip(rates.to_dict("records"), own, strict=True)]
     return [f"{decimal(low)} to {decimal(high)}" if np.isfinite(low + high) else NONE for low, high in pairs]
 
 

@@ -19,6 +19,7 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "decimal": decimal,
     "slope": slope,
     "general": lambda value: f"{value:g}",
+    "percent": lambda value: f"{value:.0%}".replace("%", " %"),
     "text": str,
     "flag": lambda value: "yes" if value else "no",
     "window": lambda value: str(value).replace("-", " to "),
@@ -27,7 +28,7 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
 """How a cell is written on a page, by the name of a format."""
 
 
-Format = Literal["number", "three", "count", "decimal", "slope", "general", "text", "flag", "window", "local slopes"]
+Format = Literal["number", "three", "count", "decimal", "slope", "general", "text", "flag", "window", "local slopes", "percent"]
 """A key of FORMATS."""
 
 
@@ -147,6 +148,29 @@ RATES = _of(
     Column(
         "rejects_off_by_one", "rejects predicted ± 1", "whether exponents off by one are rejected by the same data", format="text"
     ),
+    Column("repeats", "repeats", "independent curves that the slope is the mean of", format="count"),
+    Column(
+        "interval_of",
+        "interval of",
+        "what the interval is taken from: repeats (three or more), line (one curve or two), or none",
+        format="text",
+    ),
+    Column("window_rule", "window", "how the radii used were chosen, before the errors were known", format="text"),
+    Column("size_resolution", "shift allowed", "shift of the radius that the interval allows for", "spacings", "general"),
+    Column("tolerance", "tolerance", "exponents that differ from the prediction by this much are told apart", format="general"),
+    Column(
+        "false_confirmation",
+        "false confirmations",
+        "share of simulated curves like this one that are confirmed although their exponent is off by the tolerance",
+        format="percent",
+    ),
+    Column(
+        "power",
+        "power",
+        "share of simulated curves like this one, of the predicted exponent, that are confirmed",
+        format="percent",
+    ),
+    Column("remark", "remark", "what is missing for a verdict, or weakens it", format="text", prose=True),
 )
 """rates.csv: one measured slope per curve and quantity."""
 

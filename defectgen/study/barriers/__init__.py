@@ -46,7 +46,7 @@ class BarriersStudy(Study[Barriers]):
         found = solve_tables(NAME, solves, given)
         hops = {step.exact.key: step.exact for step in solves}.values()
         table = [_line(hop, there) for hop in hops if (there := given.get(hop)) is not None]
-        return found + Tables(rates=rates_of_fits(found.results, spec), others={NAME: table} if table else {})
+        return found + Tables(rates=rates_of_fits(found.results, spec, asked.law), others={NAME: table} if table else {})
 
     def page(self, run: Run) -> Page:
         """Both errors against the radius."""

@@ -15,6 +15,7 @@ from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
 from ..tasks import Crystal, box, called
+from ..windows import first_radius
 from .settings import Boundary
 from .steps import Condition, FarField
 from .tables import DECAY, NAME, tables
@@ -39,7 +40,8 @@ class Boundaries(Study[Boundary]):
 
     def tables(self, spec: RunSpec, asked: Boundary, given: Given) -> Tables:
         """boundary.csv, boundary_decay.csv, and the rates of both."""
-        return tables(asked, self.plan(spec, asked), given)
+        begins = {(case.material.name, case.defect): first_radius(case) for case in spec.cases}
+        return tables(asked, self.plan(spec, asked), given, begins)
 
     def page(self, run: Run) -> Page:
         """Errors against the radius of the cell, and the decay of the strain."""

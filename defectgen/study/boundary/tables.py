@@ -1,7 +1,7 @@
 """The tables of the study of boundary conditions: boundary.csv, boundary_decay.csv, and the rates of both."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ...campaign import Given
 from ...errors import boundary_rate
@@ -16,8 +16,13 @@ DECAY = "boundary_decay"
 TENSOR = {"xx": (0, 0), "yy": (1, 1), "zz": (2, 2), "yz": (1, 2), "xz": (0, 2), "xy": (0, 1)}
 
 
-def tables(asked: Boundary, conditions: Iterable[Condition], given: Given) -> Tables:
-    """What the steps found; a condition whose result is missing is left out."""
+def tables(
+    asked: Boundary, conditions: Iterable[Condition], given: Given, begins: Mapping[tuple[str, str], float | None]
+) -> Tables:
+    """What the steps found; a condition whose result is missing is left out.
+
+    `begins` is the radius at which the window of every material and defect begins, nearest-neighbour spacings.
+    """
     table, decay, failures = [], [], []
     symmetric: dict[tuple[str, str], bool] = {}
     for step in conditions:
@@ -35,7 +40,9 @@ def tables(asked: Boundary, conditions: Iterable[Condition], given: Given) -> Ta
             table += _rows(asked, step, found, truth, given.seconds(step))
             if not found.converged:
                 failures.append({"label": step.label, "reason": f"it did not converge: {found.message}"})
-    return Tables([], [*_rates(table, symmetric), *_decays(decay)], failures, {NAME: table, DECAY: decay} if table else {})
+    return Tables(
+        [], [*_rates(table, symmetric, begins), *_decays(decay, begins)], failures, {NAME: table, DECAY: decay} if table else {}
+    )
 
 
 def _case(far: FarField, truth: Truth) -> dict:
@@ -68,7 +75,9 @@ def _rows(asked: Boundary, step: Condition, found: Cut, truth: Truth, seconds: f
     return rows
 
 
-def _rates(table: list[dict], symmetric: dict[tuple[str, str], bool]) -> list[dict]:
+def _rates(
+    table: list[dict], symmetric: dict[tuple[str, str], bool], begins: Mapping[tuple[str, str], float | None]
+) -> list[dict]:
     """One rate per case, condition and quantity."""
     curves = defaultdict(list)
     for row in table:
@@ -77,18 +86,19 @@ def _rates(table: list[dict], symmetric: dict[tuple[str, str], bool]) -> list[di
     for (material, defect, dimension, condition), rows in curves.items():
         for quantity in ("energy",) if condition == "corrected" else ("geometry", "energy"):
             expected = boundary_rate(condition, quantity, dimension, symmetric[material, defect])
-            errors = [row[f"{quantity}_error"] for row in rows]
+            radii, errors = [row["radius"] for row in rows], [row[f"{quantity}_error"] for row in rows]
+            begin, good = begins.get((material, defect)), [row["converged"] for row in rows]
             found.append(
                 {
                     **_curve(material, defect, dimension, condition),
                     "quantity": quantity,
-                    **measured([row["radius"] for row in rows], errors, [row["converged"] for row in rows], expected),
+                    **measured(radii, errors, good, expected, begin=begin),
                 }
             )
     return found
 
 
-def _decays(decay: list[dict]) -> list[dict]:
+def _decays(decay: list[dict], begins: Mapping[tuple[str, str], float | None]) -> list[dict]:
     """Rates of the strain and of its gradient against the distance from the defect."""
     curves = defaultdict(list)
     for row in decay:
@@ -102,6 +112,7 @@ def _decays(decay: list[dict]) -> list[dict]:
                 [row[quantity.replace(" ", "_")] for row in rows],
                 [True] * len(rows),
                 boundary_rate("reference", quantity, case[2], False),
+                begin=begins.get((case[0], case[1])),
             ),
         }
         for case, rows in curves.items()

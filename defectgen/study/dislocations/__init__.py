@@ -49,7 +49,7 @@ class DislocationsStudy(Study[Dislocations]):
         found = solve_tables(NAME, solves, given)
         lines = {step.exact.key: step.exact for step in solves}.values()
         cores = [_core(line, given) for line in lines if given.get(line) is not None]
-        return found + Tables(rates=rates(found.results, _predicted), others={NAME: cores} if cores else {})
+        return found + Tables(rates=rates(found.results, _predicted, law=asked.law), others={NAME: cores} if cores else {})
 
     def page(self, run: Run) -> Page:
         """Both errors against the radius."""

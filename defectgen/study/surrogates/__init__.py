@@ -39,7 +39,7 @@ class SurrogatesStudy(Study[Surrogates]):
     def tables(self, spec: RunSpec, asked: Surrogates, given: Given) -> Tables:
         """Lines of results.csv and their rates."""
         found = solve_tables(NAME, self.plan(spec, asked), given)
-        return found + Tables(rates=rates_of_fits(found.results, spec))
+        return found + Tables(rates=rates_of_fits(found.results, spec, asked.law))
 
     def page(self, run: Run) -> Page:
         """Both errors against the radius."""
