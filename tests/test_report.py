@@ -21,7 +21,7 @@ from defectgen.plot.slopes import _apart, slope_triangles
 from defectgen.plot.style import RC, in_reading_order, marks
 from defectgen.plot.triangles import Drawn, Panel, Slope, arrange, label_box
 from defectgen.report import write
-from defectgen.report.findings import findings
+from defectgen.report.findings import comparisons, findings
 from defectgen.study import gather, pages
 from defectgen.study.columns import FAILURES, RATES, RESULTS
 
@@ -94,7 +94,7 @@ def told(folder: Path) -> str:
     """All findings of a run."""
     run = gather(folder)
     page = pages(run)
-    return " ".join([*page.findings, *findings(run, page.compared)])
+    return " ".join([*page.findings, *findings(run, comparisons(run.results, page.compared))])
 
 
 class Page(HTMLParser):

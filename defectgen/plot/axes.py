@@ -1,5 +1,8 @@
 """Logarithmic axes that a reader can read: ticks at the values that were run, labels that do not collide."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -18,6 +21,26 @@ def panels(count: int, height: float = 3.3) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(3.75 * count, height), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
     axes = figure.subplots(1, count, squeeze=False)[0]
     return figure, list(axes)
+
+
+def fix_layout(figure: Figure) -> None:
+    """Lay the figure out, and for good: whoever draws it later, at whatever resolution, finds its panels where they are now."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
+@contextmanager
+def fixed_layout(figure: Figure) -> Iterator[None]:
+    """Within the block, the layout of a figure is that of its first drawing; `savefig` would compute it anew each time."""
+    engine = figure.get_layout_engine()
+    fix_layout(figure)
+    try:
+        yield
+    finally:
+        if engine is not None:
+            figure.set_layout_engine(engine)
 
 
 def curve(axes: Axes, x: np.ndarray, y: np.ndarray, solid: np.ndarray, mark: Mark) -> None:

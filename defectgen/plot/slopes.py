@@ -61,13 +61,17 @@ class Guide:
 def slope_triangles(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]]]) -> bool:
     """A triangle for every predicted slope, once all else is drawn; a dashed guide where no free place is left.
 
-    Returns:
+    Where neither a guide nor other limits change what lies around the panels, the layout that was needed here stays for good.
+
+    Returns
+    -------
+    bool
         Whether a guide was drawn: legend and caption have to explain it.
     """
     engine = figure.get_layout_engine()
     assert engine is not None  # see `panels`
     engine.execute(figure)  # from here on the sizes of the panels are known
-    dashed = False
+    dashed = changed = False
     for axes, slopes in wanted:
         lines: list[Guide] = []
         while True:
@@ -77,13 +81,17 @@ def slope_triangles(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]
                 break
             lines += [_guide(slope, floor=panel.y[0]) for slope, triangle in pairs if triangle is None]
             slopes = [slope for slope, triangle in pairs if triangle is not None]
-        axes.set_ylim(*panel.y)
-        ticks(axes.yaxis)
+        if panel.y != axes.get_ylim():
+            changed = True
+            axes.set_ylim(*panel.y)
+            ticks(axes.yaxis)
         for slope, triangle in pairs:
             if triangle is not None:
                 _triangle(axes, slope, triangle)
         guides(axes, lines)
         dashed |= bool(lines)
+    if not (dashed or changed):
+        figure.set_layout_engine("none")
     return dashed
 
 

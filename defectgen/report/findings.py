@@ -43,21 +43,23 @@ def comparisons(results: pd.DataFrame, compared: Collection[str]) -> list[Compar
         for quantity, (column, unit) in _ERRORS.items():
             good = rows[rows["converged"] & rows["same_basin"] & np.isfinite(rows[column])]
             good = good.assign(size=good[column].abs())
-            table = good.pivot_table(index="training_radius", columns="observations", values="size", aggfunc=_mean).dropna()
+            table = _means(good, "size").dropna()
             if len(table) and len(table.columns) > 1:
                 errors = {name: float(table.iloc[-1][name]) for name in in_reading_order(table.columns)}
                 found.append(Comparison(f"{material} {defect}", quantity, unit, float(table.index[-1]), errors))
     return found
 
 
-def _mean(errors: pd.Series) -> float:
-    """Geometric mean: of the perturbations of one radius, or of the one value there is."""
-    return float(np.exp(np.log(errors).mean())) if (errors > 0).all() else 0.0
+def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Geometric means of a column of numbers >= 0 over the perturbations: a line a training radius, a column a set."""
+    with np.errstate(divide="ignore"):  # the logarithm of 0, which gives 0 again
+        logarithms = np.log(rows[column])
+    return np.exp(logarithms.groupby([rows["training_radius"], rows["observations"]]).mean()).unstack()
 
 
-def findings(run: Run, compared: Collection[str]) -> list[str]:
+def findings(run: Run, compared: list[Comparison]) -> list[str]:
     """Plain sentences: the ordering of the observation sets, the rates, what did not work."""
-    return [*_orderings(comparisons(run.results, compared)), *_rates(run), *_troubles(run)]
+    return [*_orderings(compared), *_rates(run), *_troubles(run)]
 
 
 def _orderings(compared: list[Comparison]) -> Iterator[str]:

@@ -56,6 +56,7 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
     """
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = files("defectgen.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    compared = comparisons(run.results, page.compared)
     sets = [*run.results["observations"], *run.rates["observations"]]
     drawn = {picture.name: _figure(picture, images[picture.name]) for picture in page.pictures}
     return template.from_string(source).render(
@@ -64,8 +65,8 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
         started=_date(run.started),
         duration=duration(run.seconds),
         lead=[*page.lead, *([] if run.results.empty else [_MEASURES])],
-        findings=[*page.findings, *findings(run, page.compared)],
-        largest=_largest(comparisons(run.results, page.compared)),
+        findings=[*page.findings, *findings(run, compared)],
+        largest=_largest(compared),
         figures=[drawn[picture.name] for picture in page.figures],
         apart=run.results.empty and bool(page.sections),
         sections=page.sections,

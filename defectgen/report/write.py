@@ -1,13 +1,13 @@
 """Write the report of a run: figures with their data, and one page."""
 
+import gc
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from matplotlib import rc_context
-from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -15,12 +15,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import MathTextParser
 
 from ..campaign.files import guarded, utf8, write_whole
+from ..plot.axes import fixed_layout
 from ..plot.picture import Picture
 from ..plot.style import RC
 from ..study import gather, pages
 from .page import render
-
-Canvas = TypeVar("Canvas", bound=FigureCanvasBase)
 
 
 def write(directory: str | Path) -> Path:
@@ -44,7 +43,7 @@ def write(directory: str | Path) -> Path:
         It cannot be written.
     """
     run = gather(directory)
-    with rc_context(RC), _formulas_once():
+    with rc_context(RC), _formulas_once(), _no_collection():
         page = pages(run)
         images = {picture.name: draw(picture, run.directory / "figures") for picture in page.pictures}
     path = run.directory / "report.html"
@@ -60,25 +59,48 @@ def draw(picture: Picture, folder: Path) -> bytes:
     bytes
         The SVG.
     """
-    svg = _svg(picture.figure)
+    with fixed_layout(picture.figure):
+        svg, png = _svg(picture.figure), _png(picture.figure)
     write_whole(folder / f"{picture.name}.svg", svg)
-    write_whole(folder / f"{picture.name}.png", _png(picture.figure))
+    write_whole(folder / f"{picture.name}.png", png)
     write_whole(folder / f"{picture.name}.csv", utf8(picture.data.map(guarded).to_csv(index=False)))
     return svg
 
 
 def _svg(figure: Figure) -> bytes:
     content = io.BytesIO()
-    with _laid_out(FigureCanvasSVG(figure), 72) as canvas:
-        canvas.print_svg(content, metadata={"Date": None, "Creator": None})
+    with _at_resolution(figure, 72):
+        FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
     return content.getvalue()
 
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    with _laid_out(FigureCanvasAgg(figure), 200) as canvas:
-        canvas.print_png(content, metadata={"Software": None})
+    with _at_resolution(figure, 200):
+        FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     return content.getvalue()
+
+
+@contextmanager
+def _at_resolution(figure: Figure, dpi: float) -> Iterator[None]:
+    before = figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        yield
+    finally:
+        figure.set_dpi(before)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Within the block, reference cycles are not looked for: a figure makes tens of thousands of objects that all stay."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @contextmanager
@@ -97,19 +119,3 @@ def _formulas_once() -> Iterator[None]:
         yield
     finally:
         MathTextParser.parse = parse
-
-
-@contextmanager
-def _laid_out(canvas: Canvas, dpi: float) -> Iterator[Canvas]:
-    """The canvas, its figure laid out for a resolution; `savefig` would draw all of it once more to have it laid out."""
-    figure, engine, before = canvas.figure, canvas.figure.get_layout_engine(), canvas.figure.dpi
-    figure.set_dpi(dpi)
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-    try:
-        yield canvas
-    finally:
-        figure.set_dpi(before)
-        if engine is not None:
-            figure.set_layout_engine(engine)
