@@ -4,9 +4,12 @@
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
 # make fuzz   N=10000 mutated files for every reader, and a table of what came of them
 # make clean  remove what these targets made (runs are kept)
+# PYTHON=python3.13 with any of them: the same with another Python, in an environment of its own (.venv-3.13); .venv stays
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+VERSION_OF := import sys; print("%d.%d" % sys.version_info[:2])
+CHOSEN := $(filter-out undefined,$(origin PYTHON))
+PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done),python3)
 STUDY ?= quickstart
 OUT ?= runs/$(STUDY)
@@ -15,7 +18,11 @@ PYTEST_ARGS ?=
 N ?= 10000
 FUZZ_ARGS ?=
 
-VENV := .venv
+# .venv has the Python that it was made with; another one that is given by name has a folder of its own
+MADE_WITH := $(shell [ ! -x .venv/bin/python ] || .venv/bin/python -c '$(VERSION_OF)')
+VERSION := $(if $(CHOSEN),$(shell $(PYTHON) -c '$(VERSION_OF)' 2>/dev/null))
+$(if $(CHOSEN),$(if $(VERSION),,$(error there is no Python called '$(PYTHON)'; give one that runs, as in 'make PYTHON=python3.13')))
+VENV := .venv$(if $(MADE_WITH),$(if $(filter-out $(MADE_WITH),$(VERSION)),-$(VERSION)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -68,7 +75,7 @@ docs: $(VENV)/.dev
 	@$(BIN)/python theory/book.py build/theory
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-3.* build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # ---- the environment: stamps inside .venv, so a second call installs nothing

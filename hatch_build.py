@@ -6,6 +6,7 @@ slowly. The library holds code for several generations of processors where the c
 
 import importlib.util
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,12 +16,24 @@ from itertools import product
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "defectgen" / "kernel"
+INTERFACE = "0"
+"""Major version of XLA's interface to compiled kernels that the sources are written for."""
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared", "-w"]
 
 
 def fingerprint() -> str:
     """Of the sources; the package refuses a library that was built from others."""
     return sha256(b"".join(path.read_bytes() for path in sorted(FOLDER.glob("*.[ch]")))).hexdigest()[:16]
+
+
+def interface(headers: Path) -> str | None:
+    """Major version of the interface to compiled kernels that headers of XLA declare; None if there is none."""
+    try:
+        text = (headers / "xla" / "ffi" / "api" / "c_api.h").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^#define XLA_FFI_API_MAJOR (\d+)", text, re.MULTILINE)
+    return None if found is None else found[1]
 
 
 def build_kernel() -> str | None:
@@ -31,6 +44,8 @@ def build_kernel() -> str | None:
     if jaxlib is None or jaxlib.origin is None:
         return "jaxlib, with XLA's headers, is not installed"
     headers = Path(jaxlib.origin).parent / "include"
+    if (found := interface(headers)) != INTERFACE:
+        return f"XLA's interface to kernels has version {found} in the installed jaxlib, and the sources are for {INTERFACE}"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     failed = ""
     # some systems have no loader that picks code for the processor at hand: there code for all processors has to do

@@ -6,7 +6,7 @@ labels and rows, fits, relaxation, errors and rates, and the doors to ASE. Each 
 
 import os
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,12 @@ def _quick_to_compile() -> str:
 
     The older of its two ways to write loops; and fewer passes of LLVM, which only design rows would miss: so where the compiled
     kernel makes these, and not where other devices, which would miss the passes too, are computed on. What the user set stays.
+    Nothing for other versions of jaxlib than those that are known to have both flags: XLA ends the process for one it does not
+    know.
     """
     flags = os.environ.get("XLA_FLAGS", "")
+    if not version("jaxlib").startswith("0.10."):
+        return flags
     wanted = {"xla_cpu_use_fusion_emitters": "false"}
     if kernel.refused() is None and not entry_points(group="jax_plugins"):
         wanted["xla_backend_optimization_level"] = "1"
