@@ -1,6 +1,7 @@
 """An ASE calculator for any site energy: use a reference or a fitted model in ASE's optimisers, dynamics and tools."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, final
 
 import jax
@@ -58,11 +59,29 @@ class Calculator(Base):
         self._built_for: Atoms | None = None
         self._said_moments = False
 
-    def calculate(self, atoms: Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
-        """All first-order properties in one evaluation; the Hessian only when asked.
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Evaluate energy, forces and stress at once, and the Hessian where it is among the properties; ASE calls this method.
 
-        Raises PropertyNotImplementedError (ASE's own) if stress is asked of a cell that is open in some direction, or grades
-        without a domain.
+        Parameters
+        ----------
+        atoms : ase.Atoms, optional
+            Atoms to evaluate; by default those that the calculator is attached to.
+        properties : sequence of str
+            What is needed, by ASE's names; also "hessian" (eV/A^2, sparse, 3 atoms x 3 atoms) and "grades".
+        system_changes : sequence of str
+            What has changed since the last call, by ASE's names.
+
+        Raises
+        ------
+        InputError
+            There are no atoms.
+        PropertyNotImplementedError
+            ASE's own: stress of a cell that is open in some direction, or grades without a domain.
         """
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms if atoms is None else atoms

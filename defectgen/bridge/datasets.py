@@ -34,13 +34,42 @@ def dataset_from_extxyz(
     truth: str = "",
     check: bool = True,
 ) -> Dataset:
-    """All frames; `structure` is the key of a frame that says which structure it is of, `law` the one that says how it was drawn.
+    """All frames of an extended XYZ file as a data set.
 
-    Keys of labels that are not named are looked for as `read_extxyz` does. Forces may be missing from all frames. `units` states
-    more units than `energy_unit` and `length_unit` and comes before them: {"stress": "kbar"}, as `read_extxyz` takes them.
-    Warns (InputWarning) as `read_extxyz` does. Raises InputError for a file that cannot be read, units that are not known, frames
-    without the structure key, forces to which constraints were applied, labels that `read_extxyz` refuses, and what
-    `check_dataset` finds (unless `check` is False).
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    structure : str
+        Key of a frame that says which structure it is of.
+    law : str
+        Key of a frame that says how it was drawn.
+    energy, forces : str, optional
+        Keys of the labels; looked for as `read_extxyz` does if not given. Forces may be missing from all frames.
+    energy_unit, length_unit : str
+        Units of the file.
+    units : mapping, optional
+        More units, which come before these two: {"stress": "kbar"}, as `read_extxyz` takes them.
+    truth : str
+        What computed the labels, in words.
+    check : bool
+        Whether `check_dataset` looks at the result.
+
+    Returns
+    -------
+    Dataset
+        Positions in A, energies in eV, forces in eV/A.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, units that are not known, frames without the structure key, forces to which constraints were
+        applied, labels that `read_extxyz` refuses, and what `check_dataset` finds.
+
+    Warns
+    -----
+    InputWarning
+        As `read_extxyz` does.
     """
     factors = units_of({"energy": energy_unit, "length": length_unit, **(units or {})})
     notes = Notes(str(path))
@@ -95,14 +124,50 @@ def dataset_from_hdf5(
     truth: str = "",
     check: bool = True,
 ) -> Dataset:
-    """Every group that holds `positions` (configurations, atoms, 3), `numbers` (atoms), `energy` and `forces`, named as in SPICE.
+    """The groups of an HDF5 file as a data set; by default keys and units are those of SPICE.
 
-    A key of forces with "grad" in it is a gradient and changes its sign; None reads energies only. `structure` is a key of the
-    group that names the structure, by default the path of the group does. `structures` and `most` choose groups by their
-    path, and the first configurations of each, so that a large file need not be read whole. `units` is as in `read_extxyz`.
-    Warns (InputWarning) where forces are read and another key of a group is a free energy, which differs from `energy`.
-    Raises InputError for a file that is no HDF5, keys that its groups do not have, arrays that do not fit each other, units
-    and elements that are not known, and what `check_dataset` finds (unless `check` is False).
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    positions, numbers, energy : str
+        Keys of a group: positions (configurations, atoms, 3), atomic numbers (atoms,), energies (configurations,). A group
+        without the first is passed over.
+    forces : str or None
+        Key of the forces (configurations, atoms, 3). With "grad" in it they are gradients, which change their sign; None reads
+        energies only.
+    structure : str, optional
+        Key that names the structure of a group; by default the path of the group does.
+    energy_unit, length_unit : str
+        Units of the file.
+    units : mapping, optional
+        More units, as in `read_extxyz`.
+    law : str
+        How the configurations were drawn, in a word.
+    structures : collection of str, optional
+        Paths of the groups that are read; all by default.
+    most : int, optional
+        How many configurations of each group are read, the first ones, so that a large file need not be read whole.
+    truth : str
+        What computed the labels, in words.
+    check : bool
+        Whether `check_dataset` looks at the result.
+
+    Returns
+    -------
+    Dataset
+        Positions in A, energies in eV, forces in eV/A.
+
+    Raises
+    ------
+    InputError
+        A file that is no HDF5, keys that its groups do not have, arrays that do not fit each other, units and elements that are
+        not known, and what `check_dataset` finds.
+
+    Warns
+    -----
+    InputWarning
+        Where forces are read and another key of a group is a free energy, which differs from `energy`.
     """
     factors = units_of({"energy": energy_unit, "length": length_unit, **(units or {})})
     found, counts, notes = [], {}, Notes(str(path))

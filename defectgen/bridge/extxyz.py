@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -156,7 +157,7 @@ def _comments(lines: list[str], path: Path) -> list[str]:
     return found
 
 
-def _word(comment: str, key: str, read) -> str:
+def _word(comment: str, key: str, read: Any) -> str:
     """A name as it is written."""
     found = re.search(rf'(?:^|\s){re.escape(key)}=(?:"((?:[^"\\]|\\.)*)"|([^\s"\'{{\[]\S*))', comment)
     if found is None:

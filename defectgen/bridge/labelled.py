@@ -47,7 +47,31 @@ class LabelledReference(BlackBox):
         periodic: tuple[bool, bool, bool],
         stress: bool,
     ) -> Evaluation:
-        """Energy (eV), forces (eV/A) and, if `stress`, virial (eV) of the frame that is this configuration."""
+        """Energy, forces and virial of the frame that is a configuration.
+
+        Parameters
+        ----------
+        symbols : tuple of str
+            Chemical symbols of the atoms.
+        positions : array (atoms, 3)
+            A.
+        vectors : array (3, 3)
+            Box vectors as rows, A.
+        periodic : tuple of bool
+            Whether the box is periodic along each vector; not compared with the frames.
+        stress : bool
+            Whether the virial is needed.
+
+        Returns
+        -------
+        Evaluation
+            Energy (eV), forces (eV/A), virial (eV; None if the frame has none).
+
+        Raises
+        ------
+        InputError
+            No frame is this configuration, or the frame lacks a label that is needed.
+        """
         found = self._find(symbols, positions, vectors)
         if found is None:
             raise InputError(
@@ -64,7 +88,19 @@ class LabelledReference(BlackBox):
         return Evaluation(float(known["energy"]), known["forces"][order] @ turn, virial)
 
     def knows(self, snapshot: Snapshot, shifted: bool = True) -> bool:
-        """Whether a frame is this configuration, up to symmetry and, if `shifted`, up to a rigid shift."""
+        """Whether a frame is this configuration, up to the space group of the crystal.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            The configuration.
+        shifted : bool
+            Whether a rigid shift makes no difference either.
+
+        Returns
+        -------
+        bool
+        """
         return self._find(snapshot.cell.symbols, snapshot.positions, snapshot.vectors, shifted) is not None
 
     def _find(
@@ -103,7 +139,20 @@ class LabelledReference(BlackBox):
 
 
 def inequivalent(snapshots: Iterable[Snapshot], crystal: Lattice) -> list[Snapshot]:
-    """Those of the configurations that have to be computed: the others are their images under the space group of the crystal."""
+    """Those of the configurations that have to be computed: the others are their images under the space group of the crystal.
+
+    Parameters
+    ----------
+    snapshots : iterable of Snapshot
+        Configurations.
+    crystal : Lattice
+        The crystal whose space group counts.
+
+    Returns
+    -------
+    list of Snapshot
+        The first of each set of images, in the order given.
+    """
     found: list[Snapshot] = []
     for snapshot in snapshots:
         if not LabelledReference(tuple(found), crystal).knows(snapshot, shifted=False):

@@ -15,8 +15,24 @@ THZ = np.sqrt(elementary_charge / atomic_mass) * 1e10 / (2 * np.pi) / 1e12
 def phonon_frequencies(
     lattice: Lattice, constants: ForceConstants, points: Float[np.ndarray, "points 3"]
 ) -> Float[np.ndarray, "points modes"]:
-    """Frequencies (THz, ascending; an unstable mode is negative) at wave vectors in units of the reciprocal primitive vectors.
+    """Phonon frequencies of the infinite crystal.
 
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal; its masses are those of the elements.
+    constants : ForceConstants
+        Of the infinite crystal, eV/A^2.
+    points : array (points, 3)
+        Wave vectors in units of the reciprocal primitive vectors.
+
+    Returns
+    -------
+    array (points, modes)
+        Frequencies in THz, ascending; those of unstable modes are negative.
+
+    Notes
+    -----
     D_bc(q) = sum_t Phi(0 b, t c) exp(2 pi i q.t) / sqrt(m_b m_c), frequency = sqrt(eigenvalue) / 2 pi.
     """
     mass = np.array([element(symbol).mass for symbol in lattice.species])

@@ -32,12 +32,30 @@ CALCULATORS = {
 def fold_force_constants(
     constants: ForceConstants, cell: Cell, p2s_map: Int[np.ndarray, " primitive"] | None = None
 ) -> Float[np.ndarray, "first sites 3 3"]:
-    """Force constants of the infinite crystal summed over the images of a periodic perfect cell, eV/A^2.
+    """Force constants of the infinite crystal summed over the images of a periodic perfect cell.
 
-    Phi_ij(cell) = sum over box vectors B of Phi(0, t_j - t_i + B): the Hessian of the perfect cell, atoms in the order of
-    `cell.perfect` (and of `to_ase(cell.perfect)`). With `p2s_map` only the rows of these sites: `primitive_sites(cell)`
-    makes the compact form.
-    Raises InputError for a clamped ball.
+    Parameters
+    ----------
+    constants : ForceConstants
+        Of the infinite crystal, eV/A^2.
+    cell : Cell
+        The supercell; a defect in it does not count.
+    p2s_map : array of int, optional
+        Sites whose rows are wanted, such as `primitive_sites(cell)` for phonopy's compact form; all if not given.
+
+    Returns
+    -------
+    array (first, sites, 3, 3)
+        eV/A^2, sites in the order of `cell.perfect` (and of `to_ase(cell.perfect)`).
+
+    Raises
+    ------
+    InputError
+        The cell is a clamped ball.
+
+    Notes
+    -----
+    Phi_ij(cell) = sum over box vectors B of Phi(0, t_j - t_i + B): the Hessian of the perfect cell.
     """
     matrix = cell.perfect_sites.matrix
     if matrix is None:
@@ -56,16 +74,38 @@ def fold_force_constants(
 
 
 def primitive_sites(cell: Cell) -> Int[np.ndarray, " sublattices"]:
-    """The first site of every sublattice: phonopy's `p2s_map` for this cell."""
+    """The first site of every sublattice: phonopy's `p2s_map` for a cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        The supercell.
+
+    Returns
+    -------
+    array (sublattices,) of int
+    """
     return np.unique(cell.perfect_sites.sublattices, return_index=True)[1]
 
 
 def write_force_constants(
     path: str | Path, phi: Float[np.ndarray, "first sites 3 3"], p2s_map: Int[np.ndarray, " primitive"] | None = None
-):
+) -> None:
     """Write phonopy's `force_constants.hdf5` (suffix .hdf5 or .h5) or `FORCE_CONSTANTS` text (any other name, 15 decimals).
 
-    Raises InputError if the array is not (N, N, 3, 3), nor (n_prim, N, 3, 3) with a `p2s_map` of n_prim entries.
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    phi : array (first, sites, 3, 3)
+        eV/A^2.
+    p2s_map : array of int, optional
+        The sites of the rows, if these are not all sites.
+
+    Raises
+    ------
+    InputError
+        The array is not (N, N, 3, 3), nor (n_prim, N, 3, 3) with a `p2s_map` of n_prim entries.
     """
     phi = np.asarray(phi, dtype=float)
     if phi.ndim != 4 or phi.shape[2:] != (3, 3) or (len(phi) != phi.shape[1] if p2s_map is None else len(phi) != len(p2s_map)):
@@ -91,14 +131,29 @@ def write_force_constants(
 def read_force_constants(
     path: str | Path, unit: str | None = None
 ) -> tuple[Float[np.ndarray, "first sites 3 3"], Int[np.ndarray, " first"]]:
-    """Force constants (eV/A^2) and the supercell site of every row, from either of phonopy's files, told apart by content.
+    """Force constants and the supercell site of every row, from either of phonopy's files, told apart by content.
 
-    The unit that a file states (`physical_unit`) is converted. A text file states none: `unit` does where it is not
-    eV/angstrom^2, and has to where a `phonopy.yaml` (or `phonopy_params.yaml`, `phonopy_disp.yaml`) of the same folder states
-    another one. It is one of energy over length squared as phonopy spells them, such as Ry/au^2, hartree/au^2 or
-    eV/angstrom.au.
-    Raises InputError for a file that is missing, or is neither, and for a unit that is unknown or is not the one that the file
-    states.
+    Parameters
+    ----------
+    path : str or Path
+        A `FORCE_CONSTANTS` or `force_constants.hdf5` file.
+    unit : str, optional
+        Unit of energy over length squared as phonopy spells it, such as Ry/au^2, hartree/au^2 or eV/angstrom.au. What a
+        file states (`physical_unit`) is converted without it. A text file states none: `unit` has to be given where it is
+        not eV/angstrom^2, and where a `phonopy.yaml` (or `phonopy_params.yaml`, `phonopy_disp.yaml`) of the same folder
+        states another one.
+
+    Returns
+    -------
+    array (first, sites, 3, 3)
+        eV/A^2.
+    array (first,) of int
+        Site of the supercell of every row.
+
+    Raises
+    ------
+    InputError
+        A file that is missing, or is neither; a unit that is unknown or is not the one that the file states.
     """
     path = Path(path)
     if not path.is_file():

@@ -77,11 +77,33 @@ class ASEReference(BlackBox):
         periodic: tuple[bool, bool, bool],
         stress: bool,
     ) -> Evaluation:
-        """Energy (eV), forces (eV/A) and, if `stress`, virial = -stress * volume (eV) of one configuration.
+        """Energy, forces and virial of one configuration.
 
         Along open directions the atoms are put into a box with vacuum; stress times the volume of that box is the virial
         whatever the vacuum.
-        Raises InputError if the calculator fails, has no stress though it is asked, or returns something that is no number.
+
+        Parameters
+        ----------
+        symbols : tuple of str
+            Chemical symbols of the atoms.
+        positions : array (atoms, 3)
+            A.
+        vectors : array (3, 3)
+            Box vectors as rows, A.
+        periodic : tuple of bool
+            Whether the box is periodic along each vector.
+        stress : bool
+            Whether the virial is needed.
+
+        Returns
+        -------
+        Evaluation
+            Energy (eV), forces (eV/A), and virial = -stress * volume (eV) if `stress`.
+
+        Raises
+        ------
+        InputError
+            The calculator fails, has no stress though it is needed, or returns something that is no number.
         """
         atoms = _boxed(symbols, positions, vectors, periodic)
         for given, put in (
@@ -134,7 +156,7 @@ class ASEReference(BlackBox):
     def _properties(self) -> tuple[str, ...]:
         return tuple(getattr(self.calculator, "implemented_properties", ()))
 
-    def _ask(self, quantity: str, atoms: Atoms):
+    def _ask(self, quantity: str, atoms: Atoms) -> Any:
         """One property, any failure of the other code turned into one sentence that names it."""
         try:
             value = self.calculator.get_property(quantity, atoms)
@@ -156,7 +178,12 @@ def _is_element_number(item: tuple) -> bool:
     return symbol in atomic_numbers and isinstance(number, Real) and math.isfinite(number)
 
 
-def _boxed(symbols, positions, vectors, periodic) -> Atoms:
+def _boxed(
+    symbols: tuple[str, ...],
+    positions: Float[np.ndarray, "atoms 3"],
+    vectors: Float[np.ndarray, "3 3"],
+    periodic: tuple[bool, bool, bool],
+) -> Atoms:
     """ASE atoms whose box holds all atoms and vacuum along the open directions, perpendicular to the periodic ones."""
     box, x = np.array(vectors, dtype=float), np.array(positions, dtype=float)
     for axis in range(3):

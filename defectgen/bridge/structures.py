@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import ase.io.formats
@@ -44,9 +45,26 @@ def from_ase(atoms: Atoms | str | Path) -> Lattice:
 
     Atoms periodic in all directions make a three-dimensional crystal, pbc (True, True, False) a two-dimensional one in the
     plane z = 0.
-    Warns (InputWarning) of what a lattice does not keep: constraints, initial magnetic moments and charges, masses; and of an
-    empty layer, as a slab or a molecule in a box has.
-    Raises InputError for an unreadable file, other boundary conditions, zero cell vectors, or positions that are not finite.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms, str or Path
+        The atoms, or the file.
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InputError
+        An unreadable file, other boundary conditions, zero cell vectors, or positions that are not finite.
+
+    Warns
+    -----
+    InputWarning
+        Of what a lattice does not keep: constraints, initial magnetic moments and charges, masses; and of an empty layer, as a
+        slab or a molecule in a box has.
     """
     atoms = _read(atoms)
     pbc = boundaries(atoms)
@@ -66,9 +84,25 @@ def to_ase(
     cell: Cell,
     positions: Float[np.ndarray, "atoms 3"] | None = None,
     vectors: Float[np.ndarray, "3 3"] | None = None,
-    calculator=None,
+    calculator: Any = None,
 ) -> Atoms:
-    """The cell as ASE atoms in the same order, by default unrelaxed and in its own box; clamped atoms are under FixAtoms."""
+    """The cell as ASE atoms in the same order; clamped atoms are under FixAtoms.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    positions : array (atoms, 3), optional
+        A; by default those of the unrelaxed cell.
+    vectors : array (3, 3), optional
+        Box vectors as rows, A; by default those of the cell.
+    calculator : ase calculator, optional
+        Attached to the atoms.
+
+    Returns
+    -------
+    ase.Atoms
+    """
     return Atoms(
         list(cell.symbols),
         positions=cell.positions if positions is None else positions,
@@ -84,9 +118,30 @@ def cell_from_ase(atoms: Atoms | str | Path, *, where: str = "", warn: bool = Tr
 
     Order, positions and boundary conditions are kept, and so is the box, but for missing vectors of open directions. Atoms
     in the plane z = 0, open along z, are a two-dimensional crystal: its third vector becomes (0, 0, 1). Atoms that FixAtoms (or
-    a constraint on all three of their coordinates) holds are clamped. `where` begins every message, `warn` False says nothing.
-    Warns (InputWarning) of initial magnetic moments, charges and masses, which a cell does not keep.
-    Raises InputError for an unreadable file, no atoms, a zero vector along a periodic direction, or any other constraint.
+    a constraint on all three of their coordinates) holds are clamped.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms, str or Path
+        The frame, or its file.
+    where : str
+        Beginning of every message.
+    warn : bool
+        Whether warnings are given.
+
+    Returns
+    -------
+    Cell
+
+    Raises
+    ------
+    InputError
+        An unreadable file, no atoms, a zero vector along a periodic direction, or any other constraint.
+
+    Warns
+    -----
+    InputWarning
+        Of initial magnetic moments, charges and masses, which a cell does not keep.
     """
     atoms = _read(atoms)
     count = len(atoms)
@@ -116,11 +171,28 @@ def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path
     """The defect that turns a perfect supercell into a defective one in the same box.
 
     Atoms may be in any order, wrapped or relaxed, the origin may be shifted, and the box may be given by other vectors of the
-    same periodicity. Applied to a cell of the same crystal the defect makes the same vacancies,
-    substitutions and interstitials; see `crystal.match`.
-    Warns (InputWarning) of what a defect does not keep: constraints, initial magnetic moments and charges, masses.
-    Raises InputError for unreadable files, boxes that are strained or rotated against each other, different boundary
-    conditions, a perfect structure that is no crystal, or two structures that do not differ, or differ in most of their atoms.
+    same periodicity. Applied to a cell of the same crystal the defect makes the same vacancies, substitutions and
+    interstitials; see `crystal.match`.
+
+    Parameters
+    ----------
+    perfect, defective : ase.Atoms, str or Path
+        The two structures, or their files.
+
+    Returns
+    -------
+    Defect
+
+    Raises
+    ------
+    InputError
+        Unreadable files, boxes that are strained or rotated against each other, different boundary conditions, a perfect
+        structure that is no crystal, or two structures that do not differ, or differ in most of their atoms.
+
+    Warns
+    -----
+    InputWarning
+        Of what a defect does not keep: constraints, initial magnetic moments and charges, masses.
     """
     perfect, defective = _read(perfect), _read(defective)
     _warn_dropped(defective, "the defect", constraints=True)
@@ -229,7 +301,7 @@ def _held(atoms: Atoms, where: str) -> Bool[np.ndarray, " atoms"]:
     return held
 
 
-def _holds(constraint) -> bool:
+def _holds(constraint: Any) -> bool:
     """Whether a constraint changes where the atoms come to rest, relative to each other."""
     return not isinstance(constraint, FixCom) and bool(np.size(getattr(constraint, "index", 1)))
 

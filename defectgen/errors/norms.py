@@ -23,12 +23,33 @@ class BondList:
     """From the first atom to the second in the unrelaxed cell, A."""
 
     def difference(self, w: Float[np.ndarray, "atoms 3 *fields"]) -> Float[np.ndarray, "bonds 3 *fields"]:
-        """Dw: w of the second atom minus w of the first, for one field or many."""
+        """Differences of a field along the bonds.
+
+        Parameters
+        ----------
+        w : array (atoms, 3, ...)
+            The field, such as displacements in A.
+
+        Returns
+        -------
+        array (bonds, 3, ...)
+            w of the second atom less w of the first, in the unit of the field.
+        """
         return w[self.second] - w[self.first]
 
 
 def bonds_of(cell: Cell) -> BondList:
-    """Nearest-neighbour bonds of a cell, defect included, at its unrelaxed positions (all of them in a primitive cell too)."""
+    """Nearest-neighbour bonds of a cell, defect included, at its unrelaxed positions (all of them in a primitive cell too).
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+
+    Returns
+    -------
+    BondList
+    """
     cutoff = REACH * cell.lattice.nearest_neighbour
     near = neighbours(cell.positions, cell.vectors, cell.periodic, cutoff)
     atoms, slots = near.index.shape
@@ -40,10 +61,44 @@ def bonds_of(cell: Cell) -> BondList:
 
 
 def strain_norm(cell: Cell, w: Float[np.ndarray, "atoms 3"], bonds: BondList | None = None) -> float:
-    """||Dw||_l2 = (sum over bonds |w_j - w_i|^2)^(1/2), A. theory: bounds/geometry."""
+    """The l2 norm of the bond differences of a displacement.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell whose bonds count.
+    w : array (atoms, 3)
+        The displacement, or the difference of two, A.
+    bonds : BondList, optional
+        Of the cell; made if not given.
+
+    Returns
+    -------
+    float
+        A.
+
+    Notes
+    -----
+    ||Dw||_l2 = (sum over bonds |w_j - w_i|^2)^(1/2). theory: bounds/geometry.
+    """
     return float(np.linalg.norm((bonds or bonds_of(cell)).difference(w)))
 
 
 def strain_max(cell: Cell, w: Float[np.ndarray, "atoms 3"], bonds: BondList | None = None) -> float:
-    """||Dw||_max = max over bonds |w_j - w_i|, A."""
+    """The largest bond difference of a displacement.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell whose bonds count.
+    w : array (atoms, 3)
+        The displacement, or the difference of two, A.
+    bonds : BondList, optional
+        Of the cell; made if not given.
+
+    Returns
+    -------
+    float
+        ||Dw||_max = max over bonds |w_j - w_i|, A.
+    """
     return float(np.linalg.norm((bonds or bonds_of(cell)).difference(w), axis=1).max(initial=0.0))

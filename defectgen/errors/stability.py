@@ -29,14 +29,42 @@ def stability_constant(
     own: GreensFunction | None = None,
     accuracy: float = ACCURACY,
 ) -> float:
-    """c = min <E''(x) v, v> / <P v, v>, dimensionless: E'' of `potential` at `positions` (A), P the crystal that `green` inverts.
+    """The stability of a relaxed cell under a potential, in units of the stability of the perfect crystal.
 
-    With P of the reference, <E'' v, v> >= c <P v, v> is the stability that the bounds divide by; c <= 0 is a saddle point, or a
-    crystal that the potential does not hold together. By Lanczos, in some ten Hessian products: in large cells the Hessian is
-    split, which wants the `own` Green's function of the potential (made if not given), in small ones it is a difference of
-    forces. theory: setting/stability.
-    Warns (InputWarning) about a black box whose forces are not smooth over its step, so that the sign is not known.
-    Raises InputError if `green` or `own` belongs to another supercell.
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    potential : Potential
+        The energy E.
+    positions : array (atoms, 3)
+        Where E'' is taken, A.
+    green : GreensFunction
+        The inverse of P, force constants of a perfect crystal on the waves of the cell; those of the reference for the bounds.
+    own : GreensFunction, optional
+        The same of the potential, with which the Hessian of a large cell is split; made if not given.
+    accuracy : float
+        Relative accuracy of the result.
+
+    Returns
+    -------
+    float
+        c, dimensionless. c <= 0: a saddle point, or a crystal that the potential does not hold together.
+
+    Raises
+    ------
+    InputError
+        `green` or `own` belongs to another supercell.
+
+    Warns
+    -----
+    InputWarning
+        About a black box whose forces are not smooth over its step, so that the sign is not known.
+
+    Notes
+    -----
+    c = min <E''(x) v, v> / <P v, v>, so that <E'' v, v> >= c <P v, v>: what the bounds divide by. By Lanczos, in some ten
+    Hessian products: in large cells the Hessian is split, in small ones it is a difference of forces. theory: setting/stability.
     """
     precondition = Preconditioner(cell, green)
     own = greens_function(cell, potential) if own is None else own
@@ -59,9 +87,18 @@ def stability_constant(
 
 
 def lowest_phonon(green: GreensFunction) -> float:
-    """Lowest eigenvalue (eV/A^2) of the force constants of the perfect crystal on the waves of a cell, translations left out.
+    """Lowest eigenvalue of the force constants of the perfect crystal on the waves of a cell, translations left out.
 
-    Negative where the potential lets a wave of the crystal run away; it falls with the square of the longest wavelength.
+    Parameters
+    ----------
+    green : GreensFunction
+        Of the potential, for the cell.
+
+    Returns
+    -------
+    float
+        eV/A^2. Negative where the potential lets a wave of the crystal run away; it falls with the square of the longest
+        wavelength.
     """
     values = np.linalg.eigvalsh(green.operator)
     at_rest = np.argsort(np.abs(values[0, 0, 0]))[green.lattice.dimension :]  # the wave vector 0 without its translations

@@ -61,16 +61,41 @@ class Constraint:
         return TOLERANCE if self.tolerance is None else max(self.tolerance, ROUNDING)
 
     def miss(self, theta: Float[np.ndarray, " columns"]) -> float:
-        """Root mean square of C theta - d, field units."""
+        """How far a model is from the constraint.
+
+        Parameters
+        ----------
+        theta : array (columns,)
+            Its coefficients.
+
+        Returns
+        -------
+        float
+            Root mean square of C theta - d, field units.
+        """
         return float(np.linalg.norm(self.rows @ theta - self.target) / np.sqrt(self.number))
 
 
 def as_constraints(blocks: Blocks, given: Any) -> tuple[Constraint, ...]:
-    """Constraints from what users write: names, {name: tolerance}, Constraint objects, arrays [C | d], or several of these.
+    """Constraints from what users write.
 
-    A name is a kind that was labelled, "V0", "FC", "C", "Ef", perhaps with a group, "E:bulk", and of subdivided rows with the
-    distance (nearest-neighbour spacings) up to which they are held, "FC<1.5".
-    Raises InputError for anything else, and for names without rows.
+    Parameters
+    ----------
+    blocks : Blocks
+        What was labelled.
+    given : str, mapping, Constraint, array, iterable of these, or None
+        A name is a kind that was labelled, "V0", "FC", "C", "Ef", perhaps with a group, "E:bulk", and of subdivided rows with
+        the distance (nearest-neighbour spacings) up to which they are held, "FC<1.5". A mapping gives names their tolerances
+        in field units. An array is [C | d] with columns + 1 columns.
+
+    Returns
+    -------
+    tuple of Constraint
+
+    Raises
+    ------
+    InputError
+        Anything else, and names without rows.
     """
     if given is None:
         return ()
@@ -82,7 +107,18 @@ def as_constraints(blocks: Blocks, given: Any) -> tuple[Constraint, ...]:
 
 
 def check_constraints(names: Iterable[str]) -> None:
-    """Raises InputError for names that no blocks could have."""
+    """Check names of constraints before anything is labelled.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As `as_constraints` takes them.
+
+    Raises
+    ------
+    InputError
+        Names that no blocks could have.
+    """
     for name in names:
         _parse(name)
 

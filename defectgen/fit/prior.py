@@ -18,7 +18,20 @@ class Prior(ABC):
 
     @abstractmethod
     def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
-        """Gamma, in units of weighted rows per coefficient."""
+        """The penalty of every coefficient.
+
+        Parameters
+        ----------
+        basis : ACEBasis or None
+            Whose functions the coefficients belong to.
+        columns : int
+            How many coefficients there are.
+
+        Returns
+        -------
+        array (columns,)
+            Gamma, in units of weighted rows per coefficient.
+        """
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,7 @@ class Ridge(Prior):
         _check(self.strength)
 
     def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
+        """The strength, for every coefficient; see `Prior.diagonal`."""
         return np.full(columns, float(self.strength))
 
 
@@ -48,6 +62,13 @@ class Smoothness(Prior):
         _check(self.strength)
 
     def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
+        """strength (1 + smoothness) of every function; see `Prior.diagonal`.
+
+        Raises
+        ------
+        InputError
+            There is no basis that could tell.
+        """
         if basis is None:
             raise InputError(
                 "a smoothness prior asks the basis about its functions, but these blocks have none; use Ridge(strength)"
@@ -56,10 +77,21 @@ class Smoothness(Prior):
 
 
 def as_prior(prior: Any) -> Prior | None:
-    """A Prior from what users write: None, a number (ridge), "smoothness", "smoothness(1e-4)" with its strength,
-    "smoothness(0.3, 2)" with its strength and power, or a Prior.
+    """A prior from what users write.
 
-    Raises InputError for anything else.
+    Parameters
+    ----------
+    prior : None, number, str or Prior
+        A number is a ridge; "smoothness", "smoothness(1e-4)" with its strength, "smoothness(0.3, 2)" with strength and power.
+
+    Returns
+    -------
+    Prior or None
+
+    Raises
+    ------
+    InputError
+        Anything else.
     """
     if prior is None or isinstance(prior, Prior):
         return prior

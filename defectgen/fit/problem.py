@@ -42,11 +42,33 @@ class Problem:
         return 0 if self.subspace is None else self.subspace.held
 
     def lift(self, unknowns: Float[np.ndarray, " columns"]) -> Float[np.ndarray, " coefficients"]:
-        """The coefficients theta of a solution of this problem."""
+        """The coefficients of a solution of this problem.
+
+        Parameters
+        ----------
+        unknowns : array (columns,)
+            Coefficients, or free coordinates where there are constraints.
+
+        Returns
+        -------
+        array (coefficients,)
+            theta.
+        """
         return unknowns if self.subspace is None else self.subspace.lift(unknowns)
 
     def slopes(self, rows: Float[np.ndarray, "n *more coefficients"]) -> Float[np.ndarray, "n *more columns"]:
-        """Rows that act on coefficients, as they act on changes of the unknowns."""
+        """Rows that act on coefficients, as they act on changes of the unknowns.
+
+        Parameters
+        ----------
+        rows : array (n, ..., coefficients)
+            Derivatives with respect to the coefficients.
+
+        Returns
+        -------
+        array (n, ..., columns)
+            Derivatives with respect to the unknowns.
+        """
         return rows if self.subspace is None else rows @ self.subspace.directions
 
     @property

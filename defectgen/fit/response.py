@@ -32,7 +32,18 @@ class Response:
     """d log rmse / d log weight of every kind; zero where an error is zero."""
 
     def of(self, gradient: Float[np.ndarray, " columns"]) -> Float[np.ndarray, " knobs"]:
-        """d q / d log weight of any quantity with dq / d theta = `gradient`."""
+        """The response of any quantity q of the model.
+
+        Parameters
+        ----------
+        gradient : array (columns,)
+            dq / d theta.
+
+        Returns
+        -------
+        array (knobs,)
+            d q / d log weight.
+        """
         return gradient @ self.coefficients
 
 

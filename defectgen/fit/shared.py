@@ -36,7 +36,18 @@ class Shared:
     """h_b = (A_b R_0^-1)'(y_b - A_b theta_0)."""
 
     def solve(self, squares: Float[np.ndarray, " blocks"]) -> Float[np.ndarray, " columns"] | None:
-        """The coefficients that minimise sum_b squares_b |A_b theta - y_b|^2; None if they would lose too many digits."""
+        """The coefficients for other weights of the blocks.
+
+        Parameters
+        ----------
+        squares : array (blocks,)
+            Squares of the weights.
+
+        Returns
+        -------
+        array (columns,) or None
+            What minimises sum_b squares_b |A_b theta - y_b|^2; None if it would lose too many digits.
+        """
         n = len(self.centre)
         packed = dgemv(1.0, self.grams, squares)
         gram = dtpttr(n, packed, uplo="L")[0]
@@ -49,7 +60,20 @@ class Shared:
 
 
 def share(factors: Sequence[Float[np.ndarray, "_ columns_plus_one"]], weights: Float[np.ndarray, " blocks"]) -> Shared | None:
-    """Blocks [A | y] around central weights; None if these rows do not determine all coefficients (to rounding)."""
+    """Blocks in the coordinates of one factor of them all, around central weights.
+
+    Parameters
+    ----------
+    factors : sequence of array (rows, columns + 1)
+        Rows [A | y] of each block, without weights.
+    weights : array (blocks,)
+        The central weights.
+
+    Returns
+    -------
+    Shared or None
+        None if these rows do not determine all coefficients (to rounding).
+    """
     columns = factors[0].shape[1] - 1
     whole = join((w * f for w, f in zip(weights, factors, strict=True) if w > 0), columns)
     if len(whole) < columns:

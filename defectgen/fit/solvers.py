@@ -35,12 +35,35 @@ class Posterior:
         return root @ root.T
 
     def deviation(self, functional: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, " n"]:
-        """Standard deviation sqrt(g . covariance . g) of the quantity g . theta, for each row g, in its unit."""
+        """Standard deviations of linear quantities.
+
+        Parameters
+        ----------
+        functional : array (n, columns)
+            A row g for each quantity g . theta.
+
+        Returns
+        -------
+        array (n,)
+            sqrt(g . covariance . g), in the unit of the quantity.
+        """
         slopes = functional if self.directions is None else functional @ self.directions
         return self.noise * np.linalg.norm(solve_triangular(self.factor, slopes.T, trans=1), axis=0)
 
     def sample(self, count: int, seed: int | np.random.Generator) -> Float[np.ndarray, "count columns"]:
-        """Draws of the coefficients; equal seeds give equal draws."""
+        """Draws of the coefficients.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        seed : int or numpy Generator
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        array (count, columns)
+        """
         normal = np.random.default_rng(seed).normal(size=(len(self.factor), count))
         return self.mean + self.noise * self._lifted(solve_triangular(self.factor, normal)).T
 
@@ -68,7 +91,18 @@ class Solver(ABC):
 
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:
-        """Minimise ||W (A theta - y)||^2 + ||Gamma theta||^2."""
+        """Minimise ||W (A theta - y)||^2 + ||Gamma theta||^2.
+
+        Parameters
+        ----------
+        problem : Problem
+            Weighted rows and prior.
+
+        Returns
+        -------
+        Solution
+            Coefficients, rank, and what the solver chose.
+        """
 
 
 # ------ QR: scale the columns, factor with pivoting, solve the triangle; a rank-deficient problem gets its shortest solution

@@ -31,12 +31,34 @@ class Subspace:
         return self.directions.shape[0] - self.directions.shape[1]
 
     def reduce(self, factor: Float[np.ndarray, "k columns_plus_one"]) -> Float[np.ndarray, "k free_plus_one"]:
-        """Rows [A | y] for the free coordinates: [A Z | y - A theta_0]."""
+        """Rows for the free coordinates.
+
+        Parameters
+        ----------
+        factor : array (k, columns + 1)
+            Rows [A | y].
+
+        Returns
+        -------
+        array (k, free + 1)
+            [A Z | y - A theta_0].
+        """
         a = factor[:, :-1]
         return np.column_stack([a @ self.directions, factor[:, -1] - a @ self.origin])
 
     def lift(self, z: Float[np.ndarray, " free"]) -> Float[np.ndarray, " columns"]:
-        """theta of free coordinates."""
+        """The coefficients of free coordinates.
+
+        Parameters
+        ----------
+        z : array (free,)
+            Free coordinates.
+
+        Returns
+        -------
+        array (columns,)
+            theta = theta_0 + Z z.
+        """
         return self.origin + self.directions @ z
 
 

@@ -64,7 +64,18 @@ class Block:
         return whole if not self.part and self.distance is None else (*whole, self.part, self.distance)
 
     def squared_error(self, theta: Float[np.ndarray, " columns"]) -> float:
-        """Sum of squared errors of the model with coefficients theta, in squared field units, without any weight."""
+        """Sum of the squared errors of a model on these rows, without any weight.
+
+        Parameters
+        ----------
+        theta : array (columns,)
+            Its coefficients.
+
+        Returns
+        -------
+        float
+            Square of the field unit of the kind.
+        """
         return residual_sum(self.factor if self.plain is None else self.plain, theta)
 
     def restricted(self, columns: np.ndarray) -> "Block":

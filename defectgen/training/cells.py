@@ -132,7 +132,33 @@ def defect_cells(
     displacement: Float[np.ndarray, "atoms 3"] | None = None,
     rattle: Rattle | None = None,
 ) -> list[Snapshot]:
-    """The defect in a periodic cell of `size`, at rest and rattled (without a defect: the perfect supercell)."""
+    """The defect in a periodic cell, at rest and rattled; without a defect the perfect supercell.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    defect : Defect or None
+        What is put into the cell.
+    size : int, tuple of int or array (3, 3)
+        As `supercell` takes it, in conventional cells.
+    seed : int
+        Of the rattles.
+    displacement : array (atoms, 3), optional
+        Of the atoms at rest from their sites, A; none if not given.
+    rattle : Rattle, optional
+        How many copies are rattled, and how far.
+
+    Returns
+    -------
+    list of Snapshot
+        The cell at rest, then the rattled copies with rising amplitude.
+
+    Raises
+    ------
+    InputError
+        The amplitude is more than 0.35 of the nearest-neighbour distance, or the displacement does not fit the cell.
+    """
     rattle = Rattle() if rattle is None else rattle
     cell = supercell(lattice, size)  # type: ignore[arg-type]
     if rattle.amplitude > 0.35 * lattice.nearest_neighbour:
@@ -162,13 +188,37 @@ def defect_cells(
 
 
 def bulk_cell(lattice: Lattice) -> Snapshot:
-    """The perfect crystal as one primitive cell: force constants, equilibrium stress and the bulk energy are observed here."""
+    """The perfect crystal as one primitive cell: force constants, equilibrium stress and the bulk energy are observed here.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+
+    Returns
+    -------
+    Snapshot
+    """
     cell = primitive_cell(lattice)
     return _of(BULK, cell, cell.positions, cell.vectors, "perfect crystal")
 
 
 def strained_cells(lattice: Lattice, strains: Strains | None = None, seed: int = 0) -> list[Snapshot]:
-    """Primitive cells under x -> (1 + e) x for +-each strain mode (and pairs of modes), sublattices displaced at random."""
+    """Primitive cells under x -> (1 + e) x for +-each strain mode (and pairs of modes), sublattices displaced at random.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    strains : Strains, optional
+        Amplitudes, whether pairs of modes are made, and how far sublattices are displaced (A).
+    seed : int
+        Of the displacements.
+
+    Returns
+    -------
+    list of Snapshot
+    """
     strains = Strains() if strains is None else strains
     cell = primitive_cell(lattice)
     rng = np.random.default_rng([seed, 1])

@@ -46,7 +46,22 @@ class Cost:
                 raise InputError(f"the {name} of a cost is a {wanted} number; got {value!r}")
 
     def hours(self, atoms: int, *, stress: bool = False, column: bool = False) -> float:
-        """Hours for the energy and forces of a cell of so many atoms, with a stress, or as a column of force constants."""
+        """Hours of one calculation.
+
+        Parameters
+        ----------
+        atoms : int
+            Of the cell.
+        stress : bool
+            Whether the stress is computed too.
+        column : bool
+            Whether it is a column of force constants.
+
+        Returns
+        -------
+        float
+            Hours.
+        """
         single = self.prefactor * max(atoms, self.smallest) ** self.exponent
         return float(single * (1.0 + self.stress * stress) * (self.column if column else 1.0))
 
@@ -103,7 +118,17 @@ class TrainingLabels:
 
 
 def undominated(errors: Float[np.ndarray, "n quantities"]) -> Bool[np.ndarray, " n"]:
-    """Which rows no other beats: at least as good in every column and better in one. Rows that are not finite never are."""
+    """Which rows no other beats: at least as good in every column and better in one.
+
+    Parameters
+    ----------
+    errors : array (n, quantities)
+        Small is good. Rows that are not finite are always beaten.
+
+    Returns
+    -------
+    array (n,) of bool
+    """
     errors = np.asarray(errors, dtype=float)
     finite = np.isfinite(errors).all(axis=1)
     rivals = errors[finite]
@@ -112,7 +137,18 @@ def undominated(errors: Float[np.ndarray, "n quantities"]) -> Bool[np.ndarray, "
 
 
 def pareto_front(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Int[np.ndarray, " front"]:
-    """Numbers of those that nothing else beats, by cost, the first of equal ones: cost rises and error falls strictly."""
+    """Those that nothing else beats in cost and error.
+
+    Parameters
+    ----------
+    cost, error : array (n,)
+        Small is good.
+
+    Returns
+    -------
+    array (front,) of int
+        Numbers in the order of cost, which rises while the error falls strictly; the first of equal ones.
+    """
     points = np.column_stack([cost, error]).astype(float)
     best = np.flatnonzero(undominated(points))
     _, first = np.unique(points[best], axis=0, return_index=True)
@@ -120,17 +156,42 @@ def pareto_front(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) 
 
 
 def cheapest(cost: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"], target: float) -> int | None:
-    """The cheapest with an error of at most `target`, of equally cheap ones the most accurate; None if there is none."""
+    """The cheapest that is good enough, of equally cheap ones the most accurate.
+
+    Parameters
+    ----------
+    cost, error : array (n,)
+        Small is good.
+    target : float
+        The largest error that is good enough, in the unit of `error`.
+
+    Returns
+    -------
+    int or None
+        Its number; None if no error is at most `target`.
+    """
     front = pareto_front(cost, error)
     reached = [int(k) for k in front if error[k] <= target]
     return reached[0] if reached else None
 
 
 def lasting(amount: Float[np.ndarray, " n"] | Int[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """The largest error at this amount of data and at any larger one; NaN, no result, counts as infinite.
+    """The largest error at an amount of data and at any larger one.
 
     The error of an energy has a sign and passes through zero: one that is small and comes back with more data was luck, and
     nothing can be planned on it. What lasts falls with the amount, whatever the errors do.
+
+    Parameters
+    ----------
+    amount : array (n,)
+        How much data.
+    error : array (n,)
+        Its error, any unit; NaN, no result, counts as infinite.
+
+    Returns
+    -------
+    array (n,)
+        In the unit of `error`.
     """
     amount, error = np.asarray(amount), np.nan_to_num(np.asarray(error, dtype=float), nan=np.inf, posinf=np.inf)
     return np.array([error[amount >= a].max() for a in amount])

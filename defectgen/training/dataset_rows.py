@@ -99,7 +99,18 @@ class DatasetRows:
     """All rows in one piece, configuration after configuration; in memory or on disk."""
 
     def of(self, number: int) -> Float[np.ndarray, "rows live"]:
-        """Rows of one configuration for its live columns: energy (eV), then forces (eV/A), atom by atom."""
+        """The rows of one configuration, for its live columns.
+
+        Parameters
+        ----------
+        number : int
+            Of the configuration in the data set.
+
+        Returns
+        -------
+        array (1 + 3 atoms, live)
+            Energy (eV per unit coefficient), then forces (eV/A), atom by atom.
+        """
         rows, live = 1 + 3 * int(self.dataset.atoms[number]), len(self.columns[number])
         start = int(self.starts[number])
         return np.asarray(self.values[start : start + rows * live]).reshape(rows, live)
@@ -107,7 +118,21 @@ class DatasetRows:
     def blocks(self, numbers: Sequence[int] | Int[np.ndarray, " chosen"], offsets: Mapping[str, float] | None = None) -> Blocks:
         """E and F of the chosen configurations, to be fitted by `fit`: one block of each for every law.
 
-        Raises InputError for no or unknown numbers, repeated ones, missing labels, and species without an offset.
+        Parameters
+        ----------
+        numbers : sequence of int
+            Of the configurations in the data set.
+        offsets : mapping, optional
+            One-body energies by species (eV), which are taken from the labels.
+
+        Returns
+        -------
+        Blocks
+
+        Raises
+        ------
+        InputError
+            No or unknown numbers, repeated ones, missing labels, and species without an offset.
         """
         chosen = np.asarray(numbers)
         if chosen.size == 0 or len(np.unique(chosen)) != len(chosen):
@@ -170,8 +195,26 @@ def dataset_rows(
 ) -> DatasetRows:
     """The rows of every configuration, each computed once; some milliseconds a molecule.
 
-    Kept in memory, or in the folder `path`: what is there already, of the same configurations and basis, is not computed again.
-    Raises InputError for an empty data set, species that the basis does not know, and a folder with rows of something else.
+    Parameters
+    ----------
+    dataset : Dataset
+        The configurations.
+    basis : ACEBasis
+        The functions.
+    path : str or Path, optional
+        Folder in which rows are kept; what is there already, of the same configurations and basis, is not computed again. In
+        memory if not given.
+    progress : callable, optional
+        Called with how many configurations are done and how many there are.
+
+    Returns
+    -------
+    DatasetRows
+
+    Raises
+    ------
+    InputError
+        An empty data set, species that the basis does not know, and a folder with rows of something else.
     """
     if len(dataset) == 0:
         raise InputError("rows are made of configurations, and the data set is empty")
@@ -200,7 +243,19 @@ def live_columns(basis: ACEBasis, symbols: Collection[str]) -> Int[np.ndarray, "
 
 
 def with_offsets(model: LinearACE, offsets: Mapping[str, float]) -> LinearACE:
-    """The model with one-body energies added (eV): fitted to energies without their offsets, it then predicts whole ones."""
+    """The model with one-body energies added: fitted to energies without their offsets, it then predicts whole ones.
+
+    Parameters
+    ----------
+    model : LinearACE
+        The fitted model.
+    offsets : mapping
+        One-body energies by species, eV.
+
+    Returns
+    -------
+    LinearACE
+    """
     theta = np.array(model.coefficients)
     theta[: len(model.species)] += [offset_of(offsets, s) for s in model.species]
     return LinearACE(model.basis, theta, dict(model.provenance))

@@ -104,9 +104,9 @@ def _leg(
     near: Bonds,
     mass: Float[Array, "rows 1"],
     noise: Float[Array, "steps rows 3"],
-    dt,
-    thermal,
-):
+    dt: float,
+    thermal: float,
+) -> tuple[Float[Array, "rows 3"], Float[Array, "rows 3"], Float[Array, ""]]:
     """Some steps with one neighbour list: positions, velocities, and how far an atom was from where the list was made (A)."""
     keep = jnp.exp(-1.0 / FRICTION)
     spread = jnp.sqrt((1 - keep**2) * thermal / mass)

@@ -65,5 +65,16 @@ def parts_of(kinds: Iterable[str]) -> tuple[str, ...]:
 
 
 def spell_observations(kinds: Iterable[str]) -> str:
-    """The one way to write a set: "E+F+FC+V"."""
+    """The one way to write a set of observations.
+
+    Parameters
+    ----------
+    kinds : iterable of str
+        Kinds, in any order.
+
+    Returns
+    -------
+    str
+        Such as "E+F+FC+V".
+    """
     return "+".join(parse_observations(kinds))

@@ -19,22 +19,75 @@ ROUNDING = 1e-9
 
 
 def conformal_rank(count: int, alpha: float) -> int:
-    """k = ceil((n + 1)(1 - alpha)); more than n if n scores are too few. Raises InputError for an alpha outside (0, 1)."""
+    """Which of the sorted calibration scores is the threshold.
+
+    Parameters
+    ----------
+    count : int
+        Number n of calibration scores.
+    alpha : float
+        Probability of a new score above the threshold, between 0 and 1.
+
+    Returns
+    -------
+    int
+        k = ceil((n + 1)(1 - alpha)), counted from 1; more than n if n scores are too few.
+
+    Raises
+    ------
+    InputError
+        alpha is not between 0 and 1.
+    """
     if not 0 < alpha < 1:
         raise InputError(f"alpha is the probability of a new score above the threshold, between 0 and 1; got {alpha!r}")
     return math.ceil((count + 1) * (1 - alpha) - ROUNDING)
 
 
 def fewest_scores(alpha: float) -> int:
-    """The fewest scores that have a finite threshold, 1/alpha - 1. Raises InputError for an alpha outside (0, 1)."""
+    """The fewest calibration scores that have a finite threshold.
+
+    Parameters
+    ----------
+    alpha : float
+        Probability of a new score above the threshold, between 0 and 1.
+
+    Returns
+    -------
+    int
+        1/alpha - 1, rounded up.
+
+    Raises
+    ------
+    InputError
+        alpha is not between 0 and 1.
+    """
     conformal_rank(1, alpha)
     return math.ceil(1 / alpha - 1 - ROUNDING)
 
 
 def conformal_quantile(scores: Float[np.ndarray, " n"], alpha: float) -> float:
-    """The k-th smallest score: a new one, exchangeable with these, is above it with probability at most alpha.
+    """The threshold that a new score, exchangeable with the given ones, is above with probability at most alpha.
 
-    Infinite if there are fewer than 1/alpha - 1 scores. Raises InputError for scores that are NaN and an alpha outside (0, 1).
+    Parameters
+    ----------
+    scores : array (n,)
+        Calibration scores.
+    alpha : float
+        The probability, between 0 and 1.
+
+    Returns
+    -------
+    float
+        The k-th smallest score, k = ceil((n + 1)(1 - alpha)); infinite if there are fewer than 1/alpha - 1 scores.
+
+    Raises
+    ------
+    InputError
+        Scores that are NaN, or alpha is not between 0 and 1.
+
+    Notes
+    -----
+    theory: domain/conformal.
     """
     rank = conformal_rank(len(scores), alpha)
     if np.isnan(scores).any():
@@ -43,14 +96,46 @@ def conformal_quantile(scores: Float[np.ndarray, " n"], alpha: float) -> float:
 
 
 def coverage(scores: Float[np.ndarray, " n"], threshold: float | Float[np.ndarray, " n"]) -> float:
-    """Part of the scores that are not above the threshold (one, or one for each)."""
+    """Part of the scores that are not above the threshold.
+
+    Parameters
+    ----------
+    scores : array (n,)
+        The scores.
+    threshold : float or array (n,)
+        One threshold, or one for each score.
+
+    Returns
+    -------
+    float
+    """
     return float(np.mean(scores <= threshold))
 
 
 def coverage_range(count: int, alpha: float, level: float = 0.9) -> tuple[float, float]:
-    """Where the coverage of one calibration with n continuous, independent scores lies with probability `level`.
+    """Where the coverage of one calibration lies with a given probability, for continuous and independent scores.
 
-    Given the calibration scores the coverage is distributed as Beta(k, n + 1 - k). Raises InputError for too few scores.
+    Parameters
+    ----------
+    count : int
+        Number n of calibration scores.
+    alpha : float
+        Probability of a new score above the threshold, between 0 and 1.
+    level : float
+        The probability with which the coverage lies in the range.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    InputError
+        Too few scores for a finite threshold.
+
+    Notes
+    -----
+    Given the calibration scores, the coverage is distributed as Beta(k, n + 1 - k), k = ceil((n + 1)(1 - alpha)).
     """
     rank = conformal_rank(count, alpha)
     if rank > count:
@@ -62,9 +147,26 @@ def coverage_range(count: int, alpha: float, level: float = 0.9) -> tuple[float,
 
 
 def error_factor(errors: Float[np.ndarray, " n"], deviations: Float[np.ndarray, " n"], alpha: float) -> float:
-    """q such that an error is at most q times its predicted deviation with probability 1 - alpha: a bound from any measure.
+    """By how much errors exceed their predicted deviations: a bound from any measure.
 
-    Raises InputError for a deviation that is not positive.
+    Parameters
+    ----------
+    errors : array (n,)
+        Absolute errors of the calibration cases, any unit.
+    deviations : array (n,)
+        Their predicted deviations, in the same unit.
+    alpha : float
+        Probability of a larger error, between 0 and 1.
+
+    Returns
+    -------
+    float
+        q: an error is at most q times its predicted deviation with probability 1 - alpha.
+
+    Raises
+    ------
+    InputError
+        A deviation that is not positive.
     """
     if not np.all(deviations > 0):
         raise InputError(f"errors are measured in predicted deviations, which are positive; got {float(deviations.min())!r}")
@@ -77,8 +179,27 @@ def error_factor(errors: Float[np.ndarray, " n"], deviations: Float[np.ndarray, 
 def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float:
     """Probability that a bad case has the larger score than a good one, equal scores counting half: 1 perfect, 1/2 blind.
 
-    The area under the receiver operating characteristic by ranks: (sum of the ranks of the bad - n_b (n_b + 1) / 2) / (n_b n_g).
-    J. A. Hanley, B. J. McNeil, Radiology 143, 29 (1982). Raises InputError unless there are bad cases and good ones.
+    Parameters
+    ----------
+    scores : array (n,)
+        Scores; infinite ones are the worst.
+    bad : array (n,) of bool
+        Which cases are bad.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        All cases are bad, or none; scores that are NaN.
+
+    Notes
+    -----
+    The area under the receiver operating characteristic by ranks:
+    (sum of the ranks of the bad - n_b (n_b + 1) / 2) / (n_b n_g).
+    J. A. Hanley, B. J. McNeil, Radiology 143, 29 (1982).
     """
     from scipy.stats import rankdata
 
@@ -109,9 +230,21 @@ class Retention:
 
 
 def retention(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"]) -> Retention:
-    """The curve of coverage against error. Equal scores are kept together, with their mean square in the place of each.
+    """The curve of coverage against error: what is left of the error when the cases with the largest scores are given up.
 
-    Raises InputError for scores and errors that are not numbers.
+    Parameters
+    ----------
+    scores, errors : array (n,)
+        Scores, and errors in any unit. Equal scores are kept together, with their mean square error in the place of each.
+
+    Returns
+    -------
+    Retention
+
+    Raises
+    ------
+    InputError
+        Scores or errors that are not numbers.
     """
     _check(scores, errors)
     squares = errors**2
@@ -134,7 +267,24 @@ class ErrorByScore:
 
 
 def error_by_score(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"], bins: int = 10) -> ErrorByScore:
-    """Errors binned by the rank of their score. Raises InputError for more bins than cases."""
+    """Errors binned by the rank of their score.
+
+    Parameters
+    ----------
+    scores, errors : array (n,)
+        Scores, and errors in any unit.
+    bins : int
+        How many, with equally many cases each.
+
+    Returns
+    -------
+    ErrorByScore
+
+    Raises
+    ------
+    InputError
+        More bins than cases, scores or errors that are not numbers.
+    """
     if not 1 <= bins <= len(scores):
         raise InputError(f"{len(scores)} cases fill between 1 and {len(scores)} bins; got {bins}")
     _check(scores, errors)
