@@ -14,8 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,18 +27,20 @@ from defectgen import study
 from defectgen._input import InputError
 from defectgen.campaign import (
     Event,
+    Given,
     Interrupted,
     PlainTask,
     Record,
+    Step,
     StorageError,
     Store,
     Task,
     in_order,
+    provenance,
     run,
     stop,
     workers,
 )
-from defectgen.campaign import record as provenance
 from defectgen.campaign.files import guarded, unguarded
 from defectgen.campaign.run import Board
 from defectgen.campaign.store import Damaged, Outdated, _checksum, read
@@ -360,7 +364,42 @@ def test_the_steps_of_studies_do_not_depend_on_report_and_command_line():
     assert {"defectgen.study.tasks.trial", "defectgen.relax.greens", "defectgen.fit.problem", "defectgen.kernel"} <= set(found)
     rooms = {name.split(".")[1] for name in found}
     assert not rooms & {"report", "cli", "campaign", "surrogate"}
-    assert "defectgen.study.diversity.crystals.steps" in provenance.closure("defectgen.study.diversity.steps")
+    assert "defectgen.study.diversity.crystals.steps" in provenance.closure("defectgen.study.diversity.crystals")
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    value: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scaled(Step[Number]):
+    """A step whose result is decided by a method of one of its inputs."""
+
+    by: Any
+
+    def run(self, given: Given) -> Number:
+        return Number(self.by.factor())
+
+
+def test_the_code_of_an_input_is_code_behind_the_step(tmp_path, monkeypatch):
+    """A source of data is an input with methods: a change of the module of its class changes the stamp of the step."""
+    module = tmp_path / "toy_input.py"
+    text = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass By:\n    def factor(self): return {}\n"
+    module.write_text(text.format(2))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(provenance, "_STAMPS", {})
+    step = Scaled(by=import_module("toy_input").By())
+    assert step.modules == ("toy_input",)
+
+    def stamps() -> list[str]:
+        for cached in (provenance.code, provenance._text, provenance._file, provenance._root):
+            cached.cache_clear()
+        return [provenance.origin(each, []).stamp for each in (step, Scaled(by=2))]
+
+    before = stamps()
+    module.write_text(text.format(3))
+    assert [one == other for one, other in zip(before, stamps(), strict=True)] == [False, True]
 
 
 def test_prose_is_no_code():

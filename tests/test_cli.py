@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 import defectgen
-from defectgen.campaign import Event, Store
-from defectgen.campaign import record as provenance
+from defectgen.campaign import Event, Store, provenance
 from defectgen.cli import live, main
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from defectgen.reference import reference_from_name
 from defectgen.study.diversity.crystals import no_force_constants
 from defectgen.study.diversity.crystals.steps import Drawn, Portrait
 from defectgen.study.diversity.crystals.tables import outcomes
-from defectgen.study.diversity.source import find
+from defectgen.study.diversity.sources import find
 from defectgen.study.diversity.steps import DesignTrial, OfDesign
 from defectgen.study.diversity.tables import shifts
 from defectgen.training import dataset_rows

@@ -7,7 +7,7 @@ import defectgen as dg
 from defectgen.fit import CONVENTION, DEFAULT_WEIGHTS
 from defectgen.study import dump, parse
 from defectgen.study.planning.search import prepared
-from defectgen.study.spec import Training
+from defectgen.study.settings import Training
 from defectgen.training import Blocks
 from defectgen.training.blocks import HELD, evenly
 

@@ -21,10 +21,10 @@ from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.fit import CONVENTION
 from defectgen.report import write
-from defectgen.study.diversity import domain, steps
-from defectgen.study.diversity import source as sources
+from defectgen.study.diversity import domain, sources, steps
+from defectgen.study.diversity.pool import PackedPool, Pool
+from defectgen.study.diversity.rows import UsedRows
 from defectgen.study.diversity.settings import DiversityBasis
-from defectgen.study.diversity.source import PackedPool
 from defectgen.study.diversity.split import (
     CONFORMATIONAL,
     IN_DISTRIBUTION,
@@ -109,7 +109,7 @@ def test_a_pool_is_the_same_after_it_was_kept():
         PackedPool.of(replace(pool, dataset=Dataset((bare,))))
 
 
-def kept(pool: sources.Pool) -> sources.Pool:
+def kept(pool: Pool) -> Pool:
     """A pool as the result of a step, from its record."""
     return from_record(PackedPool, to_record(PackedPool.of(pool))).unpack()
 
@@ -308,7 +308,7 @@ def test_steps_of_two_sources_differ_even_where_their_settings_are_the_same():
         steps.DesignTrial(
             source=source,
             pool=source.pool(),
-            rows=steps.UsedRows(
+            rows=UsedRows(
                 pool=source.pool(), basis=DiversityBasis(), split=SPLIT, seeds=1, designs=((3, 2),), selections=("random",)
             ),
             further=(),
@@ -429,7 +429,7 @@ def test_without_misfit_all_of_the_error_can_be_removed():
     def lines(pool, labels):
         step = OwnPool(labels=labels)
         records = {step.key: to_record(PackedPool.of(pool))}
-        rows = steps.UsedRows(pool=step, basis=own, split=SPLIT, seeds=1, designs=((3, 2),), selections=("random",))
+        rows = UsedRows(pool=step, basis=own, split=SPLIT, seeds=1, designs=((3, 2),), selections=("random",))
         best = domain.Everything(pool=step, rows=rows, fit=fitted)
         measured = domain.Measured(
             source=toy_diversity.Toy(),

@@ -126,7 +126,7 @@ def everything(copies):
     (tmp_path / "site" / "my_data.py").write_text(data, encoding="utf-8")
     script = """
 from defectgen.campaign import Given
-from defectgen.study.diversity.source import find
+from defectgen.study.diversity.sources import find
 source = find("mine", {"copies": 3})
 print(source.counts(), len(source.pool().run(Given({})).energies))
 """

@@ -9,7 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import replace
 
 from .._input import InputError
-from .record import Record, origin
+from .provenance import origin
+from .record import Record
 from .stop import NeverStopped, Stop, stoppable
 from .store import Damaged, Event, Kind, Outdated, Store
 from .task import Task, in_order

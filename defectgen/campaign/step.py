@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from .._input import InputError
-from .record import Record
-from .task import Task, canonical, plain, portable
+from .record import Record, canonical, plain
+from .task import Task, portable
 
 Result = TypeVar("Result")
 
@@ -172,6 +172,12 @@ class Step(Task, Generic[Result]):
         """``module:Class``: what a record says of where it came from."""
         return f"{type(self).__module__}:{type(self).__qualname__}"
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of the classes of its inputs: an input such as a source of data has methods that decide the result."""
+        inputs = (getattr(self, name) for name in _names(type(self)))
+        return tuple(sorted({type(v).__module__ for v in inputs if isinstance(v, BaseModel) or _is_value(v)}))
+
     @cached_property
     def after(self) -> tuple[Step[Any], ...]:
         """The dependencies, in the order of the fields."""
@@ -206,6 +212,10 @@ class Step(Task, Generic[Result]):
                 yield name, (value,)
             elif isinstance(value, tuple) and value and all(isinstance(step, Step) for step in value):
                 yield name, value
+
+
+def _is_value(input: Any) -> bool:
+    return is_dataclass(input) and not isinstance(input, (Step, type))
 
 
 @cache

@@ -19,8 +19,9 @@ import numpy as np
 
 from .._input import InputError
 from .files import StorageError, complaint, guarded, locked, sweep, utf8, write_whole
-from .record import Origin, Record, origin, own_version, stamp
-from .task import Task, canonical
+from .provenance import origin, own_version, stamp
+from .record import Origin, Record, canonical
+from .task import Task
 
 Kind = Literal[
     "command",

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._input import InputError
-
-if TYPE_CHECKING:
-    from .record import Record
+from .record import Record, canonical
 
 
 class Task(ABC):
@@ -27,12 +25,17 @@ class Task(ABC):
     spec: Any
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules whose code is behind the result, besides that of the function."""
+        return ()
+
+    @property
     @abstractmethod
     def key(self) -> str:
         """64 hexadecimal digits that name the content of this task."""
 
     @abstractmethod
-    def compute(self, needed: "Mapping[str, Record]") -> "Record":
+    def compute(self, needed: Mapping[str, Record]) -> Record:
         """The record, from the records of `after`, which are found in `needed` by their keys."""
 
 
@@ -80,11 +83,11 @@ class PlainTask(Task):
         object.__setattr__(self, "after", tuple(self.after))
         object.__setattr__(self, "label", self.label or self.function)
 
-    def compute(self, needed: "Mapping[str, Record]") -> "Record":
+    def compute(self, needed: Mapping[str, Record]) -> Record:
         """Call the function with the records of `after`, which are found in `needed` by their keys."""
         module, _, name = self.function.partition(":")
         record = getattr(import_module(module), name)(self.spec, *(needed[task.key] for task in self.after))
-        if not hasattr(record, "failed"):
+        if not isinstance(record, Record):
             raise TypeError(f"{self.function} gave a {type(record).__name__}, not a Record")
         return record
 
@@ -120,33 +123,6 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
     for path in sorted(names, key=len, reverse=True):
         value = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w./-])", lambda _, path=path: names[path], value)
     return value
-
-
-def canonical(value: Any, what: str) -> str:
-    """``value`` as JSON text with sorted keys: equal data, equal text; floats by their shortest exact decimal (repr).
-
-    Raises
-    ------
-    InputError
-        ``value`` holds something that JSON cannot.
-    """
-    try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be plain data (numbers, text, lists, tables): {error}") from None
-
-
-def plain(value: Any) -> Any:
-    """A numpy scalar as the Python number it is; JSON's hook for what it does not know.
-
-    Raises
-    ------
-    TypeError
-        ``value`` is no scalar.
-    """
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def in_order(tasks: Iterable[Task]) -> list[Task]:

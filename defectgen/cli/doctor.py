@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..campaign.record import installed, own_version
+from ..campaign.provenance import installed, own_version
 from .speak import say
 
 _NEEDED = {

@@ -230,7 +230,7 @@ def doctor() -> None:
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
-        from ..campaign.record import own_version
+        from ..campaign.provenance import own_version
 
         say(f"defectgen {own_version()}")
         raise typer.Exit

@@ -18,7 +18,7 @@ from .. import campaign, report, study
 from .._input import InputError
 from ..campaign import Event, Record, Store, Task
 from ..campaign.files import utf8
-from ..campaign.record import versions
+from ..campaign.provenance import versions
 from ..campaign.stop import STATUS
 from ..campaign.store import Damaged, Outdated
 from ..study.columns import FAILURES, RATES, RESULTS

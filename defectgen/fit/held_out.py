@@ -4,21 +4,19 @@ Without the rows A_c theta = y_c of a configuration, of residual e = y_c - A_c t
 squares moves to theta - R^-1 U' (1 - H)^-1 e: exact for given weights, prior and rank, and as cheap as one more solve.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
 from .._typing import Float
-from ..training.blocks import HELD, Block, evenly
+from ..training.blocks import HELD, Block, Blocks, evenly
 from ..training.observations import PERFECT
 from .problem import Problem, rounding
 from .regularised import Bayes, Tikhonov
-from .solvers import LSMR
-
-if TYPE_CHECKING:
-    from .result import Fit
+from .solvers import LSMR, Solver
+from .weights import Weights
 
 DETERMINED = 1e-9
 """One minus the leverage below which a direction of the coefficients is known from the configuration alone."""
@@ -45,12 +43,42 @@ class HeldOut:
         return f"held-out forces {self.forces:.3e} eV/A rmse ({count}, each left out in turn)"
 
 
-def held_out(fit: "Fit") -> HeldOut | None:
-    """The held-out force error of a fit; None if its blocks hold no configuration apart, or its solver may stop early."""
-    found = _configurations(fit)
-    if not found or isinstance(fit.solver, LSMR):
+def held_out(
+    problem: Problem,
+    coefficients: Float[np.ndarray, " columns"],
+    rank: int | None,
+    solver: Solver,
+    details: Mapping[str, float],
+    blocks: Blocks,
+    weights: Weights,
+) -> HeldOut | None:
+    """The held-out force error of a fit; None if its blocks hold no configuration apart, or its solver may stop early.
+
+    Parameters
+    ----------
+    problem : Problem
+        The weighted problem.
+    coefficients : array (columns,)
+        Its solution theta.
+    rank : int or None
+        Independent directions used of theta, those that constraints hold included; None if the solver cannot tell.
+    solver : Solver
+        What found the solution.
+    details : mapping
+        What the solver chose.
+    blocks : Blocks
+        Everything labelled, fitted or not.
+    weights : dict
+        ``weights[kind][group]`` used.
+
+    Notes
+    -----
+    theory: fit/defaults. The arguments are fields of a `Fit`, whose property `Fit.held_out` calls this function.
+    """
+    found = _configurations(problem, blocks, weights)
+    if not found or isinstance(solver, LSMR):
         return None
-    reduced = _Reduced(fit)
+    reduced = _Reduced(problem, coefficients, rank, solver, details)
     squares: dict[str, float] = {}
     rows: dict[str, int] = {}
     for parts in found:
@@ -64,33 +92,39 @@ def held_out(fit: "Fit") -> HeldOut | None:
     return HeldOut(float(np.sqrt(sum(squares.values()) / sum(rows.values()))), by_group, len(found))
 
 
-def _configurations(fit: "Fit") -> list[list[Part]]:
+def _configurations(problem: Problem, blocks: Blocks, weights: Weights) -> list[list[Part]]:
     """The rows of every configuration that is left out, with their weights."""
     apart: dict[str, list[Part]] = {}
-    for block, multiplier in zip(fit.problem.blocks.items, fit.problem.multipliers, strict=True):
+    for block, multiplier in zip(problem.blocks.items, problem.multipliers, strict=True):
         if block.part.isdigit():
             apart.setdefault(block.part, []).append((block, float(multiplier)))
     kinds = {part: {block.kind for block, _ in rows} for part, rows in apart.items()}
     moved = [rows for part, rows in apart.items() if "F" in kinds[part] and PERFECT not in kinds[part]]
     if moved:
         return [moved[k] for k in evenly(len(moved), HELD)]
-    weights = fit.weights
-    return [[(b, weights.get(b.kind, {}).get(b.group, 0.0) * b.scale) for b in parts] for parts in fit.blocks.held]
+    return [[(b, weights.get(b.kind, {}).get(b.group, 0.0) * b.scale) for b in parts] for parts in blocks.held]
 
 
 class _Reduced:
     """The triangle of the weighted problem, from which rows are taken away."""
 
-    def __init__(self, fit: "Fit"):
-        self.theta, self.problem = fit.coefficients, fit.problem
-        matrix = _regularised(fit.problem, fit.solver, fit.details)[:, :-1]
+    def __init__(
+        self,
+        problem: Problem,
+        theta: Float[np.ndarray, " columns"],
+        rank_of_fit: int | None,
+        solver: Solver,
+        details: Mapping[str, float],
+    ):
+        self.theta, self.problem = theta, problem
+        matrix = _regularised(problem, solver, details)[:, :-1]
         norm = np.linalg.norm(matrix, axis=0)
         self.scale = np.where(norm > 0, norm, 1.0)
         _, r, order = qr(matrix / self.scale, mode="economic", pivoting=True, check_finite=False)  # pyright: ignore[reportAssignmentType]
         pivots = np.abs(np.diag(r))
         rank = int(np.sum(pivots > rounding(self.problem.columns) * pivots[0])) if pivots.size and pivots[0] > 0 else 0
-        if fit.rank is not None:
-            rank = min(rank, fit.rank - self.problem.held)
+        if rank_of_fit is not None:
+            rank = min(rank, rank_of_fit - problem.held)
         self.order, self.triangle = order[:rank], r[:rank, :rank]
 
     def without(self, parts: list[Part]) -> Float[np.ndarray, " columns"] | None:
@@ -112,7 +146,7 @@ class _Reduced:
         return self.theta - (step if self.problem.subspace is None else self.problem.subspace.directions @ step)
 
 
-def _regularised(problem: Problem, solver: Any, details: dict[str, float]) -> Float[np.ndarray, "k columns_plus_one"]:
+def _regularised(problem: Problem, solver: Solver, details: Mapping[str, float]) -> Float[np.ndarray, "k columns_plus_one"]:
     """The factor with the penalty that the solver chose."""
     if isinstance(solver, Tikhonov):
         norm = np.linalg.norm(problem.data_factor[:, :-1], axis=0)

@@ -20,7 +20,6 @@ FOLDER = Path(__file__).parent
 __all__ = ["FOLDER", "HIGHEST_L", "LIBRARY", "gradient", "hessian_products", "missing", "refused", "rows", "sources"]
 
 LIBRARY = FOLDER / "kernel.so"
-GRADIENT, HESSIAN, ROWS = (f"defectgen_ace_{what}" for what in ("gradient", "hessian_products", "rows"))
 
 HIGHEST_L = 24
 """Highest angular momentum that its work arrays hold (MAX_L in one_particle.h)."""
@@ -54,10 +53,12 @@ def missing() -> str | None:
         return refused()
     import jax  # here: `refused` is needed before JAX reads its environment
 
+    from .calls import TARGETS
+
     if jax.default_backend() != "cpu":
         return f"computing on {jax.default_backend()}"
     try:
-        for name in (GRADIENT, HESSIAN, ROWS):
+        for name in TARGETS:
             jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(_library(), name)), platform="cpu")
     except (AttributeError, RuntimeError, ValueError) as error:
         return f"JAX does not take it ({error}): install the package again"

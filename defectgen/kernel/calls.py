@@ -3,7 +3,9 @@
 import jax
 
 from .._typing import Array, Float, Int
-from . import GRADIENT, HESSIAN, ROWS
+
+TARGETS = GRADIENT, HESSIAN, ROWS = tuple(f"defectgen_ace_{what}" for what in ("gradient", "hessian_products", "rows"))
+"""Names of the functions of the library that JAX programs call."""
 
 
 def gradient(

@@ -5,18 +5,15 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from ..campaign import Given, Step
-from .settings import Strict
+from .settings import Settings, Shared, Strict
 
 if TYPE_CHECKING:
     from .page import Page
     from .run import Run
-    from .spec import RunSpec
     from .tasks import FitTrial
-
-Settings = TypeVar("Settings", bound=Strict)
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ class Study(ABC, Generic[Settings]):
     needs_cases: ClassVar[bool] = True
     """Whether it is about defects in crystals, [[cases]]; otherwise it has structures of its own, and cases are refused."""
 
-    def check(self, spec: RunSpec, asked: Settings) -> None:
+    def check(self, spec: Shared, asked: Settings) -> None:
         """Raises InputError for settings, cells and files that cannot be used; computes nothing."""
 
-    def refuse(self, spec: RunSpec, asked: Settings) -> str:
+    def refuse(self, spec: Shared, asked: Settings) -> str:
         """What is wrong with the settings as seen with the rest of the run file, in one sentence; empty if nothing is."""
         return ""
 
@@ -78,15 +75,15 @@ class Study(ABC, Generic[Settings]):
         """Degrees that training rows are made for beyond the largest basis."""
         return 0.0
 
-    def trials(self, spec: RunSpec, asked: Settings) -> Sequence[tuple[str, FitTrial]]:
+    def trials(self, spec: Shared, asked: Settings) -> Sequence[tuple[str, FitTrial]]:
         """The trials of a study of fits, each with what the column `study` of results.csv says of it."""
         return ()
 
-    def plan(self, spec: RunSpec, asked: Settings) -> Sequence[Step[Any]]:
+    def plan(self, spec: Shared, asked: Settings) -> Sequence[Step[Any]]:
         """The steps; those that they need are found through their fields. By default the trials."""
         return [trial for _, trial in self.trials(spec, asked)]
 
-    def tables(self, spec: RunSpec, asked: Settings, given: Given) -> Tables:
+    def tables(self, spec: Shared, asked: Settings, given: Given) -> Tables:
         """What the results of the steps say, as tables. A result that is missing is left out: the runner says why."""
         return Tables()
 

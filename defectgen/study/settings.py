@@ -1,22 +1,35 @@
 """Settings that studies share: a case, how training cells are made, the basis, the fit; each is converted in one place, here."""
 
 import math
-from typing import Annotated, Any, get_args
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, TypeVar, get_args
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .._input import closest
 from ..ace import ACEBasis, check_count, followed
 from ..crystal import Cell
 from ..fit import as_prior, as_solver, check_weights
 from ..training import Rattle, Strains
+from ..training.observations import spell_observations
 from .materials import Material, build_reference
 
 REACH = 50.0
 """A: no cutoff is larger; a sphere of this radius holds some 40000 atoms."""
 COPIES = 10_000
 """Configurations of one kind, repetitions and the like: no count of a study is larger."""
+
+Settings = TypeVar("Settings", bound="Strict")
 
 
 class Strict(BaseModel):
@@ -154,6 +167,43 @@ class Variant(Strict):
     training: dict[str, Any] = {}
     fit: dict[str, Any] = {}
     basis: dict[str, Any] = {}
+
+
+class Shared(Strict, ABC):
+    """What the studies of a run share, and the settings of each study that is asked for."""
+
+    name: str
+    """Also names the output directory."""
+    title: str = ""
+    observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
+    cases: tuple[Case, ...] = ()
+    """Defects in crystals; a study of diversity has none."""
+    training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
+    fit: FitSettings = Field(default_factory=FitSettings)
+    tables: dict[str, SerializeAsAny[Any]] = {}
+    """Settings of the studies that are asked for, by name; a run file has them as tables of these names."""
+
+    def asked(self, settings: type[Settings]) -> Settings | None:
+        """The settings of a study, by their class; None if it is not asked for."""
+        return next((each for each in self.tables.values() if type(each) is settings), None)
+
+    @abstractmethod
+    def largest_degree(self, case: Case) -> float:
+        """The degree that training rows are made for."""
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, value):
+        if not value.strip() or value[0] == "." or set(value) & set("/\\") or len(value) > 100 or not value.isprintable():
+            raise ValueError(
+                f"a study's name is a folder's: up to 100 characters, without slashes and dot in front; got {value!r}"
+            )
+        return value
+
+    @field_validator("observations")
+    @classmethod
+    def _spelled(cls, value):
+        return tuple(spell_observations(v) for v in value)
 
 
 def without_none(value: Any) -> Any:

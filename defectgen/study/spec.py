@@ -2,50 +2,30 @@
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import tomli_w
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_serializer, model_validator
+from pydantic import ValidationError, model_serializer, model_validator
 
 from .._input import InputError, did_you_mean, reading
 from ..campaign.files import expanded
-from ..training.observations import spell_observations
+from .interface import Study
 from .listing import embedded, template
 from .materials import Material, material
 from .registry import studies
-from .settings import COPIES, Case, FitSettings, Strict, Training, sentence, short, without_none
+from .settings import COPIES, Case, Shared, Strict, sentence, short, without_none
 
 DEEPEST = 40
 """Levels of tables and lists in a study file."""
 LONGEST = 10_000_000
 """Bytes of the longest study file."""
 
-if TYPE_CHECKING:
-    from .interface import Study
 
-Settings = TypeVar("Settings", bound=Strict)
-
-
-class RunSpec(Strict):
+class RunSpec(Shared):
     """Everything a run depends on: what studies share, and the settings of each study that is asked for."""
 
-    name: str
-    """Also names the output directory."""
-    title: str = ""
-    observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
-    cases: tuple[Case, ...] = ()
-    """Defects in crystals; a study of diversity has none."""
-    training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
-    fit: FitSettings = Field(default_factory=FitSettings)
-    tables: dict[str, SerializeAsAny[Any]] = {}
-    """Settings of the studies that are asked for, by name; a run file has them as tables of these names."""
-
-    def asked(self, settings: type[Settings]) -> Settings | None:
-        """The settings of a study, by their class; None if it is not asked for."""
-        return next((each for each in self.tables.values() if type(each) is settings), None)
-
     @property
-    def studies(self) -> "list[tuple[Study[Any], Any]]":
+    def studies(self) -> list[tuple[Study[Any], Any]]:
         """The studies that are asked for, each with its settings, in the order of the registry."""
         return [(study, self.tables[name]) for name, study in studies().items() if name in self.tables]
 
@@ -89,20 +69,6 @@ class RunSpec(Strict):
     def _as_file(self, handler) -> dict[str, Any]:
         content = handler(self)
         return {**content, **content.pop("tables")}
-
-    @field_validator("name")
-    @classmethod
-    def _names_a_folder(cls, value):
-        if not value.strip() or value[0] == "." or set(value) & set("/\\") or len(value) > 100 or not value.isprintable():
-            raise ValueError(
-                f"a study's name is a folder's: up to 100 characters, without slashes and dot in front; got {value!r}"
-            )
-        return value
-
-    @field_validator("observations")
-    @classmethod
-    def _spelled(cls, value):
-        return tuple(spell_observations(v) for v in value)
 
     @model_validator(mode="after")
     def _can_be_carried_out(self):

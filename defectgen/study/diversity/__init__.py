@@ -18,10 +18,12 @@ from ..page import Page
 from ..run import Run
 from ..spec import RunSpec
 from .domain import Everything, Measured
+from .rows import UsedRows
 from .settings import Diversity, DiversitySets
-from .source import Source, find
+from .source import Source
+from .sources import find
 from .split import RANDOM, Split
-from .steps import DesignTrial, UsedRows, available
+from .steps import DesignTrial, available
 from .tables import BUDGET, SET, shifts, tabulate
 
 __all__ = ["STUDIES", "Design", "DiversityOfOneSet", "DiversityOfSets", "designs"]

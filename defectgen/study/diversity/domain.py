@@ -27,9 +27,10 @@ from ...fit import CONVENTION, FitWarning, fit
 from ...observe import Environments, environments, own_columns
 from ...training.dynamics import BUCKET as PERIODIC_BUCKET
 from ..settings import FitSettings
-from .source import PackedPool
+from .pool import PackedPool
+from .rows import Opened, UsedRows
+from .source import OfDesign
 from .split import OWN
-from .steps import OfDesign, Opened, UsedRows
 
 LIMIT = 3.0
 SITES = {"extrapolation grade": Extrapolation, "distance to neighbours": Neighbours, "Mahalanobis distance": Mahalanobis}

@@ -14,7 +14,8 @@ from ...bridge import dataset_from_extxyz, dataset_from_hdf5
 from ...campaign import Given, Step
 from ...campaign.files import digest, unchanged
 from ...dataset import Dataset, one_body
-from .source import PackedPool, Pool, Source
+from .pool import PackedPool, Pool
+from .source import Source
 
 
 class File(Source):

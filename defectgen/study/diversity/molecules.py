@@ -10,7 +10,8 @@ from pydantic import Field
 
 from ..._input import InputError
 from ...campaign import Given, Step
-from .source import PackedPool, Pool, Source
+from .pool import PackedPool, Pool
+from .source import Source
 
 if TYPE_CHECKING:
     from ...bridge.molecules import Law, Molecule

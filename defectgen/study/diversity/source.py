@@ -10,163 +10,32 @@ A run file then has ``[diversity] source = "mine"``, and the fields of the class
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from pydantic import ValidationError, model_serializer
+from pydantic import model_serializer
 
 from ..._input import InputError
-from ..._typing import Bool, Float, Int
+from ..._typing import Int
 from ...ace import LinearACE
 from ...campaign import Given, Step
-from ...dataset import Configuration, Dataset
+from ...dataset import Division
+from ...fit import CONVENTION, Fit, FitWarning, fit
 from ...training import Blocks
 from ..interface import Tables
-from ..settings import Strict, sentence
+from ..settings import FitSettings, Strict
+from .pool import PackedPool, Pool
+from .rows import Opened, UsedRows
+from .split import RANDOM, division, structures_of, tests_of
 
-if TYPE_CHECKING:
-    from .steps import OfDesign
+__all__ = ["OfDesign", "PackedPool", "Pool", "Source", "Trained"]
 
-GROUP = "defectgen.sources"
-"""Entry-point group of sources; the name of an entry is the name of the source."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Everything there is to choose from and to test on."""
-
-    dataset: Dataset
-    families: dict[str, str]
-    """Structure -> what must not be shared across the scaffold split: Murcko scaffold, phase, space group, ..."""
-    law: str
-    """The law that is trained on."""
-    offsets: dict[str, float]
-    """One-body energies that no training data went into, eV."""
-    wider: tuple[str, ...] = ()
-    """Laws that only test, on the structures that were seen."""
-    apart: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Structures that only test, by the name of their test set."""
-    skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Structure -> why all or some of its configurations are missing."""
-    sizes: dict[str, int] | None = None
-    """Structure -> what the size split is by; heavy atoms by default."""
-    virials: Float[np.ndarray, "configurations 3 3"] | None = None
-    """-dE/d(strain) of every configuration, eV; None if nobody computed them."""
-
-
-@dataclass(frozen=True, eq=False)
-class PackedPool:
-    """A pool as the result of a step: names, and all numbers in a few long arrays."""
-
-    structures: tuple[str, ...]
-    laws: tuple[str, ...]
-    species: tuple[str, ...]
-    truth: str
-    families: dict[str, str]
-    trained: str
-    """The law that is trained on."""
-    offsets: dict[str, float]
-    """eV."""
-    wider: tuple[str, ...]
-    apart: dict[str, tuple[str, ...]]
-    skipped: dict[str, tuple[str, ...]]
-    sizes: dict[str, int] | None
-    atoms: Int[np.ndarray, " configurations"]
-    structure: Int[np.ndarray, " configurations"]
-    """Place in `structures`, as `law` in `laws` and `kind` in `species`."""
-    law: Int[np.ndarray, " configurations"]
-    conformation: Int[np.ndarray, " configurations"]
-    kind: Int[np.ndarray, " atoms"]
-    positions: Float[np.ndarray, "atoms 3"]
-    """A."""
-    forces: Float[np.ndarray, "atoms 3"]
-    """eV/A."""
-    energies: Float[np.ndarray, " configurations"]
-    """eV."""
-    periodic: Bool[np.ndarray, "configurations 3"]
-    vectors: Float[np.ndarray, "configurations 3 3"]
-    """Cell vectors as rows, A; zero without a cell."""
-    virials: Float[np.ndarray, "configurations 3 3"] | None
-    """eV."""
-
-    @classmethod
-    def of(cls, pool: Pool) -> PackedPool:
-        """A pool, packed.
-
-        Raises
-        ------
-        InputError
-            A configuration has no energy or no forces, or there is no configuration.
-        """
-        configurations = pool.dataset.configurations
-        unlabelled = [c for c in configurations if c.energy is None or c.forces is None]
-        if not configurations or unlabelled:
-            said = f"{unlabelled[0].structure!r} has no energy or no forces" if unlabelled else "there is no configuration"
-            raise InputError(
-                f"a study of diversity wants energies and forces of every configuration, and {said}; label them first"
-            )
-        structures = {name: k for k, name in enumerate(pool.dataset.structures)}
-        laws = {name: k for k, name in enumerate(pool.dataset.laws)}
-        species = {name: k for k, name in enumerate(pool.dataset.species)}
-        return cls(
-            structures=tuple(structures),
-            laws=tuple(laws),
-            species=tuple(species),
-            truth=pool.dataset.truth,
-            families=pool.families,
-            trained=pool.law,
-            offsets=pool.offsets,
-            wider=pool.wider,
-            apart=pool.apart,
-            skipped=pool.skipped,
-            sizes=pool.sizes,
-            atoms=np.asarray(pool.dataset.atoms),
-            structure=np.array([structures[c.structure] for c in configurations]),
-            law=np.array([laws[c.law] for c in configurations]),
-            conformation=np.array([c.conformation for c in configurations]),
-            kind=np.array([species[s] for c in configurations for s in c.symbols]),
-            positions=np.concatenate([c.positions for c in configurations]),
-            forces=np.concatenate([c.forces for c in configurations if c.forces is not None]),
-            energies=np.asarray(pool.dataset.energies),
-            periodic=np.array([c.periodic for c in configurations]),
-            vectors=np.array([np.zeros((3, 3)) if c.vectors is None else c.vectors for c in configurations]),
-            virials=pool.virials,
-        )
-
-    def unpack(self) -> Pool:
-        """The pool."""
-        species, configurations = np.array(self.species)[self.kind], []
-        for k, (stop, atoms) in enumerate(zip(np.cumsum(self.atoms).tolist(), self.atoms.tolist(), strict=True)):
-            own = slice(stop - atoms, stop)
-            configurations.append(
-                Configuration(
-                    structure=self.structures[int(self.structure[k])],
-                    conformation=int(self.conformation[k]),
-                    symbols=tuple(species[own].tolist()),
-                    positions=self.positions[own],
-                    law=self.laws[int(self.law[k])],
-                    energy=float(self.energies[k]),
-                    forces=self.forces[own],
-                    vectors=self.vectors[k] if self.vectors[k].any() else None,
-                    periodic=tuple(self.periodic[k].tolist()),
-                )
-            )
-        return Pool(
-            Dataset(tuple(configurations), self.truth),
-            families=self.families,
-            law=self.trained,
-            offsets=self.offsets,
-            wider=self.wider,
-            apart=self.apart,
-            skipped=self.skipped,
-            sizes=self.sizes,
-            virials=self.virials,
-        )
+Result = TypeVar("Result")
+Own = TypeVar("Own", bound="OfDesign[Any]")
 
 
 class Source(Strict, ABC):
@@ -248,55 +117,81 @@ class Source(Strict, ABC):
         return {"source": self.name, **handler(self)}
 
 
-@cache
-def sources() -> dict[str, type[Source]]:
-    """Every source by name: those of this package, then those of installed packages.
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The fit of one design, and who may test it."""
 
-    Raises
-    ------
-    InputError
-        An installed package registers a source that cannot be imported, is no `Source`, or takes the name of another one.
-    """
-    from .crystals import Crystals
-    from .file import File
-    from .molecules import Molecules
-
-    found: dict[str, type[Source]] = {source.name: source for source in (Molecules, Crystals, File)}
-    for entry in entry_points(group=GROUP):
-        source = _installed(entry)
-        if source.name in found:
-            raise InputError(f"the package of {entry.value!r} registers a source {source.name!r}, but there is one of this name")
-        found[source.name] = source
-    return found
+    fit: Fit
+    chosen: Int[np.ndarray, " labels"]
+    """Numbers of configurations in the data set of the pool."""
+    seen: list[str]
+    """Structures."""
+    parts: Division
 
 
-def _installed(entry: EntryPoint) -> type[Source]:
-    try:
-        source = entry.load()
-    except Exception as error:
-        raise InputError(
-            f"the source {entry.name!r} of an installed package ({entry.value}) cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall that package"
-        ) from None
-    if not (isinstance(source, type) and issubclass(source, Source)):
-        raise InputError(f"{entry.value} is registered as the source {entry.name!r}, but it is no subclass of defectgen's Source")
-    return source
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OfDesign(Step[Result], Generic[Result]):
+    """A step about the fit of one design. Nothing in it names the experiment, so that equal designs are carried out once."""
 
+    source: Source
+    files: dict[str, str] = field(default_factory=dict)
+    """Path -> digest of the files that the settings of the source name."""
+    pool: Step[PackedPool]
+    rows: UsedRows
+    further: tuple[Step[Any], ...]
+    """Of the source, which looks their results up."""
+    seed: int
+    """Of the repetition."""
+    structures: int
+    conformations: int
+    """Configurations of each structure."""
+    common: int
+    """Structures that all splits of the budget have seen."""
+    selection: str
+    observations: str
+    fit: FitSettings
+    prefix: str = ""
+    """Name of the data set, for the label."""
 
-def find(name: str, settings: dict[str, Any]) -> Source:
-    """The source of a data set.
+    apart = ("study", "prefix")
 
-    Raises
-    ------
-    InputError
-        There is no source of this name, a setting makes no sense, or the source cannot be used.
-    """
-    known = sources()
-    if name not in known:
-        raise InputError(f"the sources of a study of diversity are {', '.join(known)}; got {name!r}")
-    try:
-        source = known[name].model_validate(settings)
-    except ValidationError as error:
-        raise InputError(f"diversity.settings.{sentence(error)}") from None
-    source.check()
-    return source
+    @classmethod
+    def like(cls: type[Own], other: OfDesign[Any], **more: Any) -> Own:
+        """A step about the same fit."""
+        return cls(**{f.name: getattr(other, f.name) for f in fields(OfDesign)}, **more)
+
+    @property
+    def about(self) -> str:
+        """The design in words."""
+        return f"{self.structures} x {self.conformations}, {self.selection}, {self.observations}, seed {self.seed}"
+
+    @property
+    def labels(self) -> int:
+        """Configurations that are trained on."""
+        return self.structures * self.conformations
+
+    def opened(self, given: Given) -> Opened:
+        """The pool with its rows."""
+        return self.rows.opened(given)
+
+    def parts(self, pool: Pool, given: Given) -> Division:
+        """Who trains and who tests in the repetition of this design."""
+        order = None if self.selection == RANDOM else given[self.rows].orders[self.selection][self.seed]
+        return division(pool, self.rows.split, self.seed, order)
+
+    def train(self, given: Given) -> Trained:
+        """The fit."""
+        here = self.opened(given)
+        parts = self.parts(here.pool, given)
+        chosen = parts.design(self.structures, self.conformations)
+        blocks = here.rows.blocks(here.places(chosen), here.pool.offsets)
+        if set(self.observations.split("+")) - {"E", "F"}:
+            blocks = blocks + self.source.blocks(self, given, chosen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # the rank is in the result
+            found = fit(blocks, self.observations, {**CONVENTION, **self.fit.weights}, self.fit.prior, self.fit.solver)
+        return Trained(found, chosen, structures_of(here.pool, chosen), parts)
+
+    def tests(self, trained: Trained, pool: Pool, each: int) -> dict[str, Int[np.ndarray, " _"]]:
+        """Test sets, with at most `each` configurations of a structure."""
+        return tests_of(pool, trained.parts, trained.seen, self.common, each)

@@ -10,7 +10,7 @@ from ...ace import ACEBasis
 from ...dataset import Division, divide
 from ...training import dataset_rows
 from ...training.diversity.selection import d_optimal, farthest_points
-from .source import Pool
+from .pool import Pool
 
 IN_DISTRIBUTION = "in-distribution"
 CONFORMATIONAL = "conformational"

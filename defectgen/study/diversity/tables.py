@@ -18,8 +18,10 @@ from ...campaign import Given, Step
 from ...errors.generalisation import RESAMPLES, Spread, exponent, geometric_mean, ratio, tradeoff, vertex
 from ..interface import Tables
 from .domain import Measured
+from .rows import UsedRows
+from .source import OfDesign
 from .split import CONFORMATIONAL, IN_DISTRIBUTION, RANDOM
-from .steps import DesignTrial, OfDesign, UsedRows
+from .steps import DesignTrial
 
 Rows = list[dict[str, Any]]
 BUDGET, SET = "fixed budget", "fixed set"

@@ -28,11 +28,10 @@ from ....training.blocks import Block
 from ....training.crystals import force_constant_block, response_rows, virial_block, voigt
 from ...interface import Tables
 from ...tasks import rested, truth_of
-from ..source import PackedPool, Pool, Source
-from ..split import structures_of
-from ..steps import OfDesign
+from ..pool import PackedPool, Pool
+from ..source import OfDesign, Source
 from .settings import Settings
-from .steps import CrystalPool, Drawn, ExactDefect, Phase, PhaseAtRest, Portrait
+from .steps import CrystalPool, ExactDefect, Phase, Portrait, drawn, phase_at_rest, seen_phases
 from .tables import crystal_tables
 
 
@@ -54,19 +53,11 @@ class Crystals(Source, Settings):
 
     def pool(self) -> Step[PackedPool]:
         """All phases, each at rest and drawn by steps of its own."""
-        return CrystalPool(settings=self, drawn=self.drawn())
-
-    def drawn(self) -> tuple[Drawn, ...]:
-        """A step for each phase."""
-        return tuple(Drawn(settings=self, rest=self.phase(name)) for name in self.all_phases)
-
-    def phase(self, name: str) -> Phase:
-        """The step that brings a phase to rest."""
-        return Phase(material=self.described, phase=name)
+        return CrystalPool(settings=self, drawn=drawn(self))
 
     def exact(self) -> tuple[ExactDefect, ...]:
         """The defects that every model relaxes, relaxed with the reference."""
-        size, first = self.model_dump(mode="json")["simulation_size"], self.phase(self.phases[0])
+        size, first = self.model_dump(mode="json")["simulation_size"], phase_at_rest(self, self.phases[0])
         return tuple(ExactDefect(rest=first, defect=defect, simulation_size=size) for defect in self.relaxed)
 
     def counts(self) -> tuple[int, int]:
@@ -75,22 +66,16 @@ class Crystals(Source, Settings):
 
     def further(self) -> tuple[Step[Any], ...]:
         """The phases that are trained on, and the exact defects."""
-        return (*(self.phase(name) for name in self.phases), *self.exact())
+        return (*(phase_at_rest(self, name) for name in self.phases), *self.exact())
 
     def blocks(self, trial: OfDesign[Any], given: Given, chosen: np.ndarray) -> Blocks:
         """V of the configurations of a design and FC of its stable phases, those that are observed."""
         kinds, here = trial.observations.split("+"), _responses(trial, given)
         items = [_virials(here, chosen)] if "V" in kinds else []
         if "FC" in kinds:
-            stable = self.seen_phases(here.pool, chosen, given)
+            stable = seen_phases(self, here.pool, chosen, given)
             items += [_force_constants(step, given, here.basis) for step, _ in stable] or [no_force_constants(here.basis)]
         return Blocks(here.basis, tuple(items), here.pool.dataset.truth)
-
-    def seen_phases(self, pool: Pool, chosen: np.ndarray, given: Given) -> list[tuple[Phase, PhaseAtRest]]:
-        """The stable phases of the structures of a design."""
-        seen = {pool.families[name] for name in structures_of(pool, chosen)}
-        steps = [self.phase(name) for name in self.phases if name in seen]
-        return [(step, given[step]) for step in steps if given[step].stable]
 
     def metrics(self, model: LinearACE, trial: OfDesign[Any], given: Given) -> list[dict[str, Any]]:
         """Errors under wider laws, and of relaxed defects."""

@@ -22,9 +22,10 @@ from ....training.dynamics import BUCKET
 from ...materials import Material, build_lattice
 from ...tasks import Rest, box, truth_of
 from ..domain import LIMIT
-from ..source import PackedPool, Pool
-from ..split import OWN
-from ..steps import OfDesign, Opened
+from ..pool import PackedPool, Pool
+from ..rows import Opened
+from ..source import OfDesign
+from ..split import OWN, structures_of
 from .settings import Settings
 
 STRAYED = 0.5
@@ -122,6 +123,23 @@ class Drawn(Step[DrawnPhase]):
         virials = np.array([c.virial for c in rows])
         pool = _pool(asked, Dataset(tuple(rows), asked.described.reference), own, virials)
         return DrawnPhase(PackedPool.of(pool), np.array(away))
+
+
+def phase_at_rest(asked: Settings, name: str) -> Phase:
+    """The step that brings a phase to rest."""
+    return Phase(material=asked.described, phase=name)
+
+
+def drawn(asked: Settings) -> tuple[Drawn, ...]:
+    """A step for each phase."""
+    return tuple(Drawn(settings=asked, rest=phase_at_rest(asked, name)) for name in asked.all_phases)
+
+
+def seen_phases(asked: Settings, pool: Pool, chosen: np.ndarray, given: Given) -> list[tuple[Phase, PhaseAtRest]]:
+    """The stable phases of the structures of a design, whose configurations have the numbers `chosen`."""
+    seen = {pool.families[name] for name in structures_of(pool, chosen)}
+    steps = [phase_at_rest(asked, name) for name in asked.phases if name in seen]
+    return [(step, given[step]) for step in steps if given[step].stable]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

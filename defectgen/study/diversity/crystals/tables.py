@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ....campaign import Given, Step
 from ...interface import Tables
-from ..source import Pool
+from ..pool import Pool
 from ..split import structures_of
 from ..steps import DesignTrial
 from ..tables import Rows
-from .steps import STRAYED, Portrait
-
-if TYPE_CHECKING:
-    from . import Crystals
+from .settings import Settings
+from .steps import STRAYED, Portrait, drawn, seen_phases
 
 
-def crystal_tables(source: Crystals, called: str, rows: Rows, steps: Sequence[Step[Any]], given: Given) -> Tables:
+def crystal_tables(asked: Settings, called: str, rows: Rows, steps: Sequence[Step[Any]], given: Given) -> Tables:
     """What one data set costs, which relaxations failed, how far atoms strayed, and its portrait; `rows` are of diversity.csv."""
     others = {
-        "diversity_cost": costs(source, called, [step for step in steps if isinstance(step, DesignTrial)], given),
+        "diversity_cost": costs(asked, called, [step for step in steps if isinstance(step, DesignTrial)], given),
         "diversity_outcomes": outcomes(rows),
-        "diversity_phases": phases(source, called, given),
+        "diversity_phases": phases(asked, called, given),
         "diversity_portrait": [row for step in steps if isinstance(step, Portrait) for row in portrait(called, step, given)],
     }
     return Tables(others={name: lines for name, lines in others.items() if lines})
 
 
-def costs(source: Crystals, called: str, trials: Sequence[DesignTrial], given: Given) -> Rows:
+def costs(asked: Settings, called: str, trials: Sequence[DesignTrial], given: Given) -> Rows:
     """One line a split and set of observations, means over the seeds: calculations, and numbers of each kind that they give.
 
     V comes with the calculation that gives energy and forces. FC of a phase are counted as the 6 displaced supercells a
@@ -48,7 +46,7 @@ def costs(source: Crystals, called: str, trials: Sequence[DesignTrial], given: G
         chosen = step.parts(pool, given).design(step.structures, step.conformations)
         kinds = step.observations.split("+")
         seen = {pool.families[name] for name in structures_of(pool, chosen)}
-        stable = source.seen_phases(pool, chosen, given) if "FC" in kinds else []
+        stable = seen_phases(asked, pool, chosen, given) if "FC" in kinds else []
         atoms = int(pool.dataset.atoms[chosen].sum())
         groups[step.observations, step.structures, step.conformations].append(
             {
@@ -68,7 +66,7 @@ def costs(source: Crystals, called: str, trials: Sequence[DesignTrial], given: G
     ]
 
 
-def phases(source: Crystals, called: str, given: Given) -> Rows:
+def phases(asked: Settings, called: str, given: Given) -> Rows:
     """One line a phase: whether it is stable at rest, and in how many of its configurations an atom has left its site."""
     return [
         {
@@ -79,7 +77,7 @@ def phases(source: Crystals, called: str, given: Given) -> Rows:
             "configurations": len(found.strayed),
             "strayed": int((found.strayed > STRAYED).sum()),
         }
-        for step, found in ((step, given.get(step)) for step in source.drawn())
+        for step, found in ((step, given.get(step)) for step in drawn(asked))
         if found is not None
     ]
 
