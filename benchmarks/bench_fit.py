@@ -30,7 +30,7 @@ from scipy.linalg.lapack import dtpqrt
 
 import defectgen as dg
 from defectgen.observe import Forces
-from defectgen.training.compress import Compressor
+from defectgen.training import Compressor
 
 BATCH = 3000
 """Rows that come together: the forces of a thousand atoms."""

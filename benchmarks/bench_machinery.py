@@ -22,7 +22,7 @@ import numpy as np
 
 from defectgen.campaign import Event, PlainTask, Record, Store, run
 from defectgen.report import write
-from defectgen.study.columns import RATES, RESULTS
+from defectgen.study import RATES, RESULTS
 
 SETS = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
 ROWS = 2000

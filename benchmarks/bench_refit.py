@@ -24,7 +24,7 @@ import numpy as np
 import scipy.linalg as sl
 
 import defectgen as dg
-from defectgen.training.blocks import Blocks
+from defectgen.training import Blocks
 
 TURNS = 5
 PEERS = {

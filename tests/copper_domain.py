@@ -8,8 +8,7 @@ import defectgen as dg
 from defectgen.crystal import Snapshot
 from defectgen.errors.domain import posterior_members
 from defectgen.observe import environments, respond
-from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import Compressor
+from defectgen.training import Block, Blocks, Compressor
 
 RNG = np.random.default_rng
 TRUTH = dg.reference.CleriRosato("Cu")

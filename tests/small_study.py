@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from defectgen.campaign import Record, Task
-from defectgen.campaign.workers import execute
-from defectgen.study import dump, parse, plan, tables
-from defectgen.study.interface import Tables
+from defectgen.campaign import Record, Task, execute
+from defectgen.study import Tables, dump, parse, plan, tables
 
 
 def carried_out(text: str, folder: Path) -> tuple[Tables, list[tuple[Task, Record]]]:

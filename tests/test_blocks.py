@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis
+from defectgen.training import Block, Blocks, Compressor, join, parse_observations, residual_sum, spell_observations, triangle
 from defectgen.training import gram as gram_module
-from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import Compressor, Reduction, join, residual_sum, triangle
+from defectgen.training.compress import Reduction
 from defectgen.training.gram import Gram
-from defectgen.training.observations import OF_SETS, parse_observations, spell_observations
+from defectgen.training.observations import OF_SETS
 
 EPS = np.finfo(float).eps
 

@@ -7,16 +7,13 @@ import pytest
 from test_study import parsed
 
 from defectgen import study
-from defectgen.campaign import Record
-from defectgen.campaign.workers import execute
+from defectgen.campaign import Record, execute
 from defectgen.report import write
+from defectgen.study import RATES, RESULTS, FitTrial, gather
 from defectgen.study.bounds.falls import fall_table, falls
 from defectgen.study.bounds.steps import Bound
 from defectgen.study.bounds.tables import rates as bound_rates
-from defectgen.study.columns import RATES, RESULTS
 from defectgen.study.rates import measured
-from defectgen.study.run import gather
-from defectgen.study.tasks import FitTrial
 
 COLUMNS = (
     "study,material,defect,observations,training_size,training_radius,degree,term,symbol,value,unit,power,tail,"

@@ -35,6 +35,7 @@ from defectgen.campaign import (
     StorageError,
     Store,
     Task,
+    execute,
     in_order,
     provenance,
     run,
@@ -44,7 +45,6 @@ from defectgen.campaign import (
 from defectgen.campaign.files import guarded, unguarded
 from defectgen.campaign.run import Board
 from defectgen.campaign.store import Damaged, Outdated, _checksum, read
-from defectgen.campaign.workers import execute
 
 HERE = Path(__file__).parent
 

@@ -6,16 +6,14 @@ import pytest
 from test_study import parsed
 
 from defectgen import study
-from defectgen.campaign import Record
-from defectgen.campaign.step import to_record
-from defectgen.campaign.workers import execute
+from defectgen.campaign import Record, execute, to_record
+from defectgen.study import FitTrial, Rows, TrainingRows, Trial
 from defectgen.study.certificates import tables as certificates
 from defectgen.study.certificates.figures import certificate_pictures
 from defectgen.study.certificates.words import certificate_findings, certificate_table
 from defectgen.study.design import loss as designs
 from defectgen.study.design.figures import design_pictures
 from defectgen.study.design.words import design_findings, design_table
-from defectgen.study.tasks import FitTrial, Rows, TrainingRows, Trial
 
 CERTIFIED = ("[cell_size]\nsizes = [3, 4]", "[cell_size]\nsizes = [4]\n[certificates]\nricher = 2\n[bounds]\ncell_size = false")
 DESIGNED = ("[cell_size]\nsizes = [3, 4]", '[design]\nsize = 4\n[design.losses."exact energies"]\nE = 1000.0\n')

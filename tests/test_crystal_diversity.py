@@ -20,8 +20,7 @@ from defectgen.study.diversity.crystals.tables import outcomes
 from defectgen.study.diversity.sources import find
 from defectgen.study.diversity.steps import DesignTrial, OfDesign
 from defectgen.study.diversity.tables import shifts
-from defectgen.training import dataset_rows
-from defectgen.training.blocks import Blocks
+from defectgen.training import Blocks, dataset_rows
 from defectgen.training.crystals import (
     NONE,
     SURFACE,

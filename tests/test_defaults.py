@@ -5,9 +5,8 @@ import pytest
 
 import defectgen as dg
 from defectgen.fit import CONVENTION, DEFAULT_WEIGHTS
-from defectgen.study import dump, parse
-from defectgen.study.planning.search import prepared
-from defectgen.study.settings import Training
+from defectgen.study import Training, dump, parse
+from defectgen.study.planning import prepared
 from defectgen.training import Blocks
 from defectgen.training.blocks import HELD, evenly
 

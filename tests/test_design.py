@@ -8,8 +8,8 @@ from test_certificate import SET, WEIGHTS, blocks, case, relaxed
 
 import defectgen as dg
 from defectgen._input import InputError
+from defectgen.errors import choose_data, design_loss
 from defectgen.errors.certificate import judge, sensitivity
-from defectgen.errors.design import choose_data, design_loss
 from defectgen.errors.design.objective import pose_design
 from defectgen.errors.design.weights import _again
 from defectgen.fit import fit

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from defectgen._input import InputError
-from defectgen.campaign import Given, in_order
-from defectgen.campaign.workers import execute
-from defectgen.errors.design import Misfit, choose_data
+from defectgen.campaign import Given, execute, in_order
+from defectgen.errors import choose_data
+from defectgen.errors.design import Misfit
 from defectgen.errors.design.data import FLOOR
 from defectgen.study import dump, parse
 from defectgen.study.design import data

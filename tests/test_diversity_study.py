@@ -15,12 +15,12 @@ from small_study import carried_out
 import defectgen as dg
 from defectgen import study
 from defectgen._input import InputError
-from defectgen.campaign import Given, Step, Store
-from defectgen.campaign.step import from_record, to_record
+from defectgen.campaign import Given, Step, Store, from_record, to_record
 from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.fit import CONVENTION
 from defectgen.report import write
+from defectgen.study import FitSettings
 from defectgen.study.diversity import domain, sources, steps
 from defectgen.study.diversity.pool import PackedPool, Pool
 from defectgen.study.diversity.rows import UsedRows
@@ -37,7 +37,6 @@ from defectgen.study.diversity.split import (
     used,
 )
 from defectgen.study.diversity.split import tests_of as examined
-from defectgen.study.settings import FitSettings
 from defectgen.training import dataset_rows
 from defectgen.training.diversity import dataset_diversity
 

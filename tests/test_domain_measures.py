@@ -24,8 +24,7 @@ from defectgen.errors.domain import (
     committee_spread,
     posterior_members,
 )
-from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import Compressor
+from defectgen.training import Block, Blocks, Compressor
 
 # ---------------------------------------------------------------- leverage
 

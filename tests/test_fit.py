@@ -30,8 +30,7 @@ from defectgen.fit import (
     resolve_weights,
 )
 from defectgen.observe import Forces
-from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import Compressor
+from defectgen.training import Block, Blocks, Compressor
 from defectgen.training.observations import PARTS, parts_of
 
 EPS = np.finfo(float).eps

@@ -19,8 +19,7 @@ from defectgen.study import parse, plan
 from defectgen.study.loss.figures import loss_pictures
 from defectgen.study.loss.losses import canonical, listed
 from defectgen.study.loss.words import loss_findings, loss_tables
-from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import triangle
+from defectgen.training import Block, Blocks, triangle
 from defectgen.training.subdivide import SHELL
 
 RNG = np.random.default_rng

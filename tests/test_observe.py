@@ -15,8 +15,7 @@ from defectgen.observe import (
     Virial,
     nearest_to_defect,
 )
-from defectgen.training import bulk_cell, defect_cells, strained_cells
-from defectgen.training.cells import Rattle, Strains
+from defectgen.training import Rattle, Strains, bulk_cell, defect_cells, strained_cells
 
 CRYSTALS = {
     "fcc": dg.fcc("Cu", 3.6),

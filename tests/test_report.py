@@ -22,8 +22,7 @@ from defectgen.plot.style import RC, in_reading_order, marks
 from defectgen.plot.triangles import Drawn, Panel, Slope, arrange, label_box
 from defectgen.report import write
 from defectgen.report.findings import comparisons, findings
-from defectgen.study import gather, pages
-from defectgen.study.columns import FAILURES, RATES, RESULTS
+from defectgen.study import FAILURES, RATES, RESULTS, gather, pages
 
 SETS = {"E+F": -1.5, "E+F+V": -3.5, "E+F+FC": -4.5, "E+F+FC+V": -6.5}
 CASES = [("Cu", "vacancy"), ("Si", "dumbbell<110> & more")]

@@ -10,8 +10,7 @@ import defectgen as dg
 from defectgen._input import InputError
 from defectgen.energy import hessian
 from defectgen.relax import mixed_equilibrium
-from defectgen.study import plan
-from defectgen.study.spec import parse
+from defectgen.study import parse, plan
 from defectgen.surrogate import MomentPerturbation, far_field, surrogate
 
 COPPER = dg.reference.CleriRosato("Cu")

@@ -16,12 +16,10 @@ import pytest
 
 import defectgen as dg
 from defectgen import study
-from defectgen.campaign import Store
-from defectgen.campaign.step import to_record
-from defectgen.campaign.workers import execute
+from defectgen.campaign import Store, execute, to_record
+from defectgen.study import MATERIALS, Crystal, Exact, FitTrial, Material, Rows, TrainingRows, Trial, build_lattice
 from defectgen.study.bounds.steps import Bound
-from defectgen.study.materials import MATERIALS, Material, build_lattice, centrosymmetric
-from defectgen.study.tasks import Crystal, Exact, FitTrial, Rows, TrainingRows, Trial
+from defectgen.study.materials import centrosymmetric
 
 TINY = """
 name = "tiny"

@@ -15,8 +15,17 @@ from defectgen.crystal import Snapshot
 from defectgen.energy import evaluate
 from defectgen.energy.crystal_state import AT_REST
 from defectgen.observe import EquilibriumStress
-from defectgen.training import Blocks, Rattle, Strains, bulk_cell, defect_cells, label, strained_cells, training_cells
-from defectgen.training.compress import residual_sum
+from defectgen.training import (
+    Blocks,
+    Rattle,
+    Strains,
+    bulk_cell,
+    defect_cells,
+    label,
+    residual_sum,
+    strained_cells,
+    training_cells,
+)
 
 LATTICES = {
     "fcc": dg.fcc("Cu", 3.6),

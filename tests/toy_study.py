@@ -10,8 +10,7 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as the command line d
 
 from defectgen._input import InputError  # noqa: E402
 from defectgen.campaign import PlainTask, Record, Task  # noqa: E402
-from defectgen.study import Run, columns, gather, page, pages  # noqa: E402, F401  (for the report, which shows pages of the real studies)
-from defectgen.study.registry import studies  # noqa: E402
+from defectgen.study import Run, columns, gather, page, pages, studies  # noqa: E402, F401  (for the report, which shows pages of the real studies)
 
 studies()  # found once, before this module takes the place of the room
 

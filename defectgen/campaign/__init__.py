@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from .files import StorageError
     from .record import Record
     from .run import Interrupted, run
-    from .step import Given, Step
+    from .step import Given, Step, from_record, to_record
     from .store import Event, Store
     from .task import PlainTask, Task, in_order
-    from .workers import scratch, scratch_folder
+    from .workers import execute, scratch, scratch_folder
 
 __all__ = [
     "Event",
@@ -23,10 +23,13 @@ __all__ = [
     "StorageError",
     "Store",
     "Task",
+    "execute",
+    "from_record",
     "in_order",
     "run",
     "scratch",
     "scratch_folder",
+    "to_record",
 ]
 
 __getattr__, __dir__ = door(__name__)

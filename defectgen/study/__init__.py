@@ -6,30 +6,39 @@ from .._door import door
 
 if TYPE_CHECKING:
     from ..campaign import Given, Step
+    from .columns import FAILURES, RATES, RESULTS, Column
     from .fits import Fits
     from .interface import Study, Tables
     from .listing import catalogue, embedded, template
+    from .materials import MATERIALS, Material, build_lattice, build_reference, material
     from .page import Cell, Page, PageTable, Part, Section
     from .registry import studies
     from .run import Run, gather
     from .settings import Basis, Case, FitSettings, Strict, Training
     from .spec import RunSpec, dump, load, parse
-    from .tasks import Crystal, Exact, FitTrial
+    from .tasks import Crystal, Exact, FitTrial, Rows, TrainingRows, Trial
     from .whole import check, pages, plan, tables
 
 __all__ = [
+    "FAILURES",
+    "MATERIALS",
+    "RATES",
+    "RESULTS",
     "Basis",
     "Case",
     "Cell",
+    "Column",
     "Crystal",
     "Exact",
     "FitSettings",
     "FitTrial",
     "Fits",
     "Given",
+    "Material",
     "Page",
     "PageTable",
     "Part",
+    "Rows",
     "Run",
     "RunSpec",
     "Section",
@@ -38,12 +47,17 @@ __all__ = [
     "Study",
     "Tables",
     "Training",
+    "TrainingRows",
+    "Trial",
+    "build_lattice",
+    "build_reference",
     "catalogue",
     "check",
     "dump",
     "embedded",
     "gather",
     "load",
+    "material",
     "pages",
     "parse",
     "plan",

@@ -2,6 +2,7 @@
 
 from .blocks import Block, Blocks
 from .cells import Rattle, Strains, bulk_cell, defect_cells, strained_cells, training_cells
+from .compress import Compressor, join, residual_sum, triangle
 from .cost import Cost, TrainingLabels, cheapest, lasting, pareto_front, undominated
 from .dataset_errors import DatasetErrors
 from .dataset_rows import DatasetRows, dataset_rows, with_offsets
@@ -12,6 +13,7 @@ from .observations import parse_observations, spell_observations
 __all__ = [
     "Block",
     "Blocks",
+    "Compressor",
     "Cost",
     "DatasetErrors",
     "DatasetRows",
@@ -24,14 +26,17 @@ __all__ = [
     "dataset_rows",
     "defect_cells",
     "diversity",
+    "join",
     "label",
     "lasting",
     "pareto_front",
     "parse_observations",
+    "residual_sum",
     "select_cells",
     "spell_observations",
     "strained_cells",
     "training_cells",
+    "triangle",
     "undominated",
     "with_offsets",
 ]
