@@ -77,7 +77,7 @@ def _svg(figure: Figure) -> bytes:
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
     with _at_resolution(figure, 200):
-        FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
+        FigureCanvasAgg(figure).print_png(content, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return content.getvalue()
 
 

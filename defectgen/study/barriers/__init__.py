@@ -15,10 +15,14 @@ from ..settings import Case
 from ..spec import RunSpec
 from ..surrogates import check_radii, check_sets
 from ..surrogates.scene import errors
+from ..surrogates.settings import Surrogates
 from ..surrogates.tables import solve_page, solve_tables
 from ..tasks import Crystal, called, defect_cell
-from .settings import Barriers
 from .steps import NAME, Hop, HopSolve, Pass
+
+
+class Barriers(Surrogates):
+    """Error of the barrier of a hop into a vacancy, against the radius around it (theory: bounds/barriers)."""
 
 
 class BarriersStudy(Study[Barriers]):

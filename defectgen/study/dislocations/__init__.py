@@ -19,10 +19,18 @@ from ..settings import Case
 from ..spec import RunSpec
 from ..surrogates import check_sets
 from ..surrogates.scene import errors
+from ..surrogates.settings import Beyond
 from ..surrogates.tables import solve_page, solve_tables
 from ..tasks import Crystal, called, truth_of
-from .settings import Dislocations
 from .steps import NAME, Line, LineSolve
+
+
+class Dislocations(Beyond):
+    """Error of a straight dislocation against the radius around its line (theory: bounds/dislocations).
+
+    The defects of the cases are "edge" or "screw", their simulation_size the radius of the free cylinder in nearest-neighbour
+    spacings.
+    """
 
 
 class DislocationsStudy(Study[Dislocations]):
