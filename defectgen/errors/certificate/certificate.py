@@ -104,7 +104,24 @@ def certify(
 
 
 def judge(fit: Fit, sensitive: Sensitivity) -> Certificate:
-    """The certificate from a sensitivity that is there already: of the same model, or of one close to it."""
+    """The certificate from a sensitivity that is there already.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    sensitive : Sensitivity
+        Of the same model, or of one close to it.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    InputError
+        A fit without any residual.
+    """
     rows = Rows(fit)
     if not rows.residual > 0:
         raise InputError("a fit without any residual says nothing of its error; give it more rows than parameters")
@@ -185,7 +202,23 @@ class Prediction:
         return np.sqrt(np.nansum(np.nanvar(self.displacements, axis=0, ddof=1), axis=1))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Central interval of the formation energy, eV, from quantiles of the committee. Raises InputError for no level."""
+        """Central interval of the formation energy, from quantiles of the committee.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the interval, between 0 and 1.
+
+        Returns
+        -------
+        low, high : float
+            eV.
+
+        Raises
+        ------
+        InputError
+            A level that is not between 0 and 1.
+        """
         if not 0 < level < 1:
             raise InputError(f"the level of an interval lies between 0 and 1, such as 0.95; got {level!r}")
         low, high = np.nanquantile(self.energies, [(1 - level) / 2, (1 + level) / 2])

@@ -163,7 +163,18 @@ class Sensitivity:
     """f -> H^-1 f for any force fields (atoms, 3, ...), eV/A to A."""
 
     def strain(self, fields: Float[np.ndarray, "atoms 3 *fields"]) -> Float[np.ndarray, "bonds 3 *fields"]:
-        """Differences over nearest-neighbour bonds: what geometry errors are measured in."""
+        """Differences over nearest-neighbour bonds: what geometry errors are measured in.
+
+        Parameters
+        ----------
+        fields : array (atoms, 3, ...)
+            Displacements, A.
+
+        Returns
+        -------
+        array (bonds, 3, ...)
+            A.
+        """
         return bonds_of(self.rest.cell).difference(fields)
 
     def strains(self) -> Float[np.ndarray, "rows columns"]:
@@ -179,13 +190,35 @@ def sensitivity(
     direct: int = DIRECT,
     answer: Callable | None = None,
 ) -> Sensitivity:
-    """Derivatives of displacement and formation energy of a defect that was relaxed with `model`. theory: fit/certificate.
+    """Derivatives of displacement and formation energy of a defect with respect to the coefficients of its model.
 
+    Parameters
+    ----------
+    rest : Equilibrium
+        The defect, relaxed with `model`.
+    model : LinearACE
+        The model.
+    preconditioner : GreensFunction, optional
+        From ``greens_function(cell, model)``; saves time.
+    direct : int
+        Coordinates up to which the Hessian is factorised instead of solved with by iterations.
+    answer : callable, optional
+        f -> H^-1 f of a model with nearly the same Hessian; saves time.
+
+    Returns
+    -------
+    Sensitivity
+
+    Raises
+    ------
+    InputError
+        What is no linear model, an equilibrium that did not converge, is no minimum or is that of another potential, and a
+        clamped ball.
+
+    Notes
+    -----
     The energy is stationary in the displacement, so its derivative is the energy row of the basis; the displacement takes one
-    linear solve with the Hessian per coefficient. `preconditioner`, from greens_function(cell, model), saves time;
-    so does the `answer` of a model with nearly the same Hessian.
-    Raises InputError for what is no linear model, an equilibrium that did not converge, is no minimum or is that of another
-    potential, and a clamped ball.
+    linear solve with the Hessian per coefficient. theory: fit/certificate.
     """
     if not isinstance(model, LinearACE):
         raise InputError(

@@ -45,12 +45,37 @@ def choose_data(
 ) -> Choice:
     """Greedy choice of candidates within a budget, then exchanges while they help.
 
-    `candidates`: the weighted rows (rows, columns) that each configuration would give, no labels needed; `known`: rows there
-    are already; `target`: rows of the quantity of interest, as `Sensitivity.strains()` or the energy row of a pilot. Criteria,
-    with N the sum of A'A over what is chosen and known: "G" tr(target N^-1 target'), the expected squared error of the
-    quantity; "A" tr N^-1 and "D" log det N over columns of unit size. Gains count per cost: A. C. Atkinson, A. N. Donev,
-    R. D. Tobias, Optimum Experimental Designs (2007); V. V. Fedorov, Theory of Optimal Experiments (1972) for the exchanges.
-    Raises InputError for an unknown criterion, G without a target, costs that are not positive, and a budget that buys nothing.
+    Parameters
+    ----------
+    candidates : sequence of array (rows, columns)
+        The weighted rows that each configuration would give; no labels are needed.
+    costs : sequence of float
+        What each candidate costs, any unit.
+    budget : float
+        What there is to spend, in the same unit.
+    target : array (n, columns), optional
+        Rows of the quantity of interest, as `Sensitivity.strains()` or the energy row of a pilot; the criterion G needs it.
+    known : array (rows, columns), optional
+        Weighted rows that are there already.
+    criterion : {"G", "A", "D"}
+        With N the sum of A'A over what is chosen and known: "G" tr(target N^-1 target'), the expected squared error of the
+        quantity; "A" tr N^-1 and "D" log det N over columns of unit size.
+    exchanges : int
+        How many rounds of exchanges are tried.
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    InputError
+        An unknown criterion, G without a target, costs that are not positive, and a budget that buys nothing.
+
+    Notes
+    -----
+    Gains count per cost: A. C. Atkinson, A. N. Donev, R. D. Tobias, Optimum Experimental Designs (2007); V. V. Fedorov,
+    Theory of Optimal Experiments (1972) for the exchanges.
     """
     cost = np.asarray(costs, dtype=float)
     if criterion not in CRITERIA:
@@ -179,10 +204,26 @@ class Misfit:
         moment: Float[np.ndarray, "q k"],
         targets: Sequence[Float[np.ndarray, "_ q"]],
     ) -> "Misfit":
-        """From the weighted rows of the candidates and of what is known.
+        """The misfit of a small basis, from rows of a richer one.
 
-        `own`: columns that are functions of the small basis; `gamma`: diagonal of the prior of the fit; `moment`: L, such as the
-        mean of the richer coefficients beside a root of their covariance; `targets`: rows of every quantity.
+        Parameters
+        ----------
+        rows : sequence of array (rows, q)
+            Weighted rows of every candidate.
+        known : array (rows, q)
+            Weighted rows of what is known.
+        own : array (p,) of int
+            Columns that are functions of the small basis.
+        gamma : array (p,)
+            Diagonal of the prior of the fit.
+        moment : array (q, k)
+            L, such as the mean of the richer coefficients next to a root of their covariance.
+        targets : sequence of array (n, q)
+            Rows of every quantity.
+
+        Returns
+        -------
+        Misfit
         """
         every = np.concatenate([known, *rows])[:, own]
         size = np.linalg.norm(every, axis=0)
@@ -199,7 +240,18 @@ class Misfit:
         return cls(np.stack([part(some) for some in rows]), start, tuple((t @ moment, t[:, own] @ root) for t in targets))
 
     def errors(self, numbers: Sequence[int] = ()) -> tuple[float, ...]:
-        """Root mean square error of every quantity when these candidates are labelled."""
+        """Root mean square error of every quantity when candidates are labelled.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Which candidates; none if not given.
+
+        Returns
+        -------
+        tuple of float
+            In the units of the quantities.
+        """
         return self._errors(self.start + self.parts[list(numbers)].sum(axis=0))
 
     def _errors(self, summed: Float[np.ndarray, "p pk"]) -> tuple[float, ...]:
@@ -210,7 +262,23 @@ class Misfit:
     def choose(self, costs: Float[np.ndarray, " candidates"], budget: float | int, exchanges: int = 2) -> Choice:
         """Candidates within a budget that make the errors smallest, summed as squares relative to those before any choice.
 
-        Raises InputError for a budget that buys nothing.
+        Parameters
+        ----------
+        costs : array (candidates,)
+            What each candidate costs, any unit.
+        budget : float
+            What there is to spend, in the same unit.
+        exchanges : int
+            How many rounds of exchanges are tried.
+
+        Returns
+        -------
+        Choice
+
+        Raises
+        ------
+        InputError
+            A budget that buys nothing.
         """
         before = self.errors()
 

@@ -42,10 +42,23 @@ class Leverage:
 
     @classmethod
     def of(cls, fit: Fit) -> "Leverage":
-        """The leverage under a fit, with the prior as its solver left it. The noise is that of the fit's posterior, or one common
-        noise estimated from the residual: |W (A theta - y)|^2 over the rows that are left after the fitted parameters.
+        """The leverage under a fit, with the prior as its solver left it.
 
-        Raises InputError if none are left.
+        Parameters
+        ----------
+        fit : Fit
+            The fit.
+
+        Returns
+        -------
+        Leverage
+            Its noise is that of the fit's posterior, or one common noise estimated from the residual: |W (A theta - y)|^2
+            over the rows that are left after the fitted parameters.
+
+        Raises
+        ------
+        InputError
+            No rows are left to estimate the noise from.
         """
         problem = regularised(fit)
         if fit.posterior is not None:
@@ -60,7 +73,19 @@ class Leverage:
 
     @classmethod
     def posed(cls, problem: Problem, noise: float = 1.0) -> "Leverage":
-        """The leverage of a weighted problem with its prior; `noise` is that of a row of weight one."""
+        """The leverage of a weighted problem with its prior.
+
+        Parameters
+        ----------
+        problem : Problem
+            Rows, weights and prior.
+        noise : float
+            Standard deviation of a row of weight one, in its unit.
+
+        Returns
+        -------
+        Leverage
+        """
         scale = problem.column_scale
         _, s, vt = np.linalg.svd(problem.factor[:, :-1] / scale, full_matrices=True)
         s = np.append(s, np.zeros(len(vt) - len(s)))
@@ -72,7 +97,18 @@ class Leverage:
         return cls(root, unseen, scale, noise)
 
     def __call__(self, rows: Float[np.ndarray, " n *more columns"]) -> Float[np.ndarray, " n *more"]:
-        """h of every row, in one over the square of its weight: the diagonal of the hat matrix is (weight)^2 h."""
+        """h of every row: the diagonal of the hat matrix is (weight)^2 h.
+
+        Parameters
+        ----------
+        rows : array (n, ..., columns)
+            Rows of quantities.
+
+        Returns
+        -------
+        array (n, ...)
+            In one over the square of the weight of the quantity; infinite where nothing is known.
+        """
         known = np.sum((rows @ self.root) ** 2, axis=-1)
         if not self.unseen.shape[1]:
             return known
@@ -83,7 +119,20 @@ class Leverage:
     def deviation(
         self, rows: Float[np.ndarray, " n *more columns"], weight: float | None = None
     ) -> Float[np.ndarray, " n *more"]:
-        """Standard deviation of the prediction of every row, in its unit; with `weight`, of a new label of that weight."""
+        """Standard deviations of predictions.
+
+        Parameters
+        ----------
+        rows : array (n, ..., columns)
+            Rows of quantities.
+        weight : float, optional
+            Of a new label: then the deviation is that of the label from its prediction.
+
+        Returns
+        -------
+        array (n, ...)
+            In the unit of the quantity.
+        """
         own = 0.0 if weight is None else weight**-2
         return self.noise * np.sqrt(self(rows) + own)
 
@@ -149,9 +198,26 @@ class Committee(Measure):
 def committee_spread(
     models: Sequence[Potential], cell: Cell, positions: Float[np.ndarray, "atoms 3"] | None = None
 ) -> Float[np.ndarray, " atoms"]:
-    """Standard deviation of the force on every atom over any potentials, eV/A, at `positions` (A; default the cell's own).
+    """The spread of the forces of several potentials.
 
-    Raises InputError for fewer than two models.
+    Parameters
+    ----------
+    models : sequence of Potential
+        At least two.
+    cell : Cell
+        The cell.
+    positions : array (atoms, 3), optional
+        A; by default those of the cell.
+
+    Returns
+    -------
+    array (atoms,)
+        Standard deviation of the force on every atom, eV/A.
+
+    Raises
+    ------
+    InputError
+        Fewer than two models.
     """
     return spread(
         np.stack([evaluate(m, cell, positions, stress=False).forces for m in models]) if models else np.zeros((0, 1, 3))
@@ -166,9 +232,25 @@ def spread(forces: Float[np.ndarray, "members atoms 3"]) -> Float[np.ndarray, " 
 
 
 def posterior_members(fit: Fit, count: int, seed: int) -> Float[np.ndarray, "count columns"]:
-    """Coefficients drawn from the posterior of a fit (noise and prior as `Leverage.of` has them); equal seeds give equal draws.
+    """Coefficients drawn from the posterior of a fit, with noise and prior as `Leverage.of` has them.
 
-    Raises InputError if rows and prior leave a coefficient open.
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    count : int
+        How many draws.
+    seed : int
+        Equal seeds give equal draws.
+
+    Returns
+    -------
+    array (count, columns)
+
+    Raises
+    ------
+    InputError
+        Rows and prior leave a coefficient open.
     """
     leverage, problem = Leverage.of(fit), regularised(fit)
     if leverage.unseen.shape[1]:
@@ -185,7 +267,28 @@ def bootstrap_members(fit: Fit, count: int, seed: int) -> Float[np.ndarray, "cou
     """Coefficients of fits to resampled configuration groups: every group as often as it is drawn, as many draws as groups.
 
     The rows of a group stay together, for they are not independent: give configurations that were made independently groups of
-    their own. Raises InputError for fewer than three groups.
+    their own.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit that is repeated.
+    count : int
+        How many fits.
+    seed : int
+        Equal seeds give equal draws.
+
+    Returns
+    -------
+    array (count, columns)
+
+    Raises
+    ------
+    InputError
+        Fewer than three groups.
+
+    Notes
+    -----
     B. Efron, Ann. Statist. 7, 1 (1979).
     """
     problem = fit.problem

@@ -125,15 +125,47 @@ class Domain(Applicability):
         return self.thresholds[self.measure]
 
     def grade(self, configuration: Configuration, measure: str | None = None) -> Float[np.ndarray, " atoms"]:
-        """The number of every atom; infinite for a species that no training cell has.
+        """The number of every atom of a configuration.
 
-        Raises InputError for something that is no configuration, and a measure that the domain does not have.
+        Parameters
+        ----------
+        configuration : Cell, Snapshot or Equilibrium
+            What is graded.
+        measure : str, optional
+            By which measure; that of the domain if not given.
+
+        Returns
+        -------
+        array (atoms,)
+            In the unit of the measure; infinite for a species that no training cell has.
+
+        Raises
+        ------
+        InputError
+            Something that is no configuration, or a measure that the domain does not have.
         """
         asked = self.measure if measure is None else measure
         return self.by(asked).measures[asked].grade(surroundings(self.basis, configuration))
 
     def check(self, configuration: Configuration, measure: str | None = None) -> Check:
-        """Which atoms are outside. Raises InputError like `grade`."""
+        """Which atoms of a configuration are outside.
+
+        Parameters
+        ----------
+        configuration : Cell, Snapshot or Equilibrium
+            What is graded.
+        measure : str, optional
+            By which measure; that of the domain if not given.
+
+        Returns
+        -------
+        Check
+
+        Raises
+        ------
+        InputError
+            As `grade`.
+        """
         asked = self.by(self.measure if measure is None else measure)
         cell, positions, _ = geometry(configuration)
         unit = asked.measures[asked.measure].unit
@@ -146,16 +178,60 @@ class Domain(Applicability):
         vectors: Float[np.ndarray, "3 3"],
         periodic: tuple[bool, bool, bool],
     ) -> Float[np.ndarray, " atoms"]:
+        """The number of every atom by the measure of the domain, for the calculator.
+
+        Parameters
+        ----------
+        symbols : tuple of str
+            Chemical symbols of the atoms.
+        positions : array (atoms, 3)
+            A.
+        vectors : array (3, 3)
+            Box vectors as rows, A.
+        periodic : tuple of bool
+            Whether the box is periodic along each vector.
+
+        Returns
+        -------
+        array (atoms,)
+            In the unit of the measure.
+        """
         return self.measures[self.measure].grade(environments(self.basis, symbols, positions, vectors, periodic))
 
     def belongs_to(self, potential: SiteEnergy) -> bool:
-        """Whether the potential has this basis, and, if the domain knows them, these coefficients."""
+        """Whether this is the domain of a potential.
+
+        Parameters
+        ----------
+        potential : SiteEnergy
+            The potential.
+
+        Returns
+        -------
+        bool
+            Whether it has this basis, and, if the domain knows them, these coefficients.
+        """
         if not isinstance(potential, LinearACE) or potential.basis.describe() != self.basis.describe():
             return False
         return self.coefficients is None or np.array_equal(self.coefficients, np.asarray(potential.coefficients))
 
     def by(self, measure: str) -> "Domain":
-        """The same domain, asked by another measure. Raises InputError for one that it does not have."""
+        """The same domain with another measure.
+
+        Parameters
+        ----------
+        measure : str
+            One of `measures`.
+
+        Returns
+        -------
+        Domain
+
+        Raises
+        ------
+        InputError
+            A measure that the domain does not have.
+        """
         if measure not in self.measures:
             raise InputError(
                 f"this domain has the measures {', '.join(self.measures)}; got {measure!r}{did_you_mean(measure, self.measures)}"
@@ -163,11 +239,30 @@ class Domain(Applicability):
         return replace(self, measure=measure)
 
     def calibrated(self, cells: Iterable[Snapshot], alpha: float = 0.05) -> "Domain":
-        """The same domain with thresholds from validation cells: a new cell, drawn as these were, has an atom above the threshold
-        with probability at most `alpha`. theory: domain/conformal.
+        """The same domain with thresholds from validation cells.
 
-        The atoms of one cell are not independent, so a cell counts once, with its largest number.
-        Raises InputError for fewer than 1/alpha - 1 cells.
+        A new cell, drawn as these were, has an atom above the threshold with probability at most `alpha`. The atoms of one
+        cell are not independent, so a cell counts once, with its largest number.
+
+        Parameters
+        ----------
+        cells : iterable of Snapshot
+            Validation cells, at least 1/alpha - 1.
+        alpha : float
+            The probability, between 0 and 1.
+
+        Returns
+        -------
+        Domain
+
+        Raises
+        ------
+        InputError
+            Too few cells.
+
+        Notes
+        -----
+        theory: domain/conformal.
         """
         cells = snapshots(cells, "validation")
         if len(cells) < fewest_scores(alpha):
@@ -184,9 +279,22 @@ class Domain(Applicability):
         return replace(self, thresholds=thresholds, notes={**self.notes, "validation_cells": len(cells), "alpha": alpha})
 
     def save(self, path: str | Path) -> Path:
-        """Write the domain as a companion of its model, `model.domain.npz` beside `model.json`; `dg.load_domain` reads it.
+        """Write the domain as a companion of its model, `model.domain.npz` next to `model.json`; `dg.load_domain` reads it.
 
-        Raises InputError if the file cannot be written.
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        Path
+            What was written.
+
+        Raises
+        ------
+        InputError
+            The file cannot be written.
         """
         header = {"basis": self.basis.describe(), "measure": self.measure, "thresholds": self.thresholds, "notes": self.notes}
         arrays = {f"{name}/{key}": value for name, measure in self.measures.items() for key, value in measure.arrays().items()}

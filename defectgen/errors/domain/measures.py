@@ -30,10 +30,32 @@ class Measure(ABC):
 
     @abstractmethod
     def grade(self, environments: Environments) -> Float[np.ndarray, " atoms"]:
-        """The numbers; infinite where the training data say nothing."""
+        """The numbers of a configuration.
+
+        Parameters
+        ----------
+        environments : Environments
+            Of its atoms.
+
+        Returns
+        -------
+        array (atoms,)
+            In `unit`; infinite where the training data say nothing.
+        """
 
     def grade_known(self, environments: Environments) -> Float[np.ndarray, " atoms"]:
-        """The numbers of a training configuration, which must not find itself: a bound of them is a threshold."""
+        """The numbers of a training configuration, which must not find itself: a bound of them is a threshold.
+
+        Parameters
+        ----------
+        environments : Environments
+            Of its atoms.
+
+        Returns
+        -------
+        array (atoms,)
+            In `unit`.
+        """
         return self.grade(environments)
 
     @abstractmethod
@@ -47,14 +69,44 @@ class SiteMeasure(ABC):
     @classmethod
     @abstractmethod
     def fitted(cls, rows: Float[np.ndarray, "training m"]) -> "SiteMeasure":
-        """From the site rows of the training configurations."""
+        """The measure of training configurations.
+
+        Parameters
+        ----------
+        rows : array (training, m)
+            Site rows of one species.
+
+        Returns
+        -------
+        SiteMeasure
+        """
 
     @abstractmethod
     def grade(self, rows: Float[np.ndarray, "n m"]) -> Float[np.ndarray, " n"]:
-        """The number of every row."""
+        """The number of every row.
+
+        Parameters
+        ----------
+        rows : array (n, m)
+            Site rows of one species.
+
+        Returns
+        -------
+        array (n,)
+        """
 
     def grade_known(self, rows: Float[np.ndarray, "n m"]) -> Float[np.ndarray, " n"]:
-        """The number of training rows, none of which may find itself."""
+        """The number of training rows, none of which may find itself.
+
+        Parameters
+        ----------
+        rows : array (n, m)
+            Site rows of one species, among those that it was fitted to.
+
+        Returns
+        -------
+        array (n,)
+        """
         return self.grade(rows)
 
 

@@ -41,7 +41,17 @@ class Metric:
     """Distance at strain STRAIN before this division."""
 
     def points(self, here: Environments) -> Float[np.ndarray, "atoms size"]:
-        """The environments as points whose Euclidean distance is d."""
+        """The environments as points whose Euclidean distance is d.
+
+        Parameters
+        ----------
+        here : Environments
+            Of a configuration.
+
+        Returns
+        -------
+        array (atoms, size)
+        """
         points = here.sites / (self.bandwidth * (1.0 + self.basis.smoothness()))
         kinds = len(self.basis.species)
         points[:, :kinds] = here.sites[:, :kinds] * APART / np.sqrt(2)  # the constants: which species is in the centre
@@ -49,9 +59,25 @@ class Metric:
 
 
 def metric_of(cells: Sequence[Snapshot], basis: ACEBasis, strain: float = STRAIN) -> Metric:
-    """The metric in which, on root mean square over the environments of these cells, the isotropic `strain` is a distance of 1.
+    """The metric in which a strain is a distance of 1, on root mean square over the environments of some cells.
 
-    Raises InputError for a strain that is zero, and for cells whose environments it does not change (no neighbour in reach).
+    Parameters
+    ----------
+    cells : sequence of Snapshot
+        The cells.
+    basis : ACEBasis
+        What environments are described with.
+    strain : float
+        The isotropic strain.
+
+    Returns
+    -------
+    Metric
+
+    Raises
+    ------
+    InputError
+        A strain that is zero, and cells whose environments it does not change (no neighbour in reach).
     """
     if not 0 < abs(strain) < 0.3:
         raise InputError(f"the strain that is a distance of one is a small number, such as {STRAIN}; got {strain!r}")
@@ -79,7 +105,25 @@ def _at(basis: ACEBasis, snapshot: Snapshot, x: np.ndarray, box: np.ndarray) -> 
 
 
 def nearest_distances(points: Float[np.ndarray, "n m"], among: Float[np.ndarray, "k m"] | None = None) -> Float[np.ndarray, " n"]:
-    """Distance of every point to the nearest one `among` a set; without it to the nearest other point (inf if there is none)."""
+    """Distance of every point to the nearest one of a set.
+
+    Parameters
+    ----------
+    points : array (n, m)
+        The points.
+    among : array (k, m), optional
+        The set; without it the nearest other point counts.
+
+    Returns
+    -------
+    array (n,)
+        Infinite where there is no other point.
+
+    Raises
+    ------
+    InputError
+        An empty set, and points that are not finite.
+    """
     check_finite(points, "points")
     if among is None:
         return KDTree(points).query(points, k=[2])[0][:, 0]
@@ -90,7 +134,21 @@ def nearest_distances(points: Float[np.ndarray, "n m"], among: Float[np.ndarray,
 
 
 def covered(points: Float[np.ndarray, "k m"], pool: Float[np.ndarray, "n m"], radius: float = 1.0) -> float:
-    """Part of the pool that lies within `radius` of one of the points."""
+    """Part of a pool that lies within a radius of one of the points.
+
+    Parameters
+    ----------
+    points : array (k, m)
+        The points.
+    pool : array (n, m)
+        The pool.
+    radius : float
+        The radius, in the unit of the coordinates.
+
+    Returns
+    -------
+    float
+    """
     return float(np.mean(nearest_distances(pool, points) <= radius)) if len(pool) else 1.0
 
 
@@ -101,16 +159,41 @@ ROUNDING = 1e-9
 
 
 def gaussian_similarity(points: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n n"]:
-    """exp(-d^2 / 2) of all pairs, d their Euclidean distance."""
+    """exp(-d^2 / 2) of all pairs, d their Euclidean distance.
+
+    Parameters
+    ----------
+    points : array (n, m)
+        The points.
+
+    Returns
+    -------
+    array (n, n)
+    """
     check_finite(points, "points")
     return np.exp(-0.5 * cdist(points, points, "sqeuclidean"))
 
 
 def vendi_score(similarity: Float[np.ndarray, "n n"]) -> float:
-    """exp(-sum_i p_i log p_i), p the eigenvalues of K/n: n if nothing is alike, 1 if everything is.
+    """How many different things there are: n if nothing is alike, 1 if everything is.
 
-    D. Friedman, A. B. Dieng, Trans. Mach. Learn. Res. (2023).
-    Raises InputError for a matrix that is not symmetric, or without ones on its diagonal, or with negative eigenvalues.
+    Parameters
+    ----------
+    similarity : array (n, n)
+        K, symmetric, positive semidefinite, with ones on its diagonal.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        A matrix that is not symmetric, or without ones on its diagonal, or with negative eigenvalues.
+
+    Notes
+    -----
+    exp(-sum_i p_i log p_i), p the eigenvalues of K/n. D. Friedman, A. B. Dieng, Trans. Mach. Learn. Res. (2023).
     """
     n = len(similarity)
     if (
@@ -128,11 +211,23 @@ def vendi_score(similarity: Float[np.ndarray, "n n"]) -> float:
 
 
 def effective_rank(rows: Float[np.ndarray, "n m"], least: float = 0.0) -> float:
-    """exp of the entropy of the normalised singular values: how many directions the rows have, 1 to min(n, m).
+    """How many directions some rows have, 1 to min(n, m).
 
-    Singular values that are not above `least` count as zero; if all are, so is the result.
+    Parameters
+    ----------
+    rows : array (n, m)
+        The rows.
+    least : float
+        Singular values that are not above it count as zero; if all are, so is the result.
 
-    O. Roy, M. Vetterli, Proc. 15th European Signal Processing Conference (2007), p. 606.
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    exp of the entropy of the normalised singular values. O. Roy, M. Vetterli, Proc. 15th European Signal Processing Conference
+    (2007), p. 606.
     """
     check_finite(rows, "rows")
     s = np.linalg.svd(rows, compute_uv=False)
@@ -141,10 +236,21 @@ def effective_rank(rows: Float[np.ndarray, "n m"], least: float = 0.0) -> float:
 
 
 def similarity_entropy(similarity: Float[np.ndarray, "n n"]) -> float:
-    """H = -1/n sum_i log(1/n sum_j K_ij), nats: log n if nothing is alike, 0 if everything is.
+    """The entropy of a kernel density estimate at its own points, without the norm of the kernel.
 
-    The entropy of a kernel density estimate at its own points, without the norm of the kernel.
-    D. Schwalbe-Koda et al., Nat. Commun. 16 (2025), arXiv:2404.12367.
+    Parameters
+    ----------
+    similarity : array (n, n)
+        K, with ones on its diagonal.
+
+    Returns
+    -------
+    float
+        Nats: log n if nothing is alike, 0 if everything is.
+
+    Notes
+    -----
+    H = -1/n sum_i log(1/n sum_j K_ij). D. Schwalbe-Koda et al., Nat. Commun. 16 (2025), arXiv:2404.12367.
     """
     check_finite(similarity, "similarities")
     return float(np.mean(-np.log(np.mean(similarity, axis=1))))
@@ -176,10 +282,27 @@ class ActiveRows:
 
 
 def maxvol(rows: Float[np.ndarray, "n m"], tolerance: float = TOLERANCE) -> ActiveRows:
-    """m of the n rows such that no exchange of one row raises |det| by more than the factor `tolerance`.
+    """m of n rows such that no exchange of one row raises |det| by more than a factor.
 
-    Starts from the pivots of a QR factorisation. Raises InputError for fewer rows than columns, for columns that depend on each
-    other, and for a tolerance that is not above one.
+    Parameters
+    ----------
+    rows : array (n, m)
+        The rows.
+    tolerance : float
+        The factor, above 1.
+
+    Returns
+    -------
+    ActiveRows
+
+    Raises
+    ------
+    InputError
+        Fewer rows than columns, columns that depend on each other, and a tolerance that is not above one.
+
+    Notes
+    -----
+    Starts from the pivots of a QR factorisation.
     """
     n, m = rows.shape
     if not tolerance > 1:

@@ -18,10 +18,31 @@ FLOOR = 1e-6
 
 
 def farthest_points(points: Float[np.ndarray, "n m"], count: int, start: int = 0) -> Int[np.ndarray, " count"]:
-    """`start`, then again and again the point farthest from those chosen (the first of equals).
+    """One point, then again and again the point farthest from those chosen (the first of equals).
 
-    No other choice of as many points covers with less than half the radius: T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
-    Raises InputError for more points than there are.
+    Parameters
+    ----------
+    points : array (n, m)
+        The points.
+    count : int
+        How many to choose.
+    start : int
+        Number of the first one.
+
+    Returns
+    -------
+    array (count,) of int
+        Numbers in the order of choice.
+
+    Raises
+    ------
+    InputError
+        More points than there are.
+
+    Notes
+    -----
+    No other choice of as many points covers with less than half the radius: T. F. Gonzalez, Theor. Comput. Sci. 38, 293
+    (1985).
     """
     _check(count, len(points))
     check_finite(points, "points")
@@ -34,10 +55,28 @@ def farthest_points(points: Float[np.ndarray, "n m"], count: int, start: int = 0
 
 
 def d_optimal(rows: Float[np.ndarray, "n m"], count: int) -> Int[np.ndarray, " count"]:
-    """Again and again the row b that raises det(P), P = FLOOR^2 + sum b b^T over the chosen, most: the one of largest b^T P^-1 b.
+    """Again and again the row b that raises det(P) most, P = FLOOR^2 + sum b b^T over the chosen: the one of largest b^T P^-1 b.
 
-    Columns are scaled to root mean square 1. Sequential D-optimal design: V. V. Fedorov, Theory of Optimal Experiments (1972).
-    Raises InputError for more rows than there are.
+    Parameters
+    ----------
+    rows : array (n, m)
+        The rows; columns are scaled to root mean square 1.
+    count : int
+        How many to choose.
+
+    Returns
+    -------
+    array (count,) of int
+        Numbers in the order of choice.
+
+    Raises
+    ------
+    InputError
+        More rows than there are.
+
+    Notes
+    -----
+    Sequential D-optimal design: V. V. Fedorov, Theory of Optimal Experiments (1972).
     """
     return _most_informative([row[None] for row in rows], count)
 

@@ -192,8 +192,24 @@ class DatasetDiversity:
 def dataset_diversity(dataset: Dataset, basis: ACEBasis, most: int = MOST) -> DatasetDiversity:
     """The diversity of a data set as a basis sees it, distances in units of what a strain of one per cent changes.
 
-    Of many environments an even sample of `most` is taken; the conformational factor is that of at most 50 structures with
-    several configurations. Raises InputError for an empty data set and species that the basis does not know.
+    Parameters
+    ----------
+    dataset : Dataset
+        The data set.
+    basis : ACEBasis
+        What environments are described with.
+    most : int
+        How many environments are compared with each other; of more, an even sample.
+
+    Returns
+    -------
+    DatasetDiversity
+        Its conformational factor is that of at most 50 structures with several configurations.
+
+    Raises
+    ------
+    InputError
+        An empty data set, and species that the basis does not know.
     """
     if len(dataset) == 0:
         raise InputError("the diversity of a data set is asked, and it is empty")
