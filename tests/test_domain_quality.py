@@ -30,6 +30,15 @@ def test_auroc_of_a_perfect_and_of_a_blind_measure():
             auroc(np.arange(10.0), wrong)
 
 
+def test_auroc_is_that_of_scikit_learn():
+    """Another code, on many scores, some of them equal."""
+    peer = pytest.importorskip("sklearn.metrics")
+    rng = RNG(3)
+    scores, bad = np.round(rng.normal(size=5000), 2), rng.random(5000) < 0.2
+    scores[bad] += 0.5
+    assert 0.6 < auroc(scores, bad) == pytest.approx(peer.roc_auc_score(bad, scores), abs=1e-12)
+
+
 @given(scores=st.lists(st.integers(0, 6), min_size=1, max_size=25), seed=st.integers(0, 99))
 def test_retention_is_the_error_of_what_is_kept(scores, seed):
     scores, errors = np.array(scores, dtype=float), RNG(seed).random(len(scores))
