@@ -26,7 +26,7 @@ from bench_scaling import setting
 
 import defectgen as dg
 from defectgen.energy import channel_rows, energy_forces_virial, force_constants, hessian_product
-from defectgen.training.compress import Compressor
+from defectgen.training import Compressor
 
 SECONDS = 4.0
 """Each process works for so long, and to the end of the call it is in."""

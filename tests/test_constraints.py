@@ -12,11 +12,10 @@ from scipy.optimize import minimize
 import defectgen as dg
 from defectgen._input import InputError
 from defectgen.energy import long_wave_elastic_constants
-from defectgen.errors.domain.deviations import Leverage
+from defectgen.errors.domain import Leverage
 from defectgen.fit import Constraint, FitWarning, Ridge, TruncatedSVD, fit
 from defectgen.observe import ElasticConstants, FormationEnergy
-from defectgen.training.blocks import Block, Blocks
-from defectgen.training.compress import triangle
+from defectgen.training import Block, Blocks, triangle
 
 RNG = np.random.default_rng
 

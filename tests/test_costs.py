@@ -8,9 +8,9 @@ from small_study import carried_out
 import defectgen as dg
 from defectgen.crystal import defect_from_name
 from defectgen.plot.costs import cost_picture
+from defectgen.study import Training
 from defectgen.study.costs import ASSUMED, cost_findings, winners
 from defectgen.study.planning.structures import Menu
-from defectgen.study.settings import Training
 from defectgen.training import Cost, TrainingLabels, training_cells
 
 LAYER = """

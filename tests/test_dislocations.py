@@ -11,11 +11,9 @@ from defectgen.crystal import cylinder
 from defectgen.crystal.cut import rebased
 from defectgen.elastic import SYSTEMS, elastic_field, line_field, slip_frame, slip_system
 from defectgen.energy import cell_energy
-from defectgen.errors import dislocation_rate, estimate_rate, rejects
-from defectgen.errors.norms import strain_norm
+from defectgen.errors import dislocation_rate, estimate_rate, rejects, strain_norm
 from defectgen.relax import greens_function, mixed_equilibrium
-from defectgen.study import plan
-from defectgen.study.spec import parse
+from defectgen.study import parse, plan
 from defectgen.surrogate import MomentPerturbation, dislocated_far_field, far_field, sites_read_off, surrogate
 
 TANTALUM = dg.reference.FinnisSinclair(

@@ -13,7 +13,7 @@ import defectgen as dg
 from defectgen._input import InputError, InputWarning
 from defectgen.energy import crystal_state
 from defectgen.energy.crystal_state import state_of
-from defectgen.errors.both_lattices import compare_on_both_lattices
+from defectgen.errors import compare_on_both_lattices
 from defectgen.fit import fit
 from defectgen.units import EV_PER_A3_IN_GPA
 

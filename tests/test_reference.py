@@ -30,7 +30,7 @@ from defectgen.reference import (
     reference_from_name,
 )
 from defectgen.reference.second_moment import CLERI_ROSATO, TARGETS
-from defectgen.study.materials import build_reference, material
+from defectgen.study import build_reference, material
 from defectgen.units import EV_PER_A3_IN_GPA
 
 

@@ -10,7 +10,7 @@ import defectgen as dg
 from defectgen._input import InputError
 from defectgen.ace import ACEBasis, LinearACE
 from defectgen.energy import Stencil, autodiff_gradient
-from defectgen.errors.norms import strain_norm
+from defectgen.errors import strain_norm
 from defectgen.errors.property_errors import relative_stiffness
 from defectgen.relax import mixed_equilibrium
 from defectgen.surrogate import MomentPerturbation, far_field, sites_of, surrogate

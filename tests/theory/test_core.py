@@ -14,7 +14,7 @@ import pytest
 
 import defectgen as dg
 from defectgen.energy import Stencil, cell_energy
-from defectgen.errors.norms import strain_norm
+from defectgen.errors import strain_norm
 from defectgen.relax import Preconditioner, greens_function, lowest_eigenpair, mixed_equilibrium
 from defectgen.surrogate import MomentPerturbation
 
