@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from . import training as training
     from . import units as units
     from ._input import InputError, InputWarning
-    from .ace import ACEBasis, LinearACE, load_model
+    from .ace import ACEBasis, LinearACE, PACEModel, export, load_model
     from .bridge import (
         ASEReference,
         Calculator,
@@ -155,6 +155,7 @@ __all__ = [
     "Lattice",
     "LinearACE",
     "Loss",
+    "PACEModel",
     "Rattle",
     "SlipSystem",
     "Snapshot",
@@ -184,6 +185,7 @@ __all__ = [
     "equilibrate",
     "estimate_rate",
     "evaluate",
+    "export",
     "fcc",
     "fit",
     "force_constant_error",

@@ -74,7 +74,7 @@ BEGINNERS = {
     "weight": (lambda: dg.Loss("E", weights={"e": 1.0}), "did you mean 'E'"),
     "setting of a loss": (lambda: dg.losses(weight=1), r"got 'weight': weights\?"),
     "label": (lambda: dg.Snapshot(*_geometry(), labels={"energie": 1.0}), "did you mean 'energy'"),
-    "other file": (lambda: dg.load_model("x.yace"), "C\\+\\+ evaluator"),
+    "other file": (lambda: dg.load_model("x.npz"), "file of arrays"),
     "no cell": (lambda: dg.evaluate(dg.supercell(COPPER, 2), dg.reference.CleriRosato("Cu")), r"cell of evaluate is a cell"),
     "size of text": (lambda: dg.supercell(COPPER, "2"), "a supercell size"),
     "dense crystal": (

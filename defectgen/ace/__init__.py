@@ -6,15 +6,20 @@ from .harmonics import Harmonics, real_harmonics
 from .model import LinearACE, load_model
 from .radial import Radial
 from .specification import check_count, followed
+from .yace import PACEModel
+from .yace_export import Export, export
 
 __all__ = [
     "ACEBasis",
+    "Export",
     "Harmonics",
     "LinearACE",
+    "PACEModel",
     "Radial",
     "basis_from_description",
     "check_count",
     "couplings",
+    "export",
     "followed",
     "load_model",
     "real_harmonics",

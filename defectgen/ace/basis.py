@@ -116,7 +116,7 @@ class ACEBasis(PackedBasis):
         self.slopes = Slopes(table)
         self.curvature = Curvature(table, self.slopes)
         channel = self.channel[len(species) :].reshape(len(species), -1)
-        self.program = RowProgram(table, self.one_particle.radial, channel)
+        self.program = RowProgram(table, self.radial, channel)
 
     @classmethod
     def for_reference(
@@ -201,7 +201,14 @@ class ACEBasis(PackedBasis):
     @property
     def r0(self) -> Float[np.ndarray, "species species"]:
         """Distances of best resolution, A."""
-        return np.asarray(self.one_particle.radial.r0)
+        return np.asarray(self.radial.r0)
+
+    @property
+    def radial(self) -> Radial:
+        """The radial functions."""
+        radial = self.one_particle.radial
+        assert isinstance(radial, Radial)
+        return radial
 
     def smoothness(self, power: float = 4) -> Float[np.ndarray, " size"]:
         """Prior scale of every function: sum over its factors of n^power + (w_l l)^power; 0 for one-body constants."""

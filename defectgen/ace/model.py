@@ -21,6 +21,7 @@ from .program import Program
 from .slopes import products
 from .sparse import SparseSum, rows_of
 from .specification import folded
+from .yace import PACEModel, read_yace
 
 FORMAT, OLDER = "defectgen linear ACE 2", "defectgen linear ACE 1"
 """Files of the older format have no checksum."""
@@ -78,7 +79,7 @@ class LinearACE(SiteEnergy):
         weights = folded(basis.tables, per_species)
         self.weights = jax.device_put(weights)
         self.slopes = tuple(basis.polynomial.weighted(w) for w in weights)
-        self.program = Program(basis.tables, basis.one_particle.radial, weights, coefficients[:kinds], basis.species)
+        self.program = Program(basis.tables, basis.radial, weights, coefficients[:kinds], basis.species)
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species
 
@@ -188,8 +189,8 @@ def _(primals, tangents):
     return eqx.filter_jvp(SiteEnergy.hessian_products, primals, tangents)
 
 
-def load_model(path: str | Path) -> LinearACE:
-    """Read a model written by `LinearACE.save`.
+def load_model(path: str | Path) -> LinearACE | PACEModel:
+    """Read a model written by `LinearACE.save`, or a `.yace` potential of ML-PACE.
 
     Parameters
     ----------
@@ -198,14 +199,14 @@ def load_model(path: str | Path) -> LinearACE:
 
     Returns
     -------
-    LinearACE
-        The model with its basis and provenance.
+    LinearACE or PACEModel
+        The model with its basis and provenance; of a `.yace` file a site energy without basis (see `PACEModel`).
 
     Raises
     ------
     InputError
-        If the file is missing, changed after it was written, no such model, or of basis functions other than those that this
-        version builds.
+        If the file is missing, changed after it was written, no such model, of basis functions other than those that this
+        version builds, or a `.yace` file with a feature that is not supported.
 
     Warns
     -----
@@ -215,6 +216,8 @@ def load_model(path: str | Path) -> LinearACE:
     if not isinstance(path, str | Path):
         raise InputError(f"a model is loaded from the path of its file; got {type(path).__name__}")
     path = Path(path)
+    if path.suffix.lower() == ".yace":
+        return read_yace(path)
     with reading(path, "a model", ADVICE):
         if path.suffix.lower() in KINDS:
             raise InputError(f"{str(path)!r} is {KINDS[path.suffix.lower()]}; {ADVICE}, in JSON")
@@ -245,7 +248,6 @@ def load_model(path: str | Path) -> LinearACE:
 
 
 KINDS = {
-    ".yace": "a potential of the C++ evaluator of ACE, which this package does not read",
     ".npz": "a file of arrays, perhaps a domain: load it with dg.load_domain",
     ".toml": "a study: run it with defectgen run",
     ".xyz": "a structure file: read it with dg.read_extxyz",

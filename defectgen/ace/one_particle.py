@@ -14,6 +14,7 @@ from ..energy.site import Stencil
 from .harmonics import Harmonics, ladder, real_harmonics
 from .radial import Radial
 from .sparse import rows_of
+from .yace_radial import TabulatedRadial
 
 SCALE = np.sqrt(4 * np.pi)
 """Functions are made with sqrt(4 pi) Y_lm, so that the harmonic of a pair function is 1."""
@@ -50,7 +51,7 @@ class Motion(eqx.Module):
 class OneParticle(eqx.Module):
     """All one-particle functions of a basis; pair functions, which have l = 0, come last."""
 
-    radial: Radial
+    radial: Radial | TabulatedRadial
     max_l: int = eqx.field(static=True)
     kinds: int = eqx.field(static=True)
     row: Int[Array, " one"]
@@ -60,7 +61,9 @@ class OneParticle(eqx.Module):
     pair: Int[Array, " entries"]
     """The same for pair functions."""
 
-    def __init__(self, radial: Radial, labels: Int[np.ndarray, "one 4"], pairs: Int[np.ndarray, " pairs"], kinds: int):
+    def __init__(
+        self, radial: Radial | TabulatedRadial, labels: Int[np.ndarray, "one 4"], pairs: Int[np.ndarray, " pairs"], kinds: int
+    ):
         self.radial, self.kinds = radial, kinds
         self.max_l = int(labels[:, 2].max(initial=0))
         species, n, l, m = labels.T  # noqa: E741
@@ -94,7 +97,8 @@ class OneParticle(eqx.Module):
             lower, slopes = jax.jvp(lambda r: jet(r, order - 1), (r,), (jnp.ones_like(r),))
             return [*lower, slopes[-1]]
 
-        return [self._by_species(jnp.stack(values, axis=1), stencil) for values in jet(r, order)]
+        stacked = (jnp.stack(v, axis=1) if isinstance(v, list) else jnp.moveaxis(v, 0, 1) for v in jet(r, order))
+        return [self._by_species(values, stencil) for values in stacked]
 
     def _by_species(self, values: Float[Array, "sites count slots"], stencil: Stencil) -> Float[Array, "sites radial slots"]:
         if self.kinds == 1:
