@@ -28,16 +28,35 @@ from .specification import Function, Tables, check_count, followed, species_of, 
 
 
 class ACEBasis(PackedBasis):
-    """Linear ACE basis functions as a site energy with `size` channels.
+    """Linear ACE basis functions as a site energy with `size` channels. A smaller degree is a subset of a larger one.
 
-    `species`: chemical symbols; `cutoff`: A; `order`: highest correlation order, 1 to 4; `degree`: total degree, functions
-    with sum_t (n_t + w_l l_t) <= degree are kept; `pair_degree`: number of pair functions per pair of species (default
-    `degree`; `for_reference` takes more); `r0`: distance of best resolution, A (one number, or a matrix over species; default
-    the sum of covalent radii); `envelope`: power with which functions vanish at the cutoff. A smaller degree is a subset of a
-    larger one.
+    Parameters
+    ----------
+    species : str or sequence of str
+        Chemical symbols.
+    cutoff : float
+        A.
+    order : int
+        Highest correlation order, 1 to 4.
+    degree : float
+        Total degree: functions with sum_t (n_t + w_l l_t) <= degree are kept.
+    w_l : float
+        Weight of angular momenta in the total degree.
+    pair_degree : int, optional
+        Number of pair functions per pair of species; `degree` if not given (`for_reference` takes more).
+    r0 : float or array, (species, species), optional
+        Distance of best resolution, A; the sum of covalent radii if not given.
+    envelope : int
+        Power with which functions vanish at the cutoff.
+    transform : sequence of int
+        p and q of the distance transform.
 
-    Raises InputError for an order outside 1..4, a degree below the order, unknown species, a cutoff that is not positive, or
-    distances `r0` that are not positive, or not the same from both ends of a pair.
+    Raises
+    ------
+    InputError
+        For an order outside 1..4, a degree below the order, unknown species, a cutoff that is not positive, or distances `r0`
+        that
+        are not positive, or not the same from both ends of a pair.
     """
 
     species: tuple[str, ...] = eqx.field(static=True)
@@ -211,15 +230,39 @@ class ACEBasis(PackedBasis):
         return radial
 
     def smoothness(self, power: float = 4) -> Float[np.ndarray, " size"]:
-        """Prior scale of every function: sum over its factors of n^power + (w_l l)^power; 0 for one-body constants."""
+        """Prior scale of every function: sum over its factors of n^power + (w_l l)^power.
+
+        Parameters
+        ----------
+        power : float
+            The order of the prior.
+
+        Returns
+        -------
+        array, (size,)
+            0 for one-body constants.
+        """
         each = [sum(n**power + (self.w_l * l) ** power for _, n, l in f.factors) for f in self.tables.functions]  # noqa: E741
         every = np.array([0.0] * len(self.species) + each * len(self.species))
         return every[np.unique(self.channel, return_index=True)[1]]
 
     def columns_of(self, smaller: "ACEBasis") -> Int[np.ndarray, " columns"]:
-        """Where the functions of a smaller basis stand in this one: rows for it are a column selection of rows for this one.
+        """Where the functions of a smaller basis stand in this one.
 
-        Raises InputError if the smaller basis is not contained in this one.
+        Parameters
+        ----------
+        smaller : ACEBasis
+            A basis whose functions this one has.
+
+        Returns
+        -------
+        integer array, (columns,)
+            Rows for the smaller basis are these columns of rows for this one.
+
+        Raises
+        ------
+        InputError
+            If the smaller basis is not contained in this one.
         """
         same = ("species", "cutoff", "envelope", "transform")
         if any(getattr(self, k) != getattr(smaller, k) for k in same) or not np.allclose(self.r0, smaller.r0):
@@ -328,7 +371,23 @@ class ACEBasis(PackedBasis):
 
 
 def basis_from_description(given: Mapping[str, Any]) -> ACEBasis:
-    """The basis that `ACEBasis.describe` wrote. Raises InputError for keys that are missing or not known."""
+    """The basis that `ACEBasis.describe` wrote.
+
+    Parameters
+    ----------
+    given : mapping
+        Arguments of `ACEBasis` by name.
+
+    Returns
+    -------
+    ACEBasis
+        The basis.
+
+    Raises
+    ------
+    InputError
+        For keys that are missing or not known.
+    """
     if not isinstance(given, Mapping):
         raise InputError(f"the description of a basis is a table; got {type(given).__name__}")
     config = dict(given)

@@ -14,13 +14,28 @@ INDEPENDENT = 1e-8
 
 @cache
 def couplings(ls: tuple[int, ...], labels: tuple[int, ...]) -> tuple[dict[tuple[int, ...], float], ...]:
-    """Independent invariants of prod_t A_{labels_t, l_t, m_t}, each a map from m-tuples to coefficients.
+    """Independent invariants of prod_t A_{labels_t, l_t, m_t}.
 
-    `labels` tells which factors are the same radial function: factors with equal (label, l) commute, so each invariant is
-    symmetrised over their exchange and written in monomials sorted by (label, l, m). The invariants are coupled pairwise
-    through every intermediate L (Clebsch-Gordan), transformed to real harmonics, and reduced to an orthonormal independent
-    set by pivot-free Gram-Schmidt in a fixed order, so that the result is the same on every machine. Odd sum(l) has no
-    invariant under reflection and gives none.
+    Parameters
+    ----------
+    ls : tuple of int
+        Angular momentum of every factor.
+    labels : tuple of int
+        Which factors are the same radial function: those with equal (label, l) commute.
+
+    Returns
+    -------
+    tuple of dict
+        Each invariant as a map from m-tuples to coefficients, symmetrised over the exchange of equal factors and written in
+        monomials sorted by (label, l, m).
+
+    Notes
+    -----
+    The invariants are coupled pairwise through every intermediate L (Clebsch-Gordan), transformed to real harmonics, and
+    reduced to
+    an orthonormal independent set by pivot-free Gram-Schmidt in a fixed order, so that the result is the same on every
+    machine. Odd
+    sum(l) has no invariant under reflection and gives none.
     """
     if sum(ls) % 2:
         return ()

@@ -10,7 +10,20 @@ from .._typing import Array, Complex, Float, Int
 
 
 def real_harmonics(unit: Float[Array, " 3 *batch"], max_l: int) -> Float[Array, " harmonics *batch"]:
-    """Y_lm(unit) for l = 0..max_l, m = -l..l in row l*l + l + m, orthonormal on the sphere, no Condon-Shortley phase."""
+    """Real spherical harmonics, orthonormal on the sphere, without Condon-Shortley phase.
+
+    Parameters
+    ----------
+    unit : array, (3, ...)
+        Unit vectors.
+    max_l : int
+        Highest angular momentum.
+
+    Returns
+    -------
+    array, (harmonics, ...)
+        Y_lm for l = 0..max_l, m = -l..l in row l*l + l + m.
+    """
     return jnp.moveaxis(Harmonics(tuple(unit), max_l).values(), -2, 0)
 
 

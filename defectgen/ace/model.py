@@ -43,8 +43,19 @@ class Provenance(dict):
 class LinearACE(SiteEnergy):
     """V = sum_c theta_c B_c, evaluated as one polynomial sum_p w_p prod A: the cost does not grow with the number of functions.
 
-    `coefficients` has length `basis.size`, eV. `provenance` says what the model was trained on; it is saved with it.
-    Raises InputError if the coefficients are not finite or not as many as the basis has functions.
+    Parameters
+    ----------
+    basis : ACEBasis
+        The basis.
+    coefficients : sequence of float, (size,)
+        theta, eV.
+    provenance : dict, optional
+        What the model was trained on; it is saved with it.
+
+    Raises
+    ------
+    InputError
+        If the coefficients are not finite or not as many as the basis has functions.
     """
 
     chunk: ClassVar[int] = 16
@@ -154,7 +165,20 @@ class LinearACE(SiteEnergy):
     def save(self, path: str | Path) -> Path:
         """Write the model with its basis, versions, training provenance and a checksum (JSON; floats round-trip exactly).
 
-        Raises InputError if the file cannot be written.
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
         """
         path = Path(path)
         content = {

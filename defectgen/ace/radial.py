@@ -41,8 +41,22 @@ class Radial(eqx.Module):
     def __call__(
         self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
     ) -> Float[Array, " count *batch"]:
-        """All radial functions at distances r (A); exactly zero at and beyond the cutoff.
+        """All radial functions at some distances; exactly zero at and beyond the cutoff.
 
+        Parameters
+        ----------
+        r : array, (...)
+            Distances, A.
+        centre, neighbour : integer array, (...)
+            Species of the two atoms.
+
+        Returns
+        -------
+        array, (count, ...)
+            R_n, n = 1..count.
+
+        Notes
+        -----
         The recursion is a loop of the program: quick to compile, with its derivatives too.
         """
         t, first = self._start(r, centre, neighbour)

@@ -57,7 +57,26 @@ class Tables:
 
 @lru_cache(maxsize=64)
 def check_count(species: int, order: int, degree: float, w_l: float, pair_degree: float) -> None:
-    """Raises InputError, before anything is made, for a basis of more than MOST functions (couplings not counted)."""
+    """Checks, before anything is made, that a basis has at most MOST functions (couplings not counted).
+
+    Parameters
+    ----------
+    species : int
+        Number of species.
+    order : int
+        Highest correlation order.
+    degree : float
+        Total degree.
+    w_l : float
+        Weight of angular momenta in it.
+    pair_degree : float
+        Pair functions per pair of species.
+
+    Raises
+    ------
+    InputError
+        For a basis of more functions.
+    """
     if species**2 * pair_degree > MOST:
         raise InputError(
             f"pair_degree {pair_degree:g} of {species} species means {species**2 * pair_degree:.3g} pair functions, and a "
@@ -206,9 +225,26 @@ need a prior (theory: fit/defaults)."""
 
 
 def followed(truth: Any, order: int | None = None, cutoff: float | None = None) -> dict[str, Any]:
-    """Settings of a basis for `truth`, as keywords of `ACEBasis`: cutoff, order, degree and pair_degree.
+    """Settings of a basis that follow a reference, as keywords of `ACEBasis`.
 
-    Raises InputError for a potential without a cutoff if none is given.
+    Parameters
+    ----------
+    truth : SiteEnergy or BlackBox
+        The reference.
+    order : int, optional
+        Correlation order; that of the reference if not given.
+    cutoff : float, optional
+        A; that of the reference if not given.
+
+    Returns
+    -------
+    dict
+        cutoff, order, degree and pair_degree. theory: fit/defaults.
+
+    Raises
+    ------
+    InputError
+        For a potential without a cutoff if none is given.
     """
     if cutoff is None:
         cutoff = getattr(truth, "cutoff", None)

@@ -102,7 +102,18 @@ class Cell:
         return float((distance[self.free] if self.free.any() else distance).max() / self.lattice.nearest_neighbour)
 
     def minimum_image(self, vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-        """The shortest periodic copy of each vector, A; right for boxes of any skew."""
+        """The shortest periodic copy of each vector, right for boxes of any skew.
+
+        Parameters
+        ----------
+        vectors : array, (..., 3)
+            Vectors between two points, A.
+
+        Returns
+        -------
+        array, (..., 3)
+            Their shortest copies, A.
+        """
         return minimum_image(vectors, self.vectors, self.periodic)
 
     def distance_to_defect(self) -> Float[np.ndarray, " atoms"]:
@@ -110,7 +121,18 @@ class Cell:
         return self.distance_from_centre(self.positions)
 
     def distance_from_centre(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
-        """The same for any points (A)."""
+        """Distance of any points from the centre by minimum image, in a cylinder from the line through the centre.
+
+        Parameters
+        ----------
+        points : array, (n, 3)
+            Positions, A.
+
+        Returns
+        -------
+        array, (n,)
+            Distances, A.
+        """
         away = points - self.centre
         if self.line is None:
             return np.linalg.norm(self.minimum_image(away), axis=1)
@@ -118,9 +140,31 @@ class Cell:
 
 
 def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3 3"]) -> Cell:
-    """A periodic cell of `size` conventional cells: n, (n1, n2, n3), or a 3 x 3 integer matrix of conventional vectors.
+    """A periodic cell of `size` conventional cells.
 
-    Raises InputError for what is no lattice, and if the matrix is not integer or has no volume.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    size : int, tuple of int, or integer array (3, 3)
+        n, (n1, n2, n3), or a matrix whose rows are the box vectors in units of the conventional ones. In two dimensions
+        (n1, n2) is enough.
+
+    Returns
+    -------
+    Cell
+        Every site once, wrapped into the box.
+
+    Raises
+    ------
+    InputError
+        For what is no lattice, a matrix that is not integer or has no volume, and a cell of too many atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> len(dg.supercell(dg.fcc("Cu", 3.615), 4))
+    256
     """
     check_lattice(lattice)
     try:
@@ -171,7 +215,23 @@ def _spelled(count: np.ndarray) -> str:
 
 
 def primitive_cell(lattice: Lattice) -> Cell:
-    """The primitive cell itself, periodic. Raises InputError for what is no lattice."""
+    """The primitive cell itself, periodic.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+
+    Returns
+    -------
+    Cell
+        One atom for each sublattice.
+
+    Raises
+    ------
+    InputError
+        For what is no lattice.
+    """
     check_lattice(lattice)
     return _periodic_cell(lattice, np.eye(3, dtype=int))
 

@@ -16,11 +16,29 @@ REACH = 3
 
 
 def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
-    """All sites within `radius + clamp` (A) of a lattice site; those beyond `radius` are clamped.
+    """All sites within `radius + clamp` of a lattice site; those beyond `radius` are clamped.
 
-    `clamp` (A; six nearest-neighbour spacings if not given) must be twice the potential's cutoff, so that every site whose
-    energy a free atom can change has its whole stencil (checked when a potential is put on the cell).
-    Raises InputError for what is no lattice, a radius below one nearest-neighbour spacing, and lengths that are no numbers.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    radius : float
+        Radius of the free atoms, A.
+    clamp : float, optional
+        Thickness of the clamped shell, A; six nearest-neighbour spacings if not given. It must be twice the cutoff of the
+        potential, so that every site whose energy a free atom can change has its whole stencil. That is checked when a
+        potential
+        is put on the cell.
+
+    Returns
+    -------
+    Cell
+        The ball, not periodic; a disc in two dimensions.
+
+    Raises
+    ------
+    InputError
+        For what is no lattice, a radius below one nearest-neighbour spacing, lengths that are no numbers, and too many atoms.
     """
     check_lattice(lattice)
     clamp = check_lengths(lattice, radius, clamp, "ball")
@@ -55,12 +73,30 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
 
 
 def cylinder(lattice: Lattice, line: Int[np.ndarray, "3"], radius: float, clamp: float | None = None) -> Cell:
-    """All sites within `radius + clamp` (A) of a line through a lattice site, one period of it, clamped beyond `radius`.
+    """All sites within `radius + clamp` of a line through a lattice site, one period of it, clamped beyond `radius`.
 
-    `line` is a primitive lattice vector in units of the primitive vectors: the period. In two dimensions the line is the normal
-    of the plane, `line` is not looked at and the cylinder is a disc. The lattice of the cell is the same crystal with other
-    primitive vectors, the last along the line. `clamp` (A) as for `ball`.
-    Raises InputError as `ball` does, and for a line that is no primitive lattice vector.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    line : integer array, (3,)
+        The period: a primitive lattice vector in units of the primitive vectors. In two dimensions the line is the normal of
+        the
+        plane, `line` is not read and the cylinder is a disc.
+    radius : float
+        Radius of the free atoms, A.
+    clamp : float, optional
+        Thickness of the clamped shell, A, as for `ball`.
+
+    Returns
+    -------
+    Cell
+        Periodic along its third vector. Its lattice is the same crystal with other primitive vectors, the last along the line.
+
+    Raises
+    ------
+    InputError
+        As `ball` does, and for a line that is no primitive lattice vector.
     """
     check_lattice(lattice)
     if lattice.dimension == 2:
@@ -145,10 +181,26 @@ GAP = 6.0
 
 
 def slab(lattice: Lattice, size: tuple[int, int, int], gap: float = GAP) -> Cell:
-    """`size` conventional cells of crystal, the box longer along the third conventional vector by at least `gap` (A) of nothing.
+    """A slab of the crystal between two free surfaces, the planes of the first two conventional vectors.
 
-    The surfaces are the planes of the first two conventional vectors. The box holds a whole number of crystal cells, so its sites
-    are those of a supercell whose upper part is vacant. Raises InputError for a gap that is not positive.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    size : tuple of int
+        Conventional cells of crystal along each conventional vector.
+    gap : float
+        The box is longer than the crystal along the third conventional vector by at least this much, A.
+
+    Returns
+    -------
+    Cell
+        The box holds a whole number of crystal cells, so its sites are those of a supercell whose upper part is vacant.
+
+    Raises
+    ------
+    InputError
+        For a gap that is not positive.
     """
     if not 0 < gap < 1e6:
         raise InputError(f"the gap above a slab is a positive length in A; got {gap!r}")

@@ -14,13 +14,42 @@ from .lattice import Lattice, Site, neighbour_shells
 
 @maker
 def vacancy(site: int | str = 0) -> Defect:
-    """One atom missing. `site` is a sublattice (row of the motif) or a species, whose first sublattice is meant."""
+    """One atom missing.
+
+    Parameters
+    ----------
+    site : int or str
+        A sublattice (row of the motif) or a species, whose first sublattice is meant.
+
+    Returns
+    -------
+    Defect
+        The recipe; `apply` makes the defect in a cell.
+    """
     return Defect(_name("vacancy", site), partial(_vacancy, site=site))
 
 
 @maker
 def divacancy(shell: int = 1, site: int | str = 0) -> Defect:
-    """Two atoms missing, the second in the given neighbour shell of the first, in the direction of largest x, then y, then z."""
+    """Two atoms missing, the second in a neighbour shell of the first, in the direction of largest x, then y, then z.
+
+    Parameters
+    ----------
+    shell : int
+        Neighbour shell of the second vacancy, 1 for nearest neighbours.
+    site : int or str
+        Sublattice or species of the first, as for `vacancy`.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+
+    Raises
+    ------
+    InputError
+        For a shell that is no whole number from 1 to 100.
+    """
     shell = whole(shell, "the neighbour shell of a divacancy", 1, 100)
     name = "divacancy" if (shell, site) == (1, 0) else _name(f"divacancy({shell})", site)
     return Defect(name, partial(_divacancy, shell=shell, site=site))
@@ -30,8 +59,26 @@ def divacancy(shell: int = 1, site: int | str = 0) -> Defect:
 def microcrack(n: int, direction: str | Sequence[int] | None = None, site: int | str = 0) -> Defect:
     """A row of n vacancies, one lattice translation apart.
 
-    The row follows `direction`, indices of the conventional cell ("110" or (1, 1, 0)), by default the shortest translation
-    (the close-packed row; of several the one with largest x, then y, then z).
+    Parameters
+    ----------
+    n : int
+        Number of vacancies, at least 2.
+    direction : str or sequence of int, optional
+        Indices of the conventional cell ("110" or (1, 1, 0)); by default the shortest translation, which is the close-packed
+        row
+        (of several the one with largest x, then y, then z).
+    site : int or str
+        Sublattice or species, as for `vacancy`.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+
+    Raises
+    ------
+    InputError
+        For a number below 2 and for indices that are no direction.
     """
     n = whole(n, "a microcrack is a row of two or more vacancies, and their number", 2, 10_000)
     indices = None if direction is None else direction_indices(direction)
@@ -41,7 +88,31 @@ def microcrack(n: int, direction: str | Sequence[int] | None = None, site: int |
 
 @maker
 def substitution(site: int | str, symbol: str) -> Defect:
-    """An atom of another species on a site: `substitution(0, "Ni")`, `substitution("Cu", "Ni")`."""
+    """An atom of another species on a site.
+
+    Parameters
+    ----------
+    site : int or str
+        Sublattice or species that is replaced, as for `vacancy`.
+    symbol : str
+        Chemical symbol of the new atom.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+
+    Raises
+    ------
+    InputError
+        For an unknown symbol.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.substitution("Cu", "Ni").label(dg.fcc("Cu", 3.615))
+    'Ni_Cu'
+    """
     element(symbol)
     return Defect(
         f"substitution({symbol})" if site == 0 else f"substitution({site},{symbol})",
@@ -51,14 +122,38 @@ def substitution(site: int | str, symbol: str) -> Defect:
 
 @maker
 def antisite(site: int | str = 0, symbol: str | None = None) -> Defect:
-    """The other species of a compound on a site; `symbol` says which where there are several others."""
+    """The other species of a compound on a site.
+
+    Parameters
+    ----------
+    site : int or str
+        Sublattice or species that is replaced, as for `vacancy`.
+    symbol : str, optional
+        The species on it; needed where the crystal has several others.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+    """
     name = _name("antisite", site) if symbol is None else f"antisite({site},{symbol})"
     return Defect(name, partial(_antisite, site=site, symbol=symbol))
 
 
 @maker
 def antisite_pair(site: int | str = 0) -> Defect:
-    """A site and its nearest neighbour of another species, exchanged; the composition stays."""
+    """A site and its nearest neighbour of another species, exchanged; the composition stays.
+
+    Parameters
+    ----------
+    site : int or str
+        Sublattice or species of the first, as for `vacancy`.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+    """
     return Defect(_name("antisite_pair", site), partial(_antisite_pair, site=site))
 
 
@@ -129,9 +224,22 @@ def _antisite_pair(lattice: Lattice, site: int | str) -> Edits:
 
 
 def direction_indices(direction: str | Sequence[int]) -> tuple[int, ...]:
-    """Direction indices from "110", "1-10", "<110>", "[1 1 0]" or (1, 1, 0).
+    """Direction indices from text or numbers.
 
-    Raises InputError if they are not three (or two) whole numbers, not all zero.
+    Parameters
+    ----------
+    direction : str or sequence of int
+        "110", "1-10", "<110>", "[1 1 0]" or (1, 1, 0); two numbers in a plane.
+
+    Returns
+    -------
+    tuple of int
+        Three whole numbers along the conventional vectors.
+
+    Raises
+    ------
+    InputError
+        If they are not three (or two) whole numbers, not all zero.
     """
     listed = isinstance(direction, list | tuple | np.ndarray) and np.ndim(direction) == 1
     digits = _digits(direction) if isinstance(direction, str) else list(direction) if listed else []

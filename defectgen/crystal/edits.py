@@ -35,17 +35,44 @@ class Edits:
         return list(dict.fromkeys([*self.vacant, *(s for s, _ in self.replaced), *(s for s, _ in self.moved)]))
 
     def points(self, lattice: Lattice) -> Float[np.ndarray, "points 3"]:
-        """Where the defect is: its edited sites (a moved atom counts where it starts) and its added atoms, A."""
+        """Where the defect is: its edited sites (a moved atom counts where it starts) and its added atoms.
+
+        Parameters
+        ----------
+        lattice : Lattice
+            The crystal.
+
+        Returns
+        -------
+        array, (points, 3)
+            Positions, A.
+        """
         offset = dict(self.moved)
         on_site = [s.position(lattice) + np.array(offset.get(s, (0.0, 0.0, 0.0))) for s in self.sites]
         return np.array(on_site + [np.array(x) for x, _ in self.added]).reshape(-1, 3)
 
 
 def place(cell: Cell, edits: Edits, at: Float[np.ndarray, "3"]) -> Cell:
-    """The cell with the edits made where the centre of the defect comes nearest to the point `at` (A).
+    """The cell with the edits made where the centre of the defect comes nearest to a point.
 
-    Atoms keep their order, removed ones missing, added ones last. Placed on a defective cell, defects add up.
-    Raises InputError if the defect reaches its own image, edits a missing or clamped atom, or puts atoms on top of each other.
+    Parameters
+    ----------
+    cell : Cell
+        A perfect or a defective cell; defects add up.
+    edits : Edits
+        What is edited.
+    at : array, (3,)
+        The point, A.
+
+    Returns
+    -------
+    Cell
+        Atoms keep their order, removed ones missing, added ones last.
+
+    Raises
+    ------
+    InputError
+        If the defect reaches its own image, edits a missing or clamped atom, or puts atoms on top of each other.
     """
     lattice = cell.lattice
     points = edits.points(lattice)
@@ -92,7 +119,18 @@ def site_index(perfect: Sites, site: Site) -> int | None:
 
 
 def defect_size(cell: Cell) -> int:
-    """Number of edits that the cell carries: missing, foreign, moved and extra atoms."""
+    """Number of edits that the cell carries: missing, foreign, moved and extra atoms.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+
+    Returns
+    -------
+    int
+        Zero for the perfect crystal.
+    """
     on_site = cell.sites >= 0
     home = cell.sites[on_site]
     native = np.array(cell.lattice.species, dtype=object)[cell.perfect_sites.sublattices[home]]
@@ -176,15 +214,44 @@ class Defect:
     """What it edits in a given crystal."""
 
     def label(self, lattice: Lattice) -> str:
-        """Name in the crystal in the style of doped and pymatgen: `v_Cu`, `Cu_Ni` (Cu on Ni), `Si_i_Td`."""
+        """Name in the crystal in the style of doped and pymatgen: `v_Cu`, `Cu_Ni` (Cu on Ni), `Si_i_Td`.
+
+        Parameters
+        ----------
+        lattice : Lattice
+            The crystal.
+
+        Returns
+        -------
+        str
+            The name.
+
+        Raises
+        ------
+        InputError
+            If the crystal has no such site.
+        """
         return self.plan(lattice).label
 
     def apply(self, cell: Cell, at: Sequence[float | int] | np.ndarray | None = None) -> Cell:
-        """The cell with the defect made as near as the lattice allows to `at` (A), by default to the cell's centre.
+        """The cell with the defect made as near as the lattice allows to a point.
 
-        The host stays: `.apply(cell).perfect` is the crystal again. On a cell that has a defect already the two add up.
-        Raises InputError for what is no cell, if the crystal has no such site, the cell is too small, or atoms would overlap
-        or be clamped.
+        Parameters
+        ----------
+        cell : Cell
+            A perfect cell, or a defective one: then the two defects add up.
+        at : sequence of float, optional
+            The point, A; by default the centre of the cell.
+
+        Returns
+        -------
+        Cell
+            The perfect crystal stays known: `.apply(cell).perfect` is that crystal again.
+
+        Raises
+        ------
+        InputError
+            For what is no cell, if the crystal has no such site, the cell is too small, or atoms would overlap or be clamped.
         """
         if not isinstance(cell, Cell):
             raise InputError(f"a defect is made in a cell, such as dg.supercell(lattice, 4); got {type(cell).__name__}")
@@ -207,7 +274,22 @@ def maker(function: Callable[P, Defect]) -> Callable[P, Defect]:
 def sublattice_of(lattice: Lattice, site: int | str) -> int:
     """The sublattice meant by its number or by a species.
 
-    Raises InputError if the crystal has none such.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    site : int or str
+        Row of the motif, or a chemical symbol, whose first sublattice is meant.
+
+    Returns
+    -------
+    int
+        Row of the motif.
+
+    Raises
+    ------
+    InputError
+        If the crystal has none such.
     """
     if isinstance(site, str):
         if site in lattice.species:

@@ -42,7 +42,20 @@ ELEMENTS: dict[str, Element] = {
 def element(symbol: str) -> Element:
     """The element with this symbol.
 
-    Raises InputError for a symbol that is none.
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol, H to Cm, with a capital first letter.
+
+    Returns
+    -------
+    Element
+        Its number, mass and covalent radius.
+
+    Raises
+    ------
+    InputError
+        For a symbol that is none.
     """
     if not isinstance(symbol, str) or symbol not in ELEMENTS:
         meant = did_you_mean(symbol, ELEMENTS) if isinstance(symbol, str) and len(symbol) < 4 else ""
@@ -53,7 +66,20 @@ def element(symbol: str) -> Element:
 def element_of_number(number: int) -> Element:
     """The element with this atomic number.
 
-    Raises InputError for a number that no element in the table has.
+    Parameters
+    ----------
+    number : int
+        1 (H) to 96 (Cm).
+
+    Returns
+    -------
+    Element
+        Its symbol, mass and covalent radius.
+
+    Raises
+    ------
+    InputError
+        For a number that no element in the table has.
     """
     if not 1 <= number <= len(ELEMENTS):
         raise InputError(f"atomic numbers go from 1 (H) to {len(ELEMENTS)} ({list(ELEMENTS)[-1]}) here; got {number}")
@@ -61,7 +87,18 @@ def element_of_number(number: int) -> Element:
 
 
 def composition_change(cell: Cell) -> dict[str, int]:
-    """Atoms of every species that the cell has more than its perfect crystal; species without a change are left out."""
+    """Atoms of every species that the cell has more than its perfect crystal.
+
+    Parameters
+    ----------
+    cell : Cell
+        A cell with a defect.
+
+    Returns
+    -------
+    dict
+        Numbers by species, negative where atoms are missing; species without a change are left out.
+    """
     species = cell.lattice.species
     perfect = Counter(species[b] for b in cell.perfect_sites.sublattices)
     perfect.subtract(Counter(cell.symbols))
@@ -71,6 +108,18 @@ def composition_change(cell: Cell) -> dict[str, int]:
 def exchanged_species(cell: Cell) -> tuple[str, ...]:
     """Species whose chemical potentials the formation energy of a defect needs; none where the crystal itself fixes them.
 
+    Parameters
+    ----------
+    cell : Cell
+        A cell with a defect.
+
+    Returns
+    -------
+    tuple of str
+        Chemical symbols.
+
+    Notes
+    -----
     The crystal fixes the sum of the chemical potentials of its formula unit. That is enough where atoms are only moved, where
     whole formula units come or go, and for the species of an element.
     """

@@ -51,10 +51,26 @@ VOIDS: dict[str, dict[str, _Void]] = {
 def interstitial(
     kind: str | Sequence[float | int] | None = None, symbol: str | None = None, position: Sequence[float | int] | None = None
 ) -> Defect:
-    """An extra atom in a void, of species `symbol` (by default that of sublattice 0).
+    """An extra atom in a void.
 
-    `kind` names a void of the structure ("octahedral", "tetrahedral", "hexagonal", ...; see `VOIDS`); any other place is a
-    `position` in units of the conventional vectors, from the origin of the lattice.
+    Parameters
+    ----------
+    kind : str or sequence of float, optional
+        A void of the structure ("octahedral", "tetrahedral", "hexagonal", ...; see `VOIDS`).
+    symbol : str, optional
+        Species of the atom; by default that of sublattice 0.
+    position : sequence of float, optional
+        Any other place, in units of the conventional vectors, from the origin of the lattice.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+
+    Raises
+    ------
+    InputError
+        For an unknown symbol, and for what is neither a kind nor three coordinates.
     """
     if symbol is not None:
         element(symbol)
@@ -74,10 +90,32 @@ def dumbbell(
 ) -> Defect:
     """Two atoms on one site, apart along a direction: the split interstitial.
 
-    `direction` are indices of the conventional cell: "110", "<1-10>" or (1, 1, 0); in cubic crystals its Cartesian axes. The atom
-    of the site moves half the `separation` (A; 0.85 nearest-neighbour spacings if not given) forward and stays the site's, the
-    extra atom, of species `symbol` (by default the same), sits as far behind and belongs to no site.
-    Displacements count from there.
+    Parameters
+    ----------
+    direction : str or sequence of int
+        Indices of the conventional cell: "110", "<1-10>" or (1, 1, 0); in cubic crystals its Cartesian axes.
+    symbol : str, optional
+        Species of the extra atom; by default that of the site.
+    site : int or str
+        Sublattice or species of the site, as for `vacancy`.
+    separation : float, optional
+        Distance of the two atoms, A; 0.85 nearest-neighbour spacings if not given.
+
+    Returns
+    -------
+    Defect
+        The recipe.
+
+    Raises
+    ------
+    InputError
+        For an unknown symbol, indices that are no direction, and a separation that is not positive.
+
+    Notes
+    -----
+    The atom of the site moves half the separation forward and stays the site's, the extra atom sits as far behind and belongs
+    to
+    no site. Displacements count from there.
     """
     if symbol is not None:
         element(symbol)
@@ -92,9 +130,24 @@ def dumbbell(
 
 
 def void_position(lattice: Lattice, kind: str) -> Float[np.ndarray, "3"]:
-    """Where the crystal has a void of this kind, A.
+    """Where the crystal has a void of a kind.
 
-    Raises InputError for a kind that the structure does not have, naming those it has.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    kind : str
+        A kind that `VOIDS` has for its structure.
+
+    Returns
+    -------
+    array, (3,)
+        Position, A.
+
+    Raises
+    ------
+    InputError
+        For a kind that the structure does not have, naming those it has.
     """
     known = VOIDS.get(structure(lattice), {})
     if kind not in known:

@@ -76,16 +76,49 @@ class Lattice:
         return float(tree.query(wrapped, k=2)[0][:, 1].min())
 
     def deformed(self, deformation: Float[np.ndarray, "3 3"]) -> "Lattice":
-        """The lattice under x -> F x, sublattices carried along affinely."""
+        """The lattice under x -> F x, sublattices carried along affinely.
+
+        Parameters
+        ----------
+        deformation : array, (3, 3)
+            F.
+
+        Returns
+        -------
+        Lattice
+            The deformed crystal.
+        """
         return replace(self, vectors=self.vectors @ deformation.T, motif=self.motif @ deformation.T)
 
     def with_motif(self, motif: Float[np.ndarray, "sublattices 3"]) -> "Lattice":
-        """The same Bravais lattice with its sublattices shifted."""
+        """The same Bravais lattice with its sublattices shifted.
+
+        Parameters
+        ----------
+        motif : array, (sublattices, 3)
+            Positions of the atoms of the primitive cell, A.
+
+        Returns
+        -------
+        Lattice
+            The crystal with this motif.
+        """
         return replace(self, motif=motif)
 
 
 def widths(vectors: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
-    """Distances between opposite faces of a box, A."""
+    """Distances between opposite faces of a box.
+
+    Parameters
+    ----------
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+
+    Returns
+    -------
+    array, (3,)
+        One width for each pair of faces, A.
+    """
     volume = abs(np.linalg.det(vectors))
     return np.array([volume / np.linalg.norm(np.cross(vectors[(i + 1) % 3], vectors[(i + 2) % 3])) for i in range(3)])
 
@@ -100,19 +133,55 @@ class Site(NamedTuple):
 
     @classmethod
     def at(cls, translation, sublattice) -> "Site":
-        """The site of a sublattice in the cell with the given translation (three whole numbers)."""
+        """The site of a sublattice in the cell with a translation.
+
+        Parameters
+        ----------
+        translation : sequence of int
+            Three whole numbers.
+        sublattice : int
+            Row of the motif.
+
+        Returns
+        -------
+        Site
+            The site.
+        """
         t1, t2, t3 = (int(n) for n in translation)
         return cls(t1, t2, t3, int(sublattice))
 
     def position(self, lattice: Lattice) -> np.ndarray:
-        """Where the site is, A."""
+        """Where the site is.
+
+        Parameters
+        ----------
+        lattice : Lattice
+            The crystal.
+
+        Returns
+        -------
+        array, (3,)
+            Position, A.
+        """
         return np.array(self[:3]) @ lattice.vectors + lattice.motif[self.sublattice]
 
 
 def sites_within(lattice: Lattice, point: np.ndarray, radius: float) -> list[tuple[float, Site]]:
-    """All sites closer to a point than `radius` (A), with their distances, nearest first.
+    """All sites closer to a point than a radius, nearest first.
 
-    Sites at one distance are ordered by decreasing x, then y, then z of the vector from the point.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    point : array, (3,)
+        Position, A.
+    radius : float
+        A.
+
+    Returns
+    -------
+    list of (float, Site)
+        Distances (A) and sites. Those at one distance are ordered by decreasing x, then y, then z of the vector from the point.
     """
     fractional = point @ np.linalg.inv(lattice.vectors)
     reach = radius / widths(lattice.vectors)
@@ -131,7 +200,22 @@ def sites_within(lattice: Lattice, point: np.ndarray, radius: float) -> list[tup
 
 
 def neighbour_shells(lattice: Lattice, site: Site, count: int) -> list[list[Site]]:
-    """The first `count` shells of neighbours of a site, nearest first; distances within 1e-4 of each other are one shell."""
+    """The first shells of neighbours of a site.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    site : Site
+        The site in the middle.
+    count : int
+        Number of shells.
+
+    Returns
+    -------
+    list of list of Site
+        Nearest shell first; distances within 1e-4 of each other are one shell.
+    """
     radius = 1.01 * lattice.nearest_neighbour
     while True:
         shells: list[list[Site]] = []
@@ -147,8 +231,20 @@ def neighbour_shells(lattice: Lattice, site: Site, count: int) -> list[list[Site
 
 
 def reduced_basis(vectors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
-    """A Minkowski-reduced basis (rows, sorted by length) of the lattice spanned by k <= 3 independent vectors.
+    """A Minkowski-reduced basis of the lattice spanned by k <= 3 independent vectors.
 
+    Parameters
+    ----------
+    vectors : array, (k, 3)
+        Vectors as rows.
+
+    Returns
+    -------
+    array, (k, 3)
+        The reduced vectors as rows, sorted by length.
+
+    Notes
+    -----
     Greedy reduction, exact up to four dimensions: P. Q. Nguyen and D. Stehle, ACM Trans. Algorithms 5, 46 (2009).
     """
     basis = np.array(vectors, dtype=float)
@@ -167,7 +263,22 @@ def reduced_basis(vectors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]
 def minimum_image(
     x: Float[np.ndarray, "*n 3"], vectors: Float[np.ndarray, "3 3"], periodic: tuple[bool, bool, bool]
 ) -> Float[np.ndarray, "*n 3"]:
-    """The shortest copies of the vectors x in a box of any skew; a draw goes to the copy first in `image_steps`."""
+    """The shortest copies of vectors in a box of any skew.
+
+    Parameters
+    ----------
+    x : array, (..., 3)
+        Vectors.
+    vectors : array, (3, 3)
+        Box vectors as rows, in the same unit.
+    periodic : tuple of bool
+        Along which of them the box repeats.
+
+    Returns
+    -------
+    array, (..., 3)
+        The shortest copies; a draw goes to the copy first in `image_steps`.
+    """
     if not any(periodic):
         return np.array(x, dtype=float)
     basis = reduced_basis(vectors[list(periodic)])

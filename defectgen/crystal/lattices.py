@@ -24,29 +24,93 @@ Species = str | Sequence[str]
 
 
 def fcc(symbol: str, a: Length) -> Lattice:
-    """Face-centred cubic, one atom; the conventional cell is the cube of side a (A), four atoms."""
+    """Face-centred cubic, one atom.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the cube, four atoms.
+    """
     return _build("fcc", (symbol,), a, _FCC, [[0, 0, 0]], _FCC_CUBE)
 
 
 def bcc(symbol: str, a: Length) -> Lattice:
-    """Body-centred cubic, one atom; the conventional cell is the cube of side a (A), two atoms."""
+    """Body-centred cubic, one atom.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the cube, two atoms.
+    """
     return _build("bcc", (symbol,), a, _BCC, [[0, 0, 0]], _BCC_CUBE)
 
 
 def sc(symbol: str, a: Length) -> Lattice:
-    """Simple cubic, side a (A)."""
+    """Simple cubic, one atom.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
+    """
     return _build("sc", (symbol,), a, np.eye(3), [[0, 0, 0]], _CUBE)
 
 
 def diamond(symbol: str, a: Length) -> Lattice:
-    """Diamond: fcc with atoms at 0 and a/4 (1,1,1); the conventional cell is the cube of side a (A), eight atoms."""
+    """Diamond: fcc with atoms at 0 and a/4 (1,1,1).
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the cube, eight atoms.
+    """
     return _build("diamond", (symbol, symbol), a, _FCC, [[0, 0, 0], [0.25, 0.25, 0.25]], _FCC_CUBE)
 
 
 def hcp(symbol: str, a: Length, c: Length | None = None) -> Lattice:
-    """Hexagonal close packed, sides a and c (A; c = sqrt(8/3) a, touching spheres, if not given), two atoms.
+    """Hexagonal close packed, two atoms at 0 and (1/3, 2/3, 1/2).
 
-    The conventional cell is the hexagonal primitive cell, a1 along x and a2 at 120 degrees, atoms at 0 and (1/3, 2/3, 1/2).
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side, A.
+    c : float, optional
+        Height, A; sqrt(8/3) a, that of touching spheres, if not given.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the hexagonal primitive cell, a1 along x and a2 at 120 degrees.
     """
     ratio = np.sqrt(8 / 3) if c is None else _length(c) / _length(a)
     vectors = np.array([[1, 0, 0], [-1 / 2, np.sqrt(3) / 2, 0], [0, 0, ratio]])
@@ -54,27 +118,82 @@ def hcp(symbol: str, a: Length, c: Length | None = None) -> Lattice:
 
 
 def zincblende(first: Species, second: str | Length, a: Length | None = None) -> Lattice:
-    """Zincblende: first at 0, second at a/4 (1,1,1); `zincblende("Ga", "As", 5.65)` or `zincblende("GaAs", 5.65)`, a in A."""
+    """Zincblende: the first species at 0, the second at a/4 (1,1,1).
+
+    Parameters
+    ----------
+    first : str or sequence of str
+        First symbol, or both of them: "GaAs", ("Ga", "As").
+    second : str or float
+        Second symbol, or the lattice constant where `first` names both.
+    a : float, optional
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the cube, eight atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.zincblende("GaAs", 5.65).species
+    ('Ga', 'As')
+    """
     pair, a = _pair(first, second, a)
     return _build("zincblende", pair, a, _FCC, [[0, 0, 0], [0.25, 0.25, 0.25]], _FCC_CUBE)
 
 
 def rocksalt(first: Species, second: str | Length, a: Length | None = None) -> Lattice:
-    """Rock salt: first at 0, second at a/2 (1,1,1), cube side a (A); the species as in `zincblende`."""
+    """Rock salt: the first species at 0, the second at a/2 (1,1,1).
+
+    Parameters
+    ----------
+    first, second, a
+        Species and side of the cube (A), as for `zincblende`.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the cube, eight atoms.
+    """
     pair, a = _pair(first, second, a)
     return _build("rocksalt", pair, a, _FCC, [[0, 0, 0], [0.5, 0.5, 0.5]], _FCC_CUBE)
 
 
 def cscl(first: Species, second: str | Length, a: Length | None = None) -> Lattice:
-    """Caesium chloride (B2): first on the corner, second in the centre of a cube of side a (A); species as in `zincblende`."""
+    """Caesium chloride (B2): the first species on the corner, the second in the centre of a cube.
+
+    Parameters
+    ----------
+    first, second, a
+        Species and side of the cube (A), as for `zincblende`.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
+    """
     pair, a = _pair(first, second, a)
     return _build("cscl", pair, a, np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], _CUBE)
 
 
 def l12(majority: Species, minority: str | Length, a: Length | None = None) -> Lattice:
-    """L1_2, the Cu3Au structure: minority on the corner (sublattice 0), majority on the faces (1, 2, 3), cube side a (A).
+    """L1_2, the Cu3Au structure: minority on the corner (sublattice 0), majority on the faces (1, 2, 3).
 
-    `l12("Ni", "Al", 3.57)` or `l12("Ni3Al", 3.57)`: the majority is named first.
+    Parameters
+    ----------
+    majority : str or sequence of str
+        Symbol of the majority, or both species, the majority first: "Ni3Al", ("Ni", "Al").
+    minority : str or float
+        Symbol of the minority, or the lattice constant where `majority` names both.
+    a : float, optional
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
     """
     (many, few), a = _pair(majority, minority, a, r"([A-Z][a-z]?)3([A-Z][a-z]?)", "Ni3Al")
     motif = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
@@ -82,16 +201,39 @@ def l12(majority: Species, minority: str | Length, a: Length | None = None) -> L
 
 
 def triangular(symbol: str, a: Length) -> Lattice:
-    """The two-dimensional triangular lattice with spacing a (A), in the plane z = 0.
+    """The two-dimensional triangular lattice in the plane z = 0.
 
-    The conventional cell is the primitive rhombus, a1 along x and a2 at 60 degrees, so n x n cells have six-fold symmetry.
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Nearest-neighbour spacing, A.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the primitive rhombus, a1 along x and a2 at 60 degrees, so n x n cells have six-fold symmetry.
     """
     vectors = np.array([[1, 0, 0], [1 / 2, np.sqrt(3) / 2, 0], [0, 0, 0]])
     return _build("triangular", (symbol,), a, vectors, [[0, 0, 0]], _CUBE, dimension=2)
 
 
 def square(symbol: str, a: Length) -> Lattice:
-    """The two-dimensional square lattice with spacing a (A), in the plane z = 0."""
+    """The two-dimensional square lattice in the plane z = 0.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Nearest-neighbour spacing, A.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
+    """
     return _build("square", (symbol,), a, np.diag([1.0, 1.0, 0.0]), [[0, 0, 0]], _CUBE, dimension=2)
 
 
@@ -131,9 +273,21 @@ def _pair(first, second, a, formula=r"([A-Z][a-z]?)([A-Z][a-z]?)", example="GaAs
 
 
 def beta_tin(symbol: str, a: float, c: float | None = None) -> Lattice:
-    """Beta-tin (I4_1/amd), body-centred tetragonal with sides a and c (A; c = 0.55 a, about that of Sn and Si, if not given).
+    """Beta-tin (I4_1/amd), body-centred tetragonal, two atoms at 0 and (0, a/2, c/4).
 
-    Two atoms, at 0 and (0, a/2, c/4); the conventional cell is the tetragonal one, four atoms.
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side, A.
+    c : float, optional
+        Height, A; 0.55 a, about that of Sn and Si, if not given.
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the tetragonal one, four atoms.
     """
     ratio = 0.55 if c is None else c / a
     vectors = np.array([[-1, 1, ratio], [1, -1, ratio], [1, 1, -ratio]]) / 2
@@ -142,7 +296,22 @@ def beta_tin(symbol: str, a: float, c: float | None = None) -> Lattice:
 
 
 def hexagonal_diamond(symbol: str, a: float, c: float | None = None) -> Lattice:
-    """Hexagonal diamond (lonsdaleite, P6_3/mmc): sides a and c (A; c = sqrt(8/3) a if not given), four atoms."""
+    """Hexagonal diamond (lonsdaleite, P6_3/mmc), four atoms.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side, A.
+    c : float, optional
+        Height, A; sqrt(8/3) a if not given.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
+    """
     ratio = np.sqrt(8 / 3) if c is None else c / a
     vectors = np.array([[1, 0, 0], [-1 / 2, np.sqrt(3) / 2, 0], [0, 0, ratio]])
     inner = np.array([[1 / 3, 2 / 3, 1 / 16], [2 / 3, 1 / 3, 9 / 16], [1 / 3, 2 / 3, 7 / 16], [2 / 3, 1 / 3, 15 / 16]])
@@ -150,7 +319,20 @@ def hexagonal_diamond(symbol: str, a: float, c: float | None = None) -> Lattice:
 
 
 def a15(symbol: str, a: float) -> Lattice:
-    """A15 (beta-tungsten, Pm-3n): a cube of side a (A) with eight atoms, two on its corner and centre and a pair on each face."""
+    """A15 (beta-tungsten, Pm-3n): a cube with eight atoms, two on its corner and centre and a pair on each face.
+
+    Parameters
+    ----------
+    symbol : str
+        Chemical symbol.
+    a : float
+        Side of the cube, A.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
+    """
     chains = [[1, 0, 2], [3, 0, 2], [2, 1, 0], [2, 3, 0], [0, 2, 1], [0, 2, 3]]
     motif = np.array([[0, 0, 0], [2, 2, 2], *chains]) / 4
     return _lattice("A15", symbol, a, np.eye(3), motif, np.eye(3, dtype=int))
@@ -170,9 +352,26 @@ PHASES: dict[str, Callable[[str, float], Lattice]] = {
 
 
 def phase(name: str, symbol: str, volume: float) -> Lattice:
-    """The phase with this volume per atom (A^3), in the proportions that its constructor gives it: a start for `equilibrate`.
+    """A phase of an element at a volume per atom, in the proportions that its constructor gives it: a start for `equilibrate`.
 
-    Raises InputError for an unknown phase and a volume that is not positive.
+    Parameters
+    ----------
+    name : str
+        One of `PHASES`.
+    symbol : str
+        Chemical symbol.
+    volume : float
+        Volume per atom, A^3.
+
+    Returns
+    -------
+    Lattice
+        The crystal.
+
+    Raises
+    ------
+    InputError
+        For an unknown phase and a volume that is not positive.
     """
     if name not in PHASES:
         raise InputError(f"phase {name!r} is not known; known are {', '.join(PHASES)}")

@@ -37,16 +37,45 @@ def match_defect(
     periodic: tuple[bool, bool, bool] = (True, True, True),
     lattice: Lattice | None = None,
 ) -> Defect:
-    """The defect that turns a perfect structure into a defective one in the same box (positions and vectors in A).
+    """The defect that turns a perfect structure into a defective one in the same box.
 
-    Atoms may be in any order, wrapped or relaxed, and the origins may differ: the rigid shift between the structures is found
-    from the atoms that are still on sites, and undone. Each atom belongs to the site it is nearest to (one atom a site, the least
-    sum of squared distances where several compete, like species preferred); sites without an atom are vacancies, atoms
-    without a site interstitials. Atoms less than 0.25 spacings off their site go back to it, others and interstitials stay
-    where they are. Applied to a cell of another lattice constant, the offsets scale with it. Without `lattice` it is the
-    primitive cell of the perfect structure.
-    Raises InputError if the perfect structure is no crystal of that lattice, if the two structures do not differ, or if they
-    differ in so many atoms that they are not one crystal in one orientation.
+    Parameters
+    ----------
+    perfect_positions : array, (sites, 3)
+        A.
+    perfect_symbols : sequence of str
+        Chemical symbols of the sites.
+    defective_positions : array, (atoms, 3)
+        A; relaxed or not, wrapped or not, in any order.
+    defective_symbols : sequence of str
+        Chemical symbols of the atoms.
+    vectors : array, (3, 3)
+        Box vectors of both as rows, A.
+    periodic : tuple of bool
+        Along which of them the box repeats.
+    lattice : Lattice, optional
+        The crystal; by default the primitive cell of the perfect structure.
+
+    Returns
+    -------
+    Defect
+        A recipe for any cell of the crystal. In a cell of another lattice constant its offsets scale with it.
+
+    Raises
+    ------
+    InputError
+        If the perfect structure is no crystal of that lattice, if the two structures do not differ, or if they differ by more
+        than
+        a defect.
+
+    Notes
+    -----
+    The rigid shift between the two structures is found from the atoms that are still on sites, and undone. Each atom belongs to
+    the site it is nearest to: one atom a site, the least sum of squared distances where several compete, like species
+    preferred.
+    Sites without an atom are vacancies, atoms without a site interstitials. Atoms less than 0.25 spacings off their site go
+    back
+    to it, others and interstitials stay where they are.
     """
     home = np.array(perfect_positions, dtype=float).reshape(-1, 3)
     moved_to = np.array(defective_positions, dtype=float).reshape(-1, 3)

@@ -21,9 +21,22 @@ DEFECTS: dict[str, str] = {
 
 
 def defect_from_name(text: str) -> Defect:
-    """The defect written as text, in one of the forms of `DEFECTS`; `defect_from_name(defect.name)` is the same defect again.
+    """The defect written as text.
 
-    Raises InputError for anything else, listing the forms.
+    Parameters
+    ----------
+    text : str
+        One of the forms of `DEFECTS`, such as "divacancy(2)".
+
+    Returns
+    -------
+    Defect
+        The recipe; `defect_from_name(defect.name)` is the same defect again.
+
+    Raises
+    ------
+    InputError
+        For anything else, listing the forms.
     """
     if not isinstance(text, str):
         raise InputError(f"a defect is named by text, such as 'vacancy'; got {came(text)}")

@@ -35,10 +35,30 @@ def neighbours(
     cutoff: float,
     slot_bucket: int = 8,
 ) -> Neighbours:
-    """All bonds shorter than `cutoff` (A), with every image in cells narrower than twice the cutoff.
+    """All bonds shorter than a cutoff, with every image in cells narrower than twice the cutoff.
 
-    The number of slots is rounded up to a multiple of `slot_bucket`, so that similar cells share one compilation.
-    Raises InputError for positions that are not finite, atoms that overlap, or a cutoff that reaches too many atoms.
+    Parameters
+    ----------
+    positions : array, (atoms, 3)
+        A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    periodic : tuple of bool
+        Along which of them the box repeats.
+    cutoff : float
+        A.
+    slot_bucket : int
+        The number of slots is rounded up to a multiple of it, so that similar cells share one compilation.
+
+    Returns
+    -------
+    Neighbours
+        The bonds and their reverses.
+
+    Raises
+    ------
+    InputError
+        For positions that are not finite, atoms that overlap, or a cutoff that reaches too many atoms.
     """
     from vesin import NeighborList
 

@@ -23,8 +23,14 @@ ROLES = ("", DEFECT, BULK, STRAIN)
 class Snapshot:
     """Displaced atoms in a possibly strained box; the cell says which crystal, defect and sites they belong to.
 
+    Raises
+    ------
+    InputError
+        For shapes that do not fit the cell, numbers that are not finite, unknown labels, or an unknown role.
+
+    Notes
+    -----
     What is observed on a snapshot follows from its `role`, which `dg.training_cells` sets. `group` and `source` are names.
-    Raises InputError for shapes that do not fit the cell, numbers that are not finite, unknown labels, or an unknown role.
     """
 
     cell: Cell

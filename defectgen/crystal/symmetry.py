@@ -48,12 +48,33 @@ def lattice_from_primitive(
     reduce: bool = False,
     dimension: int = 3,
 ) -> Lattice:
-    """Any crystal from its vectors (rows, A), the Cartesian positions of its atoms (A) and their symbols.
+    """Any crystal from its vectors and the positions and symbols of its atoms.
 
-    `reduce` replaces a larger cell by the primitive one; atoms stay where they are and nothing is rotated. The conventional
-    cell is the standardised one of the space group where the vectors can express it, the given cell itself otherwise.
-    In two dimensions the third vector must be normal to the plane of the atoms and becomes (0, 0, 1).
-    Raises InputError for unknown symbols, unequal lengths, or two-dimensional atoms out of their plane.
+    Parameters
+    ----------
+    vectors : array, (3, 3)
+        Cell vectors as rows, A.
+    motif : array, (atoms, 3)
+        Cartesian positions, A.
+    species : sequence of str
+        Chemical symbols.
+    name : str
+        Name of the crystal; by default its structure and formula.
+    reduce : bool
+        Replace a larger cell by the primitive one; atoms stay where they are and nothing is rotated.
+    dimension : int
+        3, or 2 for a crystal in the plane z = 0. Its third vector must be normal to the plane and becomes (0, 0, 1).
+
+    Returns
+    -------
+    Lattice
+        The conventional cell is the standardised one of the space group where the vectors can express it, the given cell
+        otherwise.
+
+    Raises
+    ------
+    InputError
+        For unknown symbols, unequal lengths, or two-dimensional atoms out of their plane.
     """
     vectors, motif, species = np.array(vectors, dtype=float), np.array(motif, dtype=float).reshape(-1, 3), tuple(species)
     for symbol in species:
@@ -84,7 +105,18 @@ def lattice_from_primitive(
 
 
 def structure(lattice: Lattice) -> str:
-    """Name of the structure ("fcc", "diamond", ...), whoever built the lattice; empty if it is none of the known ones."""
+    """Name of the structure, whoever built the lattice.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+
+    Returns
+    -------
+    str
+        "fcc", "diamond", ...; empty if it is none of the known ones.
+    """
     dataset = _dataset(lattice)
     if dataset is None:
         return ""
@@ -93,8 +125,22 @@ def structure(lattice: Lattice) -> str:
 
 
 def space_group(lattice: Lattice) -> tuple[Float[np.ndarray, "operations 3 3"], Float[np.ndarray, "operations 3"]]:
-    """The operations x -> x @ Q + q (A) that map the crystal onto itself, one of every class of translations.
+    """The operations x -> x @ Q + q that map the crystal onto itself, one of every class of translations.
 
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+
+    Returns
+    -------
+    rotations : array, (operations, 3, 3)
+        Q.
+    shifts : array, (operations, 3)
+        q, A.
+
+    Notes
+    -----
     Only the identity where no symmetry is found; in two dimensions those that keep the plane and its sides.
     """
     dataset = _dataset(lattice)
@@ -108,7 +154,20 @@ def space_group(lattice: Lattice) -> tuple[Float[np.ndarray, "operations 3 3"], 
 
 
 def site_symmetry(lattice: Lattice, position: Float[np.ndarray, "3"]) -> str:
-    """Schoenflies symbol of the point group that leaves a position (A) of the crystal in place, "Td" for instance."""
+    """Point group that leaves a position of the crystal in place.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    position : array, (3,)
+        A.
+
+    Returns
+    -------
+    str
+        Its Schoenflies symbol, "Td" for instance.
+    """
     dataset = _dataset(lattice)
     if dataset is None:
         return "C1"
@@ -176,7 +235,18 @@ def _in_plane(primitive: np.ndarray) -> np.ndarray:
 
 
 def homogeneous_modes(lattice: Lattice) -> Float[np.ndarray, "modes coordinates"]:
-    """Orthonormal modes of (symmetric strain, sublattice shifts without a common one), flattened to 9 + 3 n numbers."""
+    """Orthonormal modes of a symmetric strain and of shifts of the sublattices without a common one.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+
+    Returns
+    -------
+    array, (modes, 9 + 3 sublattices)
+        Entries of the strain, row by row, then the shifts.
+    """
     size = 9 + 3 * lattice.sublattices
     axes = range(lattice.dimension)
     modes = []
@@ -196,7 +266,22 @@ def homogeneous_modes(lattice: Lattice) -> Float[np.ndarray, "modes coordinates"
 
 
 def symmetric_modes(lattice: Lattice) -> Float[np.ndarray, "modes coordinates"]:
-    """The modes that keep the crystal's space group: the fixed space of the group average, found by spglib's operations."""
+    """The modes of strain and shifts that keep the space group of the crystal.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+
+    Returns
+    -------
+    array, (modes, 9 + 3 sublattices)
+        Orthonormal, as `homogeneous_modes`.
+
+    Notes
+    -----
+    They span the fixed space of the group average, made of the operations that spglib finds.
+    """
     box = lattice.vectors.copy()
     if lattice.dimension == 2:
         box[2] *= 10.0 * np.pi * lattice.nearest_neighbour  # no period along the open axis may look like one in the plane

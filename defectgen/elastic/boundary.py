@@ -80,17 +80,50 @@ def relax_far_field(
     start: Float[np.ndarray, "atoms 3"] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> FarFieldEquilibrium:
-    """The equilibrium of a ball whose clamped atoms follow the defect's far field. theory: setting/boundary-conditions.
+    """The equilibrium of a ball whose clamped atoms follow the defect's far field.
 
+    Parameters
+    ----------
+    cell : Cell
+        A clamped ball with a defect.
+    potential : SiteEnergy
+        A reference or a fitted model.
+    order : int
+        How many moments make the far field: none (0), the dipole (1), the quadrupole too (2).
+    tolerance : float
+        Largest force component of the interior, eV/A, as for `relax`.
+    agreement : float
+        Relative change of the sources at which interior and far field agree.
+    max_rounds : int
+        Relaxations at most.
+    eigenvalue : bool
+        Whether it is checked that the result is a minimum.
+    green : InfiniteGreensFunction, optional
+        From `infinite_greens`; saves time where several balls of one crystal are relaxed.
+    start : array, (atoms, 3), optional
+        Starting positions, A.
+    progress : callable, optional
+        Called as `progress(round, change)` after every round.
+
+    Returns
+    -------
+    FarFieldEquilibrium
+        Positions, energy and moments.
+
+    Raises
+    ------
+    InputError
+        For a periodic cell, a black box, a crystal that is not at equilibrium, an order that is not there, and a multilattice
+        with
+        order 2.
+
+    Notes
+    -----
     u_far = G * F, G the lattice Green's function of the infinite crystal, F forces near the centre with the moments of the
-    interior's Kanzaki forces: none (order 0), the dipole (1), the quadrupole too (2). Relaxing the interior and fitting its
-    moments alternate until F changes by less than `agreement` (relative); each round is a Newton iteration from the one before.
-    The idea of far fields predicted by fitted multipoles is that of J. Braun, C. Ortner, Y. Wang, L. Zhang, arXiv:2210.05573.
-
-    `tolerance` (eV/A) is that of `relax`; `green` comes from `infinite_greens` and saves time where several balls of one crystal
-    are relaxed; `progress(round, change)` is called after every round.
-    Raises InputError for a periodic cell, a black box, a crystal that is not at equilibrium, an order that is not there, and a
-    multilattice with order 2.
+    interior's Kanzaki forces. Relaxing the interior and fitting its moments alternate until F agrees; each round is a Newton
+    iteration from the one before. The idea of far fields predicted by fitted multipoles is that of J. Braun, C. Ortner, Y.
+    Wang, L.
+    Zhang, arXiv:2210.05573. theory: setting/boundary-conditions.
     """
     _check(cell, potential, order)
     assert isinstance(potential, SiteEnergy)
@@ -144,7 +177,20 @@ def relax_far_field(
 
 
 def infinite_greens(cell: Cell, potential: SiteEnergy) -> InfiniteGreensFunction:
-    """The Green's function of the infinite crystal with the reach that a ball, and every smaller one, needs."""
+    """The Green's function of the infinite crystal with the reach that a ball, and every smaller one, needs.
+
+    Parameters
+    ----------
+    cell : Cell
+        The largest ball.
+    potential : SiteEnergy
+        A reference or a fitted model.
+
+    Returns
+    -------
+    InfiniteGreensFunction
+        For `relax_far_field`.
+    """
     constants = crystal_force_constants(cell.lattice, potential)
     edge = float(np.linalg.norm(cell.site_positions - cell.centre, axis=1).max())
     needed = max(BEYOND * (_free_radius(cell) + potential.cutoff) + potential.cutoff, edge)

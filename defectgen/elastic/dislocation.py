@@ -44,19 +44,48 @@ class LineField:
         return float(self.burgers @ self.traction) / 2
 
     def __call__(self, radius: Float[np.ndarray, " n"], angle: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n axes"]:
-        """Displacement, A; radii in any unit, which shifts the body as a whole. Angles are not reduced: a turn adds b."""
+        """The displacement at polar coordinates across the line.
+
+        Parameters
+        ----------
+        radius : array, (n,)
+            In any unit, which shifts the body as a whole.
+        angle : array, (n,)
+            Radians; not reduced: a turn adds b.
+
+        Returns
+        -------
+        array, (n, axes)
+            A.
+        """
         orders = np.arange(1, len(self.harmonics) + 1)
         periodic = 2 * np.real(np.exp(1j * np.outer(angle, orders)) @ self.harmonics)
         return np.outer(np.log(radius), self.logarithmic) + np.outer(angle / (2 * np.pi), self.burgers) + periodic
 
 
 def line_field(stiffness: Float[np.ndarray, "axes 2 axes 2"], burgers: Float[np.ndarray, " axes"]) -> LineField:
-    """The field of a Burgers vector (A) in a body of stiffness C[i, j, k, l] (eV/A^3), j and l across the line.
+    """The elastic field of a Burgers vector in an anisotropic body.
 
+    Parameters
+    ----------
+    stiffness : array, (axes, 2, axes, 2)
+        C[i, j, k, l], eV/A^3, j and l across the line.
+    burgers : array, (axes,)
+        A.
+
+    Returns
+    -------
+    LineField
+        The displacement.
+
+    Notes
+    -----
     With n(theta) = (cos, sin), m = n' and (mn)_ik = C_ijkl m_j n_l, strains a n/r + U'(theta) m/r are in equilibrium if the
-    traction r sigma m = (mn) a + (mm) U' does not depend on theta. So U' = (mm)^-1 [g - (mn) a], and a, g follow from the
-    closure failure b of the displacement over a turn, and from no net force on the line.
-    Needs no eigenvectors, so that isotropic bodies are no exception.
+    traction
+    r sigma m = (mn) a + (mm) U' does not depend on theta. So U' = (mm)^-1 [g - (mn) a], and a, g follow from the closure
+    failure b of
+    the displacement over a turn, and from no net force on the line. Needs no eigenvectors, so that isotropic bodies are no
+    exception. theory: bounds/dislocations.
     """
     theta = 2 * np.pi * np.arange(ANGLES) / ANGLES
     n, m = np.stack([np.cos(theta), np.sin(theta)]), np.stack([-np.sin(theta), np.cos(theta)])
@@ -112,7 +141,25 @@ screw of bcc nearly in the middle of three rows of atoms, off the symmetry that 
 
 
 def slip_system(lattice: Lattice, kind: str | SlipSystem) -> SlipSystem:
-    """The slip system of a name. Raises InputError where the crystal has none of this name."""
+    """The slip system of a name.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    kind : str or SlipSystem
+        "edge" or "screw", or a slip system, which is returned as it is.
+
+    Returns
+    -------
+    SlipSystem
+        Burgers vector, line and slip plane.
+
+    Raises
+    ------
+    InputError
+        Where the crystal has none of this name.
+    """
     if isinstance(kind, SlipSystem):
         return kind
     structure = lattice.name.split(" ")[0]
@@ -125,13 +172,38 @@ def slip_system(lattice: Lattice, kind: str | SlipSystem) -> SlipSystem:
 def dislocation(
     lattice: Lattice, kind: str | SlipSystem, radius: float, potential: Potential, clamp: float | None = None
 ) -> Cell:
-    """A dislocation in a cylinder of free atoms of `radius` (A), inside clamped ones; `relax` finds its core.
+    """A dislocation in a cylinder of free atoms, inside clamped ones; `relax` finds its core.
 
-    `kind` is "edge" or "screw" (the slip systems of `SYSTEMS`) or a SlipSystem. An atom of the lattice site X is put at the x
-    with x - u(x) = X, where u is the anisotropic elastic field for the elastic constants of `potential`: across the cut u
-    jumps by a lattice vector, so that the crystal closes without a seam there. `clamp` (A) is by default twice the cutoff and
-    two spacings; a black box, whose cutoff is unknown, needs it given. theory: bounds/dislocations.
-    Raises InputError for an unknown slip system, a black box without `clamp`, and lines and lengths that `cylinder` refuses.
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal at rest.
+    kind : str or SlipSystem
+        "edge" or "screw" (the slip systems of `SYSTEMS`), or a slip system.
+    radius : float
+        Radius of the free atoms, A.
+    potential : SiteEnergy or BlackBox
+        Its elastic constants make the elastic field.
+    clamp : float, optional
+        Thickness of the clamped shell, A; by default twice the cutoff and two spacings. A black box, whose cutoff is unknown,
+        needs
+        it given.
+
+    Returns
+    -------
+    Cell
+        A cylinder; a disc in two dimensions.
+
+    Raises
+    ------
+    InputError
+        For an unknown slip system, a black box without `clamp`, and lines and lengths that `cylinder` refuses.
+
+    Notes
+    -----
+    An atom of the lattice site X is put at the x with x - u(x) = X, where u is the anisotropic elastic field: across the cut u
+    jumps
+    by a lattice vector, so that the crystal closes without a seam there. theory: bounds/dislocations.
     """
     check_potential(potential)
     system = slip_system(lattice, kind)
@@ -158,7 +230,20 @@ def dislocation(
 
 
 def slip_frame(lattice: Lattice, system: SlipSystem) -> Float[np.ndarray, "3 3"]:
-    """Orthonormal rows: in the slip plane across the line, out of the plane, along the line."""
+    """The frame of a dislocation.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    system : SlipSystem
+        Burgers vector, line and slip plane.
+
+    Returns
+    -------
+    array, (3, 3)
+        Orthonormal rows: in the slip plane across the line, out of the plane, along the line.
+    """
     real = lattice.conventional @ lattice.vectors
     line = np.array(system.line) @ real
     line = line / np.linalg.norm(line)
@@ -175,7 +260,24 @@ def slip_frame(lattice: Lattice, system: SlipSystem) -> Float[np.ndarray, "3 3"]
 
 
 def elastic_field(lattice: Lattice, potential: Potential, rows: Float[np.ndarray, "3 3"], system: SlipSystem) -> LineField:
-    """The elastic field of the slip system in the frame `rows`, for the elastic constants of the potential."""
+    """The elastic field of a slip system for the elastic constants of a potential.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal at rest.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    rows : array, (3, 3)
+        The frame, as `slip_frame` gives it.
+    system : SlipSystem
+        Its Burgers vector counts.
+
+    Returns
+    -------
+    LineField
+        The displacement in the frame.
+    """
     constants = np.asarray(elastic_constants(lattice, potential))[VOIGT[:, :, None, None], VOIGT]
     turned = np.einsum("ai,bj,ck,dl,ijkl->abcd", rows, rows, rows, rows, constants, optimize=True)
     burgers = rows @ (np.array(system.burgers) @ lattice.conventional @ lattice.vectors)

@@ -25,12 +25,39 @@ def energy_of_infinite_crystal(
     constants: ForceConstants,
     beyond: float,
 ) -> float:
-    """E(u) - N E_bulk, eV, of u = the displacement of the free atoms, G * F outside. theory: setting/boundary-conditions.
+    """E(u) - N E_bulk of u = the displacement of the free atoms, G * F outside.
 
-    Sites within a radius R_B (`beyond` times that of the ball with its shell) are summed as they are. For the rest C the series
-    V(Du) - V(0) = V'Du + V''[Du]^2/2 + O(|Du|^3) is summed in closed form: over all sites of the perfect crystal the linear part
-    vanishes and the quadratic one is <Hu, u>/2, so both are minus their sums over B, plus <Hu, u>/2; with u = G F + v this is
-    <F, G F> + 2 <F, v> + <Hv, v>, finite sums. The cubic rest falls like r^-3d and is carried on from the shell that was summed.
+    Parameters
+    ----------
+    cell : Cell
+        The ball.
+    potential : SiteEnergy
+        A reference or a fitted model.
+    positions : array, (atoms, 3)
+        Relaxed positions, A.
+    sources : PointForces
+        F, which make the far field.
+    green : InfiniteGreensFunction
+        G.
+    constants : ForceConstants
+        H, of the perfect crystal.
+    beyond : float
+        Sites are summed one by one within this multiple of the radius of the ball with its shell.
+
+    Returns
+    -------
+    float
+        eV.
+
+    Notes
+    -----
+    Sites within the radius R_B are summed as they are. For the rest C the series V(Du) - V(0) = V'Du + V''[Du]^2/2 + O(|Du|^3)
+    is
+    summed in closed form: over all sites of the perfect crystal the linear part vanishes and the quadratic one is <Hu, u>/2,
+    so both
+    are minus their sums over B, plus <Hu, u>/2; with u = G F + v this is <F, G F> + 2 <F, v> + <Hv, v>, finite sums. The cubic
+    rest
+    falls like r^-3d and is carried on from the shell that was summed. theory: setting/boundary-conditions.
     """
     d = cell.lattice.dimension
     free = np.linalg.norm(cell.positions[cell.free] - cell.centre, axis=1).max()

@@ -42,9 +42,26 @@ class InfiniteGreensFunction:
         sources: Int[np.ndarray, "sources 3"],
         forces: Float[np.ndarray, "sources components"],
     ) -> Float[np.ndarray, "cells components"]:
-        """Displacements (A) of primitive cells under `forces` (eV/A) on others.
+        """Displacements of primitive cells under forces on others.
 
-        Raises InputError if a separation is beyond the reach.
+        Parameters
+        ----------
+        translations : integer array, (cells, 3)
+            The cells that move.
+        sources : integer array, (sources, 3)
+            The cells that are pushed.
+        forces : array, (sources, components)
+            eV/A.
+
+        Returns
+        -------
+        array, (cells, components)
+            A.
+
+        Raises
+        ------
+        InputError
+            If a separation is beyond the reach.
         """
         total = np.zeros((len(translations), forces.shape[1]))
         for source, force in zip(sources, forces, strict=True):
@@ -59,12 +76,34 @@ class InfiniteGreensFunction:
 
 
 def infinite_greens_function(lattice: Lattice, constants: ForceConstants, reach: float) -> InfiniteGreensFunction:
-    """G of the infinite crystal for separations up to `reach` (A), from force constants. theory: setting/dipole.
+    """G of the infinite crystal, from force constants.
 
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    constants : ForceConstants
+        Its force constants, eV/A^2.
+    reach : float
+        Largest separation, A.
+
+    Returns
+    -------
+    InfiniteGreensFunction
+        Up to a constant that no sum of forces with resultant zero sees.
+
+    Raises
+    ------
+    InputError
+        For a reach that is no positive length.
+
+    Notes
+    -----
     The periodic G_N differs from it by the field of the images, whose expansion about the origin has the powers N^-d,
-    N^-(d+2), ... of the side N (each term of G is homogeneous, and odd ones vanish by inversion): cells of equal shape and three
-    sizes remove two of them, and leave (distance / side)^(d+4) of what the source does there.
-    Raises InputError for a reach that is no positive length.
+    N^-(d+2), ...
+    of the side N (each term of G is homogeneous, and odd ones vanish by inversion): cells of equal shape and three sizes
+    remove two
+    of them, and leave (distance / side)^(d+4) of what the source does there. theory: setting/dipole.
     """
     if not 0 < reach < np.inf:
         raise InputError(f"the reach of a Green's function is a positive length in Angstrom; got {reach!r}")

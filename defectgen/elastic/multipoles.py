@@ -36,7 +36,18 @@ class HarmonicCrystal:
         self._shape = (int(np.prod(self._grid.divisors)), lattice.sublattices * lattice.dimension)
 
     def forces(self, u: Float[np.ndarray, "sites 3"]) -> Float[np.ndarray, "sites 3"]:
-        """H u, eV/A: the external forces that hold the displacement u (A) of the sites."""
+        """H u: the external forces that hold a displacement of the sites.
+
+        Parameters
+        ----------
+        u : array, (sites, 3)
+            A.
+
+        Returns
+        -------
+        array, (sites, 3)
+            eV/A.
+        """
         d = self._dimension
         field = np.zeros((self._shape[0] * self._shape[1] // d, d))
         field[self._place] = u[:, :d]
@@ -118,13 +129,32 @@ class ElasticDipole:
 
 
 def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDipole:
-    """The elastic dipole of a relaxed defect, in a periodic cell or a clamped ball. theory: setting/dipole.
+    """The elastic dipole of a relaxed defect, in a periodic cell or a clamped ball.
 
-    In a periodic cell of a potential with a stress, P is the virial of the cell less that of the perfect crystal in the same box.
+    Parameters
+    ----------
+    equilibrium : Equilibrium
+        The relaxed defect.
+    potential : SiteEnergy or BlackBox
+        The potential it was relaxed with. Black boxes have all of it by differences.
+
+    Returns
+    -------
+    ElasticDipole
+        By the route that `route` names, and by both where there are both; with the relaxation volume.
+
+    Raises
+    ------
+    InputError
+        For what is no equilibrium, and for a perfect crystal that is not at equilibrium.
+
+    Notes
+    -----
+    In a periodic cell of a potential with a stress, P is the virial of the cell less that of the perfect crystal in the same
+    box.
     Otherwise it is P_ij = sum_l f_i(l) r_j(l), f = H u with the force constants H of the perfect crystal (H. Kanzaki, J. Phys.
-    Chem. Solids 2, 24 (1957)). The result says which, and has both where there are both. Black boxes have all of it by
-    differences.
-    Raises InputError for what is no equilibrium, and for a perfect crystal that is not at equilibrium.
+    Chem.
+    Solids 2, 24 (1957)). theory: setting/dipole.
     """
     if not isinstance(equilibrium, Equilibrium):
         raise InputError(f"an elastic dipole is that of an equilibrium, as dg.relax returns it; got {type(equilibrium).__name__}")
@@ -149,11 +179,21 @@ def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDip
 
 
 def residual_virial(cell: Cell, potential: Potential, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "3 3"] | None:
-    """The virial of a relaxed periodic cell less that of the perfect crystal in its box, eV.
+    """The virial of a relaxed periodic cell less that of the perfect crystal in its box.
 
-    None for a ball, for a cell with atoms that are held, and for a potential without a stress.
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    potential : SiteEnergy or BlackBox
+        A black box computes both in one box, so that what its sampling leaves of a stress cancels.
+    positions : array, (atoms, 3)
+        Relaxed positions, A.
 
-    A black box computes both in one box, so that what its sampling leaves of a stress cancels.
+    Returns
+    -------
+    array, (3, 3), or None
+        eV; None for a ball, for a cell with atoms that are held, and for a potential without a stress.
     """
     lattice = cell.lattice
     if cell.clamped or not cell.free.all() or cell.periodic != lattice.periodic:
@@ -178,11 +218,33 @@ def multipoles(
     positions: Float[np.ndarray, "atoms 3"],
     residual: Float[np.ndarray, "atoms 3"],
 ) -> Multipoles:
-    """Moments of the Kanzaki forces H u about the cell's centre, at relaxed positions (A).
+    """Moments of the Kanzaki forces H u about the cell's centre.
 
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    crystal : HarmonicCrystal
+        H on its sites.
+    constants : ForceConstants
+        The same force constants, eV/A^2.
+    positions : array, (atoms, 3)
+        Relaxed positions, A.
+    residual : array, (atoms, 3)
+        Forces that the relaxation left, eV/A.
+
+    Returns
+    -------
+    Multipoles
+        Dipole, quadrupole and torque.
+
+    Notes
+    -----
     In a ball the clamped sites are left out: only on free ones is H u minus the non-linear part of the force, which is what
-    pushes; the forces that clamp are none of the defect's. The forces that the relaxation left, `residual` (eV/A), are added:
-    far from the defect they are those of a wrong u, and cancel what it does to H u.
+    pushes;
+    the forces that clamp are none of the defect's. The residual is added: far from the defect it is that of a wrong u, and
+    cancels
+    what it does to H u. theory: setting/dipole.
     """
     force = crystal.forces(site_displacement(cell, positions))
     on = np.flatnonzero(cell.sites >= 0)
@@ -199,7 +261,20 @@ def multipoles(
 
 
 def relaxation_volume_tensor(dipole: Float[np.ndarray, "3 3"], stiffness: Float[np.ndarray, "6 6"]) -> Float[np.ndarray, "3 3"]:
-    """S : P, A^3, from a dipole (eV) and elastic constants (eV/A^3, Voigt); components that are not stiff at all stay zero."""
+    """S : P, the strain of a stress-free cell times its volume.
+
+    Parameters
+    ----------
+    dipole : array, (3, 3)
+        P, eV.
+    stiffness : array, (6, 6)
+        Elastic constants, Voigt, eV/A^3.
+
+    Returns
+    -------
+    array, (3, 3)
+        A^3; components that are not stiff at all stay zero.
+    """
     stress = np.array([dipole[i, j] for i, j in VOIGT])
     strain = np.linalg.pinv(np.asarray(stiffness), rcond=1e-9) @ stress
     tensor = np.zeros((3, 3))

@@ -27,7 +27,22 @@ class PointForces:
     def displacement(
         self, green: InfiniteGreensFunction, translations: Int[np.ndarray, "sites 3"], sublattices: Int[np.ndarray, " sites"]
     ) -> Float[np.ndarray, "sites 3"]:
-        """Displacement (A) of sites of the infinite crystal, vanishing at infinity."""
+        """Displacement of sites of the infinite crystal, vanishing at infinity.
+
+        Parameters
+        ----------
+        green : InfiniteGreensFunction
+            Of the crystal.
+        translations : integer array, (sites, 3)
+            Primitive cells of the sites.
+        sublattices : integer array, (sites,)
+            Their sublattices.
+
+        Returns
+        -------
+        array, (sites, 3)
+            A.
+        """
         d, n = green.lattice.dimension, green.lattice.sublattices
         source = np.zeros((len(self.forces), n, d))
         source[:, 0] = self.forces[:, :d]
@@ -39,10 +54,28 @@ class PointForces:
 
 
 def point_forces(lattice: Lattice, centre: Float[np.ndarray, "3"], moments: Multipoles, order: int) -> PointForces:
-    """The smallest forces near `centre` (A) whose moments up to the second are (0, P, M); M is zero if `order` is 1.
+    """The smallest forces near a point whose moments up to the second are (0, P, M).
 
-    The sites are the nearest ones of sublattice 0, as many shells as the moments need; in a multilattice forces that sum to
-    zero on one sublattice need no condensation, their dipole is that of the far field.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal.
+    centre : array, (3,)
+        The point, A.
+    moments : Multipoles
+        P and M.
+    order : int
+        1: M is zero; 2: M too.
+
+    Returns
+    -------
+    PointForces
+        On the nearest sites of sublattice 0, as many shells as the moments need.
+
+    Notes
+    -----
+    In a multilattice forces that sum to zero on one sublattice need no condensation, their dipole is that of the far field.
+    theory: setting/boundary-conditions.
     """
     d = lattice.dimension
     t = _nearest(lattice, centre)
@@ -89,15 +122,41 @@ def image_correction(
     preconditioner: GreensFunction | None = None,
     infinite: InfiniteGreensFunction | None = None,
 ) -> float:
-    """What to add to the energy of a periodic cell so that the defect no longer feels its images, eV. theory: setting/dipole.
+    """What to add to the energy of a periodic cell so that the defect no longer feels its images.
 
+    Parameters
+    ----------
+    equilibrium : Equilibrium
+        The relaxed defect in a periodic cell.
+    potential : SiteEnergy or BlackBox
+        The potential it was relaxed with.
+    preconditioner : GreensFunction, optional
+        Of the cell, from `greens_function`; saves time where it is known.
+    infinite : InfiniteGreensFunction, optional
+        Of the infinite crystal; the same.
+
+    Returns
+    -------
+    float
+        eV.
+
+    Raises
+    ------
+    InputError
+        For what is no equilibrium of a periodic cell, and for a perfect crystal that is not at equilibrium.
+
+    Notes
+    -----
     A force distribution F with the defect's dipole (that of `elastic_dipole`, from the stress where there is one) has the
-    energy -<F, G F>/2 in a harmonic crystal; the correction is <F, (G_cell - G_infinite) F>/2 with the lattice Green's functions
-    of the cell and of the infinite crystal. That of the cell leaves out the wave vector zero: its shape is that of the perfect
-    crystal, so no conditionally convergent sum over images arises. The idea is that of C. Varvenne, F. Bruneval, M.-C. Marinica,
-    E. Clouet, Phys. Rev. B 88, 134102 (2013), whose continuum sum it replaces. What is left falls like R^-(d+2) or R^-2d.
-    `preconditioner` (of the cell) and `infinite` save time where they are known.
-    Raises InputError for what is no equilibrium of a periodic cell, and for a perfect crystal that is not at equilibrium.
+    energy
+    -<F, G F>/2 in a harmonic crystal; the correction is <F, (G_cell - G_infinite) F>/2 with the lattice Green's functions of
+    the cell
+    and of the infinite crystal. That of the cell leaves out the wave vector zero: its shape is that of the perfect crystal, so
+    no
+    conditionally convergent sum over images arises. The idea is that of C. Varvenne, F. Bruneval, M.-C. Marinica, E. Clouet,
+    Phys.
+    Rev. B 88, 134102 (2013), whose continuum sum it replaces. What is left falls like R^-(d+2) or R^-2d. theory:
+    setting/dipole.
     """
     if not isinstance(equilibrium, Equilibrium) or not any(equilibrium.cell.periodic):
         raise InputError("images are those of an equilibrium in a periodic cell; relax the defect in dg.supercell(lattice, n)")

@@ -24,7 +24,18 @@ class Applicability(ABC):
         """The largest number that still counts as inside."""
 
     def belongs_to(self, potential: SiteEnergy) -> bool:
-        """Whether it may speak for this potential; True if it does not know."""
+        """Whether it may judge this potential.
+
+        Parameters
+        ----------
+        potential : SiteEnergy
+            A fitted model.
+
+        Returns
+        -------
+        bool
+            True also where it is not known.
+        """
         return True
 
     @abstractmethod
@@ -35,18 +46,65 @@ class Applicability(ABC):
         vectors: Float[np.ndarray, "3 3"],
         periodic: tuple[bool, bool, bool],
     ) -> Float[np.ndarray, " atoms"]:
-        """The number of every atom at `positions` (A) in the box `vectors` (A); infinite where nothing alike was known."""
+        """The number of every atom.
+
+        Parameters
+        ----------
+        symbols : tuple of str
+            Chemical symbols of the atoms.
+        positions : array, (atoms, 3)
+            A.
+        vectors : array, (3, 3)
+            Box vectors as rows, A.
+        periodic : tuple of bool
+            Along which of them the box repeats.
+
+        Returns
+        -------
+        array, (atoms,)
+            Infinite where nothing alike was known.
+        """
 
 
 def above(levels: Float[np.ndarray, " atoms"], threshold: float) -> Bool[np.ndarray, " atoms"]:
-    """Which levels do not count as inside: above the threshold, NaN, or infinite (nothing alike was known)."""
+    """Which levels do not count as inside: above the threshold, NaN, or infinite (nothing alike was known).
+
+    Parameters
+    ----------
+    levels : array, (atoms,)
+        The number of every atom.
+    threshold : float
+        The largest number that still counts as inside.
+
+    Returns
+    -------
+    bool array, (atoms,)
+        True where an atom is outside.
+    """
     return ~(levels <= threshold) | ~np.isfinite(levels)
 
 
 def outside_sentence(
     levels: Float[np.ndarray, " atoms"], threshold: float, measure: str, counted: Bool[np.ndarray, " atoms"] | None = None
 ) -> str:
-    """One sentence about the atoms whose level is outside the threshold, the worst by number; empty if there is none."""
+    """One sentence about the atoms whose level is outside the threshold, the worst by number.
+
+    Parameters
+    ----------
+    levels : array, (atoms,)
+        The number of every atom.
+    threshold : float
+        The largest number that still counts as inside.
+    measure : str
+        What the numbers are called.
+    counted : bool array, (atoms,), optional
+        The atoms that count; all if not given.
+
+    Returns
+    -------
+    str
+        Empty if no atom is outside.
+    """
     outside = above(levels, threshold)
     outside = outside if counted is None else outside & counted
     if not outside.any():

@@ -42,11 +42,54 @@ class BlackBox(ABC):
         periodic: tuple[bool, bool, bool],
         stress: bool,
     ) -> Evaluation:
-        """Evaluate one configuration; raises InputError if `stress` is asked of a potential that has none."""
+        """Evaluate one configuration.
+
+        Parameters
+        ----------
+        symbols : tuple of str
+            Chemical symbols of the atoms.
+        positions : array, (atoms, 3)
+            A.
+        vectors : array, (3, 3)
+            Box vectors as rows, A.
+        periodic : tuple of bool
+            Along which of them the box repeats.
+        stress : bool
+            Whether the virial is needed.
+
+        Returns
+        -------
+        Evaluation
+            Energy, forces and, where `stress` is true, the virial.
+
+        Raises
+        ------
+        InputError
+            If `stress` is true and the potential has none.
+        """
 
 
 def blackbox_bulk_response(lattice: Lattice, potential: BlackBox, stress: bool = True):
-    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell."""
+    """Energy, internal forces and virial of the primitive cell.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    potential : BlackBox
+        Another code.
+    stress : bool
+        Whether the virial is needed.
+
+    Returns
+    -------
+    energy : float
+        eV.
+    forces : array, (sublattices, 3)
+        eV/A.
+    virial : array, (3, 3), or None
+        eV.
+    """
     cell = primitive_cell(lattice)
     result = potential.evaluate(cell.symbols, cell.positions, cell.vectors, cell.periodic, stress)
     return result.energy, result.forces, result.virial
@@ -65,7 +108,22 @@ class Displacement:
 
 
 def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacement]:
-    """One atom of every sublattice moved by +-`step` (A) along every axis, in a supercell at least `reach` (A) wide."""
+    """One atom of every sublattice moved forward and back along every axis, in a supercell of the perfect crystal.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    step : float
+        Displacement, A.
+    reach : float
+        Least width of the supercell, A.
+
+    Returns
+    -------
+    list of Displacement
+        2 x dimension for every sublattice.
+    """
     width = widths(lattice.conventional @ lattice.vectors)
     repeats = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
     cell = supercell(lattice, repeats)
@@ -81,10 +139,27 @@ def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacem
 
 
 def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float | None = None) -> ForceConstants:
-    """Force constants by central differences in a supercell at least `reach` (A) wide, by default the potential's own.
+    """Force constants of the perfect crystal by central differences in a supercell.
 
-    Each force is given to the nearest image of its atom, shared equally among images at the same distance; interactions
-    longer than half the supercell are therefore folded back (the supercell's width is the resolution of the result).
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    potential : BlackBox
+        Another code.
+    reach : float, optional
+        Least width of the supercell, A; by default the potential's own.
+
+    Returns
+    -------
+    ForceConstants
+        eV/A^2, with their step and supercell.
+
+    Notes
+    -----
+    Each force is given to the nearest image of its atom, shared equally among images at the same distance. Interactions longer
+    than
+    half the supercell are therefore folded back: the width of the supercell is the resolution of the result.
     """
     step = potential.step
     asked = displacements(lattice, step, potential.reach if reach is None else reach)
@@ -121,7 +196,22 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
 def gives_stress(potential: BlackBox, cell: Cell) -> bool:
     """Whether a black box has a stress for the cell: many codes that have one refuse boxes that are open in some direction.
 
-    Raises InputError if it fails for a cell that is periodic in all directions.
+    Parameters
+    ----------
+    potential : BlackBox
+        Another code.
+    cell : Cell
+        The cell in question.
+
+    Returns
+    -------
+    bool
+        It is evaluated to find out, unless it announces that it has none.
+
+    Raises
+    ------
+    InputError
+        If it fails for a cell that is periodic in all directions.
     """
     if not potential.has_stress or all(cell.periodic):
         return potential.has_stress

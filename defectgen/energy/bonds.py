@@ -69,19 +69,58 @@ class Bonds(eqx.Module):
         return jnp.sum(self.real)
 
     def stencil(self, x: Float[Anywhere, "atoms 3"], vectors: Float[Anywhere, "3 3"], part: Part | None = None) -> Stencil:
-        """The stencils of all rows at positions x (A) in a box with the given vectors (A); or of a part: first row and number."""
+        """The stencils of all rows, or of a part of them.
+
+        Parameters
+        ----------
+        x : array, (atoms, 3)
+            Positions, padded, A.
+        vectors : array, (3, 3)
+            Box vectors as rows, A.
+        part : tuple of int, optional
+            First row and number of rows.
+
+        Returns
+        -------
+        Stencil
+            Relative positions and species of the neighbours.
+        """
         index, shift, mask, kinds, own = (part_of(a, part) for a in (self.index, self.shift, self.mask, self.kinds, x))
         g = x[index] - own[:, None, :] + shift.astype(x.dtype) @ vectors
         far = jnp.array([2.0 * self.cutoff, 0.0, 0.0], dtype=x.dtype)
         return Stencil(jnp.where(mask[..., None], g, far), kinds, self.kinds[index])
 
     def difference(self, v: Float[Anywhere, "atoms 3"], part: Part | None = None) -> Float[Array, "rows slots 3"]:
-        """Dv, zero on padding; of all rows, or of a part."""
+        """Dv of all rows, or of a part of them.
+
+        Parameters
+        ----------
+        v : array, (atoms, 3)
+            A field on the atoms, padded.
+        part : tuple of int, optional
+            First row and number of rows.
+
+        Returns
+        -------
+        array, (rows, slots, 3)
+            v(l + rho) - v(l); zero on padding.
+        """
         index, mask, own = (part_of(a, part) for a in (self.index, self.mask, v))
         return jnp.where(mask[..., None], v[index] - own[:, None, :], 0.0)
 
     def transpose(self, p: Float[Array, "rows slots 3"]) -> Float[Array, "rows 3"]:
-        """D^T p: gathers through the reverse bonds instead of scattering, so it is fast and deterministic."""
+        """D^T p, by gathers through the reverse bonds instead of scattering, which is fast and deterministic.
+
+        Parameters
+        ----------
+        p : array, (rows, slots, 3)
+            A field on the bonds.
+
+        Returns
+        -------
+        array, (rows, 3)
+            Its field on the atoms.
+        """
         flat = p.reshape(-1, 3)
 
         def arriving(part: Part):
@@ -119,11 +158,36 @@ def bonds(
     skin: float = 0.0,
     bucket: int | None = None,
 ) -> Bonds:
-    """The bonds that `energy` sees, out to its cutoff plus `skin` (A).
+    """The bonds that an energy depends on, out to its cutoff plus a skin.
 
-    Atoms are padded by `padded_rows`; with `bucket` to a multiple of it, and the slots to a multiple of the padded atoms, so
-    that molecules of all sizes share a few shapes.
-    Raises InputError for a species that the energy does not know, overlapping atoms, or positions that are not finite.
+    Parameters
+    ----------
+    positions : array, (atoms, 3)
+        A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    periodic : tuple of bool
+        Along which of them the box repeats.
+    symbols : tuple of str
+        Chemical symbols of the atoms.
+    energy : SiteEnergy
+        Its cutoff and species count.
+    skin : float
+        Bonds are this much longer than the cutoff, A.
+    bucket : int, optional
+        Atoms are padded by `padded_rows`; with `bucket` to a multiple of it, and the slots to a multiple of the padded atoms,
+        so
+        that molecules of all sizes share a few shapes.
+
+    Returns
+    -------
+    Bonds
+        The padded neighbour list on the device.
+
+    Raises
+    ------
+    InputError
+        For a species that the energy does not know, overlapping atoms, or positions that are not finite.
     """
     check_species(energy, symbols)
     known = {symbol: k for k, symbol in enumerate(energy.species)}
@@ -148,7 +212,20 @@ def bonds(
 
 
 def check_species(energy, symbols: Iterable[str]) -> None:
-    """Raises InputError for species that the energy does not know."""
+    """Checks that the energy knows all species.
+
+    Parameters
+    ----------
+    energy : SiteEnergy
+        Its species count.
+    symbols : iterable of str
+        Chemical symbols.
+
+    Raises
+    ------
+    InputError
+        For species that it does not know.
+    """
     unknown = sorted(set(symbols) - set(energy.species))
     if unknown:
         raise InputError(
@@ -158,5 +235,18 @@ def check_species(energy, symbols: Iterable[str]) -> None:
 
 
 def pad(array: np.ndarray, rows: int) -> np.ndarray:
-    """The array with zero rows appended up to `rows`."""
+    """The array with zero rows appended.
+
+    Parameters
+    ----------
+    array : array, (n, ...)
+        At most `rows` rows.
+    rows : int
+        Number of rows of the result.
+
+    Returns
+    -------
+    array, (rows, ...)
+        The padded array.
+    """
     return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), dtype=array.dtype)])

@@ -46,11 +46,35 @@ class CrystalState:
         return self.lattice.sublattices / self.lattice.volume * EV_PER_A3_IN_GPA * (1.0 if self.lattice.dimension == 3 else 0.1)
 
     def at_rest(self, tolerance: float = AT_REST) -> bool:
-        """Whether virial per atom (eV) and internal forces (eV/A) are below the tolerance; never, if one is no number."""
+        """Whether virial per atom and internal forces are below a tolerance.
+
+        Parameters
+        ----------
+        tolerance : float
+            eV per atom and eV/A.
+
+        Returns
+        -------
+        bool
+            False, if one of them is no number.
+        """
         return bool(np.abs(self.virial).max() <= tolerance and self.force <= tolerance)
 
     def unrest(self, tolerance: float = AT_REST, potential: str = "potential") -> str:
-        """Why this crystal is not at equilibrium, in words; empty if it is."""
+        """Why this crystal is not at equilibrium, in words.
+
+        Parameters
+        ----------
+        tolerance : float
+            eV per atom and eV/A.
+        potential : str
+            What the sentence calls the potential.
+
+        Returns
+        -------
+        str
+            Empty if it is at equilibrium.
+        """
         if self.at_rest(tolerance):
             return ""
         return f"the perfect crystal {self.lattice.name} is not at equilibrium with this {potential}: {self}"

@@ -33,11 +33,37 @@ class CellEnergy(ABC):
 
     @abstractmethod
     def energy_forces(self, x: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
-        """E(x) - N E_bulk (eV) and forces (eV/A; zero on clamped atoms)."""
+        """Energy relative to the perfect crystal, and forces.
+
+        Parameters
+        ----------
+        x : array, (atoms, 3)
+            Positions, A.
+
+        Returns
+        -------
+        energy : float
+            E(x) - N E_bulk, eV.
+        forces : array, (atoms, 3)
+            eV/A; zero on clamped atoms.
+        """
 
     @abstractmethod
     def hessian_product(self, x: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """(d2E/dx2) v, restricted to free atoms."""
+        """(d2E/dx2) v, restricted to free atoms.
+
+        Parameters
+        ----------
+        x : array, (atoms, 3)
+            Positions, A.
+        v : array, (atoms, 3)
+            Displacements, in any unit.
+
+        Returns
+        -------
+        array, (atoms, 3)
+            eV/A^2 times the unit of v.
+        """
 
     @abstractmethod
     def force_constants(self) -> ForceConstants:
@@ -45,7 +71,25 @@ class CellEnergy(ABC):
 
 
 def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
-    """The energy functional of a cell. Raises InputError for something that is no cell, or no potential."""
+    """The energy functional of a cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        A perfect or defective cell.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+
+    Returns
+    -------
+    CellEnergy
+        E(x) - N E_bulk with its forces and Hessian products. theory: setting/energy.
+
+    Raises
+    ------
+    InputError
+        For something that is no cell, or no potential.
+    """
     if not isinstance(cell, Cell):
         raise InputError(
             f"a cell is wanted, such as defect.apply(dg.supercell(lattice, 4)); got {type(cell).__name__}: "
@@ -58,12 +102,36 @@ def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
 
 
 def is_basis(given: object) -> bool:
-    """Whether a site energy has one channel per basis function (and not one value per site)."""
+    """Whether a site energy has one channel per basis function (and not one value per site).
+
+    Parameters
+    ----------
+    given : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for a basis.
+    """
     return isinstance(given, SiteEnergy) and hasattr(given, "size")
 
 
 def check_potential(given: object, basis: bool = False) -> None:
-    """Raises InputError for something that is no potential, with `basis` False also for a basis."""
+    """Checks that something is a potential.
+
+    Parameters
+    ----------
+    given : object
+        Anything.
+    basis : bool
+        Whether a basis is accepted too.
+
+    Raises
+    ------
+    InputError
+        For something that is no potential, with `basis` False also for a basis.
+    """
     if not isinstance(given, Potential):
         raise InputError(
             f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {came(given)}"
@@ -197,7 +265,38 @@ def evaluate(
     vectors: Float[np.ndarray, "3 3"] | None = None,
     stress: bool = True,
 ) -> Evaluation:
-    """Absolute energy (eV), forces (eV/A) and virial (eV) of a cell at the given positions and box (default: the cell's own)."""
+    """Absolute energy, forces and virial of a cell.
+
+    Parameters
+    ----------
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    cell : Cell
+        Its symbols and periodicity count.
+    positions : array, (atoms, 3), optional
+        A; by default the cell's own.
+    vectors : array, (3, 3), optional
+        Box vectors as rows, A; by default the cell's own.
+    stress : bool
+        Whether the virial is needed.
+
+    Returns
+    -------
+    Evaluation
+        Energy (eV, in the potential's own zero), forces (eV/A) and virial -dE/d(strain) (eV).
+
+    Raises
+    ------
+    InputError
+        For something that is no cell or no potential, species that the potential does not know, and overlapping atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> copper = dg.primitive_cell(dg.fcc("Cu", 3.615))
+    >>> round(dg.evaluate(dg.reference.CleriRosato("Cu"), copper).energy, 2)
+    -3.54
+    """
     x = cell.positions if positions is None else positions
     box = cell.vectors if vectors is None else vectors
     if isinstance(potential, BlackBox):
@@ -212,7 +311,22 @@ def evaluate(
 def hessian(
     potential: SiteEnergy, cell: Cell, positions: Float[np.ndarray, "atoms 3"] | None = None
 ) -> Float[np.ndarray, "atoms 3 atoms 3"]:
-    """Dense Hessian d2E/dx dx of a cell, eV/A^2, column by column from Hessian-vector products."""
+    """Dense Hessian d2E/dx dx of a cell, column by column from Hessian-vector products.
+
+    Parameters
+    ----------
+    potential : SiteEnergy
+        A reference or a fitted model.
+    cell : Cell
+        Its box, symbols and periodicity count.
+    positions : array, (atoms, 3), optional
+        A; by default the cell's own.
+
+    Returns
+    -------
+    array, (atoms, 3, atoms, 3)
+        eV/A^2.
+    """
     x = cell.positions if positions is None else positions
     near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential)
     rows, n = near.index.shape[0], len(x)
@@ -228,7 +342,26 @@ def hessian(
 
 
 def crystal_response(lattice, potential: Potential, stress: bool = True):
-    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell of the perfect crystal, for any potential."""
+    """Energy, internal forces and virial of the primitive cell of the perfect crystal, for any potential.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    stress : bool
+        Whether the virial of a black box is needed.
+
+    Returns
+    -------
+    energy : float
+        eV, in the potential's own zero.
+    forces : array, (sublattices, 3)
+        eV/A.
+    virial : array, (3, 3), or None
+        -dE/d(strain), eV.
+    """
     if isinstance(potential, BlackBox):
         return blackbox_bulk_response(lattice, potential, stress)
     check_potential(potential)
@@ -236,7 +369,20 @@ def crystal_response(lattice, potential: Potential, stress: bool = True):
 
 
 def crystal_state(lattice: Lattice, potential: Potential) -> CrystalState:
-    """Energy per atom, virial and internal forces of the perfect crystal: whether it is at equilibrium with a potential."""
+    """Energy per atom, virial and internal forces of the perfect crystal: whether it is at equilibrium with a potential.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+
+    Returns
+    -------
+    CrystalState
+        Of a black box without a stress with a pressure from energies at two volumes.
+    """
     if isinstance(potential, BlackBox):
         return _blackbox_state(lattice, potential)
     energy, forces, virial = crystal_response(lattice, potential)
@@ -244,7 +390,27 @@ def crystal_state(lattice: Lattice, potential: Potential) -> CrystalState:
 
 
 def require_equilibrium(lattice: Lattice, potential: Potential, what: str) -> CrystalState:
-    """The state of a perfect crystal that must be at equilibrium. Raises InputError, which names `what`, where it is not."""
+    """The state of a perfect crystal that must be at equilibrium.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    what : str
+        The quantity that is defined at equilibrium only, as the message names it.
+
+    Returns
+    -------
+    CrystalState
+        The state, at rest.
+
+    Raises
+    ------
+    InputError
+        Where the crystal is not at equilibrium.
+    """
     state = crystal_state(lattice, potential)
     if words := state.unrest():
         raise InputError(
@@ -286,7 +452,29 @@ def energy_zero(potential: object) -> str:
 
 
 def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
-    """Force constants of the perfect crystal, for any potential. Raises InputError for what is no lattice, or no potential."""
+    """Force constants of the perfect crystal, for any potential.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, a basis, or another code, which is differenced in a supercell.
+
+    Returns
+    -------
+    ForceConstants
+        eV/A^2; with trailing channels for a basis.
+
+    Raises
+    ------
+    InputError
+        For what is no lattice, or no potential.
+
+    Notes
+    -----
+    theory: crystal/force-constants.
+    """
     if not isinstance(lattice, Lattice):
         raise InputError(f"force constants are those of a lattice, such as dg.fcc('Cu', 3.615); got {type(lattice).__name__}")
     if isinstance(potential, BlackBox):

@@ -125,27 +125,85 @@ class ForceConstants:
 
 
 def crystal_bonds(lattice: Lattice, energy: SiteEnergy) -> tuple[Float[np.ndarray, "rows 3"], Bonds]:
-    """Padded positions and bonds of the periodic primitive cell: every stencil of the infinite crystal."""
+    """Padded positions and bonds of the periodic primitive cell: every stencil of the infinite crystal.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    energy : SiteEnergy
+        Its cutoff and species count.
+
+    Returns
+    -------
+    positions : array, (rows, 3)
+        A.
+    bonds : Bonds
+        The neighbour list.
+    """
     cell = primitive_cell(lattice)
     near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, energy)
     return pad(cell.positions, near.index.shape[0]), near
 
 
 def bulk_site_energies(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, " sublattices *channels"]:
-    """Energy of each sublattice's site in the perfect crystal, eV."""
+    """Energy of each sublattice's site in the perfect crystal.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    energy : SiteEnergy
+        A potential or a basis.
+
+    Returns
+    -------
+    array, (sublattices, ...)
+        eV; with trailing channels for a basis.
+    """
     x, near = crystal_bonds(lattice, energy)
     return np.asarray(site_energies(energy, x, lattice.vectors, near))[: lattice.sublattices]
 
 
 def bulk_energy(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "*channels"]:
-    """Energy of the primitive cell, eV."""
+    """Energy of the primitive cell.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    energy : SiteEnergy
+        A potential or a basis.
+
+    Returns
+    -------
+    array, (...)
+        eV; one number for a potential, channels for a basis.
+    """
     return np.asarray(bulk_site_energies(lattice, energy).sum(axis=0))
 
 
 def bulk_response(
     lattice: Lattice, energy: SiteEnergy
 ) -> tuple[Float[np.ndarray, "*channels"], Float[np.ndarray, "sublattices 3 *channels"], Float[np.ndarray, "3 3 *channels"]]:
-    """Energy (eV), internal forces (eV/A) and virial (eV) of the primitive cell, for a potential or every channel of a basis."""
+    """Energy, internal forces and virial of the primitive cell, for a potential or every channel of a basis.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    energy : SiteEnergy
+        A potential or a basis.
+
+    Returns
+    -------
+    energy : array, (...)
+        eV.
+    forces : array, (sublattices, 3, ...)
+        eV/A.
+    virial : array, (3, 3, ...)
+        -dE/d(strain), eV. theory: crystal/virial.
+    """
     x, near = crystal_bonds(lattice, energy)
     if jax.eval_shape(lambda y: energy(near.stencil(y, lattice.vectors)), x).ndim > 1:  # a channel for every function
         values, forces, virial = channel_rows(energy, x, lattice.vectors, near)
@@ -156,7 +214,20 @@ def bulk_response(
 
 
 def force_constants(lattice: Lattice, energy: SiteEnergy) -> ForceConstants:
-    """Force constants of the infinite crystal from the Hessian jets of one primitive cell."""
+    """Force constants of the infinite crystal from the Hessian jets of one primitive cell.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal.
+    energy : SiteEnergy
+        A potential or a basis.
+
+    Returns
+    -------
+    ForceConstants
+        eV/A^2; with trailing channels for a basis. theory: crystal/force-constants.
+    """
     x, near = crystal_bonds(lattice, energy)
     stencil = stencils(x, lattice.vectors, near)
     if isinstance(energy, PackedBasis):
@@ -207,10 +278,31 @@ def strain_modes() -> tuple[np.ndarray, ...]:
 
 @takes(lattice=(Lattice, "a lattice, such as dg.fcc(...)"), energy=(SiteEnergy, "a reference or a fitted model"))
 def long_wave_elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "6 6"]:
-    """Elastic constants C of a site energy (eV/A^3, Voigt, internal coordinates relaxed) by the long-wave method.
+    """Elastic constants C of a site energy, internal coordinates relaxed, by the method of long waves.
 
-    With s a strain and u sublattice shifts, E'' in (s, u) comes from the Hessian jets; C = (E_ss - E_su E_uu^+ E_us)/volume.
-    In two dimensions only strains and shifts in the plane take part; rows and columns zz, yz, xz are zero, the unit is eV/A^2.
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal at rest.
+    energy : SiteEnergy
+        A reference or a fitted model.
+
+    Returns
+    -------
+    array, (6, 6)
+        Voigt order xx yy zz yz xz xy, eV/A^3. In two dimensions only strains and shifts in the plane take part; rows and
+        columns zz,
+        yz, xz are zero and the unit is eV/A^2.
+
+    Raises
+    ------
+    InputError
+        For what is no lattice, or no site energy.
+
+    Notes
+    -----
+    With s a strain and u shifts of the sublattices, E'' in (s, u) comes from the Hessian jets;
+    C = (E_ss - E_su E_uu^+ E_us)/volume. theory: crystal/elastic-constants.
     """
     x, near = crystal_bonds(lattice, energy)
     stencil = stencils(x, lattice.vectors, near)

@@ -57,16 +57,51 @@ class SiteEnergy(eqx.Module):
 
     @abstractmethod
     def __call__(self, stencil: Stencil) -> Float[Array, " sites *channels"]:
-        """Energies of the sites, eV."""
+        """Energies of the sites.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        array, (sites, ...)
+            eV; with trailing channels for a basis.
+        """
 
     def gradient(self, stencil: Stencil) -> tuple[Float[Array, " sites *channels"], Float[Array, " sites slots 3 *channels"]]:
-        """Values (eV) and first derivatives dV/dg (eV/A)."""
+        """Values and first derivatives dV/dg.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        values : array, (sites, ...)
+            eV.
+        gradients : array, (sites, slots, 3, ...)
+            eV/A.
+        """
         return autodiff_gradient(self, stencil)
 
     def hessian_operator(
         self, stencil: Stencil
     ) -> Callable[[Float[Array, "sites slots 3"]], Float[Array, "sites slots 3 *channels"]]:
-        """dg -> the change of dV/dg as the neighbours move by dg, eV/A^2 times the unit of dg."""
+        """The map from a motion of the neighbours to the change of dV/dg.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        callable
+            dg, (sites, slots, 3), to an array (sites, slots, 3, ...), eV/A^2 times the unit of dg.
+        """
 
         def gradient(g):
             return self.gradient(Stencil(g, stencil.centre, stencil.neighbour))[1]
@@ -76,16 +111,55 @@ class SiteEnergy(eqx.Module):
     def hessian_products(
         self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]
     ) -> Float[Array, "vectors sites slots 3 *channels"]:
-        """The same for many dg, one by one."""
+        """The changes of dV/dg for many motions of the neighbours, one by one.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+        dg : array, (vectors, sites, slots, 3)
+            The motions.
+
+        Returns
+        -------
+        array, (vectors, sites, slots, 3, ...)
+            eV/A^2 times the unit of dg.
+        """
         return jax.lax.map(self.hessian_operator(stencil), dg)
 
     def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
-        """Second derivatives d2V/dg dg (eV/A^2)."""
+        """Second derivatives d2V/dg dg.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        array, (sites, slots, 3, slots, 3, ...)
+            eV/A^2.
+        """
         return autodiff_hessian(self, stencil)
 
 
 def autodiff_gradient(energy: SiteEnergy, stencil: Stencil):
-    """Values and gradients of any site energy by reverse differentiation, one sweep per channel."""
+    """Values and gradients of any site energy by reverse differentiation, one sweep per channel.
+
+    Parameters
+    ----------
+    energy : SiteEnergy
+        A potential or a basis.
+    stencil : Stencil
+        The surroundings of a batch of sites.
+
+    Returns
+    -------
+    values : array, (sites, ...)
+        eV.
+    gradients : array, (sites, slots, 3, ...)
+        eV/A.
+    """
 
     def value(g):
         return energy(Stencil(g, stencil.centre, stencil.neighbour))
@@ -100,7 +174,20 @@ def autodiff_gradient(energy: SiteEnergy, stencil: Stencil):
 
 
 def autodiff_hessian(energy: SiteEnergy, stencil: Stencil):
-    """Hessians of any site energy: the gradient differentiated forward along every stencil direction."""
+    """Hessians of any site energy: the gradient differentiated forward along every stencil direction.
+
+    Parameters
+    ----------
+    energy : SiteEnergy
+        A potential or a basis.
+    stencil : Stencil
+        The surroundings of a batch of sites.
+
+    Returns
+    -------
+    array, (sites, slots, 3, slots, 3, ...)
+        eV/A^2.
+    """
     sites, slots, _ = stencil.g.shape
     directions = jnp.eye(slots * 3, dtype=stencil.g.dtype).reshape(slots * 3, 1, slots, 3)
     directions = jnp.broadcast_to(directions, (slots * 3, sites, slots, 3))
@@ -119,11 +206,35 @@ class SumEnergy(SiteEnergy):
 
     @abstractmethod
     def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots *kind"], ...]:
-        """psi of every neighbour; zero, with all derivatives, where the energy is blind."""
+        """psi of every neighbour; zero, with all derivatives, at and beyond the cutoff.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        tuple of arrays, (sites, slots, ...)
+            psi_1, ..., psi_n.
+        """
 
     @abstractmethod
     def of_sums(self, sums: tuple[Float[Array, " sites *kind"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
-        """F, eV."""
+        """F, the energy of a site as a function of the sums.
+
+        Parameters
+        ----------
+        sums : tuple of arrays, (sites, ...)
+            S_1, ..., S_n.
+        centre : integer array, (sites,)
+            Species of the sites.
+
+        Returns
+        -------
+        array, (sites,)
+            eV.
+        """
 
     def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
         return self.of_sums(tuple(jnp.sum(t, axis=1) for t in self.terms(stencil)), stencil.centre)
@@ -199,28 +310,89 @@ class PackedBasis(SiteEnergy):
 
     @abstractmethod
     def packed(self, stencil: Stencil) -> tuple[Float[Array, "sites functions"], Float[Array, "sites functions columns"]]:
-        """Values of every function of the species of each site, and their derivatives in 3 slots + 12 columns (more are ignored):
-        dB/dg, coordinates before slots; their sum over the slots; and sum_k g_k (x) dB/dg_k, coordinate of g first."""
+        """Values of every function of the species of each site, and their derivatives.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        values : array, (sites, functions)
+            Per unit coefficient.
+        derivatives : array, (sites, functions, columns)
+            3 slots + 12 columns (more are ignored): dB/dg, coordinates before slots; their sum over the slots; and
+            sum_k g_k (x) dB/dg_k, coordinate of g first.
+        """
 
     @abstractmethod
     def unpack(
         self, packed: Float[Array, "*batch species functions"], constants: Float[Array, "*batch species"] | None = None
     ) -> Float[Array, "*batch channels"]:
-        """Packed functions of every species of the central atom moved to the channels, with given one-body constants."""
+        """Packed functions of every species of the central atom moved to the channels.
+
+        Parameters
+        ----------
+        packed : array, (..., species, functions)
+            Any quantity of the functions.
+        constants : array, (..., species), optional
+            The same quantity of the one-body constants; zero if not given.
+
+        Returns
+        -------
+        array, (..., channels)
+            The quantity of every channel.
+        """
 
     def compiled_rows(
         self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
     ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
         """Energy, forces and virial of every channel, summed over the first `live` sites, by a compiled kernel.
 
-        None where there is none: then they are made of `packed`.
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of all sites.
+        index : integer array, (rows, slots)
+            Atoms in the slots.
+        live : int
+            Number of sites that count.
+
+        Returns
+        -------
+        tuple of arrays, or None
+            (channels,), (rows, 3, channels) and (3, 3, channels); None where there is no kernel: then they are made of
+            `packed`.
         """
         return None
 
     @abstractmethod
     def packed_hessian(self, stencil: Stencil) -> PackedHessian:
-        """Second derivatives of every function of the species of each site, unit 1/A^2."""
+        """Second derivatives of every function of the species of each site.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        PackedHessian
+            A sum of products, per A^2.
+        """
 
     @abstractmethod
     def channels_of(self, kind: int) -> Int[np.ndarray, " functions"]:
-        """The channel of every function of a central species, functions in the order of `packed`."""
+        """The channel of every function of a central species.
+
+        Parameters
+        ----------
+        kind : int
+            Index of the species.
+
+        Returns
+        -------
+        integer array, (functions,)
+            Functions in the order of `packed`.
+        """

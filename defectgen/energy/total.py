@@ -22,7 +22,24 @@ def stencils(x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bond
 
 @eqx.filter_jit
 def site_energies(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds):
-    """Energy of every site, (rows, *channels), eV; zero on padding rows."""
+    """Energy of every site.
+
+    Parameters
+    ----------
+    energy : SiteEnergy
+        A potential or a basis.
+    x : array, (rows, 3)
+        Padded positions, A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    bonds : Bonds
+        The neighbour list.
+
+    Returns
+    -------
+    array, (rows, ...)
+        eV; zero on padding rows, with trailing channels for a basis.
+    """
     values = over_rows(lambda part: energy(bonds.stencil(x, vectors, part)), len(x), energy.chunk, bonds.count)
     return jnp.where(bonds.real.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
@@ -60,7 +77,28 @@ def packed_hessians(energy: PackedBasis, stencil: Stencil) -> PackedHessian:
 def energy_forces_virial(
     energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
-    """Site energies (eV), forces (eV/A) and virial -dE/dF at F = 1 (eV) of a scalar potential."""
+    """Site energies, forces and virial of a scalar potential.
+
+    Parameters
+    ----------
+    energy : SiteEnergy
+        The potential.
+    x : array, (rows, 3)
+        Padded positions, A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    bonds : Bonds
+        The neighbour list.
+
+    Returns
+    -------
+    energies : array, (rows,)
+        eV.
+    forces : array, (rows, 3)
+        eV/A.
+    virial : array, (3, 3)
+        -dE/dF at F = 1, eV.
+    """
     return _energy_forces_virial(energy.compact, x, vectors, bonds)
 
 
@@ -85,10 +123,29 @@ def hessian_product(
     v: Float[Anywhere, "*vectors rows 3"],
     counted: Bool[Anywhere, " first"] | None = None,
 ) -> Float[Array, "*vectors rows 3"]:
-    """(d2E/dx2) v of a scalar potential, eV/A^2 times the unit of v; for many vectors v one by one within each chunk of sites, so
-    that what they share is computed once and stays in cache.
+    """(d2E/dx2) v of a scalar potential.
 
-    With `counted`, of the energy of those sites only that it marks: it covers the first rows, and the others are not evaluated.
+    Parameters
+    ----------
+    energy : SiteEnergy
+        The potential.
+    x : array, (rows, 3)
+        Padded positions, A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    bonds : Bonds
+        The neighbour list.
+    v : array, (..., rows, 3)
+        One vector or many. Many are taken one by one within each chunk of sites, so that what they share is computed once and
+        stays
+        in cache.
+    counted : bool array, (first,), optional
+        Marks the sites whose energy counts; it covers the first rows, and the others are not evaluated.
+
+    Returns
+    -------
+    array, (..., rows, 3)
+        eV/A^2 times the unit of v.
     """
     return _hessian_product(energy.compact, x, vectors, bonds, v, counted)
 
@@ -119,8 +176,31 @@ def channel_rows(
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
     """Energy, forces and virial of every channel of a basis, accumulated chunk by chunk (nothing per bond is kept).
 
-    With `counted`, of the energy of these sites only (-1 for none), and no others are evaluated. Without it a basis may have
-    them made by a compiled kernel, which cannot be differentiated and has chunks of its own.
+    Parameters
+    ----------
+    energy : SiteEnergy
+        The basis.
+    x : array, (rows, 3)
+        Padded positions, A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    bonds : Bonds
+        The neighbour list.
+    chunk : int
+        Sites at once.
+    counted : integer array, (sites,), optional
+        The sites whose energy counts (-1 for none); no others are evaluated. Without it a basis may have the rows made by a
+        compiled
+        kernel, which cannot be differentiated and has chunks of its own.
+
+    Returns
+    -------
+    energies : array, (channels,)
+        eV per unit coefficient.
+    forces : array, (rows, 3, channels)
+        eV/A.
+    virials : array, (3, 3, channels)
+        eV. theory: crystal/linearity.
     """
     rows = len(x)
     stencil = bonds.stencil(x, vectors)
@@ -215,8 +295,32 @@ def channel_hessian_product(
     v: Float[Anywhere, "rows 3"],
     chunk: int = 8,
 ) -> Float[Array, "rows 3 channels"]:
-    """(d2E/dx2) v of every channel of a basis. Only sites that see an atom move are evaluated: for a few atoms, at any size of
-    the cell, it costs the same."""
+    """(d2E/dx2) v of every channel of a basis.
+
+    Parameters
+    ----------
+    energy : SiteEnergy
+        The basis.
+    x : array, (rows, 3)
+        Padded positions, A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    bonds : Bonds
+        The neighbour list.
+    v : array, (rows, 3)
+        Displacements.
+    chunk : int
+        Sites at once.
+
+    Returns
+    -------
+    array, (rows, 3, channels)
+        eV/A^2 times the unit of v.
+
+    Notes
+    -----
+    Only sites that see an atom move are evaluated: for a few atoms it costs the same at any size of the cell.
+    """
     moved, index = np.asarray(v), np.asarray(bonds.index)
     differs = np.any(moved[index] != moved[:, None], axis=2)
     sees = np.flatnonzero(np.any(np.asarray(bonds.mask) & differs, axis=1))

@@ -35,7 +35,25 @@ class ElasticConstants(Observation):
 
     @classmethod
     def of(cls, lattice: Lattice, constants: Constants) -> "ElasticConstants":
-        """With the inner strain of a reference's force constants. Raises InputError if they are those of a supercell."""
+        """The observation with the inner strain of a reference's force constants.
+
+        Parameters
+        ----------
+        lattice : Lattice
+            The perfect crystal at rest.
+        constants : ForceConstants
+            Of the reference, for the infinite crystal, eV/A^2.
+
+        Returns
+        -------
+        ElasticConstants
+            The observation.
+
+        Raises
+        ------
+        InputError
+            If they are the force constants of a supercell.
+        """
         if constants.supercell is not None:
             raise InputError(
                 "elastic constants as rows want the force constants of the infinite crystal, so a reference with jets"
@@ -127,7 +145,23 @@ class FiniteObservation(Observation):
     """Whether the response must contain a virial."""
 
     def read(self, response: Response) -> Float[np.ndarray, " rows *channels"]:
-        """The rows, from a response that is already there."""
+        """The rows, from a response that is already there.
+
+        Parameters
+        ----------
+        response : Response
+            Of the snapshot.
+
+        Returns
+        -------
+        array, (rows, ...)
+            Labels, or one column per channel of a basis.
+
+        Raises
+        ------
+        InputError
+            If a label is missing.
+        """
         raise TypeError(f"{type(self).__name__} says how its rows are read from a response")
 
     @property

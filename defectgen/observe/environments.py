@@ -38,7 +38,18 @@ class Environments:
         return np.asarray(channel_rows(self.basis, self.padded, self.box, self.near)[1])[: len(self)]
 
     def of(self, symbol: str) -> Int[np.ndarray, " own"]:
-        """The atoms of one species."""
+        """The atoms of one species.
+
+        Parameters
+        ----------
+        symbol : str
+            Chemical symbol.
+
+        Returns
+        -------
+        integer array, (own,)
+            Their numbers.
+        """
         return np.flatnonzero(np.array(self.symbols) == symbol)
 
 
@@ -50,10 +61,32 @@ def environments(
     periodic: tuple[bool, bool, bool],
     bucket: int | None = None,
 ) -> Environments:
-    """The environments of all atoms at `positions` (A) in the box `vectors` (A); nothing is evaluated before it is asked for.
+    """The environments of all atoms of a configuration; nothing is evaluated before it is needed.
 
-    `bucket` lets molecules of many sizes share a few compilations, see `energy.bonds`.
-    Raises InputError for what is no basis, for species it does not know, and for atoms that overlap.
+    Parameters
+    ----------
+    basis : ACEBasis
+        The basis that describes them.
+    symbols : tuple of str
+        Chemical symbols of the atoms.
+    positions : array, (atoms, 3)
+        A.
+    vectors : array, (3, 3)
+        Box vectors as rows, A.
+    periodic : tuple of bool
+        Along which of them the box repeats.
+    bucket : int, optional
+        Lets molecules of many sizes share a few compilations, see `energy.bonds`.
+
+    Returns
+    -------
+    Environments
+        Site rows and force rows of the configuration.
+
+    Raises
+    ------
+    InputError
+        For what is no basis, for species it does not know, and for atoms that overlap.
     """
     if not is_basis(basis):
         raise InputError(f"environments are described by a basis, such as dg.ACEBasis or model.basis; got {type(basis).__name__}")
@@ -63,9 +96,24 @@ def environments(
 
 
 def own_columns(basis: ACEBasis, symbol: str) -> Int[np.ndarray, " own"]:
-    """The channels that a site of species `symbol` can carry: its constant, then its functions; elsewhere its row is zero.
+    """The channels that a site of a species can carry: its constant, then its functions; elsewhere its row is zero.
 
-    A pair function of two species is one channel of both. Raises InputError for a species that the basis does not know.
+    Parameters
+    ----------
+    basis : ACEBasis
+        The basis.
+    symbol : str
+        Chemical symbol of the site.
+
+    Returns
+    -------
+    integer array, (own,)
+        Channels. A pair function of two species is one channel of both.
+
+    Raises
+    ------
+    InputError
+        For a species that the basis does not know.
     """
     if symbol not in basis.species:
         raise InputError(f"the basis describes {', '.join(basis.species)}; got the species {symbol!r}")

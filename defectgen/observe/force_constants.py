@@ -100,7 +100,18 @@ class ForceConstants(Observation):
         return self.read(crystal_force_constants(self.lattice, energy))
 
     def read(self, constants: Constants) -> Float[np.ndarray, " rows *channels"]:
-        """The rows, from force constants that are already there (also those that another code computed)."""
+        """The rows, from force constants that are already there (also those that another code computed).
+
+        Parameters
+        ----------
+        constants : ForceConstants
+            Of the perfect crystal, eV/A^2.
+
+        Returns
+        -------
+        array, (rows, ...)
+            Labels, or one column per channel of a basis.
+        """
         keys = np.column_stack([constants.first, constants.second, constants.translations])
         if self.supercell is not None:
             keys[:, 2:] = self._fold(keys[:, 2:])
@@ -173,5 +184,18 @@ class CoreForceConstants(Observation):
 
 
 def nearest_to_defect(snapshot: Snapshot, count: int) -> Int[np.ndarray, " count"]:
-    """The `count` atoms nearest to the defect: the core whose Hessian is worth observing."""
+    """The atoms nearest to the defect: the core whose Hessian is worth observing.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        A configuration of a defective cell.
+    count : int
+        Number of atoms.
+
+    Returns
+    -------
+    integer array, (count,)
+        Their numbers, nearest first.
+    """
     return np.argsort(np.round(snapshot.cell.distance_to_defect(), 6), kind="stable")[:count]

@@ -48,7 +48,18 @@ class Observation(ABC):
 
     @abstractmethod
     def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
-        """The rows of a potential (labels) or of a basis (one column per channel)."""
+        """The rows of a potential (labels) or of a basis (one column per channel).
+
+        Parameters
+        ----------
+        energy : SiteEnergy or BlackBox
+            A reference, a fitted model, another code, or a basis.
+
+        Returns
+        -------
+        array, (rows, ...)
+            In field units.
+        """
 
 
 # ------ The first-order response of one configuration
@@ -67,7 +78,22 @@ class Response:
 
 
 def respond(energy: Potential, snapshot: Snapshot, stress: bool = True) -> Response:
-    """Energy, forces and virial of a snapshot, for a reference, a model, another code, or all functions of a basis."""
+    """Energy, forces and virial of a snapshot.
+
+    Parameters
+    ----------
+    energy : SiteEnergy or BlackBox
+        A reference, a fitted model, another code, or a basis, of which all functions respond.
+    snapshot : Snapshot
+        The configuration.
+    stress : bool
+        Whether the virial of a black box is needed.
+
+    Returns
+    -------
+    Response
+        With trailing channel axes for a basis.
+    """
     if not isinstance(energy, SiteEnergy) or not is_basis(energy):
         result = evaluate(energy, snapshot.cell, snapshot.positions, snapshot.vectors, stress)
         return Response(np.asarray(result.energy), result.forces, result.virial)
@@ -79,7 +105,18 @@ def respond(energy: Potential, snapshot: Snapshot, stress: bool = True) -> Respo
 
 
 def from_labels(snapshot: Snapshot) -> Response:
-    """The response that somebody else computed and wrote beside the configuration."""
+    """The response that was computed elsewhere and written with the configuration.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        A configuration with labels.
+
+    Returns
+    -------
+    Response
+        None for labels that are not there.
+    """
     labels = snapshot.labels or {}
     energy = np.asarray(labels["energy"], dtype=float) if "energy" in labels else None
     return Response(energy, labels.get("forces"), labels.get("virial"))

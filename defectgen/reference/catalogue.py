@@ -46,12 +46,19 @@ FROM_FILES = ("EAM", "StillingerWeber")
 def references() -> dict[str, Reference]:
     """Every reference potential by name: those of this package, then those of installed packages.
 
-    An entry point names a class, or any function that makes a potential; its arguments are those that a run file may give.
+    Returns
+    -------
+    dict
+        What makes each of them, its description, and the symbols it has parameters for.
 
     Raises
     ------
     InputError
         An installed package registers a reference that cannot be imported, cannot be called, or takes the name of another one.
+
+    Notes
+    -----
+    An entry point names a class, or any function that makes a potential; its arguments are those that a run file may give.
     """
     return REFERENCES | {name: Reference(make, description(make), ()) for name, make in installed().items()}
 
@@ -83,7 +90,18 @@ class NamedReference:
         return self.argument
 
     def with_path(self, path: str) -> "NamedReference":
-        """The same with another path."""
+        """The same with another path.
+
+        Parameters
+        ----------
+        path : str
+            Path of a potential file.
+
+        Returns
+        -------
+        NamedReference
+            The copy.
+        """
         return replace(self, argument=path)
 
     def __str__(self) -> str:
@@ -104,11 +122,16 @@ def parse_reference(text: str) -> NamedReference:
 
     Parameters
     ----------
-    text
+    text : str
         A name, or a name with arguments: `CleriRosato(Cu)`, `CleriRosato(Cu, cutoff=4.2)`,
         `EAM("my file.eam.alloy", interpolation=lammps)`, `LennardJones(Ar, epsilon=0.01)`. The first argument is a symbol
         or a path; the others have the names of the Python arguments. Values are numbers, words, true, false or none,
         and lists of them in brackets. A path with a comma stands in quotes.
+
+    Returns
+    -------
+    NamedReference
+        Checked, but not made.
 
     Raises
     ------
@@ -163,9 +186,22 @@ def parse_reference(text: str) -> NamedReference:
 
 
 def reference_from_name(text: str) -> SiteEnergy:
-    """The potential that `text` names, as in `parse_reference`: "CleriRosato(Cu)", "EAM(Cu.eam.alloy, interpolation=lammps)".
+    """The potential that a text names.
 
-    Raises InputError for an unknown name or argument, saying which are known, and for a file that cannot be used.
+    Parameters
+    ----------
+    text : str
+        As for `parse_reference`: "CleriRosato(Cu)", "EAM(Cu.eam.alloy, interpolation=lammps)".
+
+    Returns
+    -------
+    SiteEnergy
+        The potential.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or argument, saying which are known, and for a file that cannot be used.
     """
     return parse_reference(text).make()
 

@@ -26,7 +26,25 @@ class Response:
 
 
 def response_of(lattice: Lattice, potential: Potential) -> Callable[[Lattice], Response]:
-    """A function lattice -> Response; without a stress the virial is the central difference of energies."""
+    """Energy, virial and internal forces of a crystal as a function of its lattice.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        A crystal to try the potential on.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+
+    Returns
+    -------
+    callable
+        From a Lattice to a Response; without a stress the virial is the central difference of energies.
+
+    Raises
+    ------
+    InputError
+        If the potential cannot be used at all.
+    """
     try:
         crystal_response(lattice, potential)
     except InputError:
@@ -88,12 +106,39 @@ COARSE = 1e-3
 def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10) -> Lattice:
     """The lattice with strain and internal coordinates at zero stress and zero force, its orientation kept.
 
-    First the volume at zero pressure is found downhill from the given one (up to 30 % in length), then Newton's method
-    is run on the strains and shifts that the crystal's symmetry allows; if the given lattice is not quite symmetric, on
-    all of them. `tolerance` bounds the virial per atom (eV) and the internal forces (eV/A); a black box whose stress is
-    not that precise is taken as far as it goes. Whether the result is a minimum is a separate question: `check_stable`.
+    Parameters
+    ----------
+    lattice : Lattice
+        A crystal whose lengths are within 30 % of those at rest.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    tolerance : float
+        Largest virial per atom (eV) and internal force (eV/A). A black box whose stress is not that precise is taken as far as
+        it
+        goes.
 
-    Raises InputError if the potential does not know the species, or if there is no equilibrium near the given lattice.
+    Returns
+    -------
+    Lattice
+        The crystal at rest. Whether it is a minimum is a separate question: `check_stable`.
+
+    Raises
+    ------
+    InputError
+        If the potential does not know the species, or if there is no equilibrium near the given lattice.
+
+    Notes
+    -----
+    First the volume at zero pressure is found downhill from the given one, then Newton's method is run on the strains and
+    shifts
+    that the crystal's symmetry allows; if the given lattice is not quite symmetric, on all of them.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> copper = dg.equilibrate(dg.fcc("Cu", 3.5), dg.reference.CleriRosato("Cu"))
+    >>> round(copper.nearest_neighbour * 2**0.5, 2)
+    3.61
     """
     check_lattice(lattice)
     check_potential(potential)
@@ -214,10 +259,28 @@ def _newton(lattice: Lattice, ask: Ask, modes: Float[np.ndarray, "modes coordina
 
 
 def check_stable(lattice: Lattice, potential: Potential, grid: int = 6, constants: ForceConstants | None = None) -> float:
-    """Lowest eigenvalue (eV/A^2) of the dynamical matrix (unit masses) on a grid of wave vectors, translations left out.
+    """Lowest eigenvalue of the dynamical matrix (unit masses) on a grid of wave vectors, translations left out.
 
-    `constants` are the crystal's force constants, if they are known already.
-    Raises InputError if it is not positive: the crystal is then no minimum, and no defect in it can be relaxed.
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal at rest.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    grid : int
+        Wave vectors along each reciprocal vector.
+    constants : ForceConstants, optional
+        The crystal's force constants, if they are known already.
+
+    Returns
+    -------
+    float
+        eV/A^2.
+
+    Raises
+    ------
+    InputError
+        If it is not positive: the crystal is then no minimum, and no defect in it can be relaxed.
     """
     phi = crystal_force_constants(lattice, potential) if constants is None else constants
     count, dimension = lattice.sublattices, lattice.dimension

@@ -53,10 +53,25 @@ class LennardJones(SumEnergy):
         cutoff: float | None = None,
         onset: float | None = None,
     ):
-        """`epsilon` (eV) and `sigma` (A) default to published values; `cutoff` to 2.5 times the largest sigma, `onset` to
-        0.7 times the cutoff (A).
+        """The potential of some species.
 
-        Raises InputError for a symbol without published values when none are given, or numbers that are not positive.
+        Parameters
+        ----------
+        symbol : str or sequence of str
+            Chemical symbols.
+        epsilon : float or sequence of float, optional
+            Depths, eV; published values if not given.
+        sigma : float or sequence of float, optional
+            Diameters, A; published values if not given.
+        cutoff : float, optional
+            A; 2.5 times the largest sigma if not given.
+        onset : float, optional
+            Where the window starts to fall, A; 0.7 times the cutoff if not given.
+
+        Raises
+        ------
+        InputError
+            For a symbol without published values when none are given, or numbers that are not positive.
         """
         species = _symbols(symbol)
         given = {"epsilon": epsilon, "sigma": sigma}
@@ -110,9 +125,27 @@ class Morse(SumEnergy):
         cutoff: float | None = None,
         onset: float | None = None,
     ):
-        """`epsilon` (eV), `alpha` (1/A) and `r0` (A) default to published values; `cutoff` to 2.5 r0, `onset` to 0.7 cutoff.
+        """The potential of one species.
 
-        Raises InputError for a symbol without published values when none are given, or numbers that are not positive.
+        Parameters
+        ----------
+        symbol : str
+            Chemical symbol.
+        epsilon : float, optional
+            Depth D, eV; the published value if not given.
+        alpha : float, optional
+            1/A; the published value if not given.
+        r0 : float, optional
+            Distance of the minimum, A; the published value if not given.
+        cutoff : float, optional
+            A; 2.5 r0 if not given.
+        onset : float, optional
+            Where the window starts to fall, A; 0.7 times the cutoff if not given.
+
+        Raises
+        ------
+        InputError
+            For a symbol without published values when none are given, or numbers that are not positive.
         """
         given = {"epsilon": epsilon, "alpha": alpha, "r0": r0}
         depth, stiffness, length = (float(v[0]) for v in _parameters("Morse", (symbol,), given, MORSE))

@@ -50,7 +50,20 @@ class CleriRosato(SumEnergy):
     species: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, symbol: str = "Cu", cutoff: float | None = None):
-        """`cutoff` in A. Raises InputError for a metal without parameters or a cutoff that leaves hardly a neighbour."""
+        """The potential of one metal.
+
+        Parameters
+        ----------
+        symbol : str
+            Chemical symbol.
+        cutoff : float, optional
+            A; sqrt(6) r0, the sixth shell, if not given.
+
+        Raises
+        ------
+        InputError
+            For a metal without parameters or a cutoff that leaves hardly a neighbour.
+        """
         if not isinstance(symbol, str) or symbol not in CLERI_ROSATO:
             raise InputError(
                 f"CleriRosato has parameters for {', '.join(CLERI_ROSATO)}; got {symbol!r}" + did_you_mean(symbol, CLERI_ROSATO)
@@ -129,7 +142,18 @@ class FinnisSinclair(SumEnergy):
     species: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, symbol: str = "W"):
-        """Raises InputError for a metal without parameters."""
+        """The potential of one metal.
+
+        Parameters
+        ----------
+        symbol : str
+            Chemical symbol.
+
+        Raises
+        ------
+        InputError
+            For a metal without parameters.
+        """
         if not isinstance(symbol, str) or symbol not in FINNIS_SINCLAIR:
             raise InputError(
                 f"FinnisSinclair has parameters for {', '.join(FINNIS_SINCLAIR)}; got {symbol!r}"

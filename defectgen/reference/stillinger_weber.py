@@ -62,11 +62,26 @@ class StillingerWeber(SumEnergy):
     cutoff: float = eqx.field(static=True)
 
     def __init__(self, symbol: str | Path = "Si", species: Sequence[str] | None = None):
-        """`symbol` has published parameters ("Si") or is the path of a `.sw` file; `species` selects from a file.
+        """The potential of published parameters or of a file.
 
-        Raises InputError for an unknown symbol, a file that cannot be read or used, or a triplet that the file does not give
-        or gives twice. Warns (InputWarning) of a `tol` above zero, which is not used: LAMMPS takes it to shorten the cutoff,
-        by which energies jump there by about tol times A epsilon.
+        Parameters
+        ----------
+        symbol : str or Path
+            "Si", or the path of a LAMMPS `.sw` file.
+        species : sequence of str, optional
+            Selects from a file; all of its species if not given.
+
+        Raises
+        ------
+        InputError
+            For an unknown symbol, a file that cannot be read or used, or a triplet that the file does not give or gives twice.
+
+        Warns
+        -----
+        InputWarning
+            Of a `tol` above zero, which is not used: LAMMPS takes it to shorten the cutoff, by which energies jump there by
+            about tol
+            times A epsilon.
         """
         if str(symbol) in PUBLISHED and species is None:
             species = (str(symbol),)
@@ -122,7 +137,25 @@ class StillingerWeber(SumEnergy):
 
     @classmethod
     def from_file(cls, path: str | Path, species: Sequence[str] | None = None) -> "StillingerWeber":
-        """The potential of a LAMMPS `.sw` file, for all its species or the chosen ones."""
+        """The potential of a LAMMPS `.sw` file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        species : sequence of str, optional
+            All of its species if not given.
+
+        Returns
+        -------
+        StillingerWeber
+            The potential.
+
+        Raises
+        ------
+        InputError
+            As the constructor.
+        """
         if not Path(path).is_file():
             read_lines(Path(path), WHAT, STYLES)
         return cls(path, species)

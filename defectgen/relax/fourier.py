@@ -32,7 +32,18 @@ class Grid:
 
 
 def grid(matrix: Int[np.ndarray, "3 3"]) -> Grid:
-    """The grid of the supercell whose vectors, in units of the primitive ones, are the rows of `matrix`."""
+    """The translation group of a supercell as a grid.
+
+    Parameters
+    ----------
+    matrix : integer array, (3, 3)
+        Supercell vectors as rows, in units of the primitive ones.
+
+    Returns
+    -------
+    Grid
+        Its divisors and chart.
+    """
     _, divisors, chart = smith_normal_form(matrix)
     return Grid(divisors, chart)
 
@@ -40,10 +51,26 @@ def grid(matrix: Int[np.ndarray, "3 3"]) -> Grid:
 def blocks(
     on: Grid, lattice: Lattice, constants: ForceConstants
 ) -> Complex[np.ndarray, "grid1 grid2 half components components"]:
-    """D(k)[b, b'] = sum_t Phi(t; b, b') exp(i k t) on the half grid of a real transform, Hermitian, eV/A^2.
+    """The force constants in Fourier space, D(k)[b, b'] = sum_t Phi(t; b, b') exp(i k t).
 
-    Components are sublattices x dimension. The acoustic sum rule is mended: finite-difference constants miss it a little, and
-    unmended the longest waves would look unstable.
+    Parameters
+    ----------
+    on : Grid
+        The translations of the supercell.
+    lattice : Lattice
+        The perfect crystal.
+    constants : ForceConstants
+        Phi, eV/A^2.
+
+    Returns
+    -------
+    complex array, (grid1, grid2, half, components, components)
+        Hermitian blocks on the half grid of a real transform, eV/A^2; components are sublattices x dimension.
+
+    Notes
+    -----
+    The acoustic sum rule is mended: finite-difference constants miss it a little, and unmended the longest waves would look
+    unstable.
     """
     d, n = lattice.dimension, lattice.sublattices
     kernel = np.zeros((int(np.prod(on.divisors)), n, n, d, d))
@@ -61,7 +88,22 @@ def convolve(
     on: Grid,
     field: Float[np.ndarray, "cells components"],
 ) -> Float[np.ndarray, "cells components"]:
-    """The field on the grid with every wave multiplied by its block."""
+    """The field on the grid with every wave multiplied by its block.
+
+    Parameters
+    ----------
+    block : complex array, (grid1, grid2, half, components, components)
+        One matrix for each wave vector.
+    on : Grid
+        The translations of the supercell.
+    field : array, (cells, components)
+        A field on the primitive cells.
+
+    Returns
+    -------
+    array, (cells, components)
+        The convolution.
+    """
     wave = np.asarray(fft.rfftn(field.reshape(*on.shape, -1), axes=(0, 1, 2)))
     wave = np.einsum("xyzab,xyzb->xyza", block, wave)
     return np.asarray(fft.irfftn(wave, s=on.shape, axes=(0, 1, 2), overwrite_x=True)).reshape(field.shape)
@@ -72,9 +114,26 @@ def smith_normal_form(
 ) -> tuple[Int[np.ndarray, "n n"], Int[np.ndarray, " n"], Int[np.ndarray, "n n"]]:
     """Unimodular U, V and divisors d > 0 with U M V = diag(d), where every d[k] divides d[k + 1].
 
-    With the rows of M as supercell vectors, t -> (t V) mod d is an isomorphism of Z^n / (Z^n M) onto
-    Z/d[0] x Z/d[1] x ..., because n M V = (n U^-1) diag(d). Integer row and column operations only, so exact.
-    Raises InputError for a matrix without volume.
+    Parameters
+    ----------
+    matrix : integer array, (n, n)
+        M.
+
+    Returns
+    -------
+    u : integer array, (n, n)
+    divisors : integer array, (n,)
+    v : integer array, (n, n)
+
+    Raises
+    ------
+    InputError
+        For a matrix without volume.
+
+    Notes
+    -----
+    With the rows of M as supercell vectors, t -> (t V) mod d is an isomorphism of Z^n / (Z^n M) onto Z/d[0] x Z/d[1] x ...,
+    because n M V = (n U^-1) diag(d). Integer row and column operations only, so exact.
     """
     size = len(matrix)
     a = [[int(entry) for entry in row] for row in matrix]

@@ -58,18 +58,52 @@ class GreensFunction:
     """Names the most unstable wave; empty if the crystal is stable."""
 
     def apply(self, field: Float[np.ndarray, "cells components"]) -> Float[np.ndarray, "cells components"]:
-        """P^+ on a force field (eV/A) given on the grid, `components` = sublattices x dimension: displacements, A."""
+        """P^+ on a force field.
+
+        Parameters
+        ----------
+        field : array, (cells, components)
+            Forces on the grid, eV/A; components are sublattices x dimension.
+
+        Returns
+        -------
+        array, (cells, components)
+            Displacements, A.
+        """
         return convolve(self.inverse, self.grid, field)
 
     def stiffen(self, field: Float[np.ndarray, "cells components"]) -> Float[np.ndarray, "cells components"]:
-        """The force constants of the perfect crystal on a displacement field (A) given on the grid: minus the forces, eV/A."""
+        """The force constants of the perfect crystal on a displacement field.
+
+        Parameters
+        ----------
+        field : array, (cells, components)
+            Displacements on the grid, A.
+
+        Returns
+        -------
+        array, (cells, components)
+            Minus the forces, eV/A.
+        """
         return convolve(self.operator, self.grid, field)
 
 
 def greens_function(cell: Cell, potential: Potential) -> GreensFunction:
-    """The lattice Green's function of the perfect crystal under `cell`; any defect of the same supercell can share it.
+    """The lattice Green's function of the perfect crystal under a cell; any defect of the same supercell can share it.
 
-    A clamped ball or cylinder is embedded in a periodic supercell of primitive vectors that encloses its free atoms.
+    Parameters
+    ----------
+    cell : Cell
+        A periodic cell; a clamped ball or cylinder is embedded in a periodic supercell of primitive vectors that encloses its
+        free
+        atoms.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+
+    Returns
+    -------
+    GreensFunction
+        The inverse of the force constants on the supercell. theory: relax/greens-function.
     """
     matrix = cell.perfect_sites.matrix if cell.perfect_sites.matrix is not None else _enclosing_supercell(cell)
     return build(cell.lattice, matrix, potential)

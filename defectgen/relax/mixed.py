@@ -27,11 +27,35 @@ class ForceField(Protocol):
     """Forces added to those of a potential; need not derive from an energy."""
 
     def forces(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """eV/A at displacement u (A)."""
+        """The forces.
+
+        Parameters
+        ----------
+        u : array, (atoms, 3)
+            Displacement, A.
+
+        Returns
+        -------
+        array, (atoms, 3)
+            eV/A.
+        """
         ...
 
     def product(self, u: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """Minus the derivative of the forces along v, as nearly as is cheap: it steers the iteration, the forces end it."""
+        """Minus the derivative of the forces, as nearly as is cheap: it steers the iteration, the forces end it.
+
+        Parameters
+        ----------
+        u : array, (atoms, 3)
+            Displacement, A.
+        v : array, (atoms, 3)
+            Direction.
+
+        Returns
+        -------
+        array, (atoms, 3)
+            eV/A^2 times the unit of v.
+        """
         ...
 
 
@@ -59,15 +83,44 @@ def mixed_equilibrium(
     preconditioner: GreensFunction | None = None,
     energy: CellEnergy | None = None,
 ) -> MixedEquilibrium:
-    """Newton's method for the difference w that the forces `extra` make at the equilibrium `exact` of `potential`.
+    """Newton's method for the difference w that added forces make at an equilibrium.
 
+    Parameters
+    ----------
+    exact : Equilibrium
+        The equilibrium u of `potential`.
+    potential : SiteEnergy or BlackBox
+        The potential of the forces f.
+    extra : ForceField
+        The added forces g.
+    accuracy : float
+        The relative residual aimed at.
+    max_newton : int
+        Newton steps at most.
+    preconditioner : GreensFunction, optional
+        From `greens_function`; saves time when one equilibrium is perturbed more than once.
+    energy : CellEnergy, optional
+        From `cell_energy`; the same.
+
+    Returns
+    -------
+    MixedEquilibrium
+        The solution w, and whether it converged.
+
+    Raises
+    ------
+    InputError
+        For a preconditioner of another supercell.
+
+    Notes
+    -----
     The Jacobian is not symmetric: each step is solved by GMRES (Saad and Schultz, SIAM J. Sci. Stat. Comput. 7, 856 (1986))
-    with the lattice Green's function as preconditioner. In large cells the Hessian in it is split into a strained
-    neighbourhood and a perfect crystal, so that a step costs little more than its residual, which is exact.
-    What `exact` left unrelaxed is subtracted, so w is accurate relative to its own size however small it is; net forces are
-    projected out. `accuracy` is the relative residual aimed at. `preconditioner`, from `greens_function`, and `energy`, from
-    `cell_energy`, save time when one equilibrium is perturbed more than once.
-    Raises InputError for a preconditioner of another supercell.
+    with
+    the lattice Green's function as preconditioner. In large cells the Hessian in it is split into a strained neighbourhood and
+    a
+    perfect crystal, so that a step costs little more than its residual, which is exact. What `exact` left unrelaxed is
+    subtracted,
+    so w is accurate relative to its own size however small it is; net forces are projected out. theory: bounds/surrogates.
     """
     cell, start = exact.cell, exact.displacement
     green = greens_function(cell, potential) if preconditioner is None else preconditioner

@@ -42,26 +42,59 @@ def relax(
     progress: Callable[[int, float, float], None] | None = None,
     chemical_potentials: Mapping[str, float] | None = None,
 ) -> Equilibrium:
-    """The equilibrium of a cell that Newton's method reaches from `start` (default: the unrelaxed positions).
+    """The equilibrium of a cell that Newton's method reaches.
 
-    Each step solves H s = F by preconditioned conjugate gradients to the Eisenstat-Walker accuracy
-    0.9 (|F_k| / |F_k-1|)^2 in the dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking.
-    In large periodic cells H is the Hessian where the crystal is strained and that of the perfect crystal elsewhere, so that a
-    step costs little more than its forces, which are exact.
+    Parameters
+    ----------
+    cell : Cell
+        A cell with a defect, or the perfect crystal.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    start : array, (atoms, 3), or Equilibrium, optional
+        Starting positions, A; by default the unrelaxed ones.
+    tolerance : float, optional
+        Largest force component of a converged result, eV/A; by default 1e-10, or the rounding of the potential's forces where
+        that
+        is more. A given tolerance may be missed by a factor of ten at most if the residual is rounding.
+    max_newton : int
+        Newton steps at most.
+    preconditioner : GreensFunction, optional
+        From `greens_function`; saves time when a supercell is relaxed more than once.
+    eigenvalue : bool
+        Whether it is checked that the result is a minimum.
+    progress : callable, optional
+        Called as `progress(step, energy, residual)` (eV, eV/A) after every Newton step.
+    chemical_potentials : mapping, optional
+        eV per atom, by species, in the potential's own energy zero. They make the `formation_energy` of a defect that changes
+        the
+        composition of a compound, or brings a foreign species; the relaxation does not depend on them.
 
-    `tolerance` (eV/A) bounds the largest force component; by default it is 1e-10, or the rounding of the potential's forces
-    where that is more. A given tolerance may be missed by a factor of ten at most if the residual is rounding. Where larger
-    noise stops the iteration earlier, or a model lets atoms fall into each other, `converged` is False; `message` says how far
-    it came, and `rounding` what the forces allow.
-    `preconditioner` comes from `greens_function` and saves time when a supercell is relaxed more than once.
-    `eigenvalue=False` skips the check that it is a minimum.
-    `progress(step, energy, residual)` is called after every Newton step.
-    `chemical_potentials` (eV per atom, by species, in the potential's own energy zero) make the `formation_energy` of a defect
-    that changes the composition of a compound, or brings a foreign species; the relaxation does not depend on them.
-    Warns (InputWarning) about a perfect crystal that is not at equilibrium with the potential, with its pressure: the cell is
-    then relaxed under that pressure. Also about chemical potentials that do not add up to the energy of the crystal.
-    Raises InputError for a start of the wrong shape or with overlapping atoms, an unknown kind of potential, or a
-    preconditioner of another supercell.
+    Returns
+    -------
+    Equilibrium
+        Where larger noise stops the iteration earlier, or a model lets atoms fall into each other, `converged` is False;
+        `message`
+        says how far it came, and `rounding` what the forces allow.
+
+    Raises
+    ------
+    InputError
+        For a start of the wrong shape or with overlapping atoms, an unknown kind of potential, or a preconditioner of another
+        supercell.
+
+    Warns
+    -----
+    InputWarning
+        About a perfect crystal that is not at equilibrium with the potential, with its pressure: the cell is then relaxed under
+        that pressure. Also about chemical potentials that do not add up to the energy of the crystal.
+
+    Notes
+    -----
+    Each step solves H s = F by preconditioned conjugate gradients to the Eisenstat-Walker accuracy 0.9 (|F_k| / |F_k-1|)^2 in
+    the
+    dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking. In large periodic cells H is the
+    Hessian where the crystal is strained and that of the perfect crystal elsewhere, so that a step costs little more than its
+    forces, which are exact. theory: setting/cell.
     """
     clock = perf_counter()
     if tolerance is not None:

@@ -18,7 +18,20 @@ class Preconditioner:
     """
 
     def __init__(self, cell: Cell, green: GreensFunction):
-        """Raises InputError if `green` belongs to another supercell or lattice."""
+        """Puts the Green's function on the atoms of a cell.
+
+        Parameters
+        ----------
+        cell : Cell
+            A cell, with or without a defect.
+        green : GreensFunction
+            Of its supercell.
+
+        Raises
+        ------
+        InputError
+            If `green` belongs to another supercell or lattice.
+        """
         _check(cell, green)
         self.cell, self.green = cell, green
         sublattices, self._dimension = cell.lattice.sublattices, cell.lattice.dimension
@@ -37,14 +50,36 @@ class Preconditioner:
         self._uniform = 0.0 if self.rigid or not len(green.softest.values) else 1.0 / max(abs(green.softest.values).min(), 1e-12)
 
     def project(self, v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """T v: the part of a displacement or force that can move."""
+        """T v: the part of a displacement or force that can move.
+
+        Parameters
+        ----------
+        v : array, (atoms, 3)
+            A field on the atoms.
+
+        Returns
+        -------
+        array, (atoms, 3)
+            In the same unit.
+        """
         v = np.where(self.movable, v, 0.0)
         if self.rigid:
             v[:, : self._dimension] -= v[:, : self._dimension].mean(axis=0)
         return v
 
     def __call__(self, force: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """G times a force (eV/A): the displacement (A) with which the perfect crystal would answer."""
+        """G times a force: the displacement with which the perfect crystal would answer.
+
+        Parameters
+        ----------
+        force : array, (atoms, 3)
+            eV/A.
+
+        Returns
+        -------
+        array, (atoms, 3)
+            A.
+        """
         d = self._dimension
         force = self.project(force)
         field = np.zeros((self._grid_shape[0] * self._grid_shape[1] // d, d))
@@ -61,9 +96,17 @@ class Preconditioner:
         return self.project(u)
 
     def stiffen(self, v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """R P R^T v: the perfect crystal's force constants on a displacement (A) that leaves vacant sites at rest, eV/A.
+        """R P R^T v: the perfect crystal's force constants on a displacement that leaves vacant sites at rest.
 
-        Interstitial atoms take no part.
+        Parameters
+        ----------
+        v : array, (atoms, 3)
+            A; interstitial atoms take no part.
+
+        Returns
+        -------
+        array, (atoms, 3)
+            Minus the forces, eV/A.
         """
         d = self._dimension
         field = np.zeros((self._grid_shape[0] * self._grid_shape[1] // d, d))
@@ -74,7 +117,18 @@ class Preconditioner:
         return result
 
     def waves(self, modes: Waves) -> Float[np.ndarray, "fields atoms 3"]:
-        """Real and imaginary parts of plane waves on the atoms (zero on interstitials), neither normalised nor independent."""
+        """Real and imaginary parts of plane waves on the atoms, neither normalised nor independent.
+
+        Parameters
+        ----------
+        modes : Waves
+            Waves of the perfect crystal.
+
+        Returns
+        -------
+        array, (fields, atoms, 3)
+            Zero on interstitials.
+        """
         cell, d = self.cell, self._dimension
         shape = self.green.grid.shape
         index: Int[np.ndarray, " on"] = self._place // cell.lattice.sublattices

@@ -54,17 +54,53 @@ def saddle_point(
     preconditioner: GreensFunction | None = None,
     chemical_potentials: Mapping[str, float] | None = None,
 ) -> Equilibrium:
-    """The first-order saddle point of a cell near the positions `start` (A), on a path that leads along `direction` (any unit).
+    """The first-order saddle point of a cell near given positions, on a path that leads along a direction.
 
+    Parameters
+    ----------
+    cell : Cell
+        A cell with a defect.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    start : array, (atoms, 3)
+        Positions, A.
+    direction : array, (atoms, 3)
+        Displacement along the path, in any unit.
+    tolerance : float
+        Largest force component of a converged result, eV/A.
+    max_newton : int
+        Newton steps at most.
+    preconditioner : GreensFunction, optional
+        From `greens_function`; saves time when a supercell is used more than once.
+    chemical_potentials : mapping, optional
+        Those of `relax`.
+
+    Returns
+    -------
+    Equilibrium
+        `converged` says that the force is below the tolerance, or missed by less than a decade because of rounding, and that
+        exactly
+        one eigenvalue is negative; `message` why not.
+
+    Raises
+    ------
+    InputError
+        For fields of the wrong shape, a direction without length, and what `relax` refuses.
+
+    Warns
+    -----
+    InputWarning
+        About a perfect crystal that is not at equilibrium with the potential, with its pressure.
+
+    Notes
+    -----
     While the force is large, the surroundings relax at a fixed progress along `direction`. Then every step climbs along the
-    softest mode, s = -|lambda|^-1 <F, v> v, and is Newton's in all others, by preconditioned conjugate gradients (C. J. Cerjan
-    and W. H. Miller, J. Chem. Phys. 75, 2800 (1981)). Softest is meant in the metric P of the perfect crystal, H v = lambda P v,
-    so that long waves of a large cell are not mistaken for it.
-
-    `converged` says that the force is below `tolerance` (eV/A), or missed by less than a decade because of rounding, and that
-    exactly one eigenvalue is negative; `message` why not. `chemical_potentials` are those of `relax`.
-    Warns (InputWarning) about a perfect crystal that is not at equilibrium with the potential, with its pressure.
-    Raises InputError for fields of the wrong shape, a direction without length, and what `relax` refuses.
+    softest
+    mode, s = -|lambda|^-1 <F, v> v, and is Newton's in all others, by preconditioned conjugate gradients (C. J. Cerjan and W.
+    H.
+    Miller, J. Chem. Phys. 75, 2800 (1981)). Softest is meant in the metric P of the perfect crystal, H v = lambda P v, so that
+    long
+    waves of a large cell are not mistaken for it. theory: bounds/barriers.
     """
     clock = perf_counter()
     x, direction = (np.asarray(field, dtype=float) for field in (start, direction))
@@ -206,11 +242,37 @@ class Barrier:
 def migration_barrier(
     cell: Cell, potential: Potential, atom: int | None = None, preconditioner: GreensFunction | None = None
 ) -> Barrier:
-    """The barrier of a hop of `atom` (default: the nearest one, of several that with largest x, then y, then z) into the vacancy.
+    """The barrier of a hop of an atom into the vacancy.
 
+    Parameters
+    ----------
+    cell : Cell
+        A cell with one vacant site.
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    atom : int, optional
+        The atom that hops; by default the nearest one, of several that with largest x, then y, then z.
+    preconditioner : GreensFunction, optional
+        From `greens_function`; saves time when a supercell is used more than once.
+
+    Returns
+    -------
+    Barrier
+        The minimum, the saddle point and the energy between them.
+
+    Raises
+    ------
+    InputError
+        For a cell without exactly one vacant site, an atom that is not there, and what `relax` refuses.
+
+    Warns
+    -----
+    InputWarning
+        About a perfect crystal that is not at equilibrium: the barrier is then that under its pressure.
+
+    Notes
+    -----
     The saddle point is looked for from half way between the atom's site and the vacant one. theory: bounds/barriers.
-    Warns (InputWarning) about a perfect crystal that is not at equilibrium: the barrier is then that under its pressure.
-    Raises InputError for a cell without exactly one vacant site, an atom that is not there, and what `relax` refuses.
     """
     vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites)
     if len(vacant) != 1:

@@ -49,11 +49,35 @@ def truncated_newton(
     radius: float,
     reach: float,
 ) -> Step:
-    """An approximate solution of H s = F with |F - Hs| <= `forcing` |F| in the dual of the perfect crystal's energy norm.
+    """An approximate solution of H s = F by preconditioned conjugate gradients inside a trust region.
 
-    Stops at the trust `radius` (sqrt(eV), measured in the energy norm by recursion, so P itself is never applied) or on a
-    direction of negative curvature, which is followed to the radius, or until an atom has moved `reach` (A) if that is
-    infinite. T. Steihaug, SIAM J. Numer. Anal. 20, 626 (1983); Conn, Gould, Toint, Trust-Region Methods (2000), section 7.5.
+    Parameters
+    ----------
+    product : callable
+        v -> H v, eV/A^2 times the unit of v.
+    precondition : callable
+        Force to displacement, the inverse of the perfect crystal's operator P.
+    force : array, (atoms, 3)
+        F, eV/A.
+    forcing : float
+        The residual is reduced to this part of |F|, in the dual of the energy norm of P.
+    radius : float
+        Trust radius in the energy norm, sqrt(eV).
+    reach : float
+        Where the radius is infinite, no atom follows a direction of negative curvature farther than this, A.
+
+    Returns
+    -------
+    Step
+        The step and the residual of the linear system.
+
+    Notes
+    -----
+    Stops at the trust radius (measured in the energy norm by recursion, so P itself is never applied) or on a direction of
+    negative
+    curvature, which is followed to the radius. T. Steihaug, SIAM J. Numer. Anal. 20, 626 (1983); Conn, Gould, Toint,
+    Trust-Region
+    Methods (2000), section 7.5.
     """
     step, residual = np.zeros_like(force), force.copy()
     search = z = precondition(residual)

@@ -123,7 +123,22 @@ def splitter(potential: Potential, precondition: Preconditioner) -> Callable[[Fi
 
 
 def split_hessian(potential: Potential, precondition: Preconditioner, x: Field) -> SplitHessian | None:
-    """The split Hessian at positions x (A) alone; None where it cannot be had or would save nothing."""
+    """The split Hessian at given positions alone.
+
+    Parameters
+    ----------
+    potential : SiteEnergy or BlackBox
+        A reference, a fitted model, or another code.
+    precondition : Preconditioner
+        Of the cell.
+    x : array, (atoms, 3)
+        Positions, A.
+
+    Returns
+    -------
+    SplitHessian or None
+        None where it cannot be had or would save nothing.
+    """
     split = splitter(potential, precondition)
     return None if split is None else split(x)
 

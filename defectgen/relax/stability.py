@@ -50,9 +50,23 @@ class Eigenpair(NamedTuple):
 def stability(
     product: Product, precondition: Preconditioner, accuracy: float = 1e-3, coarser: Product | None = None
 ) -> Stability | None:
-    """Strong-stability constant and lowest eigenvalue, to a relative accuracy of about `accuracy`; None if nothing can move.
+    """Strong-stability constant and lowest eigenvalue of a Hessian.
 
-    `coarser` is the product by differences of forces over twice the step, where `product` is one by differences too.
+    Parameters
+    ----------
+    product : callable
+        v -> H v, eV/A^2 times the unit of v.
+    precondition : Preconditioner
+        Of the cell.
+    accuracy : float
+        Relative accuracy, about.
+    coarser : callable, optional
+        The product by differences of forces over twice the step, where `product` is one by differences too.
+
+    Returns
+    -------
+    Stability or None
+        None if nothing can move. theory: bounds/geometry.
     """
     rigid = precondition.cell.lattice.dimension if precondition.rigid else 0
     if precondition.movable.sum() <= rigid:
@@ -63,7 +77,22 @@ def stability(
 
 
 def sign_in_doubt(found: Eigenpair, eigenvalue: float | None = None, coarser: Product | None = None) -> str:
-    """Why the sign of a lowest eigenvalue is not known, in words; empty if it is."""
+    """Why the sign of a lowest eigenvalue is not known, in words.
+
+    Parameters
+    ----------
+    found : Eigenpair
+        The lowest eigenpair in the metric P.
+    eigenvalue : float, optional
+        The lowest eigenvalue, eV/A^2.
+    coarser : callable, optional
+        The Hessian product by differences of forces over twice the step.
+
+    Returns
+    -------
+    str
+        Empty if the sign is known.
+    """
     size, doubt = abs(found.value), ""
     if not np.isfinite(found.value):
         return "stability undecided: the Hessian gave no number"
@@ -88,6 +117,22 @@ def sign_in_doubt(found: Eigenpair, eigenvalue: float | None = None, coarser: Pr
 def lowest_eigenpair(product: Product, precondition: Preconditioner, accuracy: float = 1e-3) -> Eigenpair:
     """Smallest eigenvalue of H v = lambda P v and its vector, by Lanczos in the inner product of P (only P^+ is applied).
 
+    Parameters
+    ----------
+    product : callable
+        v -> H v, eV/A^2 times the unit of v.
+    precondition : Preconditioner
+        P^+ of the cell.
+    accuracy : float
+        Relative accuracy of the eigenvalue, about.
+
+    Returns
+    -------
+    Eigenpair
+        Value (dimensionless), vector and asymmetry of H.
+
+    Notes
+    -----
     The start is random, without symmetry, and concentrated at the defect: elsewhere H and P agree.
     """
     cell = precondition.cell
@@ -126,10 +171,31 @@ def lowest_eigenpair(product: Product, precondition: Preconditioner, accuracy: f
 
 
 def lowest_eigenvalue(product: Product, precondition: Preconditioner, soft: Field, accuracy: float = 1e-3) -> tuple[float, Field]:
-    """Smallest eigenvalue of the Hessian on what can move (eV/A^2) and its unit vector.
+    """Smallest eigenvalue of the Hessian on what can move, and its vector.
 
-    Rayleigh-Ritz on the softest waves of the perfect crystal and the softest direction of the defect, then LOBPCG with the
-    Green's function (A. V. Knyazev, SIAM J. Sci. Comput. 23, 517 (2001)).
+    Parameters
+    ----------
+    product : callable
+        v -> H v, eV/A^2 times the unit of v.
+    precondition : Preconditioner
+        P^+ of the cell.
+    soft : array, (atoms, 3)
+        The softest direction of the defect.
+    accuracy : float
+        Relative accuracy of the eigenvalue, about.
+
+    Returns
+    -------
+    value : float
+        eV/A^2.
+    vector : array, (atoms, 3)
+        Of unit length.
+
+    Notes
+    -----
+    Rayleigh-Ritz on the softest waves of the perfect crystal and `soft`, then LOBPCG with the Green's function (A. V. Knyazev,
+    SIAM
+    J. Sci. Comput. 23, 517 (2001)).
     """
     mask = precondition.movable
     count = int(mask.sum())
