@@ -115,8 +115,9 @@ if TYPE_CHECKING:
         image_correction,
         relax_far_field,
     )
+    from .energy.crystal_state import crystal_force_constants
     from .energy.elastic import ElasticConstants, elastic_constants
-    from .energy.functional import crystal_force_constants, evaluate
+    from .energy.functional import evaluate
     from .errors import (
         bound,
         certify,

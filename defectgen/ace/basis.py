@@ -7,7 +7,6 @@ Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. 
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import equinox as eqx
@@ -18,13 +17,14 @@ import numpy as np
 from .._input import InputError, did_you_mean, real, whole
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
-from ..energy.site import PackedBasis, PackedHessian, Stencil
+from ..energy.forms import PackedBasis, PackedHessian
+from ..energy.site import Stencil
 from .one_particle import OneParticle
 from .program import RowProgram
 from .radial import Radial
 from .slopes import Curvature, Polynomial, Slopes, products
 from .sparse import Layout, SparseSum, Table
-from .specification import Function, Tables, check_count, followed, species_of, tables
+from .specification import Tables, channels, check_count, followed, species_of, tables
 
 
 class ACEBasis(PackedBasis):
@@ -398,24 +398,6 @@ def basis_from_description(given: Mapping[str, Any]) -> ACEBasis:
     if missing := [key for key in known[:4] if key not in config]:
         raise InputError(f"the description of a basis has no {missing[0]!r}")
     return ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
-
-
-@lru_cache(maxsize=16)
-def channels(kinds: int, table: Tables) -> Int[np.ndarray, " every"]:
-    """Channel numbers: of the constants, then of the functions of each central species. The pair function of species z that
-    sees mu < z is a twin: it has the channel of the one of species mu that sees z."""
-    place = {f: k for k, f in enumerate(table.functions)}
-    count, found = len(place), list(range(kinds))
-    fresh = kinds
-    for z in range(kinds):
-        for f in table.functions:
-            mu, n, l = f.factors[0]  # noqa: E741
-            if f.order == 1 and mu < z:
-                found.append(found[kinds + mu * count + place[Function(((z, n, l),), f.coupling)]])
-            else:
-                found.append(fresh)
-                fresh += 1
-    return np.array(found)
 
 
 def _distances(r0, kinds: int) -> Float[np.ndarray, "species species"]:

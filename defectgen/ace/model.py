@@ -14,7 +14,8 @@ import numpy as np
 
 from .._input import InputError, InputWarning, check_finite, reading, save_whole
 from .._typing import Array, Float
-from ..energy.site import SiteEnergy, Stencil, hessian_of_sums
+from ..energy.forms import hessian_of_sums
+from ..energy.site import SiteEnergy, Stencil
 from .basis import ACEBasis, basis_from_description
 from .one_particle import Motion
 from .program import Program

@@ -14,7 +14,7 @@ from .._input import InputError
 from .._typing import Float, Int
 from .coupling import couplings
 
-OneParticle = tuple[int, int, int]
+Label = tuple[int, int, int]
 """(species of the neighbour, n, l), n counted from 1."""
 
 
@@ -26,7 +26,7 @@ MOST = 50_000
 class Function:
     """One invariant of the basis: the radial-angular labels of its factors and the number of its coupling."""
 
-    factors: tuple[OneParticle, ...]
+    factors: tuple[Label, ...]
     coupling: int
 
     @property
@@ -115,7 +115,7 @@ def _count(species: int, order: int, degree: float, w_l: float) -> float:
     return sum(count(0, degree, nu) for nu in range(2, order + 1))
 
 
-def _singles(species: int, degree: float, w_l: float) -> list[OneParticle]:
+def _singles(species: int, degree: float, w_l: float) -> list[Label]:
     """The functions of one neighbour of total degree at most `degree`."""
     return [
         (mu, n, l)
@@ -185,13 +185,13 @@ def tables(species: int, order: int, degree: float, w_l: float, pair_degree: int
     )
 
 
-def _labels(factors: tuple[OneParticle, ...]) -> tuple[int, ...]:
+def _labels(factors: tuple[Label, ...]) -> tuple[int, ...]:
     """Small integers that are equal where species and n are equal: couplings depend on nothing else, so they can be cached."""
     seen = sorted({f[:2] for f in factors})
     return tuple(seen.index(f[:2]) for f in factors)
 
 
-def _within(singles: list[OneParticle], cost: dict[OneParticle, float], nu: int, degree: float):
+def _within(singles: list[Label], cost: dict[Label, float], nu: int, degree: float):
     """Multisets of nu one-particle functions with total cost at most `degree` (depth first, pruned)."""
     least = min(cost.values(), default=0.0)
 
@@ -268,3 +268,21 @@ def species_of(truth: Any, species: str | Sequence[str] | None) -> tuple[str, ..
             f"the species of a basis follow those of the reference, and {type(truth).__name__} names none: give species=[...]"
         )
     return found
+
+
+@lru_cache(maxsize=16)
+def channels(kinds: int, table: Tables) -> Int[np.ndarray, " every"]:
+    """Channel numbers: of the constants, then of the functions of each central species. The pair function of species z that
+    sees mu < z is a twin: it has the channel of the one of species mu that sees z."""
+    place = {f: k for k, f in enumerate(table.functions)}
+    count, found = len(place), list(range(kinds))
+    fresh = kinds
+    for z in range(kinds):
+        for f in table.functions:
+            mu, n, l = f.factors[0]  # noqa: E741
+            if f.order == 1 and mu < z:
+                found.append(found[kinds + mu * count + place[Function(((z, n, l),), f.coupling)]])
+            else:
+                found.append(fresh)
+                fresh += 1
+    return np.array(found)

@@ -8,7 +8,8 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..energy.functional import Potential, crystal_force_constants, require_equilibrium
+from ..energy.crystal_state import crystal_force_constants, require_equilibrium
+from ..energy.potential import Potential
 from ..energy.site import SiteEnergy
 from ..relax.equilibrium import Equilibrium
 from ..relax.greens import greens_function

@@ -11,7 +11,7 @@ from ..crystal.cell import Cell
 from ..crystal.cut import cylinder
 from ..crystal.lattice import Lattice
 from ..energy.elastic import elastic_constants
-from ..energy.functional import Potential, check_potential
+from ..energy.potential import Potential, check_potential
 from ..energy.site import SiteEnergy
 
 ANGLES = 512

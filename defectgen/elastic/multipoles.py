@@ -8,9 +8,11 @@ from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..energy.blackbox import BlackBox, gives_stress
+from ..energy.crystal_state import crystal_force_constants, crystal_response, require_equilibrium
 from ..energy.elastic import ElasticConstants, elastic_constants
-from ..energy.functional import Potential, crystal_force_constants, crystal_response, evaluate, require_equilibrium
+from ..energy.functional import evaluate
 from ..energy.perfect import ForceConstants
+from ..energy.potential import Potential
 from ..relax.equilibrium import Equilibrium
 from ..relax.fourier import blocks, convolve, grid
 

@@ -9,7 +9,8 @@ import numpy as np
 from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.lattice import Lattice, widths
-from ..energy.functional import Potential, crystal_force_constants, require_equilibrium
+from ..energy.crystal_state import crystal_force_constants, require_equilibrium
+from ..energy.potential import Potential
 from ..relax.equilibrium import Equilibrium
 from ..relax.greens import GreensFunction, greens_function
 from .infinite import InfiniteGreensFunction, infinite_greens_function

@@ -8,19 +8,10 @@ if TYPE_CHECKING:
     from .applicability import Applicability, DomainWarning, above, outside_sentence
     from .blackbox import BlackBox, Evaluation, blackbox_force_constants, displacements
     from .bonds import Bonds, bonds, pad
-    from .crystal_state import CrystalState
+    from .crystal_state import CrystalState, crystal_force_constants, crystal_response, crystal_state, require_equilibrium
     from .elastic import ElasticConstants, elastic_constants
-    from .functional import (
-        CellEnergy,
-        Potential,
-        cell_energy,
-        crystal_force_constants,
-        crystal_response,
-        crystal_state,
-        evaluate,
-        hessian,
-        require_equilibrium,
-    )
+    from .forms import PackedBasis, SumEnergy
+    from .functional import CellEnergy, cell_energy, evaluate, hessian
     from .perfect import (
         ForceConstants,
         bulk_energy,
@@ -30,7 +21,8 @@ if TYPE_CHECKING:
         force_constants,
         long_wave_elastic_constants,
     )
-    from .site import PackedBasis, SiteEnergy, Stencil, SumEnergy, autodiff_gradient, autodiff_hessian
+    from .potential import Potential
+    from .site import SiteEnergy, Stencil, autodiff_gradient, autodiff_hessian
     from .total import channel_hessian_product, channel_rows, energy_forces_virial, hessian_product, site_energies
 
 __all__ = [

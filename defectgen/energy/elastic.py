@@ -12,8 +12,9 @@ from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
 from ..units import EV_PER_A3_IN_GPA
 from .blackbox import BlackBox, gives_stress
-from .functional import Potential, check_potential, crystal_response
+from .crystal_state import crystal_response
 from .perfect import condensed, long_wave_elastic_constants, strain_modes
+from .potential import Potential, check_potential
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Voigt order xx yy zz yz xz xy."""

@@ -6,19 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.spatial import KDTree
 
-from .._input import InputError, came, takes
+from .._input import InputError, takes
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..crystal.lattice import Lattice
-from .blackbox import BlackBox, Evaluation, blackbox_bulk_response, blackbox_force_constants, check_no_ball
+from .blackbox import BlackBox, Evaluation, blackbox_force_constants, check_no_ball
 from .bonds import Bonds, bonds, pad
-from .crystal_state import CrystalState, state_of, virial_by_energies
-from .perfect import ForceConstants, bulk_response, crystal_bonds, force_constants
+from .crystal_state import CrystalState, crystal_state, state_of
+from .perfect import ForceConstants, crystal_bonds, force_constants
+from .potential import Potential, check_potential
 from .site import SiteEnergy
 from .total import energy_forces_virial, hessian_product
-
-Potential = SiteEnergy | BlackBox
-"""Whatever can be asked for energies: a site energy (reference or fitted model) or another code."""
 
 SKIN = 0.4
 """A: the neighbour list is built this much wider than the cutoff and rebuilt when an atom has moved half of it."""
@@ -99,46 +96,6 @@ def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
         return BlackBoxCell(cell, potential)
     check_potential(potential)
     return SiteSum(cell, potential)
-
-
-def is_basis(given: object) -> bool:
-    """Whether a site energy has one channel per basis function (and not one value per site).
-
-    Parameters
-    ----------
-    given : object
-        Anything.
-
-    Returns
-    -------
-    bool
-        True for a basis.
-    """
-    return isinstance(given, SiteEnergy) and hasattr(given, "size")
-
-
-def check_potential(given: object, basis: bool = False) -> None:
-    """Checks that something is a potential.
-
-    Parameters
-    ----------
-    given : object
-        Anything.
-    basis : bool
-        Whether a basis is accepted too.
-
-    Raises
-    ------
-    InputError
-        For something that is no potential, with `basis` False also for a basis.
-    """
-    if not isinstance(given, Potential):
-        raise InputError(
-            f"a potential is a reference, a fitted model or dg.ASEReference(calculator); got {came(given)}"
-            + ("" if "fit.model" in came(given) else ": wrap an ASE calculator in dg.ASEReference")
-        )
-    if not basis and is_basis(given):
-        raise InputError("a basis has many energies per site, and one is wanted: give dg.LinearACE(basis, coefficients)")
 
 
 class SiteSum(CellEnergy):
@@ -236,7 +193,7 @@ class BlackBoxCell(CellEnergy):
         self.cell = cell
         self.potential = potential
         self._movable = cell.free[:, None] * (np.ones((1, 3)) if cell.lattice.dimension == 3 else np.array([[1.0, 1.0, 0.0]]))
-        self.crystal = _blackbox_state(cell.lattice, potential)
+        self.crystal = crystal_state(cell.lattice, potential)
         self._bulk = self.crystal.energy
 
     def energy_forces(self, x):
@@ -339,145 +296,3 @@ def hessian(
         batch = hessian_product(potential, padded, box, near, seeds.reshape(32, rows, 3))
         columns.append(np.asarray(batch)[: min(32, 3 * n - start), :n])
     return np.moveaxis(np.concatenate(columns).reshape(n, 3, n, 3), (0, 1), (2, 3))
-
-
-def crystal_response(lattice, potential: Potential, stress: bool = True):
-    """Energy, internal forces and virial of the primitive cell of the perfect crystal, for any potential.
-
-    Parameters
-    ----------
-    lattice : Lattice
-        The perfect crystal.
-    potential : SiteEnergy or BlackBox
-        A reference, a fitted model, or another code.
-    stress : bool
-        Whether the virial of a black box is needed.
-
-    Returns
-    -------
-    energy : float
-        eV, in the potential's own zero.
-    forces : array, (sublattices, 3)
-        eV/A.
-    virial : array, (3, 3), or None
-        -dE/d(strain), eV.
-    """
-    if isinstance(potential, BlackBox):
-        return blackbox_bulk_response(lattice, potential, stress)
-    check_potential(potential)
-    return bulk_response(lattice, potential)
-
-
-def crystal_state(lattice: Lattice, potential: Potential) -> CrystalState:
-    """Energy per atom, virial and internal forces of the perfect crystal: whether it is at equilibrium with a potential.
-
-    Parameters
-    ----------
-    lattice : Lattice
-        The perfect crystal.
-    potential : SiteEnergy or BlackBox
-        A reference, a fitted model, or another code.
-
-    Returns
-    -------
-    CrystalState
-        Of a black box without a stress with a pressure from energies at two volumes.
-    """
-    if isinstance(potential, BlackBox):
-        return _blackbox_state(lattice, potential)
-    energy, forces, virial = crystal_response(lattice, potential)
-    return state_of(lattice, float(energy), forces, virial, lattice.sublattices)
-
-
-def require_equilibrium(lattice: Lattice, potential: Potential, what: str) -> CrystalState:
-    """The state of a perfect crystal that must be at equilibrium.
-
-    Parameters
-    ----------
-    lattice : Lattice
-        The perfect crystal.
-    potential : SiteEnergy or BlackBox
-        A reference, a fitted model, or another code.
-    what : str
-        The quantity that is defined at equilibrium only, as the message names it.
-
-    Returns
-    -------
-    CrystalState
-        The state, at rest.
-
-    Raises
-    ------
-    InputError
-        Where the crystal is not at equilibrium.
-    """
-    state = crystal_state(lattice, potential)
-    if words := state.unrest():
-        raise InputError(
-            f"{what} is defined in a crystal at equilibrium only, and {words}; call dg.equilibrate(lattice, potential) first and "
-            "make the cell of its result"
-        )
-    return state
-
-
-def _blackbox_state(lattice: Lattice, potential: BlackBox) -> CrystalState:
-    """The same for another code; where it has no stress for this crystal, the pressure comes from energies at two volumes."""
-    if potential.has_stress:
-        try:
-            energy, forces, virial = blackbox_bulk_response(lattice, potential)
-            if virial is not None:
-                return state_of(lattice, energy, forces, virial, lattice.sublattices)
-        except InputError:  # some calculators announce a stress that they do not have in every box
-            pass
-    energy, forces, _ = blackbox_bulk_response(lattice, potential, stress=False)
-    virial = virial_by_energies(lattice, lambda crystal: blackbox_bulk_response(crystal, potential, stress=False)[0])
-    return state_of(lattice, energy, forces, virial, lattice.sublattices)
-
-
-def potential_name(potential: object) -> str:
-    """What messages and provenance call a potential."""
-    return str(getattr(potential, "name", "") or type(potential).__name__)
-
-
-def energy_zero(potential: object) -> str:
-    """The name of the potential that sets the zero of the energies of single atoms; empty if it is not known.
-
-    Of a fitted model that is the reference whose energies it was fitted to, if these determine the zero of every species.
-    """
-    provenance = getattr(potential, "provenance", None)
-    if provenance is None:
-        return potential_name(potential)
-    fitted = "E" in str(provenance.get("observations", "")).split("+") and not provenance.get("undetermined_one_body")
-    return str(provenance.get("truth", "")) if fitted else ""
-
-
-def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
-    """Force constants of the perfect crystal, for any potential.
-
-    Parameters
-    ----------
-    lattice : Lattice
-        The perfect crystal.
-    potential : SiteEnergy or BlackBox
-        A reference, a fitted model, a basis, or another code, which is differenced in a supercell.
-
-    Returns
-    -------
-    ForceConstants
-        eV/A^2; with trailing channels for a basis.
-
-    Raises
-    ------
-    InputError
-        For what is no lattice, or no potential.
-
-    Notes
-    -----
-    theory: crystal/force-constants.
-    """
-    if not isinstance(lattice, Lattice):
-        raise InputError(f"force constants are those of a lattice, such as dg.fcc('Cu', 3.615); got {type(lattice).__name__}")
-    if isinstance(potential, BlackBox):
-        return blackbox_force_constants(lattice, potential)
-    check_potential(potential, basis=True)
-    return force_constants(lattice, potential)

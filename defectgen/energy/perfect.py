@@ -14,7 +14,8 @@ from .._typing import Float, Int
 from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
 from .bonds import Bonds, bonds, pad
-from .site import PackedBasis, PackedHessian, SiteEnergy, Stencil
+from .forms import PackedBasis, PackedHessian
+from .site import SiteEnergy, Stencil
 from .total import channel_rows, energy_forces_virial, packed_hessians, site_energies, site_hessians, stencils
 
 

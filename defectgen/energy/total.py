@@ -11,7 +11,8 @@ import numpy as np
 
 from .._typing import Anywhere, Array, Bool, Float, Int
 from .bonds import Bonds, Part, over_rows, over_sites, part_of
-from .site import PackedBasis, PackedHessian, SiteEnergy, Stencil
+from .forms import PackedBasis, PackedHessian
+from .site import SiteEnergy, Stencil
 
 
 @eqx.filter_jit

@@ -8,7 +8,8 @@ import numpy as np
 
 from .._input import InputError, InputWarning
 from ..crystal import Defect, Lattice, supercell
-from ..energy.functional import Potential, crystal_state
+from ..energy.crystal_state import crystal_state
+from ..energy.potential import Potential
 from ..reference import equilibrate
 from ..relax import Equilibrium, relax
 from .compare import Comparison, compare

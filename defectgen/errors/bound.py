@@ -7,7 +7,7 @@ import numpy as np
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..energy.functional import Potential, check_potential
+from ..energy.potential import Potential, check_potential
 from ..energy.site import SiteEnergy
 from ..relax import Equilibrium, GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner

@@ -11,7 +11,8 @@ from .._input import InputError, came
 from .._typing import Float
 from ..crystal.snapshot import Snapshot
 from ..energy.blackbox import BlackBox
-from ..energy.functional import Potential, check_potential, evaluate
+from ..energy.functional import evaluate
+from ..energy.potential import Potential, check_potential
 from ..units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from .._input import InputError
 from .._typing import Complex, Float, Int
 from ..crystal.cell import Cell, primitive_cell
 from ..crystal.lattice import Lattice
+from ..energy.crystal_state import crystal_force_constants
 from ..energy.elastic import elastic_constants
-from ..energy.functional import Potential, crystal_force_constants, evaluate
+from ..energy.functional import evaluate
+from ..energy.potential import Potential
 from ..units import EV_PER_A3_IN_GPA
 from .norms import bonds_of
 

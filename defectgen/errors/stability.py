@@ -8,7 +8,8 @@ from .._input import InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..energy.blackbox import BlackBox
-from ..energy.functional import Potential, cell_energy
+from ..energy.functional import cell_energy
+from ..energy.potential import Potential
 from ..relax import GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
 from ..relax.split import split_hessian

@@ -9,9 +9,10 @@ from .._typing import Float
 from ..crystal.lattice import Lattice
 from ..crystal.snapshot import Snapshot
 from ..energy.blackbox import BlackBox
-from ..energy.functional import Potential, crystal_force_constants, crystal_response
+from ..energy.crystal_state import crystal_force_constants, crystal_response
 from ..energy.perfect import ForceConstants as Constants
 from ..energy.perfect import bulk_energy
+from ..energy.potential import Potential
 from .observation import Observation, Response, respond, wanted
 
 # ------ What a designer may want exactly right: elastic constants, and the formation energy of one configuration

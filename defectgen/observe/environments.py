@@ -10,7 +10,7 @@ from .._input import InputError
 from .._typing import Array, Float, Int
 from ..ace import ACEBasis
 from ..energy.bonds import Bonds, bonds, pad
-from ..energy.functional import is_basis
+from ..energy.potential import is_basis
 from ..energy.total import channel_rows, site_energies
 
 

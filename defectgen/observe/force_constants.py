@@ -12,8 +12,10 @@ from ..crystal.lattice import Lattice, widths
 from ..crystal.snapshot import Snapshot
 from ..energy.blackbox import BlackBox
 from ..energy.bonds import bonds, pad
-from ..energy.functional import Potential, cell_energy, crystal_force_constants, is_basis
+from ..energy.crystal_state import crystal_force_constants
+from ..energy.functional import cell_energy
 from ..energy.perfect import ForceConstants as Constants
+from ..energy.potential import Potential, is_basis
 from ..energy.total import channel_hessian_product, hessian_product
 from .observation import Observation
 

@@ -13,7 +13,8 @@ from .._input import InputError
 from .._typing import Float
 from ..crystal.snapshot import Snapshot
 from ..energy.bonds import bonds, pad
-from ..energy.functional import Potential, evaluate, is_basis
+from ..energy.functional import evaluate
+from ..energy.potential import Potential, is_basis
 from ..energy.site import SiteEnergy
 from ..energy.total import channel_rows
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from .._input import InputError, InputWarning
 from .._typing import Array, Float
-from ..energy.site import Stencil, SumEnergy
+from ..energy.forms import SumEnergy
+from ..energy.site import Stencil
 from .eam_difference import Polynomials, largest_difference
 from .eam_tables import Tables, read_tables
 from .radial import distances, fade

@@ -12,8 +12,9 @@ from ..crystal.cell import check_lattice
 from ..crystal.elements import element
 from ..crystal.lattice import Lattice
 from ..crystal.symmetry import homogeneous_modes, symmetric_modes
-from ..energy.functional import Potential, check_potential, crystal_force_constants, crystal_response
+from ..energy.crystal_state import crystal_force_constants, crystal_response
 from ..energy.perfect import ForceConstants
+from ..energy.potential import Potential, check_potential
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ import numpy as np
 
 from .._input import InputError, came
 from .._typing import Array, Float
-from ..energy.site import Stencil, SumEnergy
+from ..energy.forms import SumEnergy
+from ..energy.site import Stencil
 from .radial import distances, fade, per_pair
 
 LENNARD_JONES = {

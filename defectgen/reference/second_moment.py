@@ -6,7 +6,8 @@ import numpy as np
 
 from .._input import InputError, did_you_mean
 from .._typing import Array, Float
-from ..energy.site import Stencil, SumEnergy
+from ..energy.forms import SumEnergy
+from ..energy.site import Stencil
 from .radial import distances, fade, ramp, safe_sqrt
 
 CLERI_ROSATO = {

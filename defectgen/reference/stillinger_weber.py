@@ -11,7 +11,8 @@ import numpy as np
 
 from .._input import InputError, InputWarning
 from .._typing import Array, Float
-from ..energy.site import Stencil, SumEnergy
+from ..energy.forms import SumEnergy
+from ..energy.site import Stencil
 from .potential_file import NUMBER, energy_unit, number, read_lines
 from .radial import distances, per_pair
 

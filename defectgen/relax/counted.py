@@ -6,7 +6,8 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float
-from ..energy.functional import BlackBoxCell, CellEnergy, Potential
+from ..energy.functional import BlackBoxCell, CellEnergy
+from ..energy.potential import Potential
 from .preconditioner import Preconditioner
 from .split import splitter
 

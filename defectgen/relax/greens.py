@@ -8,7 +8,8 @@ from scipy import fft
 from .._typing import Complex, Float, Int
 from ..crystal.cell import Cell
 from ..crystal.lattice import Lattice
-from ..energy.functional import Potential, crystal_force_constants
+from ..energy.crystal_state import crystal_force_constants
+from ..energy.potential import Potential
 from .fourier import Grid, blocks, convolve, grid
 
 FLOOR = 1e-3

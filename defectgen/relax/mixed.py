@@ -7,7 +7,8 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from .._typing import Float
-from ..energy.functional import CellEnergy, Potential, cell_energy
+from ..energy.functional import CellEnergy, cell_energy
+from ..energy.potential import Potential
 from .counted import Counted
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function

@@ -11,7 +11,8 @@ from .._input import InputError, InputWarning, came, real
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.elements import checked_potentials
-from ..energy.functional import Potential, cell_energy, energy_zero
+from ..energy.functional import cell_energy
+from ..energy.potential import Potential, energy_zero
 from .counted import Counted, rounding_level
 from .equilibrium import Equilibrium, potentials_gap
 from .greens import GreensFunction, greens_function

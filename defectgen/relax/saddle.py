@@ -11,7 +11,8 @@ from .._input import InputError, InputWarning, takes
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.elements import checked_potentials
-from ..energy.functional import Potential, cell_energy, energy_zero
+from ..energy.functional import cell_energy
+from ..energy.potential import Potential, energy_zero
 from .counted import LARGEST, Counted, Product, rounding_level
 from .equilibrium import Equilibrium
 from .greens import GreensFunction, greens_function

@@ -8,7 +8,7 @@ import numpy as np
 from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..energy.bonds import Bonds, bonds, pad, padded_rows
-from ..energy.functional import Potential
+from ..energy.potential import Potential
 from ..energy.site import SiteEnergy
 from ..energy.total import hessian_product
 from .preconditioner import Preconditioner

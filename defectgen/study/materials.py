@@ -14,7 +14,7 @@ from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, t
 from ..crystal.lattice import Lattice
 
 if TYPE_CHECKING:
-    from ..energy.functional import Potential
+    from ..energy.potential import Potential
 
 CRYSTALS = {
     "fcc": fcc,

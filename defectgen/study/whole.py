@@ -13,7 +13,7 @@ from ..ace import check_count
 from ..campaign import Given, Record, Task, in_order
 from ..crystal import Lattice, defect_from_name
 from ..energy.bonds import check_species
-from ..energy.functional import Potential
+from ..energy.potential import Potential
 from ..training import training_cells
 from .fits import Fits
 from .interface import Tables

@@ -17,7 +17,8 @@ from ..crystal.naming import defect_from_name
 from ..crystal.snapshot import Snapshot
 from ..dataset import Configuration
 from ..energy.bonds import bonds, pad
-from ..energy.functional import Potential, crystal_force_constants
+from ..energy.crystal_state import crystal_force_constants
+from ..energy.potential import Potential
 from ..energy.site import SiteEnergy
 from ..energy.total import channel_rows, energy_forces_virial
 from ..observe import ForceConstants, Response, respond

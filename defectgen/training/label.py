@@ -10,8 +10,8 @@ from .._input import InputError, InputWarning, real, whole
 from ..ace import ACEBasis, LinearACE
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..energy.blackbox import BlackBox
-from ..energy.crystal_state import state_of
-from ..energy.functional import Potential, check_potential, crystal_force_constants, potential_name
+from ..energy.crystal_state import crystal_force_constants, state_of
+from ..energy.potential import Potential, check_potential, potential_name
 from ..energy.site import SiteEnergy
 from ..observe import (
     CoreForceConstants,

@@ -14,7 +14,8 @@ import numpy as np
 from ..._input import InputError
 from ..._typing import Float
 from ...crystal.cell import Cell
-from ...energy.functional import Potential, evaluate
+from ...energy.functional import evaluate
+from ...energy.potential import Potential
 from ...fit import Fit, Posterior
 from ...fit.problem import Problem, rounding
 from ...observe import Environments

@@ -12,7 +12,7 @@ from ..._input import InputError
 from ...ace import ACEBasis
 from ...crystal import Cell, Lattice, defect_from_name, supercell
 from ...energy.bonds import check_species
-from ...energy.functional import Potential
+from ...energy.potential import Potential
 from ...errors.design import LossDesign, design_loss
 from ...fit import FitWarning, fit
 from ...reference import equilibrate

@@ -9,7 +9,7 @@ from ..._typing import Float
 from ...ace import ACEBasis
 from ...crystal import Lattice, Snapshot, defect_from_name
 from ...crystal.cut import slab
-from ...energy.functional import Potential
+from ...energy.potential import Potential
 from ...training import Blocks, Cost, Rattle, Strains, label
 from ...training.cells import bulk_cell, defect_cells, strained_cells
 from ..calculations import Calculation, displaced

@@ -12,7 +12,8 @@ import numpy as np
 from ..._typing import Float
 from ...campaign import Step
 from ...crystal import Cell
-from ...energy.functional import Potential, cell_energy
+from ...energy.functional import cell_energy
+from ...energy.potential import Potential
 from ...energy.site import SiteEnergy
 from ...errors.norms import bonds_of, strain_max, strain_norm
 from ...relax import Equilibrium, ForceField, MixedEquilibrium, greens_function, mixed_equilibrium

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...campaign.files import unchanged
 from ...crystal import Cell, Lattice, defect_from_name, supercell
-from ...energy.functional import Potential
+from ...energy.potential import Potential
 from ..materials import Material, build_reference
 from ..settings import Case
 

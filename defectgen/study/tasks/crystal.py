@@ -9,7 +9,7 @@ from ..._typing import Float
 from ...campaign import Given, Step
 from ...campaign.files import unchanged
 from ...crystal import Lattice
-from ...energy.functional import crystal_state
+from ...energy.crystal_state import crystal_state
 from ...reference import check_stable, equilibrate
 from ..materials import Material, build_lattice
 from .cells import truth_of

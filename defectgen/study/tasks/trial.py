@@ -11,7 +11,7 @@ from ..._typing import Float
 from ...ace import LinearACE
 from ...campaign import Given, Step
 from ...crystal import Cell
-from ...energy.functional import Potential
+from ...energy.potential import Potential
 from ...errors import compare
 from ...errors.stability import lowest_phonon, stability_constant
 from ...fit import Fit, FitWarning, fit

@@ -1,0 +1,214 @@
+"""Two forms of site energies that have fast jets: functions of sums over neighbours, and bases whose derivatives come packed."""
+
+from abc import abstractmethod
+from itertools import accumulate
+from math import prod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, Float, Int
+from .site import SiteEnergy, Stencil
+
+
+class SumEnergy(SiteEnergy):
+    """V = F(S_1, ..., S_n), S_i = sum over neighbours of psi_i: pair potentials, embedded atoms, moments of the bonds.
+
+    V''(k, l) = sum_ij F_ij psi_i'(k) (x) psi_j'(l) + [k = l] sum_i F_i psi_i''(k): each neighbour is differentiated by itself,
+    so the cost of a Hessian is that of writing it.
+    """
+
+    @abstractmethod
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots *kind"], ...]:
+        """psi of every neighbour; zero, with all derivatives, at and beyond the cutoff.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        tuple of arrays, (sites, slots, ...)
+            psi_1, ..., psi_n.
+        """
+
+    @abstractmethod
+    def of_sums(self, sums: tuple[Float[Array, " sites *kind"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
+        """F, the energy of a site as a function of the sums.
+
+        Parameters
+        ----------
+        sums : tuple of arrays, (sites, ...)
+            S_1, ..., S_n.
+        centre : integer array, (sites,)
+            Species of the sites.
+
+        Returns
+        -------
+        array, (sites,)
+            eV.
+        """
+
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
+        return self.of_sums(tuple(jnp.sum(t, axis=1) for t in self.terms(stencil)), stencil.centre)
+
+    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3"]:
+        sites, slots, _ = stencil.g.shape
+        shapes = [t.shape[2:] for t in jax.eval_shape(self.terms, stencil)]
+        ends = list(accumulate(prod(shape) for shape in shapes))
+
+        def terms(g):
+            flat = [t.reshape(sites, slots, -1) for t in self.terms(Stencil(g, stencil.centre, stencil.neighbour))]
+            return jnp.concatenate(flat, axis=2)
+
+        def value(sums):
+            parts = jnp.split(sums, ends[:-1], axis=1)
+            parts = tuple(p.reshape(sites, *shape) for p, shape in zip(parts, shapes, strict=True))
+            return jnp.sum(self.of_sums(parts, stencil.centre))
+
+        sums, slope = jnp.sum(terms(stencil.g), axis=1), jax.grad(value)
+        first, second = _derivatives(terms, stencil.g), _derivatives(lambda g: _derivatives(terms, g), stencil.g)
+        return hessian_of_sums(
+            jnp.transpose(first, (1, 3, 0, 2)),
+            jnp.transpose(second, (2, 4, 0, 1, 3)),
+            slope(sums),
+            jnp.swapaxes(_derivatives(slope, sums), 0, 1),
+        )
+
+
+def _derivatives(f, x: Float[Array, "*batch axes"]) -> Float[Array, " axes *values"]:
+    """df/dx along each axis, where f takes the batch one by one: one sweep for all of it."""
+    axes = jnp.eye(x.shape[-1], dtype=x.dtype)
+    return jax.vmap(lambda e: jax.jvp(f, (x,), (jnp.broadcast_to(e, x.shape),))[1])(axes)
+
+
+def hessian_of_sums(
+    first: Float[Array, "sites sums 3 slots"],
+    second: Float[Array, "sites sums 3 3 slots"],
+    slope: Float[Array, "sites sums"],
+    curvature: Float[Array, "sites sums sums"],
+) -> Float[Array, "sites slots 3 slots 3"]:
+    """V'' from the derivatives of the terms and of the function of their sums."""
+    sites, sums, _, slots = first.shape
+    directions = jnp.swapaxes(first, 2, 3).reshape(sites, sums, slots * 3)
+    hessian = jnp.einsum("smi,smj->sij", directions, jnp.einsum("smn,snj->smj", curvature, directions))
+    hessian = hessian.reshape(sites, slots, 3, slots, 3)
+    own = jnp.einsum("sm,smabk->skab", slope, second)
+    k = jnp.arange(slots)
+    return hessian.at[:, k, :, k].add(jnp.moveaxis(own, 1, 0))
+
+
+class PackedHessian(eqx.Module):
+    """Second derivatives of every function of the species of each site, as a sum of products that is never written out:
+
+    d2B_c / dg_k dg_l = sum_vw middle[c, v, w] s_v(k) (x) s_w(l) + [k = l] own[c, :, :, k],  s_v(k) = slopes[support[c, v], :, k].
+    """
+
+    slopes: Float[Array, "sites sums 3 slots"]
+    """Derivatives of the sums over neighbours that functions are made of."""
+    support: Int[Array, "functions width"]
+    """The sums of each function, padded with the number of all of them."""
+    middle: Float[Array, "sites functions width width"]
+    """Zero on padding."""
+    own: Float[Array, "sites functions 3 3 slots"]
+
+
+class PackedBasis(SiteEnergy):
+    """A basis in which a site carries only the functions of its own species, and these are computed without the others."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of channels."""
+
+    @abstractmethod
+    def packed(self, stencil: Stencil) -> tuple[Float[Array, "sites functions"], Float[Array, "sites functions columns"]]:
+        """Values of every function of the species of each site, and their derivatives.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        values : array, (sites, functions)
+            Per unit coefficient.
+        derivatives : array, (sites, functions, columns)
+            3 slots + 12 columns (more are ignored): dB/dg, coordinates before slots; their sum over the slots; and
+            sum_k g_k (x) dB/dg_k, coordinate of g first.
+        """
+
+    @abstractmethod
+    def unpack(
+        self, packed: Float[Array, "*batch species functions"], constants: Float[Array, "*batch species"] | None = None
+    ) -> Float[Array, "*batch channels"]:
+        """Packed functions of every species of the central atom moved to the channels.
+
+        Parameters
+        ----------
+        packed : array, (..., species, functions)
+            Any quantity of the functions.
+        constants : array, (..., species), optional
+            The same quantity of the one-body constants; zero if not given.
+
+        Returns
+        -------
+        array, (..., channels)
+            The quantity of every channel.
+        """
+
+    def compiled_rows(
+        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+    ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
+        """Energy, forces and virial of every channel, summed over the first `live` sites, by a compiled kernel.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of all sites.
+        index : integer array, (rows, slots)
+            Atoms in the slots.
+        live : int
+            Number of sites that count.
+
+        Returns
+        -------
+        tuple of arrays, or None
+            (channels,), (rows, 3, channels) and (3, 3, channels); None where there is no kernel: then they are made of
+            `packed`.
+        """
+        return None
+
+    @abstractmethod
+    def packed_hessian(self, stencil: Stencil) -> PackedHessian:
+        """Second derivatives of every function of the species of each site.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        PackedHessian
+            A sum of products, per A^2.
+        """
+
+    @abstractmethod
+    def channels_of(self, kind: int) -> Int[np.ndarray, " functions"]:
+        """The channel of every function of a central species.
+
+        Parameters
+        ----------
+        kind : int
+            Index of the species.
+
+        Returns
+        -------
+        integer array, (functions,)
+            Functions in the order of `packed`.
+        """

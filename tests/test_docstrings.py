@@ -1,0 +1,65 @@
+"""Docstrings of the lower rooms: public functions document what they take and return, and the examples in them run."""
+
+import doctest
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import defectgen as dg
+
+ROOMS = ("crystal", "energy", "reference", "ace", "observe", "relax", "elastic")
+PACKAGE = Path(dg.__file__).parent
+EXAMPLES = sorted(
+    ".".join(("defectgen", *path.relative_to(PACKAGE).with_suffix("").parts))
+    for room in ROOMS
+    for path in (PACKAGE / room).glob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+)
+
+
+def section(doc: str, title: str) -> str:
+    """The text of a section of a NumPy-style docstring; empty if there is none."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[\w ]*\n-+\n|\Z)", doc, re.S | re.M)
+    return found[1] if found else ""
+
+
+def undocumented(function) -> list[str]:
+    """Parameters that the docstring leaves out, and the result if it does."""
+    doc = inspect.getdoc(function) or ""
+    headings = re.findall(r"^(\w[\w, *]*?)(?: : .*)?$", section(doc, "Parameters"), re.M)
+    named = {name.strip(" *") for line in headings for name in line.split(",")}
+    signature = inspect.signature(function)
+    missing = [name for name in signature.parameters if name not in named]
+    returns = signature.return_annotation not in (None, "None") and not section(doc, "Returns")
+    return [*missing, *(["what it returns"] if returns else [])]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_functions_document_what_they_take_and_return(room):
+    door = importlib.import_module(f"defectgen.{room}")
+    functions = {name: getattr(door, name) for name in door.__all__ if inspect.isroutine(getattr(door, name))}
+    assert functions
+    assert {name: found for name, each in functions.items() if (found := undocumented(each))} == {}
+
+
+def test_an_undocumented_parameter_is_found():
+    def scaled(x: float, factor: float) -> float:
+        """Something times a factor.
+
+        Parameters
+        ----------
+        x : float
+            A.
+        """
+        return factor * x
+
+    assert undocumented(scaled) == ["factor", "what it returns"]
+
+
+@pytest.mark.parametrize("module", EXAMPLES)
+def test_examples_in_docstrings_run(module):
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted > 0 and found.failed == 0
