@@ -7,7 +7,7 @@ from .._door import door
 if TYPE_CHECKING:
     from ..campaign import Given, Step
     from .columns import FAILURES, RATES, RESULTS, Column
-    from .fits import Fits
+    from .fitting import Fits
     from .interface import Study, Tables
     from .listing import catalogue, embedded, template
     from .materials import MATERIALS, Material, build_lattice, build_reference, material

@@ -209,9 +209,9 @@ def _prediction(row: dict, quantity: str, lattice: Lattice) -> float | None:
     return prediction(kinds, quantity, lattice)
 
 
-def prediction(observations: str | Iterable[str], quantity: str, lattice: Lattice) -> float | None:
+def prediction(observations: str | Iterable[str], quantity: str, lattice: Lattice, of: str = "surrogate") -> float | None:
     """The slope predicted for point defects of a lattice; None for sets without a prediction."""
     try:
-        return predicted_rate(observations, lattice.dimension, quantity, centrosymmetric(lattice))
+        return predicted_rate(observations, lattice.dimension, quantity, centrosymmetric(lattice), of)
     except InputError:
         return None

@@ -15,7 +15,7 @@ from ..crystal import Lattice, defect_from_name
 from ..energy.bonds import check_species
 from ..energy.potential import Potential
 from ..training import training_cells
-from .fits import Fits
+from .fitting import Fits
 from .interface import Tables
 from .materials import build_lattice, build_reference
 from .page import Page

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...campaign import Given
 from ..costs import cost_page, cost_tables
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..rates import rates_of_fits

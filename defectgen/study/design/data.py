@@ -19,7 +19,7 @@ from ...training import Blocks, spell_observations
 from ...training.blocks import Block
 from ...training.observations import KINDS as OBSERVED
 from ..certificates.steps import RICHER_PRIOR
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Tables
 from ..settings import Basis, Case, FitSettings
 from ..spec import RunSpec

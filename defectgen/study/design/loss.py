@@ -12,7 +12,7 @@ from ...errors.design import design_loss
 from ...fit import Fit, Loss, fit
 from ...relax import greens_function
 from ..certificates.steps import RICHER_PRIOR
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Tables
 from ..settings import Basis, Case
 from ..spec import RunSpec

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ...campaign import Given
 from ...plot.typeset import number
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..results import trial_tables

@@ -5,7 +5,7 @@ from typing import Any
 
 from ...campaign import Given, Step
 from ...fit import Loss
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Study, Tables
 from ..page import Page, Part, Section
 from ..run import Run

@@ -10,7 +10,7 @@ from ...campaign import Event, Given, Store
 from ...campaign import run as run_tasks
 from ...crystal import Lattice
 from ..certificates.settings import Certificates
-from ..fits import Fits
+from ..fitting import Fits
 from ..materials import Material
 from ..tasks import Crystal, defect_cell
 from .proposal import Choice, Proposal, proposed

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..._input import InputError
 from ...campaign import Given, Step
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Study, Tables
 from ..page import Page
 from ..run import Run

@@ -1,0 +1,164 @@
+"""Question: how fast do errors of fits to one relaxed cell fall with its radius, and with the radius beyond which they are used?"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from ..._input import InputError
+from ...campaign import Given
+from ...crystal import Lattice
+from ...energy.site import SiteEnergy
+from ..fitting import Fits
+from ..interface import Study, Tables
+from ..materials import build_lattice, build_reference
+from ..page import Page
+from ..rates import prediction, rates
+from ..run import Run
+from ..settings import Case
+from ..spec import RunSpec
+from ..tasks import TrainingRows, box, called, defect_cell
+from .far import core_radius
+from .settings import Beyond, FitRates
+from .steps import NOTHING, FitBeyond, PureFit
+from .tables import PURE, beyond_tables, pure_tables
+
+__all__ = ["STUDIES", "FitRatesStudy"]
+
+
+class FitRatesStudy(Study[FitRates]):
+    """A pure fit per case, training radius, basis and observation set; a fit for all radii beyond which it is used."""
+
+    name = "fits"
+    settings = FitRates
+    fits = True
+
+    def check(self, spec: RunSpec, asked: FitRates) -> None:
+        """Raises InputError for references without site energies, and radii outside the window or the cells."""
+        for case in spec.cases:
+            _check(spec, asked, case)
+
+    def refuse(self, spec: RunSpec, asked: FitRates) -> str:
+        """Rattled training cells, whose floor hides every rate, and degrees that hold no function of the order of a case."""
+        if spec.training.configurations or not spec.training.relaxed:
+            return "[fits] is about one relaxed cell: any rattle brings all errors down to one floor; set training.configurations = 0"
+        order = max((case.basis.order for case in spec.cases if case.basis is not None), default=0)
+        if asked.degrees and min(asked.degrees) < order:
+            return f"fits.degrees has {min(asked.degrees):g}, which holds no function of order {order}; give at least that"
+        return ""
+
+    def degrees(self, asked: FitRates) -> Iterable[float]:
+        """Degrees that rows are made for."""
+        return asked.degrees
+
+    def plan(self, spec: RunSpec, asked: FitRates) -> list[Any]:
+        """The fits of every case."""
+        return [*chain.from_iterable(_pure(spec, asked, case) for case in spec.cases), *_all_beyond(spec, asked)]
+
+    def tables(self, spec: RunSpec, asked: FitRates, given: Given) -> Tables:
+        """Lines of results.csv, their rates, and fits_checks.csv."""
+        pure = chain.from_iterable(_pure(spec, asked, case) for case in spec.cases)
+        found = pure_tables(pure, given) + beyond_tables(_all_beyond(spec, asked), given)
+        lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
+
+        def predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
+            of = "fit" if row["study"] == PURE else "surrogate"
+            return prediction(row["observations"], quantity, lattices[row["material"]], of)
+
+        return found + Tables(rates=rates(found.results, predicted))
+
+    def page(self, run: Run) -> Page:
+        """Both errors against the radius, for both kinds of fits."""
+        rows = run.results[run.results["study"].str.startswith("fits: ")]
+        if rows.empty:
+            return Page()
+        from .words import fits_page
+
+        return fits_page(run, rows)
+
+
+def _degrees(asked: FitRates, case: Case) -> tuple[float, ...]:
+    assert case.basis is not None  # the specification refuses a case without one
+    return asked.degrees or (case.basis.degree,)
+
+
+def _pure(spec: RunSpec, asked: FitRates, case: Case) -> Iterator[PureFit]:
+    fits, lattice = Fits(spec), build_lattice(case.material)
+    for size in sorted({smallest(lattice, radius) for radius in asked.radii}):
+        rows = fits.rows(case, size)
+        for repeat, degree in enumerate(_degrees(asked, case)):
+            for observations in spec.observations:
+                yield PureFit(
+                    crystal=rows.crystal,
+                    exact=fits.exact(case, case.simulation_size, False),
+                    rows=rows,
+                    basis=fits.basis(case, degree),
+                    observations=observations,
+                    fit=spec.fit,
+                    repeat=repeat,
+                )
+
+
+def _all_beyond(spec: RunSpec, asked: FitRates) -> Iterator[FitBeyond]:
+    if asked.beyond is not None:
+        for case in spec.cases:
+            yield from _beyond(spec, asked, asked.beyond, case)
+
+
+def _beyond(spec: RunSpec, asked: FitRates, beyond: Beyond, case: Case) -> Iterator[FitBeyond]:
+    fits = Fits(spec)
+    rows: TrainingRows = fits.rows(case, smallest(build_lattice(case.material), beyond.training_radius))
+    for repeat, degree in enumerate(_degrees(asked, case)):
+        for observations in ((NOTHING,) if beyond.nothing else ()) + spec.observations:
+            yield FitBeyond(
+                crystal=rows.crystal,
+                exact=fits.exact(case, beyond.simulation_size, False),
+                rows=rows,
+                basis=fits.basis(case, degree),
+                observations=observations,
+                fit=spec.fit,
+                repeat=repeat,
+                radii=tuple(sorted(set(beyond.radii))),
+                nonlinear_at=beyond.nonlinear_at if not repeat else (),
+            )
+
+
+def smallest(lattice: Lattice, radius: float) -> int:
+    """Conventional cells along the side of the smallest cube that holds a ball of this radius (spacings)."""
+    return int(np.ceil(radius / box(lattice, 1).radius - 1e-6))
+
+
+def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
+    lattice, truth = build_lattice(case.material), build_reference(case.material)
+    if not isinstance(truth, SiteEnergy):
+        raise InputError(
+            f"[fits] needs force constants at every wave, and the reference of {case.material.name} is a black box; choose another"
+        )
+    _check_radii(asked.radii, "fits.radii", case, lattice, truth.cutoff, case.simulation_size)
+    if asked.beyond is not None:
+        _check_radii(asked.beyond.radii, "fits.beyond.radii", case, lattice, truth.cutoff, asked.beyond.simulation_size)
+        defect_cell(lattice, case.defect, smallest(lattice, asked.beyond.training_radius))
+
+
+def _check_radii(radii: tuple[float, ...], key: str, case: Case, lattice: Lattice, cutoff: float, size: Any) -> None:
+    """The window, chosen before anything is computed: from the core and two cutoffs to the cell of the comparison."""
+    if not radii:
+        return
+    cell = defect_cell(lattice, case.defect, size)
+    assert case.basis is not None  # the specification refuses a case without one
+    core = core_radius(cell)
+    least = core + 2 * max(cutoff, case.basis.cutoff) / lattice.nearest_neighbour
+    if min(radii) < least:
+        raise InputError(
+            f"{key} has {min(radii):g} spacings, and rates of {called(case)} begin at {least:.3g}: its core, {core:.2g}, and two "
+            "cutoffs; use larger radii"
+        )
+    if max(radii) >= cell.radius:
+        raise InputError(
+            f"{key} has {max(radii):g} spacings, out of the cell of {called(case)} in which errors are measured, whose radius is "
+            f"{cell.radius:.1f}; use smaller radii or a larger simulation_size"
+        )
+
+
+STUDIES = (FitRatesStudy,)

@@ -1,0 +1,215 @@
+"""The steps of the study: fit and relax (pure fits), or fit and use it beyond every radius."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from ...campaign import Given, Step
+from ...errors import compare
+from ...errors.norms import strain_max, strain_norm
+from ...errors.stability import lowest_phonon
+from ...fit import Fit, FitWarning, fit
+from ...relax import ForceField, MixedEquilibrium, greens_function, mixed_equilibrium
+from ..settings import Basis, FitSettings
+from ..tasks import Crystal, Exact, TrainingRows, box, kept, truth_of
+from ..tasks.trial import rested
+from .far import FarScene, FittedBeyond
+
+NOTHING = "none"
+"""The set that matches nothing: a pair potential, fitted to energies and the lattice constant alone."""
+
+ACCURACY, CHECKED = 1e-2, 1e-4
+"""Relative residual of a response, far below the steps between the radii of a curve, and of the nonlinear equilibrium that checks
+it, which takes a Newton step more."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Fitted(Step[Any]):
+    """What both steps of fits begin with."""
+
+    crystal: Crystal
+    exact: Exact
+    """The defect relaxed with the reference, in the cell in which fits are compared with it."""
+    rows: TrainingRows
+    basis: Basis
+    observations: str
+    fit: FitSettings
+    repeat: int = 0
+    """Number of the basis among the repeats of a curve, for the label and the table."""
+
+    apart = ("study", "repeat")
+
+    @property
+    def label(self) -> str:
+        return (
+            f"{self.crystal.material.name} {self.rows.defect} {self.observations}, training size {self.rows.training_size}, "
+            f"degree {self.basis.degree:g}"
+        )
+
+    def fitted(self, given: Given) -> tuple[Fit, tuple[str, ...]]:
+        """The fit and its warnings."""
+        nothing = self.observations == NOTHING
+        pairs = {"order": 1, "pair_degree": int(self.basis.degree)}
+        basis, kinds = (self.basis.model_copy(update=pairs), "E") if nothing else (self.basis, self.observations)
+        blocks = given[self.rows].of(basis, self.rows.basis, self.exact.cell(given))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = fit(blocks, kinds, self.fit.weights or None, self.fit.prior, self.fit.solver)
+        return found, tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning))
+
+
+@dataclass(frozen=True, eq=False)
+class Pure:
+    """Errors of the defect relaxed with a fit."""
+
+    geometry_error: float
+    """A."""
+    geometry_error_max: float
+    """A."""
+    energy_error_signed: float
+    """eV."""
+    rmse: dict[str, float]
+    """Root mean square error of every kind of observation, field units."""
+    functions: int
+    simulation_atoms: int
+    dimension: int
+    converged: bool
+    same_basin: bool
+    why_not: str
+    message: str
+    """Of the relaxation."""
+    lowest_phonon: float
+    """eV/A^2."""
+    rank: int | None
+    condition: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PureFit(_Fitted, Step[Pure]):
+    """Fit one set to one relaxed cell, relax the defect with the fit, compare."""
+
+    @property
+    def weight(self) -> float:
+        return 3.0
+
+    def run(self, given: Given) -> Pure:
+        """Fit, relax, compare."""
+        fitted, told = self.fitted(given)
+        exact = given[self.exact].at(self.exact.cell(given))
+        green = greens_function(exact.cell, fitted.model)
+        model = rested(exact.cell, fitted.model, exact.positions, green)
+        error, phonon = compare(exact, model), lowest_phonon(green)
+        return Pure(
+            geometry_error=error.geometry,
+            geometry_error_max=error.geometry_max,
+            energy_error_signed=error.energy_signed,
+            rmse=fitted.rmse,
+            functions=fitted.model.basis.size,
+            simulation_atoms=len(exact.cell),
+            dimension=exact.cell.lattice.dimension,
+            converged=model.converged,
+            same_basin=error.same_basin and phonon > 0,
+            why_not=error.why_not or ("" if phonon > 0 else "the crystal is unstable with the fit"),
+            message=model.message,
+            lowest_phonon=phonon,
+            rank=fitted.rank,
+            condition=fitted.condition,
+            warnings=told,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Errors of one fit that is used beyond one radius."""
+
+    radius: float
+    """Nearest-neighbour spacings."""
+    geometry_error: float
+    """A, of the first-order response."""
+    geometry_error_max: float
+    """A."""
+    energy_error_signed: float
+    """eV."""
+    training_atoms: int
+    """Atoms within the radius."""
+    converged: bool
+    nonlinear_geometry: float | None = None
+    """A, of the nonlinear equilibrium, where it was asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Errors of one fit that is used beyond growing radii."""
+
+    points: tuple[Point, ...]
+    rmse: dict[str, float]
+    functions: int
+    simulation_atoms: int
+    simulation_radius: float
+    """Nearest-neighbour spacings."""
+    dimension: int
+    stable: bool
+    """Whether all waves of the perfect crystal are stable with the fit."""
+    lowest_phonon: float
+    """eV/A^2."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitBeyond(_Fitted, Step[Curve]):
+    """Fit one set to one relaxed cell, use the fit beyond every radius and the reference within, compare with the reference."""
+
+    radii: tuple[float, ...]
+    """Nearest-neighbour spacings."""
+    nonlinear_at: tuple[float, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{super().label}, used beyond L"
+
+    @property
+    def weight(self) -> float:
+        return 3.0 * (len(self.radii) + 2 * len(self.nonlinear_at))
+
+    def run(self, given: Given) -> Curve:
+        """Fit once, then one response for every radius."""
+        fitted, told = self.fitted(given)
+
+        def made() -> FarScene:
+            exact = given[self.exact].at(self.exact.cell(given))
+            return FarScene(truth_of(self.crystal.material), exact, box(exact.cell.lattice, self.exact.size))
+
+        scene = kept(("fits beyond", self.exact.key), made)
+        far, cell = FittedBeyond(scene, fitted.model), scene.cell
+        phonon = lowest_phonon(far.green)
+        return Curve(
+            points=tuple(self._point(scene, far, radius) for radius in sorted(set(self.radii))),
+            rmse=fitted.rmse,
+            functions=fitted.model.basis.size,
+            simulation_atoms=len(cell),
+            simulation_radius=cell.radius,
+            dimension=cell.lattice.dimension,
+            stable=phonon > 0,
+            lowest_phonon=phonon,
+            warnings=told,
+        )
+
+    def _point(self, scene: FarScene, far: FittedBeyond, radius: float) -> Point:
+        linear = far.linear(radius)
+        found = _solved(scene, linear, ACCURACY)
+        checked = _solved(scene, far.nonlinear(radius), CHECKED) if radius in self.nonlinear_at else None
+        return Point(
+            radius=radius,
+            geometry_error=strain_norm(scene.cell, found.difference, scene.bonds),
+            geometry_error_max=strain_max(scene.cell, found.difference, scene.bonds),
+            energy_error_signed=linear.energy_error(found.difference),
+            training_atoms=scene.within(radius),
+            converged=found.converged and (checked is None or checked.converged),
+            nonlinear_geometry=None if checked is None else strain_norm(scene.cell, checked.difference, scene.bonds),
+        )
+
+
+def _solved(scene: FarScene, far: ForceField, accuracy: float) -> MixedEquilibrium:
+    return mixed_equilibrium(scene.exact, scene.truth, far, accuracy, preconditioner=scene.green, energy=scene.energy)
+

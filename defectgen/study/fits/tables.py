@@ -1,0 +1,126 @@
+"""Lines of results.csv of both kinds of fits, and the check of the first-order response: fits_checks.csv."""
+
+from collections.abc import Iterable, Iterator
+
+from ...campaign import Given
+from ..interface import Tables
+from ..tasks import Rows
+from .steps import Curve, FitBeyond, Point, Pure, PureFit
+
+PURE, BEYOND = "fits: pure", "fits: beyond"
+"""What the column `study` says: one potential everywhere, or the reference's forces within L and the fit's beyond."""
+
+CHECKS = "fits_checks"
+"""The table of first-order responses and nonlinear equilibria at the same radii."""
+
+
+def pure_tables(steps: Iterable[PureFit], given: Given) -> Tables:
+    """The lines of pure fits, and why one is in no rate."""
+    results, failures = [], []
+    for step in steps:
+        found = given.get(step)
+        if found is None:
+            continue
+        results.append(_pure(step, found, given[step.rows], given.seconds(step)))
+        failures += [{"label": step.label, "reason": reason} for reason in _remarks(found)]
+    return Tables(results, failures=failures)
+
+
+def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
+    """The lines of fits used beyond a radius, one for every radius, and the checks of their first order."""
+    results, failures, checks = [], [], []
+    for step in steps:
+        found = given.get(step)
+        if found is None:
+            continue
+        rows, seconds = given[step.rows], given.seconds(step)
+        for point in found.points:
+            results.append(_beyond(step, found, point, rows, seconds / len(found.points)))
+            if not point.converged:
+                failures.append({"label": f"{step.label} = {point.radius:g}", "reason": "the response did not converge"})
+            if point.nonlinear_geometry is not None:
+                checks.append(_check(step, found, point))
+        failures += [{"label": step.label, "reason": f"a fit with a warning: {text}"} for text in found.warnings]
+    return Tables(results, failures=failures, others={CHECKS: checks} if checks else {})
+
+
+def _case(study: str, step: PureFit | FitBeyond, dimension: int) -> dict:
+    return {
+        "study": study,
+        "material": step.crystal.material.name,
+        "defect": step.rows.defect,
+        "dimension": dimension,
+        "observations": step.observations,
+        "training_size": step.rows.training_size,
+    }
+
+
+def _fit(step: PureFit | FitBeyond, found: Pure | Curve, rows: Rows) -> dict:
+    return {
+        "rmse_energy": found.rmse.get("E"),
+        "rmse_forces": found.rmse.get("F"),
+        "rmse_force_constants": found.rmse.get("FC"),
+        "rmse_virial": found.rmse.get("V"),
+        "perturbation": step.repeat,
+        "fit_radius": rows.radius,
+        "lowest_phonon": found.lowest_phonon,
+    }
+
+
+def _pure(step: PureFit, found: Pure, rows: Rows, seconds: float) -> dict:
+    return {
+        **_case(PURE, step, found.dimension),
+        "training_radius": rows.radius,
+        "training_atoms": rows.atoms,
+        "basis_functions": found.functions,
+        "degree": step.basis.degree,
+        "simulation_atoms": found.simulation_atoms,
+        "geometry_error": found.geometry_error,
+        "geometry_error_max": found.geometry_error_max,
+        "energy_error": abs(found.energy_error_signed),
+        "energy_error_signed": found.energy_error_signed,
+        **_fit(step, found, rows),
+        "rank": found.rank,
+        "condition": found.condition,
+        "converged": found.converged,
+        "same_basin": found.same_basin,
+        "seconds": seconds,
+    }
+
+
+def _beyond(step: FitBeyond, found: Curve, point: Point, rows: Rows, seconds: float) -> dict:
+    return {
+        **_case(BEYOND, step, found.dimension),
+        "training_radius": point.radius,
+        "training_atoms": point.training_atoms,
+        "basis_functions": found.functions,
+        "degree": step.basis.degree,
+        "simulation_atoms": found.simulation_atoms,
+        "geometry_error": point.geometry_error,
+        "geometry_error_max": point.geometry_error_max,
+        "energy_error": abs(point.energy_error_signed),
+        "energy_error_signed": point.energy_error_signed,
+        **_fit(step, found, rows),
+        "converged": point.converged,
+        "same_basin": found.stable,
+        "seconds": seconds,
+    }
+
+
+def _check(step: FitBeyond, found: Curve, point: Point) -> dict:
+    assert point.nonlinear_geometry is not None
+    return {
+        **_case(BEYOND, step, found.dimension),
+        "training_radius": point.radius,
+        "first_order_geometry": point.geometry_error,
+        "nonlinear_geometry": point.nonlinear_geometry,
+        "geometry_ratio": point.geometry_error / point.nonlinear_geometry,
+    }
+
+
+def _remarks(found: Pure) -> Iterator[str]:
+    if not found.converged:
+        yield f"the model did not relax: {found.message}"
+    elif not found.same_basin:
+        yield f"the model rests in another state: {found.why_not}"
+    yield from (f"a fit with a warning: {text}" for text in found.warnings)
