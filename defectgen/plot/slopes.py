@@ -152,6 +152,15 @@ def guides(axes: Axes, lines: Sequence[Guide]) -> None:
         axes.annotate(guide.label, (1.02, place), xycoords="axes fraction", **style)
 
 
+def beside(axes: Axes, texts: Sequence[tuple[float, str, str]]) -> None:
+    """Texts at the right of a panel, each (height in data units, text, colour), pushed apart where they would overlap."""
+    low, high = np.log(axes.get_ylim())
+    places = _apart([(np.log(height) - low) / (high - low) for height, _, _ in texts], gap=0.062)
+    for (_, text, colour), place in zip(texts, places, strict=True):
+        style = {"color": colour, "fontsize": LABEL_SIZE, "va": "center", "ha": "left"}
+        axes.annotate(text, (1.02, place), xycoords="axes fraction", **style)
+
+
 def _apart(places: Sequence[float], gap: float) -> list[float]:
     """The places moved as little as it takes to be ``gap`` apart and inside the panel, in the same order."""
     order = np.argsort(places)

@@ -1,0 +1,140 @@
+"""The page of the study: an answer, what was done, the floors and caps that were met."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ...errors import core_cap
+from ...plot.typeset import decimal, slope
+from ..page import Page, PageTable, Part, Section
+from ..run import Run
+from .figures import fit_pictures, measured
+from .tables import BEYOND, CHECKS, PURE
+
+_HOW = (
+    "A potential is fitted to one relaxed cell of radius L that holds the defect, without rattles. Pure fits are used everywhere. "
+    "Fits beyond L take over from the reference between L and 1.5 L: the displacement there, cut off smoothly, displaces a perfect "
+    "crystal with the energy of the fit less that of the reference, so that this mixture has an energy and needs no site energies. "
+    "Errors are those against the reference in the same cell. Every curve is repeated with several bases."
+)
+_ORDER = (
+    "The response of the defect to a fit beyond L is taken to first order, with the exact Hessian of the reference and the perfect "
+    "crystal's force constants of the fit. Here the nonlinear equilibrium of the same mixture was found as well."
+)
+
+
+def fits_page(run: Run, rows: pd.DataFrame) -> Page:
+    """Sentences, a figure for every kind of fits and case, and the check of the first-order response."""
+    rates = run.rates[run.rates["study"].isin([PURE, BEYOND])]
+    pictures = tuple(fit_pictures(rows, rates))
+    return Page(
+        (*_answers(rows, rates), _HOW),
+        tuple(_findings(rows, rates)),
+        pictures,
+        tuple(_sections(run)),
+    )
+
+
+def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
+    """What each case shows, in one sentence: the first of the page."""
+    for (material, defect), own in rates.groupby(["material", "defect"], sort=False):
+        d = int(own["dimension"].iloc[0])
+        pure, beyond = (own[own["study"] == study] for study in (PURE, BEYOND))
+        parts = []
+        if len(pure):
+            radii = rows[(rows["study"] == PURE) & (rows["material"] == material)]["training_radius"]
+            parts.append(
+                f"between training radii {radii.min():.3g} and {radii.max():.3g} the geometry error falls as {_powers(pure, 'geometry')} "
+                f"(cap {slope(core_cap(d))}, whatever is observed) and the energy error as {_each(pure, 'energy')}"
+            )
+        if len(beyond):
+            parts.append(
+                f"used beyond L only, with the reference within, the geometry error of the same fits falls as "
+                f"{_each(beyond, 'geometry')}"
+            )
+        agree, total = _agreement(own)
+        yield (
+            f"Fits of a {defect} in {material} follow the predicted rates in {agree} of {total} curves (slope within 0.5 of the "
+            f"prediction): {'; '.join(parts)}."
+        )
+
+
+def _agreement(rates: pd.DataFrame) -> tuple[int, int]:
+    known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
+    return int(((known["slope"] - known["predicted"]).abs() <= 0.5).sum()), len(known)
+
+
+def _powers(rates: pd.DataFrame, quantity: str) -> str:
+    """The span of measured exponents."""
+    found = rates[rates["quantity"] == quantity]["slope"]
+    low, high = decimal(float(found.max())), decimal(float(found.min()))
+    return f"L^{low}" if low == high else f"L^{low} to L^{high}"
+
+
+def _each(rates: pd.DataFrame, quantity: str) -> str:
+    """Every set with its measured and its predicted exponent."""
+    own = rates[rates["quantity"] == quantity].to_dict("records")
+    return ", ".join(f"L^{decimal(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])} predicted)" for rate in own)
+
+
+def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
+    """The cap on the energy, and the floors of curves that miss their prediction."""
+    for (material, defect), own in rates.groupby(["material", "defect"], sort=False):
+        d = int(own["dimension"].iloc[0])
+        pure = own[(own["study"] == PURE) & (own["quantity"] == "energy")]
+        steep = pure[pure["predicted"] < core_cap(d, "energy") - 1e-9]
+        for rate in steep.to_dict("records"):
+            yield (
+                f"{material} {defect}, energy of {rate['observations']}, pure fits: {measured(rate)} from the table of rates; one "
+                f"relaxed configuration caps it at {slope(core_cap(d, 'energy'))} (theory: bounds/core)."
+            )
+        yield from _missed(str(material), str(defect), rows, own)
+
+
+def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
+    """Curves that are shallower than predicted, with what the fit left in its training data."""
+    known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
+    for rate in known[known["slope"] - known["predicted"] > 0.5].to_dict("records"):
+        if rate["study"] == PURE and rate["quantity"] == "energy" and rate["predicted"] < core_cap(int(rate["dimension"]), "energy"):
+            continue  # told with the cap
+        own = rows[
+            (rows["study"] == rate["study"])
+            & (rows["material"] == material)
+            & (rows["defect"] == defect)
+            & (rows["observations"] == rate["observations"])
+        ]
+        last = own[own["training_radius"] == own["training_radius"].max()]
+        errors = ", ".join(
+            f"{what} {float(last[name].mean()):.1e} {unit}"
+            for what, name, unit in (
+                ("forces", "rmse_forces", "eV/Å"),
+                ("force constants", "rmse_force_constants", "eV/Å²"),
+                ("virials", "rmse_virial", "eV/atom"),
+            )
+            if np.isfinite(last[name].mean())
+        )
+        yield (
+            f"{material} {defect}, {rate['study'].removeprefix('fits: ')}, {rate['quantity']} of {rate['observations']}: "
+            f"{measured(rate)}, shallower than predicted; the fit at the largest radius leaves these errors in the observations: "
+            f"{errors}."
+        )
+
+
+def _sections(run: Run) -> Iterator[Section]:
+    checks = run.others.get(CHECKS)
+    if checks is None or checks.empty:
+        return
+    header = ("case", "set", "L", "first order (Å)", "nonlinear (Å)", "ratio")
+    rows = [
+        (
+            f"{row['material']} {row['defect']}",
+            row["observations"],
+            f"{row['training_radius']:g}",
+            f"{row['first_order_geometry']:.4g}",
+            f"{row['nonlinear_geometry']:.4g}",
+            f"{row['geometry_ratio']:.4f}",
+        )
+        for row in checks.to_dict("records")
+    ]
+    yield Section("first-order", "First order and nonlinear", (Part(about=_ORDER, tables=(PageTable.plain(header, rows),)),))
