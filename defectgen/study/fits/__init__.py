@@ -1,4 +1,4 @@
-"""Question: how fast do errors of fits to one relaxed cell fall with its radius, and with the radius beyond which they are used?"""
+"""Question: how fast do the errors of fits to one relaxed cell fall with its radius, used everywhere or beyond a radius only?"""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -10,6 +10,7 @@ from ..._input import InputError
 from ...campaign import Given
 from ...crystal import Lattice
 from ...energy.site import SiteEnergy
+from ...training.observations import NOTHING
 from ..fitting import Fits
 from ..interface import Study, Tables
 from ..materials import build_lattice, build_reference
@@ -21,7 +22,7 @@ from ..spec import RunSpec
 from ..tasks import TrainingRows, box, called, defect_cell
 from .far import core_radius
 from .settings import Beyond, FitRates
-from .steps import NOTHING, FitBeyond, PureFit
+from .steps import FitBeyond, PureFit
 from .tables import PURE, beyond_tables, pure_tables
 
 __all__ = ["STUDIES", "FitRatesStudy"]
@@ -42,7 +43,7 @@ class FitRatesStudy(Study[FitRates]):
     def refuse(self, spec: RunSpec, asked: FitRates) -> str:
         """Rattled training cells, whose floor hides every rate, and degrees that hold no function of the order of a case."""
         if spec.training.configurations or not spec.training.relaxed:
-            return "[fits] is about one relaxed cell: any rattle brings all errors down to one floor; set training.configurations = 0"
+            return "[fits] takes one relaxed cell, since a rattle gives all errors one floor; set training.configurations = 0"
         order = max((case.basis.order for case in spec.cases if case.basis is not None), default=0)
         if asked.degrees and min(asked.degrees) < order:
             return f"fits.degrees has {min(asked.degrees):g}, which holds no function of order {order}; give at least that"
@@ -133,7 +134,8 @@ def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
     lattice, truth = build_lattice(case.material), build_reference(case.material)
     if not isinstance(truth, SiteEnergy):
         raise InputError(
-            f"[fits] needs force constants at every wave, and the reference of {case.material.name} is a black box; choose another"
+            f"[fits] needs the force constants of every wave, and the reference of {case.material.name} is a black box; "
+            "choose another"
         )
     _check_radii(asked.radii, "fits.radii", case, lattice, truth.cutoff, case.simulation_size)
     if asked.beyond is not None:

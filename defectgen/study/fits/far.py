@@ -1,8 +1,8 @@
 """A fit beyond a radius, the reference within: a conservative mixture, to first order in the response or nonlinear.
 
-The energy is E_ref(u) + (E_fit - E_ref)(eta u): the displacement u is cut off smoothly by eta, zero up to L and one beyond 1.5 L,
-and what is left displaces a perfect crystal, whose total energy is that of the fit less that of the reference. The forces within L
-are the reference's. No energy is divided into site energies. theory: bounds/one-potential.
+The energy is E_ref(u) + (E_fit - E_ref)(eta u). The displacement u is cut off by eta, zero up to L and one beyond 1.5 L, and
+displaces a perfect crystal, whose total energy with the fit less that with the reference is the second term. Forces within L are
+the reference's. No energy is divided into site energies. theory: bounds/one-potential.
 """
 
 from collections.abc import Callable

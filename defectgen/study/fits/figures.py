@@ -50,8 +50,8 @@ def _picture(study: str, material: str, defect: str, rows: pd.DataFrame, rates: 
     repeats = rows.groupby(["observations", "training_radius"]).size().max()
     what = "used beyond L, the reference within" if beyond else "one fitted potential everywhere"
     caption = (
-        f"{material} {defect}, {what}. Curves: geometric mean of {repeats} bases; bars: from the smallest to the largest error. At "
-        "the right: measured slope with half the width of its 95 % interval, and the predicted slope in brackets."
+        f"{material} {defect}, {what}. Curves: geometric mean of {repeats} bases; bars: smallest and largest error. At the "
+        "right: measured slope with half the width of its 95 % interval, and the predicted slope in brackets."
     )
     heading = f"{material} {defect}: {what}"
     return Picture(stem(study, material, defect), heading, caption + explained, figure, rows)

@@ -10,13 +10,11 @@ from ...errors.norms import strain_max, strain_norm
 from ...errors.stability import lowest_phonon
 from ...fit import Fit, FitWarning, fit
 from ...relax import ForceField, MixedEquilibrium, greens_function, mixed_equilibrium
+from ...training.observations import NOTHING
 from ..settings import Basis, FitSettings
 from ..tasks import Crystal, Exact, TrainingRows, box, kept, truth_of
 from ..tasks.trial import rested
 from .far import FarScene, FittedBeyond
-
-NOTHING = "none"
-"""The set that matches nothing: a pair potential, fitted to energies and the lattice constant alone."""
 
 ACCURACY, CHECKED = 1e-2, 1e-4
 """Relative residual of a response, far below the steps between the radii of a curve, and of the nonlinear equilibrium that checks
@@ -48,7 +46,7 @@ class _Fitted(Step[Any]):
 
     def fitted(self, given: Given) -> tuple[Fit, tuple[str, ...]]:
         """The fit and its warnings."""
-        nothing = self.observations == NOTHING
+        nothing = self.observations == NOTHING  # a pair potential, fitted to energies and the lattice constant alone
         pairs = {"order": 1, "pair_degree": int(self.basis.degree)}
         basis, kinds = (self.basis.model_copy(update=pairs), "E") if nothing else (self.basis, self.observations)
         blocks = given[self.rows].of(basis, self.rows.basis, self.exact.cell(given))
@@ -212,4 +210,3 @@ class FitBeyond(_Fitted, Step[Curve]):
 
 def _solved(scene: FarScene, far: ForceField, accuracy: float) -> MixedEquilibrium:
     return mixed_equilibrium(scene.exact, scene.truth, far, accuracy, preconditioner=scene.green, energy=scene.energy)
-

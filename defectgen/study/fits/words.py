@@ -75,7 +75,9 @@ def _powers(rates: pd.DataFrame, quantity: str) -> str:
 def _each(rates: pd.DataFrame, quantity: str) -> str:
     """Every set with its measured and its predicted exponent."""
     own = rates[rates["quantity"] == quantity].to_dict("records")
-    return ", ".join(f"L^{decimal(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])} predicted)" for rate in own)
+    return ", ".join(
+        f"L^{decimal(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])} predicted)" for rate in own
+    )
 
 
 def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
@@ -96,7 +98,11 @@ def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame)
     """Curves that are shallower than predicted, with what the fit left in its training data."""
     known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
     for rate in known[known["slope"] - known["predicted"] > 0.5].to_dict("records"):
-        if rate["study"] == PURE and rate["quantity"] == "energy" and rate["predicted"] < core_cap(int(rate["dimension"]), "energy"):
+        if (
+            rate["study"] == PURE
+            and rate["quantity"] == "energy"
+            and rate["predicted"] < core_cap(int(rate["dimension"]), "energy")
+        ):
             continue  # told with the cap
         own = rows[
             (rows["study"] == rate["study"])
