@@ -13,14 +13,15 @@ from .figures import fit_pictures, measured
 from .tables import BEYOND, CHECKS, PURE
 
 _HOW = (
-    "A potential is fitted to one relaxed cell of radius L that holds the defect, without rattles. Pure fits are used everywhere. "
-    "Fits beyond L take over from the reference between L and 1.5 L: the displacement there, cut off smoothly, displaces a perfect "
-    "crystal with the energy of the fit less that of the reference, so that this mixture has an energy and needs no site energies. "
-    "Errors are those against the reference in the same cell. Every curve is repeated with several bases."
+    "A potential is fitted to one relaxed cell of radius L that holds the defect, without rattles. Pure fits are used "
+    "everywhere. Fits beyond L take over from the reference between L and 1.5 L: the displacement, cut off smoothly there, "
+    "displaces a perfect crystal, whose energy with the fit less that with the reference is added. This mixture has an energy "
+    "and needs no site energies. Errors are those against the reference in the same cell. Every curve is repeated with several "
+    "bases."
 )
 _ORDER = (
-    "The response of the defect to a fit beyond L is taken to first order, with the exact Hessian of the reference and the perfect "
-    "crystal's force constants of the fit. Here the nonlinear equilibrium of the same mixture was found as well."
+    "The response of the defect to a fit beyond L is taken to first order, with the exact Hessian of the reference and the "
+    "force constants of the perfect crystal with the fit. Here the nonlinear equilibrium of the same mixture was found as well."
 )
 
 
@@ -45,8 +46,8 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
         if len(pure):
             radii = rows[(rows["study"] == PURE) & (rows["material"] == material)]["training_radius"]
             parts.append(
-                f"between training radii {radii.min():.3g} and {radii.max():.3g} the geometry error falls as {_powers(pure, 'geometry')} "
-                f"(cap {slope(core_cap(d))}, whatever is observed) and the energy error as {_each(pure, 'energy')}"
+                f"between training radii {radii.min():.3g} and {radii.max():.3g} the geometry error falls as "
+                f"{_powers(pure, 'geometry')} (cap {slope(core_cap(d))}, whatever is observed) and the energy error as {_each(pure, 'energy')}"
             )
         if len(beyond):
             parts.append(
@@ -88,7 +89,7 @@ def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
         steep = pure[pure["predicted"] < core_cap(d, "energy") - 1e-9]
         for rate in steep.to_dict("records"):
             yield (
-                f"{material} {defect}, energy of {rate['observations']}, pure fits: {measured(rate)} from the table of rates; one "
+                f"{material} {defect}, energy of {rate['observations']}, pure fits: {measured(rate)} from the table; one "
                 f"relaxed configuration caps it at {slope(core_cap(d, 'energy'))} (theory: bounds/core)."
             )
         yield from _missed(str(material), str(defect), rows, own)
