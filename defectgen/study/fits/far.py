@@ -1,8 +1,9 @@
-"""A fit beyond a radius, the reference within: a conservative mixture, to first order in the response or nonlinear.
+"""A fit beyond a radius, the reference within.
 
-The energy is E_ref(u) + (E_fit - E_ref)(eta u). The displacement u is cut off by eta, zero up to L and one beyond 1.5 L, and
-displaces a perfect crystal, whose total energy with the fit less that with the reference is the second term. Forces within L are
-the reference's. No energy is divided into site energies. theory: bounds/one-potential.
+Geometry: the forces on atoms beyond L are those of the fit, and the reference's within; the response is taken with the Hessian of
+this mixture, or nonlinear. Energy: forces that are mixed have none, so it is that of the far field, E_fit - E_ref of a perfect
+crystal whose displacement is the exact one, cut off smoothly between L and 1.5 L. That is the first order of the energy error in
+the error of the fit, a difference of total energies, and needs no site energies. theory: bounds/one-potential.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,11 @@ Field = Float[np.ndarray, "atoms 3"]
 Sites = Float[np.ndarray, "sites 3"]
 
 WIDTH = 1.5
-"""The cut-off ends at this many times the radius where it begins."""
+"""The cut-off of the displacement ends at this many times the radius where it begins."""
 
 
 class FarScene:
-    """What the fits around one defect have in common: its equilibrium, and the reference's forces in the displaced crystal."""
+    """What the fits around one defect have in common: its equilibrium, and the reference's forces there and in the far field."""
 
     def __init__(self, truth: Potential, exact: Equilibrium, perfect: Cell):
         """`perfect` is the cell of the defect without it."""
@@ -34,124 +35,120 @@ class FarScene:
         self.green = greens_function(self.cell, truth)
         self.energy = cell_energy(self.cell, truth)
         self.bonds = bonds_of(self.cell)
-        self.on: Bool[np.ndarray, " atoms"] = self.cell.sites >= 0
-        self.site: Int[np.ndarray, " on"] = self.cell.sites[self.on]
+        self.forces: Field = self.energy.energy_forces(exact.positions)[1]
+        self._on: Bool[np.ndarray, " atoms"] = self.cell.sites >= 0
+        self._site: Int[np.ndarray, " on"] = self.cell.sites[self._on]
         self._distance = self.cell.distance_to_defect() / self.cell.lattice.nearest_neighbour
         self._crystal = cell_energy(perfect, truth)
         self._own = lru_cache(maxsize=16)(self._reference)
 
-    def within(self, radius: float) -> int:
-        """Atoms within a radius (spacings)."""
-        return int((self._distance <= radius).sum())
+    def beyond(self, radius: float) -> Bool[np.ndarray, "atoms 1"]:
+        """Atoms farther from the defect than a radius (spacings)."""
+        return (self._distance > radius)[:, None]
 
-    def cut_off(self, radius: float) -> Float[np.ndarray, "atoms 1"]:
-        """eta, twice continuously differentiable."""
+    def far_field(self, radius: float) -> Sites:
+        """The exact displacement on the sites of the perfect crystal: zero up to a radius, itself beyond 1.5 times the radius, A.
+
+        The cut-off is twice continuously differentiable. The mean displacement in between is subtracted: a translation is no strain.
+        """
         s = np.clip((self._distance / radius - 1) / (WIDTH - 1), 0.0, 1.0)[:, None]
-        return s**3 * (10 - 15 * s + 6 * s**2)
-
-    def on_sites(self, field: Field) -> Sites:
-        """A field of the atoms on the sites of the perfect crystal, zero where there is no atom."""
-        found = np.zeros((len(self.perfect), 3))
-        found[self.site] = field[self.on]
-        return found
-
-    def on_atoms(self, field: Sites) -> Field:
-        """A field of the sites on the atoms, zero on those without a site."""
-        found = np.zeros((len(self.cell), 3))
-        found[self.on] = field[self.site]
-        return found
+        between = (s > 0) & (s < 1)
+        u = self.exact.displacement
+        eta = s**3 * (10 - 15 * s + 6 * s**2)
+        return self._on_sites(eta * (u - (u * between).sum(axis=0) / max(between.sum(), 1)))
 
     def reference(self, radius: float, share: float) -> Sites:
-        """Forces of the reference where the crystal is displaced by this share of the exact displacement, cut off, eV/A."""
+        """Forces of the reference in the perfect crystal that is displaced by a share of the far field, eV/A."""
         return self._own(radius, share)
 
+    def displaced(self, energy: CellEnergy, v: Sites) -> Sites:
+        """Forces in the perfect crystal displaced by v (A), eV/A."""
+        return energy.energy_forces(self.perfect.positions + v)[1]
+
+    def stiffer(self, green: GreensFunction) -> Callable[[Field], Field]:
+        """Force constants of a fit less those of the reference, of the perfect crystal, on a field of the atoms."""
+        own, truth = (Preconditioner(self.cell, each) for each in (green, self.green))
+        return lambda v: own.stiffen(v) - truth.stiffen(v)
+
     def _reference(self, radius: float, share: float) -> Sites:
-        return self.crystal_forces(self._crystal, share * self.cut_off(radius) * self.exact.displacement)
+        return self.displaced(self._crystal, share * self.far_field(radius))
 
-    def crystal_forces(self, energy: CellEnergy, v: Field) -> Sites:
-        """Forces in the perfect crystal displaced by a field of the atoms (A), eV/A."""
-        return energy.energy_forces(self.perfect.positions + self.on_sites(v))[1]
-
-    def difference(self, energy: CellEnergy, v: Field) -> Sites:
-        """Forces of a fit less those of the reference."""
-        return self.crystal_forces(energy, v) - self.crystal_forces(self._crystal, v)
+    def _on_sites(self, field: Field) -> Sites:
+        found = np.zeros((len(self.perfect), 3))
+        found[self._site] = field[self._on]
+        return found
 
 
 class FittedBeyond:
     """A fit, ready to be used beyond any radius around the defect of a scene."""
 
     def __init__(self, scene: FarScene, model: Potential):
-        self.scene, self._energy = scene, cell_energy(scene.perfect, model)
-        self.green: GreensFunction = greens_function(scene.perfect, model)
-        own, truth = (Preconditioner(scene.perfect, green) for green in (self.green, scene.green))
-        self._stiffer: Callable[[Sites], Sites] = lambda v: own.stiffen(v) - truth.stiffen(v)
+        self.scene = scene
+        self.green = greens_function(scene.cell, model)
+        self._energy, self._crystal = cell_energy(scene.cell, model), cell_energy(scene.perfect, model)
+        self._stiffer = scene.stiffer(self.green)
+        self.residual: Field = self._energy.energy_forces(scene.exact.positions)[1] - scene.forces
+        """Forces of the fit less those of the reference at the exact equilibrium, eV/A."""
 
     def linear(self, radius: float) -> "LinearFar":
-        """Its forces beyond a radius to first order in the response: the residual, and the perfect crystal's force constants."""
-        scene, eta = self.scene, self.scene.cut_off(radius)
-        half, whole = (self._residual(radius, share) for share in (0.5, 1.0))
-        v = scene.on_sites(eta * scene.exact.displacement)
-        # Simpson's rule on the straight way from the perfect crystal, where the forces vanish: exact up to fourth order in v
-        energy = -float(np.vdot(4 * half + whole, v)) / 6
-        return LinearFar(scene, eta, eta * scene.on_atoms(whole), energy, self._stiffer)
+        """Its forces beyond a radius to first order in the response."""
+        return LinearFar(self.scene.beyond(radius), self.scene.exact.displacement, self.residual, self._stiffer)
 
     def nonlinear(self, radius: float) -> "NonlinearFar":
         """Its forces beyond a radius."""
-        return NonlinearFar(self.scene, self.scene.cut_off(radius), self._energy, self._stiffer)
+        return NonlinearFar(self.scene, self._energy, self.scene.beyond(radius), self._stiffer)
 
-    def _residual(self, radius: float, share: float) -> Sites:
-        v = share * self.scene.cut_off(radius) * self.scene.exact.displacement
-        return self.scene.crystal_forces(self._energy, v) - self.scene.reference(radius, share)
+    def far_energy(self, radius: float) -> float:
+        """E_fit - E_ref of the far field, eV.
+
+        Simpson's rule for the work on the straight way from the perfect crystal, where forces vanish: exact up to fourth order in
+        the displacement, and without the rounding of total energies.
+        """
+        v = self.scene.far_field(radius)
+        half, whole = (
+            self.scene.displaced(self._crystal, share * v) - self.scene.reference(radius, share) for share in (0.5, 1.0)
+        )
+        return -float(np.vdot(4 * half + whole, v)) / 6
 
 
 @dataclass(frozen=True, eq=False)
 class LinearFar:
-    """Forces beyond a radius that depend linearly on the displacement."""
+    """Forces on the atoms beyond a radius that depend linearly on the displacement."""
 
-    scene: FarScene
-    eta: Float[np.ndarray, "atoms 1"]
+    beyond: Bool[np.ndarray, "atoms 1"]
+    start: Field
+    """The exact displacement, A."""
     residual: Field
-    """At the exact equilibrium, eV/A."""
-    energy: float
-    """E_fit - E_ref of the exact displacement, cut off, eV."""
-    stiffer: Callable[[Sites], Sites]
+    """There, eV/A."""
+    stiffer: Callable[[Field], Field]
 
     def forces(self, u: Field) -> Field:
         """eV/A at displacement u (A)."""
-        return self.residual - self.product(u, u - self.scene.exact.displacement)
+        return np.where(self.beyond, self.residual, 0.0) - self.product(u, u - self.start)
 
     def product(self, u: Field, v: Field) -> Field:
         """Minus the derivative of the forces along v, eV/A^2 times the unit of v."""
-        return _stiffer(self, v)
-
-    def energy_error(self, w: Field) -> float:
-        """Energy of the mixture less that of the reference, each at its equilibrium, to second order in w = H^-1 g, eV.
-
-        -g.w of the far forces and g.w / 2 of both potentials' curvature add up to -g.w / 2.
-        """
-        return self.energy - float(np.vdot(self.residual, w)) / 2
+        return np.where(self.beyond, self.stiffer(v), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class NonlinearFar:
-    """Forces of a fit less those of the reference beyond a radius."""
+    """Forces of a fit less those of the reference on the atoms beyond a radius."""
 
     scene: FarScene
-    eta: Float[np.ndarray, "atoms 1"]
-    crystal: CellEnergy
-    stiffer: Callable[[Sites], Sites]
+    energy: CellEnergy
+    beyond: Bool[np.ndarray, "atoms 1"]
+    stiffer: Callable[[Field], Field]
 
     def forces(self, u: Field) -> Field:
         """eV/A at displacement u (A)."""
-        return self.eta * self.scene.on_atoms(self.scene.difference(self.crystal, self.eta * u))
+        x = self.scene.cell.positions + u
+        found = self.energy.energy_forces(x)[1] - self.scene.energy.energy_forces(x)[1]
+        return np.where(self.beyond, found, 0.0)
 
     def product(self, u: Field, v: Field) -> Field:
         """Minus the derivative of the forces along v at the perfect crystal: it steers the iteration, the forces end it."""
-        return _stiffer(self, v)
-
-
-def _stiffer(far: LinearFar | NonlinearFar, v: Field) -> Field:
-    return far.eta * far.scene.on_atoms(far.stiffer(far.scene.on_sites(far.eta * v)))
+        return np.where(self.beyond, self.stiffer(v), 0.0)
 
 
 def core_radius(cell: Cell) -> float:

@@ -16,7 +16,7 @@ from ..tasks import Crystal, Exact, TrainingRows, box, kept, truth_of
 from ..tasks.trial import rested
 from .far import FarScene, FittedBeyond
 
-ACCURACY, CHECKED = 1e-2, 1e-4
+ACCURACY, CHECKED = 1e-2, 1e-3
 """Relative residual of a response, far below the steps between the radii of a curve, and of the nonlinear equilibrium that checks
 it, which takes a Newton step more."""
 
@@ -194,15 +194,14 @@ class FitBeyond(_Fitted, Step[Curve]):
         )
 
     def _point(self, scene: FarScene, far: FittedBeyond, radius: float) -> Point:
-        linear = far.linear(radius)
-        found = _solved(scene, linear, ACCURACY)
+        found = _solved(scene, far.linear(radius), ACCURACY)
         checked = _solved(scene, far.nonlinear(radius), CHECKED) if radius in self.nonlinear_at else None
         return Point(
             radius=radius,
             geometry_error=strain_norm(scene.cell, found.difference, scene.bonds),
             geometry_error_max=strain_max(scene.cell, found.difference, scene.bonds),
-            energy_error_signed=linear.energy_error(found.difference),
-            training_atoms=scene.within(radius),
+            energy_error_signed=far.far_energy(radius),
+            training_atoms=int((~scene.beyond(radius)).sum()),
             converged=found.converged and (checked is None or checked.converged),
             nonlinear_geometry=None if checked is None else strain_norm(scene.cell, checked.difference, scene.bonds),
         )

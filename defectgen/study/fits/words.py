@@ -14,14 +14,14 @@ from .tables import BEYOND, CHECKS, PURE
 
 _HOW = (
     "A potential is fitted to one relaxed cell of radius L that holds the defect, without rattles. Pure fits are used "
-    "everywhere. Fits beyond L take over from the reference between L and 1.5 L: the displacement, cut off smoothly there, "
-    "displaces a perfect crystal, whose energy with the fit less that with the reference is added. This mixture has an energy "
-    "and needs no site energies. Errors are those against the reference in the same cell. Every curve is repeated with several "
-    "bases."
+    "everywhere. Of fits beyond L the forces on atoms farther than L are used, and those of the reference within; mixed forces "
+    "have no energy, so their energy error is that of the far field: a perfect crystal, displaced as the reference is beyond L "
+    "(cut off smoothly between L and 1.5 L), with the energy of the fit less that of the reference. Errors are those against the "
+    "reference in the same cell. Every curve is repeated with several bases."
 )
 _ORDER = (
-    "The response of the defect to a fit beyond L is taken to first order, with the exact Hessian of the reference and the "
-    "force constants of the perfect crystal with the fit. Here the nonlinear equilibrium of the same mixture was found as well."
+    "The response to a fit beyond L is linear: the exact Hessian of the reference, and the force constants of the perfect crystal "
+    "with the fit beyond L. Here the nonlinear equilibrium of the same forces was found as well."
 )
 
 
@@ -47,7 +47,8 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
             radii = rows[(rows["study"] == PURE) & (rows["material"] == material)]["training_radius"]
             parts.append(
                 f"between training radii {radii.min():.3g} and {radii.max():.3g} the geometry error falls as "
-                f"{_powers(pure, 'geometry')} (cap {slope(core_cap(d))}, whatever is observed) and the energy error as {_each(pure, 'energy')}"
+                f"{_powers(pure, 'geometry')} (cap {slope(core_cap(d))}, whatever is observed) and the energy error as "
+                f"{_each(pure, 'energy')}"
             )
         if len(beyond):
             parts.append(

@@ -1,0 +1,199 @@
+"""Fits against the radius of their training cell: rates of a small study, the mixture beyond a radius, refusals."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_study import carried_out
+
+import defectgen as dg
+from defectgen.energy.functional import cell_energy
+from defectgen.study import parse, plan
+from defectgen.study.fits.far import FarScene, FittedBeyond, core_radius
+from defectgen.study.fits.steps import FitBeyond, PureFit
+
+STUDY = """
+name = "small-fits"
+observations = ["E+F", "E+F+FC"]
+[materials.layer]
+crystal = "triangular"
+species = ["Cu"]
+a = 2.5
+reference = "CleriRosato(Cu, cutoff=4.2)"
+[[cases]]
+material = "layer"
+defect = "divacancy"
+simulation_size = 72
+basis = { cutoff = 4.2, order = 3, degree = 9, pair_degree = 12 }
+[training]
+configurations = 0
+virial_strains = [0.005, 0.01]
+[fit]
+weights = { E = 1000.0, V0 = 1000.0, FC = 100.0, V = 30.0 }
+prior = "smoothness(1e-6)"
+[fits]
+radii = [7, 9, 12, 16]
+[fits.beyond]
+radii = [7, 9, 11, 14]
+training_radius = 7
+simulation_size = 96
+nonlinear_at = [9]
+"""
+
+
+@cache
+def small():
+    """Slopes, rates and checks of the small study."""
+    tables, _ = carried_out(STUDY, Path("."))
+    slopes = {}
+    for row in tables.results:
+        slopes.setdefault((row["study"], row["observations"]), []).append(row)
+    assert not tables.failures
+    return (
+        {
+            (*curve, quantity): np.polyfit(
+                np.log([row["training_radius"] for row in rows]), np.log([row[f"{quantity}_error"] for row in rows]), 1
+            )[0]
+            for curve, rows in slopes.items()
+            for quantity in ("geometry", "energy")
+        },
+        tables,
+    )
+
+
+@pytest.mark.parametrize(
+    ("study", "observations", "quantity", "expected"),
+    [
+        ("pure", "E+F", "geometry", -2),
+        ("pure", "E+F", "energy", -2),
+        ("pure", "E+F+FC", "geometry", -2),
+        ("pure", "E+F+FC", "energy", -4),
+        ("beyond", "none", "geometry", -1),
+        ("beyond", "none", "energy", -2),
+        ("beyond", "E+F", "geometry", -1),
+        ("beyond", "E+F", "energy", -2),
+        ("beyond", "E+F+FC", "geometry", -3),
+        ("beyond", "E+F+FC", "energy", -4),
+    ],
+)
+def test_fits_show_the_predicted_rate_and_no_other(study, observations, quantity, expected):
+    """Slopes within 0.5 of the prediction, so that exponents off by one are not."""
+    slopes, tables = small()
+    slope = slopes[f"fits: {study}", observations, quantity]
+    assert slope == pytest.approx(expected, abs=0.5)
+    (rate,) = [
+        row
+        for row in tables.rates
+        if (row["study"], row["observations"], row["quantity"]) == (f"fits: {study}", observations, quantity)
+    ]
+    assert rate["predicted"] == expected and rate["slope"] == pytest.approx(slope, abs=1e-6)
+
+
+def test_first_order_is_near_the_nonlinear_equilibrium():
+    checks = {row["observations"]: row["geometry_ratio"] for row in small()[1].others["fits_checks"]}
+    assert checks["E+F+FC"] == pytest.approx(1, abs=2e-3) and checks["none"] == pytest.approx(1, abs=0.1)
+    assert all(ratio != 1 for ratio in checks.values())  # both were computed
+
+
+# -- the mixture ---------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def mixture():
+    """A scene in a layer, and two potentials of the same lattice constant."""
+    truth = dg.reference.CleriRosato("Cu", cutoff=4.2)
+    lattice = dg.equilibrate(dg.triangular("Cu", 2.5), truth)
+    perfect = dg.supercell(lattice, 24)
+    exact = dg.relax(dg.divacancy().apply(perfect), truth, eigenvalue=False)
+    cells = dg.training_cells(lattice, dg.divacancy(), 8, rattle={"configurations": 2}, strains={"amplitudes": (0.01,)})
+    basis = dg.ACEBasis(["Cu"], cutoff=4.2, order=2, degree=5)
+    model = dg.fit(dg.label(cells, truth, basis, "E+F"), "E+F").model
+    return FarScene(truth, exact, perfect), model
+
+
+def test_energy_of_the_far_field_is_the_difference_of_total_energies():
+    """Simpson's rule along the way, against the energies that both potentials give the displaced crystal."""
+    scene, model = mixture()
+    x = scene.perfect.positions + scene.far_field(4.0)
+    fit, truth = (cell_energy(scene.perfect, potential).energy_forces(x)[0] for potential in (model, scene.truth))
+    assert abs(fit - truth) > 1e-6
+    assert FittedBeyond(scene, model).far_energy(4.0) == pytest.approx(fit - truth, rel=1e-4)
+
+
+def test_the_far_field_is_that_of_the_defect_without_its_core():
+    scene, _ = mixture()
+    field, distance = scene.far_field(4.0), scene.perfect.minimum_image(scene.perfect.positions - scene.cell.centre)
+    spacings = np.linalg.norm(distance, axis=1) / scene.perfect.lattice.nearest_neighbour
+    assert not field[spacings <= 4].any()
+    outer = np.flatnonzero(spacings[scene.cell.sites] > 6)
+    moved = field[scene.cell.sites[outer]] - scene.exact.displacement[outer]
+    assert np.ptp(moved, axis=0).max() < 1e-14 < np.abs(field).max()
+
+
+def test_forces_are_mixed_at_the_radius_and_linear_ones_are_their_tangent():
+    """A sweep of the step: the difference from the tangent falls to a thousandth of its largest value."""
+    scene, model = mixture()
+    far, u = FittedBeyond(scene, model), scene.exact.displacement
+    linear, nonlinear = far.linear(4.0), far.nonlinear(4.0)
+    inside = scene.cell.distance_to_defect() <= 4.0 * scene.cell.lattice.nearest_neighbour
+    assert inside.any() and not nonlinear.forces(u)[inside].any() and np.abs(nonlinear.forces(u)).max() > 1e-6
+    assert linear.forces(u) == pytest.approx(nonlinear.forces(u), abs=1e-12)
+    step = np.zeros_like(u)
+    step[:, :2] = np.random.default_rng(3).normal(size=(len(u), 2))
+    slope = linear.product(u, step)
+    missed = [np.abs((nonlinear.forces(u - h * step) - nonlinear.forces(u)) / h - slope).max() for h in (0.1, 0.01)]
+    assert missed[1] < 0.2 * missed[0] and missed[1] < 0.1 * np.abs(slope).max()
+
+
+def test_the_reference_beyond_itself_changes_nothing():
+    scene, _ = mixture()
+    far = FittedBeyond(scene, scene.truth)
+    assert (
+        far.far_energy(4.0) == 0 and not far.residual.any() and not far.linear(4.0).product(far.residual, far.residual + 1).any()
+    )
+
+
+@pytest.mark.parametrize(
+    ("defect", "radius"),
+    [(dg.vacancy(), 0.0), (dg.divacancy(), 0.5), (dg.dumbbell("100", separation=2.0), 1.0)],
+    ids=["vacancy", "divacancy", "dumbbell"],
+)
+def test_core_radius_reaches_the_vacant_sites_and_extra_atoms(defect, radius):
+    lattice = dg.fcc("Cu", 3.6)
+    expected = radius if not defect.name.startswith("dumbbell") else radius / lattice.nearest_neighbour
+    assert core_radius(defect.apply(dg.supercell(lattice, 3))) == pytest.approx(expected, abs=1e-9)
+
+
+# -- refusals ------------------------------------------------------------------------------------------------------------------
+
+
+def test_repeats_share_their_rows(tmp_path):
+    steps = plan(parse(STUDY.replace("radii = [7, 9, 12, 16]", "radii = [7, 9]\ndegrees = [8, 9]"), tmp_path))
+    pure = [step for step in steps if isinstance(step, PureFit)]
+    beyond = [step for step in steps if isinstance(step, FitBeyond)]
+    assert len(pure) == 2 * 2 * 2 and len({step.rows.key for step in pure}) == 2
+    assert len(beyond) == 2 * 3 and {step.repeat for step in beyond} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "radii = [7, 9, 12, 16]",
+            "radii = [3, 9, 12, 16]",
+            "fits.radii has 3 spacings, and rates of layer divacancy begin at 3.8",
+        ),
+        ("radii = [7, 9, 12, 16]", "radii = [7, 9, 12, 40]", "fits.radii has 40 spacings, out of the cell"),
+        ("radii = [7, 9, 12, 16]", "radii = [7]", "radii need at least 2 different numbers"),
+        ("radii = [7, 9, 11, 14]", "radii = [3, 9]", "fits.beyond.radii has 3 spacings"),
+        ("radii = [7, 9, 11, 14]", "radii = [9, 33]", "fits.beyond.radii has 33 spacings"),
+        ("nonlinear_at = [9]", "nonlinear_at = [8]", "nonlinear_at must be some of the radii"),
+        ("configurations = 0", "configurations = 2", "set training.configurations = 0"),
+        ("[fits]", "[fits]\ndegrees = [2]", "fits.degrees has 2, which holds no function of order 3"),
+    ],
+)
+def test_what_cannot_show_a_rate_is_refused_in_one_sentence(old, new, message, tmp_path):
+    with pytest.raises(dg.InputError) as caught:
+        plan(parse(STUDY.replace(old, new), tmp_path))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
