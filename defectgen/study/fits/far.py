@@ -47,9 +47,10 @@ class FarScene:
         return (self._distance > radius)[:, None]
 
     def far_field(self, radius: float) -> Sites:
-        """The exact displacement on the sites of the perfect crystal: zero up to a radius, itself beyond 1.5 times the radius, A.
+        """The exact displacement on the sites of the perfect crystal, zero up to a radius and whole beyond 1.5 times the radius, A.
 
-        The cut-off is twice continuously differentiable. The mean displacement in between is subtracted: a translation is no strain.
+        The cut-off is twice continuously differentiable. The mean displacement in between is subtracted, since a translation is
+        no strain.
         """
         s = np.clip((self._distance / radius - 1) / (WIDTH - 1), 0.0, 1.0)[:, None]
         between = (s > 0) & (s < 1)

@@ -20,8 +20,8 @@ _HOW = (
     "reference in the same cell. Every curve is repeated with several bases."
 )
 _ORDER = (
-    "The response to a fit beyond L is linear: the exact Hessian of the reference, and the force constants of the perfect crystal "
-    "with the fit beyond L. Here the nonlinear equilibrium of the same forces was found as well."
+    "The response to a fit beyond L is linear: the exact Hessian of the reference and, beyond L, the force constants of the "
+    "perfect crystal with the fit. Here the nonlinear equilibrium of the same forces was found as well."
 )
 
 
