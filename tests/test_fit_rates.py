@@ -149,9 +149,8 @@ def test_forces_are_mixed_at_the_radius_and_linear_ones_are_their_tangent():
 def test_the_reference_beyond_itself_changes_nothing():
     scene, _ = mixture()
     far = FittedBeyond(scene, scene.truth)
-    assert (
-        far.far_energy(4.0) == 0 and not far.residual.any() and not far.linear(4.0).product(far.residual, far.residual + 1).any()
-    )
+    assert far.far_energy(4.0) == 0 and not far.residual.any()
+    assert not far.linear(4.0).product(far.residual, far.residual + 1).any()
 
 
 @pytest.mark.parametrize(

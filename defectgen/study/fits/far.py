@@ -47,7 +47,7 @@ class FarScene:
         return (self._distance > radius)[:, None]
 
     def far_field(self, radius: float) -> Sites:
-        """The exact displacement on the sites of the perfect crystal, zero up to a radius and whole beyond 1.5 times the radius, A.
+        """The exact displacement on the sites of the perfect crystal, zero up to a radius, whole beyond 1.5 times it, A.
 
         The cut-off is twice continuously differentiable. The mean displacement in between is subtracted, since a translation is
         no strain.
