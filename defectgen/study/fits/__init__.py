@@ -44,6 +44,9 @@ class FitRatesStudy(Study[FitRates]):
         """Rattled training cells, whose floor hides every rate, and degrees that hold no function of the order of a case."""
         if spec.training.configurations or not spec.training.relaxed:
             return "[fits] takes one relaxed cell, since a rattle gives all errors one floor; set training.configurations = 0"
+        names = {case.material.name for case in spec.cases}
+        if strange := sorted(set(asked.materials) - names):
+            return f"fits.materials has {strange[0]!r}, which is the crystal of no case; cases are of {', '.join(sorted(names))}"
         order = max((case.basis.order for case in spec.cases if case.basis is not None), default=0)
         if asked.degrees and min(asked.degrees) < order:
             return f"fits.degrees has {min(asked.degrees):g}, which holds no function of order {order}; give at least that"
@@ -86,7 +89,7 @@ def _degrees(asked: FitRates, case: Case) -> tuple[float, ...]:
 
 def _pure(spec: RunSpec, asked: FitRates, case: Case) -> Iterator[PureFit]:
     fits, lattice = Fits(spec), build_lattice(case.material)
-    for size in sorted({smallest(lattice, radius) for radius in asked.radii}):
+    for size in sorted({smallest(lattice, radius) for radius in asked.of(case.material.name).radii}):
         rows = fits.rows(case, size)
         for repeat, degree in enumerate(_degrees(asked, case)):
             for observations in spec.observations:
@@ -102,9 +105,9 @@ def _pure(spec: RunSpec, asked: FitRates, case: Case) -> Iterator[PureFit]:
 
 
 def _all_beyond(spec: RunSpec, asked: FitRates) -> Iterator[FitBeyond]:
-    if asked.beyond is not None:
-        for case in spec.cases:
-            yield from _beyond(spec, asked, asked.beyond, case)
+    for case in spec.cases:
+        if (beyond := asked.of(case.material.name).beyond) is not None:
+            yield from _beyond(spec, asked, beyond, case)
 
 
 def _beyond(spec: RunSpec, asked: FitRates, beyond: Beyond, case: Case) -> Iterator[FitBeyond]:
@@ -137,10 +140,11 @@ def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
             f"[fits] needs the force constants of every wave, and the reference of {case.material.name} is a black box; "
             "choose another"
         )
-    _check_radii(asked.radii, "fits.radii", case, lattice, truth.cutoff, case.simulation_size)
-    if asked.beyond is not None:
-        _check_radii(asked.beyond.radii, "fits.beyond.radii", case, lattice, truth.cutoff, asked.beyond.simulation_size)
-        defect_cell(lattice, case.defect, smallest(lattice, asked.beyond.training_radius))
+    own = asked.of(case.material.name)
+    _check_radii(own.radii, "fits.radii", case, lattice, truth.cutoff, case.simulation_size)
+    if own.beyond is not None:
+        _check_radii(own.beyond.radii, "fits.beyond.radii", case, lattice, truth.cutoff, own.beyond.simulation_size)
+        defect_cell(lattice, case.defect, smallest(lattice, own.beyond.training_radius))
 
 
 def _check_radii(radii: tuple[float, ...], key: str, case: Case, lattice: Lattice, cutoff: float, size: Any) -> None:

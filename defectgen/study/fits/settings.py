@@ -23,7 +23,7 @@ class Beyond(Strict):
     simulation_size: Size
     """Of the cell in which they are compared with the reference: n, three numbers, or a matrix of conventional vectors."""
     nonlinear_at: tuple[Radius, ...] = ()
-    """Those of the radii at which the first-order response is checked by the nonlinear equilibrium, for the first basis."""
+    """Those of the radii at which the linear response is checked by the nonlinear equilibrium, for the first basis."""
     nothing: bool = True
     """Whether "none" is a further set: a pair potential that is fitted to energies and the lattice constant alone."""
 
@@ -34,17 +34,34 @@ class Beyond(Strict):
         return self
 
 
-class FitRates(Strict):
-    """Errors of fits to one relaxed cell, against the radius L of that cell and against the radius beyond which they are used."""
+class Curves(Strict):
+    """The radii of one crystal."""
 
     radii: tuple[Radius, ...] = ()
     """Training cells of the pure fits: for each radius (spacings) the smallest cube of conventional cells that holds the ball."""
-    degrees: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Degrees of the bases, each a repeat of every curve; that of the case if none is given."""
     beyond: Beyond | None = None
 
     @model_validator(mode="after")
-    def _has_something_to_do(self):
-        if len(set(self.radii)) == 1 or not (self.radii or self.beyond):
-            raise ValueError(f"radii need at least {FEWEST} different numbers, or a table beyond; got {list(self.radii)}")
+    def _are_curves(self):
+        if len(set(self.radii)) == 1:
+            raise ValueError(f"radii need at least {FEWEST} different numbers; got {list(self.radii)}")
         return self
+
+
+class FitRates(Curves):
+    """Errors of fits to one relaxed cell, against the radius L of that cell and against the radius beyond which they are used."""
+
+    degrees: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Degrees of the bases, each a repeat of every curve; that of the case if none is given."""
+    materials: dict[str, Curves] = {}
+    """Other radii for the crystals of these names."""
+
+    @model_validator(mode="after")
+    def _has_something_to_do(self):
+        if not any(each.radii or each.beyond for each in (self, *self.materials.values())):
+            raise ValueError("fits needs radii, or a table beyond")
+        return self
+
+    def of(self, material: str) -> Curves:
+        """The radii of a crystal."""
+        return self.materials.get(material, self)
