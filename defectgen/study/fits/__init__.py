@@ -20,7 +20,7 @@ from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
 from ..tasks import TrainingRows, box, called, defect_cell
-from .far import core_radius
+from ..windows import first_radius
 from .settings import Beyond, FitRates
 from .steps import FitBeyond, PureFit
 from .tables import PURE, beyond_tables, pure_tables
@@ -65,12 +65,16 @@ class FitRatesStudy(Study[FitRates]):
         pure = chain.from_iterable(_pure(spec, asked, case) for case in spec.cases)
         found = pure_tables(pure, given) + beyond_tables(_all_beyond(spec, asked), given)
         lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
+        begins = {(case.material.name, case.defect): first_radius(case) for case in spec.cases}
 
         def predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
             of = "fit" if row["study"] == PURE else "surrogate"
             return prediction(row["observations"], quantity, lattices[row["material"]], of)
 
-        return found + Tables(rates=rates(found.results, predicted))
+        def begin(row: dict) -> float | None:
+            return begins[row["material"], row["defect"]]
+
+        return found + Tables(rates=rates(found.results, predicted, begin))
 
     def page(self, run: Run) -> Page:
         """Both errors against the radius, for both kinds of fits."""
@@ -141,24 +145,21 @@ def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
             "choose another"
         )
     own = asked.of(case.material.name)
-    _check_radii(own.radii, "fits.radii", case, lattice, truth.cutoff, case.simulation_size)
+    _check_radii(own.radii, "fits.radii", case, lattice, case.simulation_size)
     if own.beyond is not None:
-        _check_radii(own.beyond.radii, "fits.beyond.radii", case, lattice, truth.cutoff, own.beyond.simulation_size)
+        _check_radii(own.beyond.radii, "fits.beyond.radii", case, lattice, own.beyond.simulation_size)
         defect_cell(lattice, case.defect, smallest(lattice, own.beyond.training_radius))
 
 
-def _check_radii(radii: tuple[float, ...], key: str, case: Case, lattice: Lattice, cutoff: float, size: Any) -> None:
+def _check_radii(radii: tuple[float, ...], key: str, case: Case, lattice: Lattice, size: Any) -> None:
     """The window, chosen before anything is computed: from the core and two cutoffs to the cell of the comparison."""
     if not radii:
         return
-    cell = defect_cell(lattice, case.defect, size)
-    assert case.basis is not None  # the specification refuses a case without one
-    core = core_radius(cell)
-    least = core + 2 * max(cutoff, case.basis.cutoff) / lattice.nearest_neighbour
-    if min(radii) < least:
+    first, cell = first_radius(case), defect_cell(lattice, case.defect, size)
+    if first is not None and min(radii) < first:
         raise InputError(
-            f"{key} has {min(radii):g} spacings, and rates of {called(case)} begin at {least:.3g}: its core, {core:.2g}, and two "
-            "cutoffs; use larger radii"
+            f"{key} has {min(radii):g} spacings, and rates of {called(case)} begin at {first:.3g}, its core and two cutoffs; use "
+            "larger radii"
         )
     if max(radii) >= cell.radius:
         raise InputError(

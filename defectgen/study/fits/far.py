@@ -1,7 +1,7 @@
 """A fit beyond a radius, the reference within.
 
-Geometry: the forces on atoms beyond L are those of the fit, and the reference's within; the response is taken with the Hessian of
-this mixture, or nonlinear. Energy: forces that are mixed have none, so it is that of the far field, E_fit - E_ref of a perfect
+Geometry: the forces on atoms beyond L are those of the fit, and the reference's within. The response is that of the perfect
+crystal, by its Green's function, or the nonlinear equilibrium. Energy: forces that are mixed have none, so it is that of the far field, E_fit - E_ref of a perfect
 crystal whose displacement is the exact one, cut off smoothly between L and 1.5 L. That is the first order of the energy error in
 the error of the fit, a difference of total energies, and needs no site energies. theory: bounds/one-potential.
 """
@@ -35,6 +35,7 @@ class FarScene:
         self.green = greens_function(self.cell, truth)
         self.energy = cell_energy(self.cell, truth)
         self.bonds = bonds_of(self.cell)
+        self.answer = Preconditioner(self.cell, self.green)
         self.forces: Field = self.energy.energy_forces(exact.positions)[1]
         self._on: Bool[np.ndarray, " atoms"] = self.cell.sites >= 0
         self._site: Int[np.ndarray, " on"] = self.cell.sites[self._on]
@@ -68,8 +69,8 @@ class FarScene:
 
     def stiffer(self, green: GreensFunction) -> Callable[[Field], Field]:
         """Force constants of a fit less those of the reference, of the perfect crystal, on a field of the atoms."""
-        own, truth = (Preconditioner(self.cell, each) for each in (green, self.green))
-        return lambda v: own.stiffen(v) - truth.stiffen(v)
+        own = Preconditioner(self.cell, green)
+        return lambda v: own.stiffen(v) - self.answer.stiffen(v)
 
     def _reference(self, radius: float, share: float) -> Sites:
         return self.displaced(self._crystal, share * self.far_field(radius))
@@ -91,9 +92,9 @@ class FittedBeyond:
         self.residual: Field = self._energy.energy_forces(scene.exact.positions)[1] - scene.forces
         """Forces of the fit less those of the reference at the exact equilibrium, eV/A."""
 
-    def linear(self, radius: float) -> "LinearFar":
-        """Its forces beyond a radius to first order in the response."""
-        return LinearFar(self.scene.beyond(radius), self.scene.exact.displacement, self.residual, self._stiffer)
+    def response(self, radius: float) -> Field:
+        """Displacement with which the perfect crystal of the reference answers the forces beyond a radius, A."""
+        return self.scene.answer(np.where(self.scene.beyond(radius), self.residual, 0.0))
 
     def nonlinear(self, radius: float) -> "NonlinearFar":
         """Its forces beyond a radius."""
@@ -110,26 +111,6 @@ class FittedBeyond:
             self.scene.displaced(self._crystal, share * v) - self.scene.reference(radius, share) for share in (0.5, 1.0)
         )
         return -float(np.vdot(4 * half + whole, v)) / 6
-
-
-@dataclass(frozen=True, eq=False)
-class LinearFar:
-    """Forces on the atoms beyond a radius that depend linearly on the displacement."""
-
-    beyond: Bool[np.ndarray, "atoms 1"]
-    start: Field
-    """The exact displacement, A."""
-    residual: Field
-    """There, eV/A."""
-    stiffer: Callable[[Field], Field]
-
-    def forces(self, u: Field) -> Field:
-        """eV/A at displacement u (A)."""
-        return np.where(self.beyond, self.residual, 0.0) - self.product(u, u - self.start)
-
-    def product(self, u: Field, v: Field) -> Field:
-        """Minus the derivative of the forces along v, eV/A^2 times the unit of v."""
-        return np.where(self.beyond, self.stiffer(v), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +131,3 @@ class NonlinearFar:
     def product(self, u: Field, v: Field) -> Field:
         """Minus the derivative of the forces along v at the perfect crystal: it steers the iteration, the forces end it."""
         return np.where(self.beyond, self.stiffer(v), 0.0)
-
-
-def core_radius(cell: Cell) -> float:
-    """Nearest-neighbour spacings from the centre to the farthest site without an atom, or atom without a site."""
-    vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites[cell.sites >= 0])
-    points = np.vstack([cell.site_positions[vacant], cell.positions[cell.sites < 0]])
-    return float(cell.distance_from_centre(points).max(initial=0.0) / cell.lattice.nearest_neighbour)

@@ -23,7 +23,7 @@ class Beyond(Strict):
     simulation_size: Size
     """Of the cell in which they are compared with the reference: n, three numbers, or a matrix of conventional vectors."""
     nonlinear_at: tuple[Radius, ...] = ()
-    """Those of the radii at which the linear response is checked by the nonlinear equilibrium, for the first basis."""
+    """Those of the radii at which the response is checked by the nonlinear equilibrium, for the first basis."""
     nothing: bool = True
     """Whether "none" is a further set: a pair potential that is fitted to energies and the lattice constant alone."""
 

@@ -16,9 +16,8 @@ from ..tasks import Crystal, Exact, TrainingRows, box, kept, truth_of
 from ..tasks.trial import rested
 from .far import FarScene, FittedBeyond
 
-ACCURACY, CHECKED = 1e-2, 1e-3
-"""Relative residual of a response, far below the steps between the radii of a curve, and of the nonlinear equilibrium that checks
-it, which takes a Newton step more."""
+ACCURACY = 3e-3
+"""Relative residual of a nonlinear equilibrium, far below its difference from the response of the perfect crystal."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,16 +123,16 @@ class Point:
     radius: float
     """Nearest-neighbour spacings."""
     geometry_error: float
-    """A, of the first-order response."""
+    """A, of the response of the perfect crystal."""
     geometry_error_max: float
     """A."""
     energy_error_signed: float
     """eV."""
     training_atoms: int
     """Atoms within the radius."""
-    converged: bool
     nonlinear_geometry: float | None = None
     """A, of the nonlinear equilibrium, where it was asked for."""
+    nonlinear_converged: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,18 +193,18 @@ class FitBeyond(_Fitted, Step[Curve]):
         )
 
     def _point(self, scene: FarScene, far: FittedBeyond, radius: float) -> Point:
-        found = _solved(scene, far.linear(radius), ACCURACY)
-        checked = _solved(scene, far.nonlinear(radius), CHECKED) if radius in self.nonlinear_at else None
+        found = far.response(radius)
+        checked = _solved(scene, far.nonlinear(radius)) if radius in self.nonlinear_at else None
         return Point(
             radius=radius,
-            geometry_error=strain_norm(scene.cell, found.difference, scene.bonds),
-            geometry_error_max=strain_max(scene.cell, found.difference, scene.bonds),
+            geometry_error=strain_norm(scene.cell, found, scene.bonds),
+            geometry_error_max=strain_max(scene.cell, found, scene.bonds),
             energy_error_signed=far.far_energy(radius),
             training_atoms=int((~scene.beyond(radius)).sum()),
-            converged=found.converged and (checked is None or checked.converged),
             nonlinear_geometry=None if checked is None else strain_norm(scene.cell, checked.difference, scene.bonds),
+            nonlinear_converged=checked is None or checked.converged,
         )
 
 
-def _solved(scene: FarScene, far: ForceField, accuracy: float) -> MixedEquilibrium:
-    return mixed_equilibrium(scene.exact, scene.truth, far, accuracy, preconditioner=scene.green, energy=scene.energy)
+def _solved(scene: FarScene, far: ForceField) -> MixedEquilibrium:
+    return mixed_equilibrium(scene.exact, scene.truth, far, ACCURACY, preconditioner=scene.green, energy=scene.energy)

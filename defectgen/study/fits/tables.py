@@ -1,4 +1,4 @@
-"""Lines of results.csv of both kinds of fits, and the check of the first-order response: fits_checks.csv."""
+"""Lines of results.csv of both kinds of fits, and the check of the response by nonlinear equilibria: fits_checks.csv."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ PURE, BEYOND = "fits: pure", "fits: beyond"
 """What the column `study` says: one potential everywhere, or the reference's forces within L and the fit's beyond."""
 
 CHECKS = "fits_checks"
-"""The table of first-order responses and nonlinear equilibria at the same radii."""
+"""The table of responses and nonlinear equilibria at the same radii."""
 
 
 def pure_tables(steps: Iterable[PureFit], given: Given) -> Tables:
@@ -27,7 +27,7 @@ def pure_tables(steps: Iterable[PureFit], given: Given) -> Tables:
 
 
 def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
-    """The lines of fits used beyond a radius, one for every radius, and the checks of their first order."""
+    """The lines of fits used beyond a radius, one for every radius, and the checks of their response."""
     results, failures, checks = [], [], []
     for step in steps:
         found = given.get(step)
@@ -36,8 +36,9 @@ def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
         rows, seconds = given[step.rows], given.seconds(step)
         for point in found.points:
             results.append(_beyond(step, found, point, rows, seconds / len(found.points)))
-            if not point.converged:
-                failures.append({"label": f"{step.label} = {point.radius:g}", "reason": "the response did not converge"})
+            if not point.nonlinear_converged:
+                reason = "the nonlinear equilibrium that checks the response did not converge"
+                failures.append({"label": f"{step.label} = {point.radius:g}", "reason": reason})
             if point.nonlinear_geometry is not None:
                 checks.append(_check(step, found, point))
         failures += [{"label": step.label, "reason": f"a fit with a warning: {text}"} for text in found.warnings]
@@ -101,7 +102,7 @@ def _beyond(step: FitBeyond, found: Curve, point: Point, rows: Rows, seconds: fl
         "energy_error": abs(point.energy_error_signed),
         "energy_error_signed": point.energy_error_signed,
         **_fit(step, found, rows),
-        "converged": point.converged,
+        "converged": True,
         "same_basin": found.stable,
         "seconds": seconds,
     }
@@ -112,7 +113,7 @@ def _check(step: FitBeyond, found: Curve, point: Point) -> dict:
     return {
         **_case(BEYOND, step, found.dimension),
         "training_radius": point.radius,
-        "first_order_geometry": point.geometry_error,
+        "response_geometry": point.geometry_error,
         "nonlinear_geometry": point.nonlinear_geometry,
         "geometry_ratio": point.geometry_error / point.nonlinear_geometry,
     }

@@ -20,13 +20,14 @@ _HOW = (
     "reference in the same cell. Every curve is repeated with several bases."
 )
 _ORDER = (
-    "The response to a fit beyond L is linear: the exact Hessian of the reference and, beyond L, the force constants of the "
-    "perfect crystal with the fit. Here the nonlinear equilibrium of the same forces was found as well."
+    "The response to the forces of a fit beyond L is that of the perfect crystal, by the Green's function of the reference: first "
+    "order in the error of the fit, without the defect's own stiffness. Here the nonlinear equilibrium of the mixed forces was "
+    "found as well. The ratio is a constant of each fit; slopes do not depend on it."
 )
 
 
 def fits_page(run: Run, rows: pd.DataFrame) -> Page:
-    """Sentences, a figure for every kind of fits and case, and the check of the first-order response."""
+    """Sentences, a figure for every kind of fits and case, and the check of the response."""
     rates = run.rates[run.rates["study"].isin([PURE, BEYOND])]
     pictures = tuple(fit_pictures(rows, rates))
     return Page(
@@ -133,16 +134,18 @@ def _sections(run: Run) -> Iterator[Section]:
     checks = run.others.get(CHECKS)
     if checks is None or checks.empty:
         return
-    header = ("case", "set", "L", "first order (Å)", "nonlinear (Å)", "ratio")
+    header = ("case", "set", "L", "response (Å)", "nonlinear (Å)", "ratio")
     rows = [
         (
             f"{row['material']} {row['defect']}",
             row["observations"],
             f"{row['training_radius']:g}",
-            f"{row['first_order_geometry']:.4g}",
+            f"{row['response_geometry']:.4g}",
             f"{row['nonlinear_geometry']:.4g}",
             f"{row['geometry_ratio']:.4f}",
         )
         for row in checks.to_dict("records")
     ]
-    yield Section("first-order", "First order and nonlinear", (Part(about=_ORDER, tables=(PageTable.plain(header, rows),)),))
+    yield Section(
+        "response", "Response and nonlinear equilibrium", (Part(about=_ORDER, tables=(PageTable.plain(header, rows),)),)
+    )
