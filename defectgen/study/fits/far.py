@@ -1,9 +1,10 @@
 """A fit beyond a radius, the reference within.
 
 Geometry: the forces on atoms beyond L are those of the fit, and the reference's within. The response is that of the perfect
-crystal, by its Green's function, or the nonlinear equilibrium. Energy: forces that are mixed have none, so it is that of the far field, E_fit - E_ref of a perfect
-crystal whose displacement is the exact one, cut off smoothly between L and 1.5 L. That is the first order of the energy error in
-the error of the fit, a difference of total energies, and needs no site energies. theory: bounds/one-potential.
+crystal, by its Green's function, or the nonlinear equilibrium. Energy: forces that are mixed have none, so it is that of the far
+field, E_fit - E_ref of a perfect crystal whose displacement is the exact one, cut off smoothly between L and 1.5 L. That is the
+first order of the energy error in the error of the fit, a difference of total energies, and needs no site energies.
+theory: bounds/one-potential.
 """
 
 from collections.abc import Callable
