@@ -91,7 +91,7 @@ def test_fits_show_the_predicted_rate_and_no_other(study, observations, quantity
 
 
 def test_the_response_is_near_the_nonlinear_equilibrium():
-    """Within the defect's own stiffness where the fit errs little, within the error of the elastic constants where it errs much."""
+    """Within the defect's own stiffness where the fit errs little, within the error of the elastic constants otherwise."""
     checks = {row["observations"]: row["geometry_ratio"] for row in small()[1].others["fits_checks"]}
     assert checks["E+F+FC"] == pytest.approx(1, abs=0.1) and checks["none"] == pytest.approx(1, abs=0.5)
     assert all(ratio != 1 for ratio in checks.values())  # both were computed

@@ -120,6 +120,13 @@ LATER = _of(
     ),
     Column("trained_on", "trained on", "the defect that the fit was trained on, where it is tried on others", format="text"),
     Column("state", "state", "what became of the defect under a fit to another one", format="text"),
+    Column(
+        "fit_radius",
+        "radius of fitted cell",
+        "radius of the cell that the fit was trained on, where the training radius is that beyond which the fit is used",
+        "spacings",
+        "three",
+    ),
 )
 """Columns of results.csv that runs of earlier versions do not have."""
 

@@ -20,9 +20,9 @@ _HOW = (
     "reference in the same cell. Every curve is repeated with several bases."
 )
 _ORDER = (
-    "The response to the forces of a fit beyond L is that of the perfect crystal, by the Green's function of the reference: first "
-    "order in the error of the fit, without the defect's own stiffness. Here the nonlinear equilibrium of the mixed forces was "
-    "found as well. The ratio is a constant of each fit; slopes do not depend on it."
+    "The response to the forces of a fit beyond L is that of the perfect crystal, by the Green's function of the reference: "
+    "first order in the error of the fit, without the defect's own stiffness. Here the nonlinear equilibrium of the mixed forces "
+    "was found as well. A ratio that does not depend on L leaves the slope as it is."
 )
 
 
