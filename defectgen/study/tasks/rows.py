@@ -8,6 +8,7 @@ from ...energy.site import SiteEnergy
 from ...training import Blocks, label, training_cells
 from ...training.blocks import Block
 from ...training.observations import ELASTIC, FORMATION, KINDS
+from ..materials import build_lattice
 from ..settings import Basis, Training
 from .cells import defect_cell, truth_of
 from .crystal import Crystal
@@ -63,7 +64,7 @@ class TrainingRows(Step[Rows]):
 
     @property
     def weight(self) -> float:
-        return 1.0 + self.training_size**3 / 8
+        return 1.0 + self.training_size ** build_lattice(self.crystal.material).dimension / 8
 
     def run(self, given: Given) -> Rows:
         """Make the cells, label them with the reference, compress the rows."""
