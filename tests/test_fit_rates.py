@@ -175,7 +175,7 @@ def test_repeats_share_their_rows(tmp_path):
     [
         (
             "radii = [7, 9, 12, 16]",
-            "radii = [3, 9, 12, 16]",
+            "radii = [3, 9]",
             "fits.radii has 3 spacings, and rates of layer divacancy begin at 3.8",
         ),
         ("radii = [7, 9, 12, 16]", "radii = [7, 9, 12, 40]", "fits.radii has 40 spacings, out of the cell"),
