@@ -24,8 +24,8 @@ reference = "CleriRosato(Cu, cutoff=4.2)"
 [[cases]]
 material = "layer"
 defect = "divacancy"
-simulation_size = 72
-basis = { cutoff = 4.2, order = 3, degree = 9, pair_degree = 12 }
+simulation_size = 96
+basis = { cutoff = 4.2, order = 3, degree = 12 }
 [training]
 configurations = 0
 virial_strains = [0.005, 0.01]
@@ -33,7 +33,7 @@ virial_strains = [0.005, 0.01]
 weights = { E = 1000.0, V0 = 1000.0, FC = 100.0, V = 30.0 }
 prior = "smoothness(1e-6)"
 [fits]
-radii = [7, 9, 12, 16]
+radii = [8, 10, 13, 17]
 [fits.beyond]
 radii = [7, 9, 11, 14]
 training_radius = 7
@@ -163,7 +163,7 @@ def test_the_reference_beyond_itself_changes_nothing():
 
 
 def test_repeats_share_their_rows(tmp_path):
-    steps = plan(parse(STUDY.replace("radii = [7, 9, 12, 16]", "radii = [7, 9]\ndegrees = [8, 9]"), tmp_path))
+    steps = plan(parse(STUDY.replace("radii = [8, 10, 13, 17]", "radii = [7, 9]\ndegrees = [8, 9]"), tmp_path))
     pure = [step for step in steps if isinstance(step, PureFit)]
     beyond = [step for step in steps if isinstance(step, FitBeyond)]
     assert len(pure) == 2 * 2 * 2 and len({step.rows.key for step in pure}) == 2
@@ -174,14 +174,14 @@ def test_repeats_share_their_rows(tmp_path):
     ("old", "new", "message"),
     [
         (
-            "radii = [7, 9, 12, 16]",
+            "radii = [8, 10, 13, 17]",
             "radii = [3, 9]",
             "fits.radii has 3 spacings, and rates of layer divacancy begin at 3.8",
         ),
-        ("radii = [7, 9, 12, 16]", "radii = [7, 9, 12, 40]", "fits.radii has 40 spacings, out of the cell"),
-        ("radii = [7, 9, 12, 16]", "radii = [7]", "radii need at least 2 different numbers"),
+        ("radii = [8, 10, 13, 17]", "radii = [7, 9, 12, 50]", "fits.radii has 50 spacings, out of the cell"),
+        ("radii = [8, 10, 13, 17]", "radii = [7]", "radii need at least 2 different numbers"),
         ("radii = [7, 9, 11, 14]", "radii = [3, 9]", "fits.beyond.radii has 3 spacings"),
-        ("radii = [7, 9, 11, 14]", "radii = [9, 33]", "fits.beyond.radii has 33 spacings"),
+        ("radii = [7, 9, 11, 14]", "radii = [9, 50]", "fits.beyond.radii has 50 spacings"),
         ("nonlinear_at = [9]", "nonlinear_at = [8]", "nonlinear_at must be some of the radii"),
         ("configurations = 0", "configurations = 2", "set training.configurations = 0"),
         ("[fits]", "[fits]\ndegrees = [2]", "fits.degrees has 2, which holds no function of order 3"),
