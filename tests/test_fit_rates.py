@@ -8,7 +8,7 @@ import pytest
 from small_study import carried_out
 
 import defectgen as dg
-from defectgen.energy.functional import cell_energy
+from defectgen.energy import cell_energy
 from defectgen.study import parse, plan
 from defectgen.study.fits.far import FarScene, FittedBeyond
 from defectgen.study.fits.steps import FitBeyond, PureFit
@@ -35,10 +35,10 @@ prior = "smoothness(1e-6)"
 [fits]
 radii = [8, 10, 13, 17]
 [fits.beyond]
-radii = [7, 9, 11, 14]
-training_radius = 7
-simulation_size = 96
-nonlinear_at = [9]
+radii = [8, 9.5, 11, 13]
+training_radius = 8
+simulation_size = 160
+nonlinear_at = [8]
 """
 
 
@@ -180,9 +180,9 @@ def test_repeats_share_their_rows(tmp_path):
         ),
         ("radii = [8, 10, 13, 17]", "radii = [7, 9, 12, 50]", "fits.radii has 50 spacings, out of the cell"),
         ("radii = [8, 10, 13, 17]", "radii = [7]", "radii need at least 2 different numbers"),
-        ("radii = [7, 9, 11, 14]", "radii = [3, 9]", "fits.beyond.radii has 3 spacings"),
-        ("radii = [7, 9, 11, 14]", "radii = [9, 50]", "fits.beyond.radii has 50 spacings"),
-        ("nonlinear_at = [9]", "nonlinear_at = [8]", "nonlinear_at must be some of the radii"),
+        ("radii = [8, 9.5, 11, 13]", "radii = [3, 8]", "fits.beyond.radii has 3 spacings"),
+        ("radii = [8, 9.5, 11, 13]", "radii = [8, 90]", "fits.beyond.radii has 90 spacings"),
+        ("nonlinear_at = [8]", "nonlinear_at = [9]", "nonlinear_at must be some of the radii"),
         ("configurations = 0", "configurations = 2", "set training.configurations = 0"),
         ("[fits]", "[fits]\ndegrees = [2]", "fits.degrees has 2, which holds no function of order 3"),
     ],
