@@ -146,7 +146,7 @@ def test_both_conventions_of_comparing_potentials_are_reported():
 def test_training_cells_beyond_the_simulation_cell_are_told():
     from defectgen.study import check, load
 
-    spec = load("quickstart")
+    spec = load("choices-3d")
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
         check(spec)

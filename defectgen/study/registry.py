@@ -12,10 +12,10 @@ GROUP = "defectgen.studies"
 """Entry-point group of studies; the name of an entry is the name of the study."""
 
 BUILT_IN: tuple[str, ...] = (
-    "fits",
     "cell_size",
     "fit_accuracy",
     "choices",
+    "fits",
     "transfer",
     "bounds",
     "certificates",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._input import InputError
+from ...ace import check_count
 from ...campaign import Given
 from ...crystal import Lattice
 from ...energy.site import SiteEnergy
@@ -144,6 +145,8 @@ def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
             f"[fits] needs the force constants of every wave, and the reference of {case.material.name} is a black box; "
             "choose another"
         )
+    largest = Fits(spec).full(case)
+    check_count(len(set(lattice.species)), largest.order, largest.degree, largest.w_l, largest.pairs)
     own = asked.of(case.material.name)
     _check_radii(own.radii, "fits.radii", case, lattice, case.simulation_size)
     if own.beyond is not None:
