@@ -16,9 +16,10 @@ from defectgen._input import InputError
 from defectgen.crystal import homogeneous_modes
 from defectgen.energy import SiteEnergy, Stencil, cell_energy
 from defectgen.errors import force_constant_error, lowest_phonon, stability_constant, strain_norm
+from defectgen.errors.bound_terms import grouped
 from defectgen.errors.homogeneous import affine_of, dispersion, strain_response
 from defectgen.errors.perfect_crystal import perfect_crystal
-from defectgen.errors.residual_split import FAR, split_residual
+from defectgen.errors.residual_split import FAR, site_displacement, split_residual
 from defectgen.relax import Preconditioner, greens_function
 from defectgen.surrogate import MomentPerturbation
 
@@ -167,6 +168,50 @@ def test_parts_sum_to_the_whole(dimension):
     assert np.abs(parts.whole - (force - force0)).max() < 1e-12  # rounding of forces of 1 eV/A
     assert sum(parts.energy.values()) == pytest.approx(energy - energy0, abs=1e-9)  # rounding of a sum over the sites
     assert all(np.abs(parts.force[name]).max() > 1e-9 for name in ("F", "C2", "G2", "C3"))
+
+
+class Null(SiteEnergy):
+    """Site energies that sum to nothing in every configuration: what atom l has, its neighbours j and k lack.
+
+    N_l = sum over pairs of neighbours of w(r_lj) w(r_lk) w(r_jk) (2 r_jk^2 - r_lj^2 - r_lk^2), shared out by triangles.
+    """
+
+    cutoff: float = eqx.field(static=True)
+    species: tuple[str, ...] = eqx.field(static=True)
+
+    def __call__(self, stencil: Stencil):
+        g = stencil.g
+        between = g[:, :, None] - g[:, None, :]
+        square = jnp.sum(g**2, axis=-1)
+        third = jnp.sum(between**2, axis=-1)
+        own = jnp.where(square < self.cutoff**2, 1 - square / self.cutoff**2, 0.0) ** 5
+        across = jnp.where(third < self.cutoff**2, 1 - third / self.cutoff**2, 0.0) ** 5
+        across = across * (1 - jnp.eye(g.shape[1]))
+        spread = 2 * third - square[:, :, None] - square[:, None, :]
+        return jnp.sum(own[:, :, None] * own[:, None, :] * across * spread, axis=(1, 2))
+
+
+@pytest.mark.parametrize("dimension", [2, 3], ids=["divacancy in a triangle lattice", "interstitial in diamond"])
+def test_nothing_that_is_reported_depends_on_how_the_energy_is_shared_among_sites(dimension):
+    """A null partition is added to the model: forces, energies of cells and every term stay what they are."""
+    lattice, truth, exact = scene(dimension)
+    model = silicon()[1] if dimension == 3 else injected(lattice, truth, "elastic", 0.2)
+    null = Null(0.85 * model.cutoff, truth.species)  # so that no neighbour enters it at the strains of the core
+    shared = Plus(model, null, 0.3 if dimension == 2 else 10.0, model.cutoff, truth.species)
+    here, there = (cell_energy(exact.cell, m).energy_forces(exact.positions) for m in (model, shared))
+    assert there[0] == pytest.approx(here[0], abs=1e-9) and np.abs(there[1] - here[1]).max() < 1e-10
+    crystal = perfect_crystal(exact.cell, model)
+    sites = [crystal.gradient(m, crystal.difference(site_displacement(exact.cell, exact.positions)))[0] for m in (model, shared)]
+    far = np.linalg.norm(exact.cell.minimum_image(exact.cell.site_positions - exact.cell.centre), axis=1)
+    change = (sites[1] - sites[0])[far > 3.0 * lattice.nearest_neighbour]
+    assert np.abs(change).max() > 1e-5 and abs(change.sum()) > 1e-5  # eV: sites do change, and so do sums over those far away
+    one, other = (dg.bound(exact, truth, m, 3.0, stability=0.5) for m in (model, shared))
+    for what in ("response", "geometry", "energy"):
+        for name, value in sizes(one, what).items():
+            assert sizes(other, what)[name] == pytest.approx(value, rel=1e-6, abs=1e-11, nan_ok=True), (what, name)
+    assert other.energy_floor == one.energy_floor and other.energy_estimate == pytest.approx(one.energy_estimate, rel=1e-6)
+    assert {n for n, v in sizes(one, "energy").items() if np.isnan(v)} == {"G3"}
+    assert one["E"].energy > 0 and one["G2"].energy > 0
 
 
 def test_within_a_radius_that_holds_everything_there_is_no_far_field():
@@ -332,8 +377,46 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(change, said):
 def test_the_table_names_every_term_and_the_floor_is_the_largest():
     found = measured("dispersion", 0.05)
     text = found.table()
-    assert all(term.symbol in text for term in found.terms) and len(text.splitlines()) == len(found.terms) + 2
-    assert found.floor == max(sizes(found, "response").items(), key=lambda item: item[1])[0]
+    joint = [group for group in (*found.groups, *found.energy_groups) if len(group.names) > 1]
+    assert all(term.symbol in text for term in found.terms)
+    assert len(text.splitlines()) == len(found.terms) + 2 + len(joint)
+    assert found.floor == max(sizes(found, "response").items(), key=lambda item: item[1])[0]  # no two terms cancel here
     assert set(FAR) == FAR_TERMS
     with pytest.raises(InputError, match="C2"):
         found["C5"]
+
+
+# what cancels ------------------------------------------------------------------------------------------------------------
+
+
+def products(**effects):
+    """Names and scalar products of effects that are given as vectors."""
+    stacked = np.array(list(effects.values()), dtype=float)
+    return list(effects), stacked @ stacked.T
+
+
+def test_terms_that_cancel_are_named_and_judged_together():
+    """C2 and G2 of 12.5 and 12.7 that leave 0.4: the floor is F, though it is a tenth of either."""
+    groups = grouped(*products(F=[0, 1.3, 0], C2=[12.5, 0, 0], G2=[-12.7, 0, 0.3]))
+    assert [g.name for g in groups] == ["F", "C2+G2"]
+    assert groups[1].together == pytest.approx(np.hypot(0.2, 0.3)) and groups[1].apart == pytest.approx(25.2, rel=1e-3)
+    assert [g.name for g in grouped(*products(F=[0, 1.3, 0], C2=[12.5, 0, 0], G2=[0, 12.7, 0]))] == ["G2", "C2", "F"]
+
+
+def test_independent_and_parallel_terms_stay_apart():
+    assert all(len(g.names) == 1 for g in grouped(*products(a=[1, 0], b=[0, 1], c=[1, 1], d=[-0.4, 0])))
+    names = [g.name for g in grouped(*products(a=[1.0, 0], b=[-0.7, 0], c=[-0.28, 0]))]
+    assert names == ["a+b+c"]  # three that cancel as a whole
+    assert next(g.name for g in grouped(*products(a=[1, 0], b=[1e-9, 0], c=[-1e-9, 0]))) == "a"  # rounding is in no group
+
+
+def test_the_effects_of_a_group_add_up_as_vectors():
+    """An elastic error and a dispersion that undoes most of it: measured in a crystal, not made up."""
+    lattice, truth, exact = scene()
+    model = injected(lattice, truth, "elastic", 0.05)
+    plain = dg.bound(exact, truth, model, 6.0, stability=0.5)
+    for groups in (plain.groups, plain.energy_groups):
+        assert {name for g in groups for name in g.names} <= {term.name for term in plain.terms}
+        assert all(g.together <= g.apart * (1 + 1e-12) for g in groups)
+    largest = max(plain.groups, key=lambda g: g.together)
+    assert plain.floor == largest.name and plain.estimate <= sum(g.together for g in plain.groups) * (1 + 1e-9)

@@ -8,11 +8,13 @@ from test_study import parsed
 
 from defectgen import study
 from defectgen.campaign import Record, execute
+from defectgen.plot.typeset import number
 from defectgen.report import write
 from defectgen.study import RATES, RESULTS, FitTrial, gather
 from defectgen.study.bounds.falls import fall_table, falls
 from defectgen.study.bounds.steps import Bound
 from defectgen.study.bounds.tables import rates as bound_rates
+from defectgen.study.bounds.terms import floors
 from defectgen.study.rates import measured
 
 COLUMNS = (
@@ -46,7 +48,10 @@ def test_every_trial_of_the_cell_sizes_has_its_terms(outcome):
     assert fits == {(row["observations"], row["training_size"]) for row in found.results} and len(fits) == 4
     for fit in fits:
         own = [row for row in rows if (row["observations"], row["training_size"]) == fit]
-        assert sum(row["dominates"] for row in own) == 1 and {row["term"] for row in own} >= {"E", "F", "C2", "G2", "C3", "R"}
+        floor = [row for row in own if row["dominates"]]
+        assert floor[0]["group"] == "+".join(row["term"] for row in floor)
+        assert floor[0]["joint_response"] == max(row["joint_response"] for row in own)
+        assert {row["term"] for row in own} >= {"E", "F", "C2", "G2", "C3", "R"}
         total = sum(row["geometry_contribution"] for row in own)
         assert own[0]["geometry_bound"] == pytest.approx(total, rel=1e-12)
         assert 0.1 * own[0]["geometry_error"] < own[0]["geometry_estimate"] <= total and own[0]["geometry_error"] < total
@@ -131,6 +136,25 @@ def test_the_report_says_what_makes_a_term_fall(steep, hidden):
     assert ("does not see" in sentence) == hidden
     table = fall_table(rates, "toy vacancy")
     assert table is not None and len(table.rows) == 1 and fall_table(rates, "another case") is None
+
+
+def test_the_floor_is_named_by_what_cancelling_terms_do_together():
+    alone = {"F": 1.3e-3, "C2": 12.5e-3, "G2": 12.7e-3}
+    common = {"study": "cell-size", "material": "Cu", "defect": "divacancy", "observations": "E+F", "degree": 8.0}
+    common |= {"training_radius": 5.0, "trusted": True, "geometry_error": 2e-3, "geometry_estimate": 2e-3, "geometry_bound": 1e-2}
+    joint = {"F": ("F", 1.3e-3), "C2": ("C2+G2", 4e-4), "G2": ("C2+G2", 4e-4)}
+    rows = [
+        {**common, "term": term, "geometry_response": size, "group": joint[term][0], "joint_response": joint[term][1]}
+        | {"dominates": term == "F"}
+        for term, size in alone.items()
+    ]
+    (sentence,) = floors(pd.DataFrame(rows))
+    assert "floor under the geometry error is forces within the training radius (F) for E+F" in sentence
+    assert f"for E+F {number(12.5e-3)} (C2) and {number(12.7e-3)} (G2) Å leave {number(4e-4)} Å together" in sentence
+    alike = pd.DataFrame([{**row, "dominates": row["term"] != "F"} for row in rows])
+    assert "elastic constants (C2) together with dispersion of the force constants (G2) for E+F" in next(floors(alike))
+    older = pd.DataFrame(rows).drop(columns=["group", "joint_response"])
+    assert "cancel" not in next(floors(older))
 
 
 def test_the_report_shows_the_terms_and_names_the_floor(outcome, tmp_path):

@@ -11,11 +11,11 @@ from ..energy.potential import Potential, check_potential
 from ..energy.site import SiteEnergy
 from ..relax import Equilibrium, GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
-from .bound_terms import KINDS, Bound, Term
+from .bound_terms import KINDS, Bound, Term, grouped
 from .homogeneous import Affine, Dispersion, StrainResponse, affine_of, dispersion, strain_response
-from .norms import bonds_of, strain_norm
+from .norms import bonds_of
 from .perfect_crystal import perfect_crystal
-from .residual_split import ResidualSplit, site_displacement, split_residual
+from .residual_split import FAR, WITH_ENERGY, ResidualSplit, site_displacement, split_residual
 from .stability import stability_constant
 
 
@@ -48,7 +48,8 @@ def bound(
     Returns
     -------
     Bound
-        The terms (A and eV), their sums `geometry` and `energy`, and the name of the largest, `floor`.
+        The terms (A and eV), their sums `geometry` and `energy`, and the name of what contributes most, `floor`: a term, or
+        terms that cancel, "C2+G2", judged by what they do together (`groups`).
 
     Warns
     -----
@@ -103,19 +104,23 @@ def bound(
     bonds = bonds_of(cell)
     safe = c * np.sqrt(waves.softness) if c > 0 and waves.softness > 0 else 0.0
 
-    def dual(force: Float[np.ndarray, "atoms 3"]) -> tuple[float, float]:
-        """||df||_* (sqrt(eV)) and ||D P^+ df|| (A)."""
+    def dual(force: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "bonds 3"]]:
+        """||df||_* (sqrt(eV)) and D P^+ df (A)."""
         answer = precondition(force)
-        return float(np.sqrt(max(np.vdot(precondition.project(force), answer), 0.0))), strain_norm(cell, answer, bonds)
+        return float(np.sqrt(max(np.vdot(precondition.project(force), answer), 0.0))), bonds.difference(answer)
 
-    size, estimate = dual(parts.whole)
+    size, whole = dual(parts.whole)
+    estimate = float(np.linalg.norm(whole))
+    duals = {name: dual(force) for name, force in parts.force.items()}
+    signed = {**parts.energy, "R": -(size**2) / 2}
     d = cell.lattice.dimension
     bonded = waves.strain / safe**2 * c if safe else np.inf  # strain / (c s)
     terms = []
     for kind in KINDS:
-        force, response = dual(parts.force[kind.name]) if kind.name in parts.force else (0.0, 0.0)
+        force, answer = duals.get(kind.name, (0.0, np.zeros(1)))
         value, tail = coefficients.get(kind.name, np.nan), tails.get(kind.name, np.nan)
         energy = size**2 / (2 * c) if kind.name == "R" and c > 0 else np.inf if kind.name == "R" else 0.0
+        energy = np.nan if kind.name in FAR and kind.name not in WITH_ENERGY else energy
         terms.append(
             Term(
                 kind.name,
@@ -127,13 +132,24 @@ def bound(
                 None if kind.energy is None else kind.energy[0] * d + kind.energy[1],
                 tail,
                 0.0 if force == 0.0 else force / safe if safe else np.inf,
-                response,
+                float(np.linalg.norm(answer)),
                 value * tail * bonded,
                 float(abs(parts.energy[kind.name])) if kind.name in parts.energy else float(energy),
             )
         )
-    signed = sum(parts.energy.values()) - size**2 / 2
-    return Bound(tuple(terms), float(radius), float(c), waves.softness, size, estimate, float(signed), waves.long_wave)
+    effects, energies = np.array([a.ravel() for _, a in duals.values()]), np.array(list(signed.values()))
+    return Bound(
+        tuple(terms),
+        float(radius),
+        float(c),
+        waves.softness,
+        size,
+        estimate,
+        float(energies.sum()),
+        grouped(list(duals), effects @ effects.T),
+        grouped(list(signed), np.outer(energies, energies)),
+        waves.long_wave,
+    )
 
 
 def _coefficients(

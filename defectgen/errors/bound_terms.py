@@ -1,10 +1,12 @@
 """The terms of the bound: symbols, powers of L and units as data, and what a measurement of them returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._input import InputError, did_you_mean
+from .._typing import Float
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("E", "epsE", "energy of the defect, the far field's left out", "eV"),
+    Kind("E", "epsE", "energy of the defect and of anharmonic strain gradients", "eV"),
     Kind("F", "epsFw", "forces within L, weighted by 1 + distance", "eV/A"),
     Kind("K", "epsK", "forces beyond L that still reach the defect, weighted by 1 + distance", "eV/A"),
     Kind("C2", "epsC2", "elastic constants", "eV", (-0.5, 0.0), (-1.0, 0.0), "||Du||"),
@@ -33,7 +35,8 @@ KINDS = (
     Kind("R", "geometry^2", "relaxation in the model, the square of the geometry error", ""),
 )
 """In the order of the bound. epsG3 has no single number: quadratic forces with two more derivatives come in several contractions
-(Du D^4u, D^2u D^3u), so only its part of the force and of the energy is measured."""
+(Du D^4u, D^2u D^3u), so only its part of the force is measured; its energy depends on how a potential shares energy among the
+sites and counts with E."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,55 @@ class Term:
     norms: float
     """What the coefficient and the tail alone allow, value * tail over the stability in the bond norm, A; NaN without."""
     energy: float
-    """Contribution to the bound of the energy, eV."""
+    """Contribution to the bound of the energy, eV; NaN where it has none that a partition of the energy does not change."""
+
+
+CANCEL = 0.5
+"""Terms belong together if they leave less than this fraction of the larger one: two that are independent leave more than it."""
+SMALL = 1e-6
+"""A term below this fraction of the largest is never the floor, and what it cancels may be rounding."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Terms whose effects cancel, or one term that cancels with none."""
+
+    names: tuple[str, ...]
+    together: float
+    """What they do together: A in the geometry (the answer ||Dw|| of the perfect crystal), eV in the energy (absolute)."""
+    apart: float
+    """The sum of what each does alone."""
+
+    @property
+    def name(self) -> str:
+        """ "C2", or "C2+G2" of terms that cancel."""
+        return "+".join(self.names)
+
+
+def grouped(names: Sequence[str], products: Float[np.ndarray, "terms terms"]) -> tuple[Group, ...]:
+    """Terms, joined two by two where they cancel, the pair that cancels most first; the largest joint effect first.
+
+    `products` are scalar products of the effects, so that the norm of a sum is the root of a sum of products.
+    """
+    groups = [[k] for k in range(len(names)) if products[k, k] > 0]
+    least = SMALL * np.sqrt(np.diag(products).max(initial=0.0))
+
+    def size(group: list[int]) -> float:
+        return float(np.sqrt(max(products[np.ix_(group, group)].sum(), 0.0)))
+
+    while True:
+        pairs = [
+            (size(one + other) / max(size(one), size(other), least), place, later)
+            for place, one in enumerate(groups)
+            for later, other in enumerate(groups[:place])
+            if min(size([k]) for k in one + other) > least
+        ]
+        left, place, later = min(pairs, default=(np.inf, 0, 0))
+        if left >= CANCEL:
+            break
+        groups[later] = sorted(groups[later] + groups.pop(place))
+    found = (Group(tuple(names[k] for k in g), size(g), sum(size([k]) for k in g)) for g in groups)
+    return tuple(sorted(found, key=lambda group: -group.together))
 
 
 @dataclass(frozen=True)
@@ -78,6 +129,10 @@ class Bound:
     """||D w||, w the perfect crystal's answer to the whole force error: a sharp estimate of the geometry error, A."""
     energy_estimate: float
     """Signed sum of the energies less the relaxation in the perfect crystal, eV: a sharp estimate of the energy error."""
+    groups: tuple[Group, ...]
+    """Of the geometry: terms that cancel, as one; the largest joint effect first."""
+    energy_groups: tuple[Group, ...]
+    """The same of the energy."""
     long_wave: float
     """sup_k |dPhi(k)| / |k|^2 on acoustic waves, eV: epsC2 and epsG2 together."""
 
@@ -89,17 +144,17 @@ class Bound:
     @property
     def energy(self) -> float:
         """Bound of |E_model - E|, eV."""
-        return float(sum(term.energy for term in self.terms))
+        return float(np.nansum([term.energy for term in self.terms]))
 
     @property
     def floor(self) -> str:
-        """Name of the term that contributes most to the geometry."""
-        return max(self.terms, key=lambda term: np.nan_to_num(term.response, nan=np.inf)).name
+        """What contributes most to the geometry: a term, "F", or terms that cancel by what they leave together, "C2+G2"."""
+        return self.groups[0].name if self.groups else self.terms[0].name
 
     @property
     def energy_floor(self) -> str:
-        """Name of the term that contributes most to the energy."""
-        return max(self.terms, key=lambda term: np.nan_to_num(term.energy, nan=np.inf)).name
+        """What contributes most to the energy, in the same way."""
+        return self.energy_groups[0].name if self.energy_groups else self.terms[0].name
 
     def __getitem__(self, name: str) -> Term:
         """The term of that name. Raises InputError if there is none."""
@@ -125,7 +180,14 @@ class Bound:
         ]
         rows.append(("sum", "", "", "", "", _short(self.geometry), _short(self.estimate), "", _short(self.energy)))
         widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+        for what, groups, unit in (("geometry", self.groups, "A"), ("energy", self.energy_groups, "eV")):
+            lines += [
+                f"{what}: {g.name} cancel, {g.apart:.2e} {unit} one by one and {g.together:.2e} {unit} together"
+                for g in groups
+                if len(g.names) > 1
+            ]
+        return "\n".join(lines)
 
 
 def _short(value: float) -> str:

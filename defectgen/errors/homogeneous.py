@@ -8,6 +8,7 @@ from .._typing import Complex, Float
 from ..crystal.lattice import Lattice
 from ..crystal.symmetry import homogeneous_modes
 from ..energy.site import SiteEnergy
+from ..relax.fourier import grid
 from .norms import REACH
 from .perfect_crystal import PerfectCrystal, Slopes
 from .property_errors import k_points
@@ -42,6 +43,37 @@ class Affine:
     def coordinates(self, v: Slopes) -> Float[np.ndarray, "sites columns 3"]:
         """The displacement gradient G[a, i] = d u_i / d x_a, then the relative shifts (A)."""
         return per_site(self.inverse, self.crystal, v)
+
+    def of_cells(self, v: Slopes) -> Slopes:
+        """The homogeneous differences of the mean over the sublattices of each primitive cell; P v in a Bravais lattice.
+
+        The energy of a cell in them is that of a strained crystal, however a potential shares it among the sublattices.
+        """
+        count = self.crystal.cell.lattice.sublattices
+        if count == 1:
+            return self(v)
+        found, b = self.coordinates(v), self.crystal.sublattice
+        shifts = np.zeros((len(found), count, 3))
+        for own in range(count):
+            others = [other for other in range(count) if other != own]
+            shifts[np.ix_(b == own, others)] = found[b == own, 3:]
+        gradient, shifts = self.shared(found[:, :3]), self.shared(shifts - shifts[:, :1])
+        result = np.empty_like(v)
+        for own in range(count):
+            others = [other for other in range(count) if other != own]
+            here = b == own
+            apart = shifts[here][:, others] - shifts[here][:, own : own + 1]
+            result[here] = self.frame[own] @ np.concatenate([gradient[here], apart], axis=1)
+        return result
+
+    def shared(self, field: Float[np.ndarray, " sites *components"]) -> Float[np.ndarray, " sites *components"]:
+        """The mean of a field over the sublattices of each primitive cell, at all of them."""
+        sites = self.crystal.cell.perfect_sites
+        assert sites.matrix is not None  # a perfect crystal fills its cell
+        cell = grid(sites.matrix).index(sites.translations)
+        total = np.zeros((cell.max() + 1, *field.shape[1:]))
+        np.add.at(total, cell, field)
+        return total[cell] / self.crystal.cell.lattice.sublattices
 
     def size(self, v: Slopes) -> Float[np.ndarray, " sites"]:
         """Norm of the strain (G + G^T) / 2 and the shifts (in nearest-neighbour spacings, their mean removed) of each site."""

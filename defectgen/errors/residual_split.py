@@ -1,5 +1,6 @@
 """The force and the energy that two potentials differ by at one displacement, split into parts that sum to the whole."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ from .homogeneous import Affine, per_site
 FAR = ("C2", "G2", "C3", "G3", "C4")
 """Parts of the far field: homogeneous of second, third, fourth order, and the rest of the linear and of the nonlinear part."""
 
+WITH_ENERGY = ("C2", "G2", "C3", "C4")
+"""Those whose energy beyond a radius is one number. That of G3 depends on how a potential shares energy among the sites, which no
+observation fixes."""
+
 
 @dataclass(frozen=True, eq=False)
 class ResidualSplit:
@@ -27,8 +32,8 @@ class ResidualSplit:
     """eV/A: "F" on the atoms within the radius; on those beyond it "K", what the defect's missing or extra atoms change, and the
     parts of the perfect crystal's force, FAR. They sum to the whole."""
     energy: dict[str, float]
-    """eV: FAR of the sites beyond the radius, "E" everything else. They sum to the whole. How a model shares the energy of the
-    defect among the sites that see it is not observable, so what sites beyond the radius know of the defect counts with E."""
+    """eV: WITH_ENERGY beyond the radius, "E" everything else. They sum to the whole. None depends on how a model shares its
+    energy among the sites: what sites beyond the radius see of the defect, and the anharmonic gradients, count with E."""
 
     @property
     def whole(self) -> Float[np.ndarray, "atoms 3"]:
@@ -59,8 +64,9 @@ def split_residual(
     With v = Du on the perfect sites, P the projection on homogeneous differences and dV' = dV'(rho + .) - dV'(rho),
         C2  P dV'' P v          G2  dV'' v - C2          C3, C4  P dV'(P v), its even part in v, and its odd one less C2,
         G3  dV'(v) - dV'' v - C3 - C4,
-    and the force of each is -D^T of it on the atoms beyond `radius` (nearest-neighbour spacings). Energies alike, of the sites
-    beyond it. theory: bounds/term-by-term.
+    and the force of each is -D^T of it on the atoms beyond `radius` (nearest-neighbour spacings). Energies beyond it: of C2, C3,
+    C4 that of the homogeneous strain of each primitive cell; of G2 the rest of -1/4 sum over pairs of dPhi (u_j - u_i)^2, half of
+    a pair at each end. theory: bounds/term-by-term.
     """
     crystal, cell = affine.crystal, affine.crystal.cell
     found, forces_there = _bulk_referenced(cell, exact.positions, model)
@@ -79,7 +85,7 @@ def split_residual(
         forces[name] = part
         whole_far += part
     forces["K"] = np.where(far[:, None], force - whole_far, 0.0)
-    outer = {name: float(energies[name][beyond].sum()) for name in FAR}
+    outer = {name: float(energies[name][beyond].sum()) for name in WITH_ENERGY}
     return ResidualSplit(far, forces, {"E": float(energy) - sum(outer.values()), **outer})
 
 
@@ -97,29 +103,31 @@ def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: Sit
 
 
 def _split(affine: Affine, u: np.ndarray, truth: SiteEnergy, model: SiteEnergy, hessian: np.ndarray):
-    """Slopes (sites, slots, 3) and energies (sites) of the far parts; energies that are linear in v are left out."""
+    """Slopes (sites, slots, 3) of the far parts, and energies (sites) of WITH_ENERGY."""
     crystal = affine.crystal
     v = crystal.difference(u)
     p = affine(v)
     count, slots = crystal.mask.shape
-    rest = np.zeros((count, slots, 3))
-    asked = np.concatenate([v, p, -p, rest])
-    sublattice = np.concatenate([np.tile(crystal.sublattice, 3), np.arange(count)])
+    q = affine.of_cells(v) if count > 1 else p
+    several = [q, -q] if count > 1 else []
+    asked = np.concatenate([v, p, -p, *several, np.zeros((count, slots, 3))])
+    sublattice = np.concatenate([np.tile(crystal.sublattice, 3 + len(several)), np.arange(count)])
     value, slope = (
         a - b for a, b in zip(crystal.gradient(model, asked, sublattice), crystal.gradient(truth, asked, sublattice), strict=True)
     )
     n = len(v)
-    value0, slope0 = value[3 * n :][crystal.sublattice], slope[3 * n :][crystal.sublattice]
+    value0, slope0 = value[-count:][crystal.sublattice], slope[-count:][crystal.sublattice]
     full, plus, minus = (slope[k * n : (k + 1) * n] - slope0 for k in range(3))
-    energy, up, down = (value[k * n : (k + 1) * n] - value0 for k in range(3))
+    first = 1 + len(several)
+    up, down = (value[k * n : (k + 1) * n] - value0 for k in (first, first + 1))
     flat = hessian.reshape(count, slots * 3, slots * 3)
 
     def bend(w: np.ndarray) -> np.ndarray:
         """dV'' w."""
         return per_site(flat, crystal, w.reshape(n, slots * 3, 1)).reshape(w.shape)
 
-    linear, inner = bend(v), bend(p)
-    slopes = {"C2": affine(inner)}
+    linear = bend(v)
+    slopes = {"C2": affine(bend(p))}
     slopes["G2"] = linear - slopes["C2"]
     slopes["C3"] = affine(plus + minus) / 2
     slopes["C4"] = affine(plus - minus) / 2 - slopes["C2"]
@@ -128,10 +136,23 @@ def _split(affine: Affine, u: np.ndarray, truth: SiteEnergy, model: SiteEnergy, 
     def half(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.sum(a * b, axis=(1, 2)) / 2
 
-    first, tilted = 2 * half(slope0, v), 2 * half(slope0, p)
-    energies = {"C2": half(p, inner)}
-    energies["G2"] = half(v, linear) - energies["C2"]
-    energies["C3"] = (up - down) / 2 - tilted
+    energies = {"C2": half(q, bend(q))}
+    energies["C3"] = (up - down) / 2 - 2 * half(slope0, q)
     energies["C4"] = (up + down) / 2 - energies["C2"]
-    energies["G3"] = energy - first - half(v, linear) - energies["C3"] - energies["C4"]
+    energies = {name: affine.shared(e) for name, e in energies.items()}
+    energies["G2"] = _of_pairs(lambda w: crystal.transpose(bend(crystal.difference(w))), u) - energies["C2"]
     return slopes, energies
+
+
+def _of_pairs(stiffen: Callable[[np.ndarray], np.ndarray], u: np.ndarray) -> Float[np.ndarray, " sites"]:
+    """-1/4 sum_j Phi_ab(i, j) (u_j - u_i)_a (u_j - u_i)_b at every site i: the harmonic energy from force constants alone.
+
+    `stiffen` applies Phi, which gives zero for a translation; so the square is 2 u_i . (Phi u)_i less Phi_ab applied to u_a u_b.
+    """
+    products = np.zeros(len(u))
+    for b in np.flatnonzero(np.abs(u).max(axis=0) > 0):
+        for a in np.flatnonzero(np.abs(u).max(axis=0) > 0):
+            field = np.zeros_like(u)
+            field[:, b] = u[:, a] * u[:, b]
+            products += stiffen(field)[:, a]
+    return np.sum(u * stiffen(u), axis=1) / 2 - products / 4

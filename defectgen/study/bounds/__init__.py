@@ -36,8 +36,9 @@ ABOUT = (
     "the dispersion of the force constants (G2), and beyond harmonic order (C3, G3, C4). Each part is measured in the "
     "simulation cell. Its contribution to the geometry is the response of the perfect crystal to it; the guaranteed bound "
     "divides its dual norm by the model's stability constant instead, and adds up. A star marks the floor of each "
-    "observation set: the largest term. Where sites are no centres of inversion the powers of G2 and G3 are proved with one "
-    "power of L less."
+    "observation set: the largest term, or terms that cancel and together leave more than any other. Where sites are no "
+    "centres of inversion the powers of G2 and G3 are proved with one power of L less. Energies are given where they do not "
+    "depend on how a fit shares its energy among the atoms; that of G3 does, and counts with E."
 )
 TAILS = (
     "The tail norm is that of the exact displacement beyond the radius which the coefficient multiplies; bounds.csv has "

@@ -51,7 +51,8 @@ def falls(rates: pd.DataFrame | None, bounds: pd.DataFrame | None) -> Iterator[s
         seen = sizes[case][(sizes[case]["observations"] == name) & sizes[case]["term"].isin(own.index)]
         if seen.empty:
             continue
-        term = str(seen.groupby("term")["geometry_response"].max().idxmax())
+        effect = "joint_response" if "joint_response" in seen else "geometry_response"
+        term = str(seen.groupby("term")[effect].max().idxmax())
         row = own.loc[term]
         apart = (
             f"its coefficient like the power {_decimal(row['coefficient_slope'])}, the tail of the displacement that it meets "
@@ -62,8 +63,12 @@ def falls(rates: pd.DataFrame | None, bounds: pd.DataFrame | None) -> Iterator[s
         if row["geometry_slope"] < alone - STEEPER:
             more = (
                 "; so what larger training cells leave wrong is more and more what the strain field of this defect does not "
-                "see (theory: bounds/visibility)"
+                "see (theory: bounds/one-potential)"
             )
+        group = str(row.get("group", "") or "")
+        if "+" in group:
+            others = " and ".join(f"the {WORDS[each]} ({each})" for each in group.split("+") if each != term)
+            more += f"; it cancels with {others}, and together they fall like {_decimal(row['joint_slope'])}"
         yield (
             f"{case}, {name}: the largest error of the far field is that of the {WORDS[term]} ({term}). Its effect on the "
             f"geometry falls like the power {_decimal(row['geometry_slope'])} of the training radius, {apart}{more}."

@@ -37,7 +37,8 @@ def bound_picture(case: str, rows: pd.DataFrame) -> Picture:
     caption = (
         f"{case}: what each term of the bound contributes at training radius {rows['training_radius'].iloc[0]:.3g}: to the "
         "geometry, the perfect crystal's answer to this part of the force error; to the energy, this part of the energy. The "
-        "floor is the highest term. At the right the true error, which the terms together make up, and the guaranteed bound."
+        "floor is the highest term, unless terms cancel (see the table). At the right the true error, which the terms together "
+        "make up, and the guaranteed bound."
     )
     return Picture(stem("bound", *case.split(" ")), f"{case}: the bound, term by term", caption, figure, rows)
 

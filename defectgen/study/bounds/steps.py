@@ -31,6 +31,13 @@ class Term:
     """A; what coefficient and tail alone would allow."""
     energy_contribution: float | None
     """eV."""
+    group: str
+    """The terms that it cancels with in the geometry and itself, "C2+G2"; its own name if it cancels with none."""
+    joint_response: float
+    """A; what they do together."""
+    energy_group: str
+    joint_energy: float | None
+    """eV."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +54,7 @@ class Measured:
     energy_estimate: float
     """eV."""
     floor: str
-    """The term with the largest part in the geometry."""
+    """The term, or the terms that cancel ("C2+G2"), with the largest joint part in the geometry."""
     energy_floor: str
 
 
@@ -82,6 +89,8 @@ class Bound(Step[Measured]):
             given[trial.rows].radius,
             stability=given[trial].stability_constant,
         )
+        own = {name: group for group in found.groups for name in group.names}
+        energetic = {name: group for group in found.energy_groups for name in group.names}
         terms = tuple(
             Term(
                 term=term.name,
@@ -95,6 +104,10 @@ class Bound(Step[Measured]):
                 geometry_response=term.response,
                 geometry_norms=_finite(term.norms),
                 energy_contribution=_finite(term.energy),
+                group=own[term.name].name if term.name in own else term.name,
+                joint_response=own[term.name].together if term.name in own else term.response,
+                energy_group=energetic[term.name].name if term.name in energetic else term.name,
+                joint_energy=energetic[term.name].together if term.name in energetic else _finite(term.energy),
             )
             for term in found.terms
         )

@@ -28,14 +28,18 @@ def lines(found: Measured, result: dict) -> list[dict]:
             "geometry_error": result["geometry_error"],
             "energy_bound": found.energy_bound,
             "energy_error": result["energy_error"],
-            "dominates": term.term == found.floor,
-            "dominates_energy": term.term == found.energy_floor,
+            "dominates": term.term in found.floor.split("+"),
+            "dominates_energy": term.term in found.energy_floor.split("+"),
             "geometry_response": term.geometry_response,
             "geometry_norms": term.geometry_norms,
             "geometry_estimate": found.geometry_estimate,
             "energy_estimate": found.energy_estimate,
             "energy_power": term.energy_power,
             "trusted": trusted(result),
+            "group": term.group,
+            "joint_response": term.joint_response,
+            "energy_group": term.energy_group,
+            "joint_energy": term.joint_energy,
         }
         for term in found.terms
     ]
@@ -45,7 +49,8 @@ def rates(rows: list[dict]) -> list[dict]:
     """Lines of bound_rates.csv: how every far term of the bound falls with L, and its coefficient and tail apart.
 
     The theory predicts the tails. A fit's coefficient falls too where larger training cells teach it, and then the error is
-    steeper than its rate. theory: bounds/visibility.
+    steeper than its rate. Where the term cancels with the same others at all radii, `joint_slope` is that of what they leave.
+    theory: bounds/visibility, bounds/one-potential.
     """
     curves = defaultdict(list)
     for row in rows:
@@ -65,6 +70,7 @@ def rates(rows: list[dict]) -> list[dict]:
             )
         }
         radii = sorted(row["training_radius"] for row in own)
+        groups = {row.get("group", row["term"]) for row in own}
         found.append(
             {
                 **dict(zip(("study", "material", "defect", "observations", "degree", "term"), curve, strict=True)),
@@ -72,6 +78,8 @@ def rates(rows: list[dict]) -> list[dict]:
                 **slopes,
                 "geometry_predicted": own[0]["power"],
                 "energy_predicted": own[0]["energy_power"],
+                "group": groups.pop() if len(groups) == 1 else "",
+                "joint_slope": _slope(own, "joint_response") if not groups and "joint_response" in own[0] else None,
             }
         )
     return found

@@ -12,7 +12,7 @@ from ...plot.typeset import NONE, number, slope
 from ..page import Cell, PageTable
 
 WORDS = {
-    "E": "energy of the defect, the far field's left out",
+    "E": "energy of the defect and of anharmonic strain gradients",
     "F": "forces within the training radius",
     "K": "forces beyond it that still reach the defect",
     "C2": "elastic constants",
@@ -23,7 +23,8 @@ WORDS = {
     "R": "relaxation in the model (geometry squared)",
 }
 GEOMETRY = ("F", "K", "C2", "G2", "C3", "G3", "C4")
-ENERGY = ("E", "C2", "G2", "C3", "G3", "C4", "R")
+ENERGY = ("E", "C2", "G2", "C3", "C4", "R")
+"""Without G3, whose energy depends on how a model shares it among the sites."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +79,14 @@ def _terms(rows: pd.DataFrame, terms: tuple[str, ...], quantity: str, column: st
     values = rows.pivot_table(index="term", columns="observations", values=column, aggfunc="first", dropna=False)
     power = rows.drop_duplicates("term").set_index("term")["power" if quantity == "geometry" else "energy_power"]
     first = rows.drop_duplicates("observations").set_index("observations")
+    flagged = rows[rows["dominates" if quantity == "geometry" else "dominates_energy"].astype(bool)]
+    floor = set(zip(flagged["term"], flagged["observations"], strict=True))
     lines = [
         [
             Cell(term),
             Cell(WORDS[term]),
             Cell(slope(float(power[term]))),
-            *(Cell(_starred(values, term, name), "number") for name in sets),
+            *(Cell(_starred(values, term, name, floor), "number") for name in sets),
         ]
         for term in terms
         if term in values.index
@@ -102,12 +105,11 @@ def _terms(rows: pd.DataFrame, terms: tuple[str, ...], quantity: str, column: st
     return _table([*header, *(Cell(name, "number") for name in sets)], lines)
 
 
-def _starred(values: pd.DataFrame, term: str, name: str) -> str:
-    """The number, with a star on the largest one of its observation set."""
+def _starred(values: pd.DataFrame, term: str, name: str, floor: set[tuple[str, str]]) -> str:
+    """The number, with a star on the floor of its observation set."""
     if name not in values.columns:
         return NONE
-    value, largest = values.loc[term, name], values[name].max()
-    return f"★ {_text(value)}" if value == largest and value > 0 else _text(value)
+    return f"★ {_text(values.loc[term, name])}" if (term, name) in floor else _text(values.loc[term, name])
 
 
 def _coefficients(rows: pd.DataFrame) -> PageTable:
@@ -143,9 +145,9 @@ def _all(rows: pd.DataFrame) -> PageTable:
                 Cell(f"{first['degree']:g}"),
                 Cell(str(first["observations"]), "set"),
                 *(Cell(_text(first[name]), "number") for name in ("geometry_error", "geometry_estimate", "geometry_bound")),
-                Cell(WORDS[_floor(fit, "dominates")]),
+                Cell(_worded(_floor(fit, "dominates"))),
                 *(Cell(_text(first[name]), "number") for name in ("energy_error", "energy_estimate", "energy_bound")),
-                Cell(WORDS[_floor(fit, "dominates_energy")]),
+                Cell(_worded(_floor(fit, "dominates_energy"))),
             ]
         )
     header = [Cell("training radius", "number"), Cell("degree"), Cell("observed")]
@@ -159,9 +161,23 @@ def _table(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> PageTable:
     return PageTable(tuple(header), tuple(tuple(row) for row in rows))
 
 
-def _floor(fit: pd.DataFrame, flag: str) -> str:
-    """Name of the term that dominates."""
-    return str(fit.loc[fit[flag].astype(bool), "term"].iloc[0])
+def _floor(fit: pd.DataFrame, flag: str) -> tuple[str, ...]:
+    """Names of the terms that dominate: one, or several that cancel."""
+    return tuple(str(term) for term in fit.loc[fit[flag].astype(bool), "term"])
+
+
+def _worded(terms: tuple[str, ...]) -> str:
+    """The terms in words."""
+    return " and ".join(WORDS[term] for term in terms)
+
+
+def cancellations(fit: pd.DataFrame) -> Iterator[str]:
+    """Of one fit, the terms that cancel in the geometry: what each does alone and what they leave."""
+    if "group" not in fit:  # written before terms were grouped
+        return
+    for _, own in fit[fit["group"].astype(str).str.contains("+", regex=False)].groupby("group", sort=False):
+        alone = " and ".join(f"{number(float(row['geometry_response']))} ({row['term']})" for _, row in own.iterrows())
+        yield f"{alone} Å leave {number(float(own['joint_response'].iloc[0]))} Å together"
 
 
 def _text(value: Any) -> str:
@@ -174,14 +190,22 @@ def floors(bounds: pd.DataFrame | None) -> Iterator[str]:
         return
     for case, rows in bound_cases(bounds[bounds["trusted"].astype(bool)]):
         largest = at_largest(rows)
-        under: dict[str, list[str]] = {}
+        under: dict[tuple[str, ...], list[str]] = {}
+        cancel = []
         for name in in_reading_order(largest["observations"]):
-            under.setdefault(_floor(largest[largest["observations"] == name], "dominates"), []).append(name)
-        named = "; ".join(f"{WORDS[term]} ({term}) for {', '.join(sets)}" for term, sets in under.items())
+            own = largest[largest["observations"] == name]
+            under.setdefault(_floor(own, "dominates"), []).append(name)
+            cancel += [f"for {name} {words}" for words in cancellations(own)]
+        named = "; ".join(
+            f"{' together with '.join(f'{WORDS[term]} ({term})' for term in terms)} for {', '.join(sets)}"
+            for terms, sets in under.items()
+        )
+        apart = f"Some terms cancel, and are judged by what they leave: {'; '.join(cancel)}. " if cancel else ""
         fits = rows.drop_duplicates(["observations", "training_radius", "degree"])
         sharp, safe = (fits[f"geometry_{name}"] / fits["geometry_error"] for name in ("estimate", "bound"))
         yield (
-            f"{case}, training radius {largest['training_radius'].iloc[0]:.3g}: the floor under the geometry error is {named}. "
-            f"Over all its fits the terms together estimate the error to {number(sharp.min())} to {number(sharp.max())} of what "
-            f"it is, and the guaranteed bound is {number(safe.min())} to {number(safe.max())} times the error."
+            f"{case}, training radius {largest['training_radius'].iloc[0]:.3g}: the floor under the geometry error is "
+            f"{named}. {apart}Over all its fits the terms together estimate the error to {number(sharp.min())} to "
+            f"{number(sharp.max())} of what it is, and the guaranteed bound is {number(safe.min())} to {number(safe.max())} "
+            "times the error."
         )
