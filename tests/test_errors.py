@@ -429,6 +429,14 @@ def test_where_sites_have_no_inversion_virials_prove_one_power_only():
     assert predicted_rate("E+F+FC", 3, inversion=False) == predicted_rate("E+F+FC", 3)
 
 
+def test_virials_without_the_forces_on_the_sublattices_do_not_count():
+    for inversion in (True, False):
+        for with_virials, without in (("E+F+V", "E+F"), ("E+F+FC+V", "E+F+FC"), ("E+F+C+V", "E+F+C")):
+            rates = [predicted_rate(with_virials, 3, inversion=inversion, shifts=shifts) for shifts in (True, False)]
+            assert rates[1] == predicted_rate(without, 3, inversion=inversion) and rates[0] <= rates[1]
+    assert predicted_rate("none", 3, shifts=False) == predicted_rate("none", 3)
+
+
 def test_elastic_constants_of_a_multilattice_leave_the_inner_strain_open():
     for quantity in ("geometry", "energy"):
         assert predicted_rate("E+F+C", 3, quantity, inversion=False) == predicted_rate("E+F", 3, quantity)

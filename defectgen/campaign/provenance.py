@@ -22,8 +22,8 @@ _PACKAGE = "defectgen"
 _PLUGGED = ("defectgen.references", "defectgen.sources")
 """Entry points whose code is behind the numbers of a task that names them; the steps of a study import their own."""
 _APART = "defectgen.campaign"
-_DATA = {".c", ".h", ".csv", ".json", ".toml"}
-"""Files beside a module of this package that it may read; what is built from them is not among them."""
+_DATA = {".c", ".h", ".csv", ".json"}
+"""Files beside a module of this package that it may read. What is built from them and run files are not among them."""
 _LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "vesin", "ase", "rdkit", "tblite")
 _OTHERS = ("equinox", "h5py", "pandas", "matplotlib")
 

@@ -75,11 +75,11 @@ def claim(observations: str | Iterable[str], quantity: str = "geometry") -> Clai
     raise InputError(f"rates of geometry and energy are predicted for {known}; got {quantity!r} of {spelled}")
 
 
-def _spelled(observations: str | Iterable[str]) -> str:
+def _spelled(observations: str | Iterable[str], shifts: bool = True) -> str:
     """The set without what adds nothing to its rate: force constants and virials each contain the elastic constants."""
     if isinstance(observations, str) and observations.strip().lower() == NOTHING:
         return NOTHING
-    kinds = parse_observations(observations)
+    kinds = [kind for kind in parse_observations(observations) if shifts or kind != "V"]
     return "+".join(kind for kind in kinds if kind != ELASTIC or not {"FC", "V"} & set(kinds))
 
 
@@ -93,6 +93,7 @@ def predicted_rate(
     quantity: str = "geometry",
     inversion: bool = True,
     of: str = "surrogate",
+    shifts: bool = True,
 ) -> float:
     """Predicted slope of log error against log training radius around a point defect.
 
@@ -112,6 +113,9 @@ def predicted_rate(
         "surrogate": a model whose forces are exact within the radius and wrong beyond it: a controlled surrogate, or a fit used
         beyond L with the reference within. "fit": one fitted potential on both sides, trained on one relaxed configuration whose
         forces it meets.
+    shifts : bool
+        False for a multilattice whose virials come without the forces on its sublattices: such virials do not count (theory:
+        bounds/multilattice).
 
     Returns
     -------
@@ -140,7 +144,7 @@ def predicted_rate(
         raise InputError(f"rates are predicted in dimension 2 and 3; got {dimension!r}")
     if of not in MODELS:
         raise InputError(f'rates are predicted of a "surrogate" or of a "fit"; got {of!r}{did_you_mean(of, MODELS)}')
-    entry = claim(observations, quantity)
+    entry = claim(_spelled(observations, shifts), quantity)
     if of == "surrogate":
         return entry.slope(dimension, inversion)
     if entry.observations == NOTHING:

@@ -2,6 +2,7 @@
 
 import tomllib
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from .._input import InputError, did_you_mean
 from ..crystal.naming import DEFECTS
@@ -11,19 +12,22 @@ from .materials import MATERIALS
 
 def embedded() -> dict[str, str]:
     """Studies that come with the package: name -> title."""
-    found = {}
-    for entry in sorted(files("defectgen.study").joinpath("embedded").iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".toml"):
-            found[entry.name.removesuffix(".toml")] = tomllib.loads(entry.read_text(encoding="utf-8"))["title"]
-    return found
+    return {name: tomllib.loads(entry.read_text(encoding="utf-8"))["title"] for name, entry in _run_files().items()}
 
 
 def template(name: str) -> str:
     """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
-    if name not in embedded():
-        known = embedded()
+    known = _run_files()
+    if name not in known:
         raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(known)}{did_you_mean(name, known)}")
-    return files("defectgen.study").joinpath("embedded", f"{name}.toml").read_text(encoding="utf-8")
+    return known[name].read_text(encoding="utf-8")
+
+
+def _run_files() -> dict[str, Traversable]:
+    """The run files in the folders of studies, by name; one that asks for several studies is in the folder of any of them."""
+    folders = [folder for folder in files("defectgen.study").iterdir() if folder.is_dir()]
+    found = {e.name.removesuffix(".toml"): e for folder in folders for e in folder.iterdir() if e.name.endswith(".toml")}
+    return dict(sorted(found.items()))
 
 
 def catalogue() -> dict[str, dict[str, str]]:

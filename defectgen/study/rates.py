@@ -10,7 +10,6 @@ from .._input import InputError
 from ..crystal.lattice import Lattice
 from ..errors import Judgement, Rate, estimate_rate, judge, predicted_rate, rejects
 from ..errors.verdicts import TOLERANCE
-from ..training.observations import parse_observations
 from .materials import build_lattice, centrosymmetric
 from .results import trusted
 from .spec import RunSpec
@@ -199,19 +198,16 @@ def _means(rows: list[dict], column: str) -> tuple[list[float], list[float], lis
 
 
 def _prediction(row: dict, quantity: str, lattice: Lattice) -> float | None:
-    """The predicted slope; None for sets that the theory says nothing about, such as F alone.
-
-    Virials of a multilattice that do not come with its shifts are none (theory: bounds/multilattice).
-    """
-    kinds = parse_observations(row["observations"])
-    if not row.get("shifts", True) and lattice.sublattices > 1:
-        kinds = tuple(kind for kind in kinds if kind != "V")
-    return prediction(kinds, quantity, lattice)
+    """The predicted slope of the curve of a row, whose virials may come without the shifts of the sublattices."""
+    return prediction(row["observations"], quantity, lattice, shifts=bool(row.get("shifts", True)))
 
 
-def prediction(observations: str | Iterable[str], quantity: str, lattice: Lattice, of: str = "surrogate") -> float | None:
-    """The slope predicted for point defects of a lattice; None for sets without a prediction."""
+def prediction(
+    observations: str | Iterable[str], quantity: str, lattice: Lattice, of: str = "surrogate", shifts: bool = True
+) -> float | None:
+    """The slope predicted for point defects of a lattice; None for sets that the theory says nothing about, such as F alone."""
+    known = shifts or lattice.sublattices == 1
     try:
-        return predicted_rate(observations, lattice.dimension, quantity, centrosymmetric(lattice), of)
+        return predicted_rate(observations, lattice.dimension, quantity, centrosymmetric(lattice), of, known)
     except InputError:
         return None
