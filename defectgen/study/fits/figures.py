@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ...errors import core_cap
 from ...plot.axes import curve, finish, panels
 from ...plot.picture import Picture, stem
 from ...plot.slopes import beside, predicted, slope_in_window
 from ...plot.style import Mark, marks
 from ...plot.triangles import Slope
 from ...plot.typeset import MINUS, decimal, slope
-from .tables import BEYOND
+from .tables import BEYOND, PURE
 
 _PANELS = {
     "geometry": ("geometry_error", "geometry error  $\\Vert Du_{\\mathrm{fit}}-Du\\Vert_{\\ell^2}$  (Å)"),
@@ -90,9 +91,16 @@ def _labels(rows: pd.DataFrame, column: str, rates: list[dict], look: dict[str, 
             yield float(table["mean"].iloc[-1]), text, look[rate["observations"]].colour
 
 
+def cap(rate: dict) -> float | None:
+    """The cap of one relaxed configuration on a pure fit, where it is shallower than the predicted slope."""
+    least = core_cap(int(rate["dimension"]), rate["quantity"])
+    return least if rate["study"] == PURE and rate["predicted"] < least - 1e-9 else None
+
+
 def measured(rate: dict) -> str:
-    """A measured slope with half the width of its interval, and the predicted one in brackets."""
-    half = (rate["high"] - rate["low"]) / 2
+    """A measured slope with half the width of its interval; in brackets the predicted one, and the cap if it is shallower."""
+    half, capped = (rate["high"] - rate["low"]) / 2, cap(rate)
     width = f" ± {half:.2f}" if np.isfinite(half) else ""
-    known = f" ({slope(rate['predicted'])})" if np.isfinite(rate["predicted"]) else ""
+    more = "" if capped is None else f", cap {slope(capped)}"
+    known = f" ({slope(rate['predicted'])}{more})" if np.isfinite(rate["predicted"]) else ""
     return f"{decimal(rate['slope']).replace('-', MINUS)}{width}{known}"

@@ -9,7 +9,7 @@ from ...errors import core_cap
 from ...plot.typeset import decimal, slope
 from ..page import Page, PageTable, Part, Section
 from ..run import Run
-from .figures import fit_pictures, measured
+from .figures import cap, fit_pictures, measured
 from .tables import BEYOND, CHECKS, PURE
 
 _HOW = (
@@ -86,14 +86,13 @@ def _each(rates: pd.DataFrame, quantity: str) -> str:
 def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
     """The cap on the energy, and the floors of curves that miss their prediction."""
     for (material, defect), own in rates.groupby(["material", "defect"], sort=False):
-        d = int(own["dimension"].iloc[0])
-        pure = own[(own["study"] == PURE) & (own["quantity"] == "energy")]
-        steep = pure[pure["predicted"] < core_cap(d, "energy") - 1e-9]
-        for rate in steep.to_dict("records"):
-            yield (
-                f"{material} {defect}, energy of {rate['observations']}, pure fits: {measured(rate)} from the table; one "
-                f"relaxed configuration caps it at {slope(core_cap(d, 'energy'))} (theory: bounds/core)."
-            )
+        for rate in own.to_dict("records"):
+            if cap(rate) is not None:
+                yield (
+                    f"{material} {defect}, {rate['quantity']} of {rate['observations']}, pure fits: {measured(rate)}. The slope "
+                    f"{slope(rate['predicted'])} is that of the table; one relaxed configuration caps it at "
+                    f"{slope(cap(rate) or np.nan)} (theory: bounds/core)."
+                )
         yield from _missed(str(material), str(defect), rows, own)
 
 
@@ -101,12 +100,8 @@ def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame)
     """Curves that are shallower than predicted, with what the fit left in its training data."""
     known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
     for rate in known[known["slope"] - known["predicted"] > 0.5].to_dict("records"):
-        if (
-            rate["study"] == PURE
-            and rate["quantity"] == "energy"
-            and rate["predicted"] < core_cap(int(rate["dimension"]), "energy")
-        ):
-            continue  # told with the cap
+        if cap(rate) is not None:
+            continue  # a sentence above names the cap
         own = rows[
             (rows["study"] == rate["study"])
             & (rows["material"] == material)
