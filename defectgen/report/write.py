@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -23,7 +24,7 @@ from .page import render
 
 
 def write(directory: str | Path) -> Path:
-    """Write ``figures/*.svg|png|csv`` and ``report.html`` into a run directory; the same tables give the same files.
+    """Write ``figures/*.svg|pdf|png|csv`` and ``report.html`` into a run directory; the same tables give the same files.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def write(directory: str | Path) -> Path:
 
 
 def draw(picture: Picture, folder: Path) -> bytes:
-    """Write one figure as SVG and PNG, and its data as CSV.
+    """Write one figure as SVG, PDF and PNG, and its data as CSV.
 
     Returns
     -------
@@ -60,9 +61,10 @@ def draw(picture: Picture, folder: Path) -> bytes:
         The SVG.
     """
     with fixed_layout(picture.figure):
-        svg, png = _svg(picture.figure), _png(picture.figure)
+        svg, png, pdf = _svg(picture.figure), _png(picture.figure), _pdf(picture.figure)
     write_whole(folder / f"{picture.name}.svg", svg)
     write_whole(folder / f"{picture.name}.png", png)
+    write_whole(folder / f"{picture.name}.pdf", pdf)
     write_whole(folder / f"{picture.name}.csv", utf8(picture.data.map(guarded).to_csv(index=False)))
     return svg
 
@@ -71,6 +73,13 @@ def _svg(figure: Figure) -> bytes:
     content = io.BytesIO()
     with _at_resolution(figure, 72):
         FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
+    return content.getvalue()
+
+
+def _pdf(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    with _at_resolution(figure, 72):
+        FigureCanvasPdf(figure).print_pdf(content, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return content.getvalue()
 
 
