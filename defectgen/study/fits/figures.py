@@ -43,11 +43,8 @@ def _picture(study: str, material: str, defect: str, rows: pd.DataFrame, rates: 
         panel.set_xlabel(_LABEL[beyond])
         panel.set_ylabel(label)
         finish(panel, shown["training_radius"].to_numpy(), shown[column].to_numpy(), ticks_at_values=True)
+        beside(panel, list(_labels(shown, column, list(ours.values()), look)))  # before triangles: it takes room at the right
     explained = predicted(figure, wanted, look, hollow=False)
-    for panel, (quantity, (column, _)) in zip(axes, _PANELS.items(), strict=True):
-        shown = rows[rows["converged"] & rows["same_basin"] & (rows[column] > 0)]
-        ours = rates[rates["quantity"] == quantity].to_dict("records")
-        beside(panel, list(_labels(shown, column, ours, look)))
     repeats = rows.groupby(["observations", "training_radius"]).size().max()
     what = "used beyond L, the reference within" if beyond else "one fitted potential everywhere"
     caption = (
