@@ -141,11 +141,14 @@ def test_quality_counts_what_it_says():
 
 def test_the_page_shows_points_and_says_what_holds():
     lines = [line(m, 10.0**-k, 1.5) for m in ("Cu", "Si") for k in range(3)]
-    quality = pd.DataFrame([q for m in ("Cu", "Si") for q in certificates._quality(m, lines)])
+    lines += [line("Cu", 10.0**-k, 1.5, defect="divacancy") for k in range(3)]
+    quality = pd.DataFrame(certificates.qualities(lines))
     pictures = list(certificate_pictures(pd.DataFrame(lines)))
     assert [picture.name for picture in pictures] == ["certificate-estimate", "certificate-spread", "certificate-bound"]
     for picture in pictures:
         assert all(len(axes.lines) == 3 for axes in picture.figure.axes)  # two materials and the line of equality
     sentences = list(certificate_findings(quality))
-    assert len(sentences) == 4 and "the bound holds for 100%" in sentences[0]
-    assert len(certificate_table(quality).rows) == 4
+    assert len(sentences) == 6 and "fits of 2 defects" in sentences[0] and "one defect, so without" in sentences[2]
+    assert "all materials" in sentences[4] and "the bound holds for 100 % (29 to 100)" in sentences[4]  # 0.025^(1/3)
+    assert "the bound holds for 100 %" in sentences[0]
+    assert len(certificate_table(quality).rows) == 6

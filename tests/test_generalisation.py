@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from defectgen._input import InputError
-from defectgen.errors.generalisation import exponent, geometric_mean, ratio, tradeoff
+from defectgen.errors.generalisation import exponent, geometric_mean, ratio, tradeoff, vertex, vertex_interval
 from defectgen.training import DatasetErrors
 
 SPLITS = np.array([4.0, 8, 16, 32, 64, 128])
@@ -142,6 +142,40 @@ def test_a_scale_changes_nothing_but_the_scale():
         *(pytest.approx(v, rel=1e-9) for v in (other.best, other.low, other.high)),
         other.verdict,
     )
+
+
+def valley(rng, width, noise, repetitions):
+    """Logarithms of a parabola with its vertex at 20, with a common factor of each repetition and noise of each cell."""
+    mean = width * np.log(SPLITS / 20) ** 2
+    return mean + 0.5 * rng.normal(size=(repetitions, 1)) + noise * rng.normal(size=(repetitions, len(SPLITS)))
+
+
+@pytest.mark.parametrize("repetitions", [3, 5, 8])
+@pytest.mark.parametrize(("width", "noise"), [(0.15, 0.01), (0.15, 0.03), (0.1, 0.1)], ids=["sharp", "noisy", "flat"])
+def test_the_interval_of_the_best_split_holds_it_and_percentiles_of_resampled_repetitions_do_not(width, noise, repetitions):
+    rng, count = np.random.default_rng(9), 400
+    held = resampled = 0
+    for _ in range(count):
+        logs = valley(rng, width, noise, repetitions)
+        low, high = vertex_interval(SPLITS, logs)
+        held += low <= 20 <= high
+        drawn = vertex(SPLITS, logs[rng.integers(repetitions, size=(200, repetitions))].mean(axis=1))
+        resampled += np.quantile(drawn, 0.025) <= 20 <= np.quantile(drawn, 0.975)
+    assert held / count > 0.95 - 3 * np.sqrt(0.95 * 0.05 / count)
+    assert resampled < held and (repetitions > 5 or resampled / count < 0.91)
+
+
+def test_the_interval_of_the_best_split_is_exact_in_simple_cases():
+    """Two repetitions with vertices at 18 and 22 are symmetric about 20 in the derivative; one has no interval; none differ."""
+    logs = np.array([0.1 * np.log(SPLITS / at) ** 2 for at in (18.0, 20.0, 22.0)])
+    low, high = vertex_interval(SPLITS, logs)
+    centres = np.log([18.0, 20.0, 22.0])
+    half = stats.t.ppf(0.975, 2) * centres.std(ddof=1) / np.sqrt(3)  # equal curvature: t on the vertices themselves
+    assert (low, high) == pytest.approx(np.exp([centres.mean() - half, centres.mean() + half]))
+    assert vertex_interval(SPLITS, logs[:1]) == (SPLITS[0], SPLITS[-1])
+    assert vertex_interval(SPLITS, np.tile(logs[1], (4, 1))) == pytest.approx((20, 20), rel=1e-5)
+    falling = -0.5 * np.log(SPLITS) + 1e-3 * np.random.default_rng(0).normal(size=(5, len(SPLITS)))
+    assert vertex_interval(SPLITS, falling) == (pytest.approx(SPLITS[-1]), pytest.approx(SPLITS[-1]))
 
 
 # learning curves ---------------------------------------------------------------------------------------------------------

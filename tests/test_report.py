@@ -325,7 +325,7 @@ def test_few_sizes_are_no_evidence(run):
     assert "Verdicts on 8 rates: inconclusive 8." in text and "Farthest" not in text
     assert (
         "Inconclusive (8 of 8) speaks neither for nor against the theory" in text
-        and "2 sizes in the window: three are the least (8 times)" in text
+        and "2 sizes in the window: three are the least (8)" in text
     )
 
 

@@ -143,7 +143,7 @@ def test_a_judgement_names_what_is_missing():
     rng = np.random.default_rng(0)
     errors = np.array([4.0, 5, 6, 7]) ** -3.0 * np.exp(0.2 * rng.normal(size=(3, 4)))
     weak = judge(estimate_rate([4, 5, 6, 7], errors, window=None), -3.0)
-    assert weak.power < 0.5 and "more or larger sizes are missing" in weak.remark
+    assert weak.power < 0.5 and "more of them are missing" in weak.remark
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._input import InputError, takes
 from .rates import ENOUGH, MODELS, Numbers, Rate, Window, estimate_rate
-from .slopes import power_slopes, shifted_slopes
+from .slopes import power_slopes, shifted_slopes, student
 
 TOLERANCE = 0.5
 """Exponents that differ by this much are told apart: half the smallest gap between rates of one dimension."""
@@ -200,7 +200,7 @@ def _power(
         near = (found.low >= predicted - tolerance) & (found.high <= predicted + tolerance)
         return float(np.mean(inside & near & ~found.bent))
 
-    nuisances = {"no nuisance": {}, f"a floor of {FLOOR:.0%} of the smallest error": {"floor": FLOOR}}
+    nuisances = {"no nuisance": {}, f"a floor of {100 * FLOOR:.0f} % of the smallest error": {"floor": FLOOR}}
     if resolution > 0:
         nuisances |= {f"sizes shifted by {s * resolution:+g}": {"delta": s * resolution} for s in (-1, 1)}
     wrong = {
@@ -261,7 +261,7 @@ def judge(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE
     found = verdict_power(*curve, samples)
     chance = 2 * np.sqrt(ALLOWED * (1 - ALLOWED) / samples)  # of the simulation itself
     if word == "confirmed" and found.false_confirmation > ALLOWED + chance:
-        doubt = f"{found.false_confirmation:.0%} of such curves would be confirmed wrongly ({found.worst})"
+        doubt = f"{100 * found.false_confirmation:.0f} % of such curves would be confirmed wrongly ({found.worst})"
         return Judgement("inconclusive", found.false_confirmation, found.power, doubt)
     return Judgement(word, found.false_confirmation, found.power, _remark(rate, word, found))
 
@@ -272,10 +272,21 @@ def _remark(rate: Rate, word: str, found: Power) -> str:
     if rate.bent:
         parts.append("bent: the slope changes over the window")
     if found.power < WANTED and word in ("confirmed", "inconclusive"):
-        parts.append(f"power {found.power:.0%}: more or larger sizes are missing")
+        parts.append(f"power {100 * found.power:.0f} %: {_missing(rate)}")
     if rate.interval == "line":
         parts.append("interval of one line" if rate.repeats == 1 else f"two repeats, {ENOUGH} are the least")
     return "; ".join(parts)
+
+
+def _missing(rate: Rate) -> str:
+    """What would narrow the interval most, by its largest part."""
+    x = np.log(sorted({size for size, _ in rate.points}))
+    parts = {
+        "repeats differ, more of them are missing": rate.spread / np.sqrt(rate.repeats),
+        "sizes scatter, more of them are missing": rate.scatter / np.linalg.norm(x - x.mean()),
+        "larger sizes are missing": abs(rate.slope) * rate.resolution / float(np.exp(x.mean())) / student(np.inf),
+    }
+    return max(parts, key=parts.__getitem__)
 
 
 def _counted(number: int, thing: str) -> str:

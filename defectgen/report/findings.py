@@ -1,5 +1,6 @@
 """What a run found, in sentences made from its tables alone: comparison of the observation sets, rates, what did not work."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -95,8 +96,10 @@ def _rates(run: Run) -> Iterator[str]:
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     yield f"Verdicts on {len(rates)} rates: {listing}."
     if open_ := counts["inconclusive"]:
-        why = Counter(text for text in rates[rates["verdict"] == "inconclusive"].get("remark", pd.Series(dtype=str)) if text)
-        missing = f": {why.most_common(1)[0][0]} ({why.most_common(1)[0][1]} times)" if why else "; see their intervals"
+        remarks = rates[rates["verdict"] == "inconclusive"].get("remark", pd.Series(dtype=str))
+        why = Counter(re.sub(r"^power \d+ %: ", "", part) for text in remarks for part in str(text).split("; ") if text)
+        listed = "; ".join(f"{part} ({count})" for part, count in why.most_common(3))
+        missing = f": {listed}" if why else "; see their intervals"
         yield (
             f"Inconclusive ({open_} of {len(rates)}) speaks neither for nor against the theory: the points allow too wide a "
             f"range of slopes{missing}."

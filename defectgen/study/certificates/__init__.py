@@ -13,7 +13,8 @@ from .words import certificate_findings, certificate_table
 
 ABOUT = (
     "What each fit says of its own error, from its rows and the defect relaxed with it, next to the true error. Shares of "
-    "fits; fits without a minimum have no certificate. Every fit is in certificates.csv."
+    "fits, in brackets the 95 % interval over the defects, as fits of one defect are not independent. Fits without a minimum "
+    "have no certificate. Every fit is in certificates.csv."
 )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...errors.shares import clustered_share
 from ..results import trusted
 from .steps import Certification, Certified
 
@@ -34,14 +35,25 @@ def line(step: Certification, found: Certified, result: dict) -> dict:
     }
 
 
+ALL = "all"
+"""Material of the lines about all materials together."""
+
+SHARES = ("bound_holds", "estimate_near", "spread_near", "posterior_covers_95", "spread_covers_95")
+"""Columns that are shares of fits; each has an interval over the defects, in columns that end in _low and _high."""
+
+
 def qualities(lines: list[dict]) -> list[dict]:
-    """The lines of certificate_quality.csv: one per material and quantity."""
-    return [quality for material in dict.fromkeys(each["material"] for each in lines) for quality in _quality(material, lines)]
+    """The lines of certificate_quality.csv: one per material and quantity, and one of all materials if there are several."""
+    materials = list(dict.fromkeys(each["material"] for each in lines))
+    found = [quality for material in materials for quality in _quality(material, lines)]
+    return found + (_quality(ALL, lines) if len(materials) > 1 else [])
 
 
 def _quality(material: str, lines: list[dict]) -> list[dict]:
-    """How good bound and estimates of one material are, of geometry and energy."""
-    own = [line for line in lines if line["material"] == material and line["trusted"]]
+    """How good bound and estimates of one material (or of all) are, of geometry and energy."""
+    here = [line for line in lines if material in (ALL, line["material"])]
+    own = [line for line in here if line["trusted"]]
+    defects = [(line["material"], line["defect"]) for line in own]
     found = []
     for what in ("geometry", "energy"):
         error = np.array([line[f"{what}_error"] for line in own], dtype=float)
@@ -53,21 +65,28 @@ def _quality(material: str, lines: list[dict]) -> list[dict]:
             return np.array([np.inf if v is None else v for v in values], dtype=float) / error
 
         estimate, spread, bound, deviation = (ratio(name) for name in ("estimate", "spread", "bound", "deviation"))
+        held = (bound >= 1, _near(estimate), _near(spread), 1.96 * deviation >= 1, 1.96 * spread >= 1)
+        shares = {name: clustered_share(hits, defects) for name, hits in zip(SHARES, held, strict=True)}
         found.append(
             {
                 "material": material,
                 "quantity": what,
                 "fits": len(own),
-                "refused": sum(1 for line in lines if line["material"] == material and line["refused"]),
-                "bound_holds": float(np.mean(bound >= 1)),
+                "refused": sum(1 for line in here if line["refused"]),
+                "bound_holds": shares["bound_holds"].value,
                 "bound_median": float(np.median(bound)),
                 **{f"estimate_{key}": value for key, value in _nearness(estimate, error).items()},
                 **{f"spread_{key}": value for key, value in _nearness(spread, error).items()},
-                "posterior_covers_95": float(np.mean(1.96 * deviation >= 1)),
-                "spread_covers_95": float(np.mean(1.96 * spread >= 1)),
+                **{name: shares[name].value for name in SHARES[3:]},
+                "defects": len(set(defects)),
+                **{f"{name}_{end}": getattr(each, end) for name, each in shares.items() for end in ("low", "high")},
             }
         )
     return found
+
+
+def _near(ratio: np.ndarray) -> np.ndarray:
+    return (ratio >= 1 / FACTOR) & (ratio <= FACTOR)
 
 
 def _nearness(ratio: np.ndarray, error: np.ndarray) -> dict[str, float]:
@@ -77,7 +96,7 @@ def _nearness(ratio: np.ndarray, error: np.ndarray) -> dict[str, float]:
     low, middle, high = np.quantile(ratio, [0.05, 0.5, 0.95])
     rank = spearmanr(ratio * error, error).statistic if len(np.unique(ratio * error)) > 1 else np.nan
     return {
-        "near": float(np.mean((ratio >= 1 / FACTOR) & (ratio <= FACTOR))),
+        "near": float(np.mean(_near(ratio))),
         "median": float(middle),
         "low": float(low),
         "high": float(high),

@@ -1,24 +1,44 @@
 """What the study of certificates found, in sentences and as a table of the page; made of certificate_quality.csv."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from ...plot.typeset import number
 from ..page import Cell, PageTable
+from .tables import ALL, SHARES
+
+Line = Mapping[Any, Any]
+
+
+def _share(line: Line, name: str) -> str:
+    """A share in per cent, with its interval where the run has one."""
+    text = f"{100 * line[name]:.0f} %"
+    low, high = line.get(f"{name}_low"), line.get(f"{name}_high")
+    if low is None or high is None or not low <= high or (low, high) == (0, 1):
+        return text
+    return f"{text} ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def _defects(line: Line) -> str:
+    """Of how many defects the fits are."""
+    count = int(line.get("defects", 0))
+    return f" of {count} defects" if count > 1 else " of one defect, so without intervals" if count else ""
 
 
 def certificate_findings(quality: pd.DataFrame) -> Iterator[str]:
     """One sentence a material and quantity, from certificate_quality.csv."""
     for line in quality.to_dict("records"):
+        where = "all materials" if line["material"] == ALL else line["material"]
+        bound, estimate = number(line["bound_median"]), number(line["estimate_median"])
+        ranks = [f"{line[f'{name}_rank_correlation']:.2f}" for name in ("estimate", "spread")]
         yield (
-            f"Certificate, {line['material']}, {line['quantity']} error of {line['fits']} fits: the bound holds for "
-            f"{line['bound_holds']:.0%} (median {number(line['bound_median'])} times the error), the estimate is within a factor "
-            f"of three for {line['estimate_near']:.0%} (median ratio {number(line['estimate_median'])}, rank correlation "
-            f"{line['estimate_rank_correlation']:.2f}), the spread, which needs no richer fit, for {line['spread_near']:.0%} "
-            f"({line['spread_rank_correlation']:.2f}). Intervals of 95 % from the posterior cover "
-            f"{line['posterior_covers_95']:.0%}, from the spread {line['spread_covers_95']:.0%}."
+            f"Certificate, {where}, {line['quantity']} error of {line['fits']} fits{_defects(line)}: the bound holds for "
+            f"{_share(line, 'bound_holds')} (median {bound} times the error), the estimate is within a factor of three for "
+            f"{_share(line, 'estimate_near')} (median ratio {estimate}, rank correlation {ranks[0]}), the spread, which needs no "
+            f"richer fit, for {_share(line, 'spread_near')} ({ranks[1]}). Intervals of 95 % from the posterior cover "
+            f"{_share(line, 'posterior_covers_95')}, from the spread {_share(line, 'spread_covers_95')}."
         )
 
 
@@ -39,12 +59,12 @@ def certificate_table(quality: pd.DataFrame) -> PageTable:
         "posterior_covers_95": "posterior 95 % covers",
         "spread_covers_95": "spread 95 % covers",
     }
-    shares = {"bound_holds", "estimate_near", "spread_near", "posterior_covers_95", "spread_covers_95"}
 
-    def text(column: str, value: Any) -> str:
-        if column in shares:
-            return f"{value:.0%}"
+    def text(column: str, line: Line) -> str:
+        if column in SHARES:
+            return _share(line, column)
+        value = line[column]
         return number(float(value)) if isinstance(value, float) else str(value)
 
-    rows = ([Cell(text(column, line[column])) for column in columns] for line in quality.to_dict("records"))
+    rows = ([Cell(text(column, line)) for column in columns] for line in quality.to_dict("records"))
     return PageTable(tuple(Cell(title) for title in columns.values()), tuple(tuple(row) for row in rows))

@@ -91,8 +91,8 @@ def _tradeoff(key: Sequence, rows: pd.DataFrame, best: pd.DataFrame | None) -> P
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6))
     caption = (
         f"{_source(key)}: budgets of N labels spent on S structures with N/S configurations each. Points: geometric mean over "
-        f"{_seeds(best)} repetitions with its 95 % interval; stars: the best split with the interval of resampled repetitions, "
-        "at the ends of the grid where nothing inside is better."
+        f"{_seeds(best)} repetitions with its 95 % interval; stars: the best split with all that the repetitions do "
+        "not exclude at 95 %, at the ends of the grid where nothing inside is better."
     )
     name = f"{key[3].replace('_', ' ')}, {key[2]}"
     return Picture(stem("diversity-tradeoff", *map(str, key)), f"How to split a budget: {name}", caption, figure, rows)
@@ -117,7 +117,7 @@ def _best(key: Sequence, rows: pd.DataFrame) -> Picture:
     outer(figure, "labels $N$", "configurations of each structure, $C$")
     caption = (
         f"{_source(key)}: configurations of each structure in the best split of N labels, for the {_quantity(key[3])} on each "
-        "test set, with the 95 % interval of resampled repetitions; grey: splits whose error is within ten per cent of the best. "
+        "test set, with its 95 % interval over the repetitions; grey: splits whose error is within ten per cent of the best. "
         "On the dashed line every label is another structure."
     )
     heading = f"The best split against the budget: {key[3].replace('_', ' ')}, {key[2]}"

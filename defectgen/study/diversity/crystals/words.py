@@ -156,7 +156,7 @@ def _shifts_table(frame: pd.DataFrame) -> Part:
     return table(
         "Do virials and force constants move the optimum?",
         "Against E+F, at the largest budget, paired by repetition. Shift: doublings of the best number of structures, "
-        "with the interval of resampled repetitions; clear if that excludes zero. Ratios: error with these observations over "
+        "with the differences of both 95 % intervals; clear if they exclude zero. Ratios: error with these observations over "
         "that of E+F, over all splits, with the fewest and with the most structures.",
         [*header, "fewest", "most"],
         rows,
