@@ -82,21 +82,16 @@ def _winners(case: str, rows: pd.DataFrame) -> Iterator[str]:
         yield f"{case}: the default loss gave no model to compare others with.{trouble}"
         return
     base = default.iloc[0]
-    for name in ("geometry_error", "energy_error"):
+    for name, other in (("geometry_error", "energy_error"), ("energy_error", "geometry_error")):
         best = good.loc[good[name].idxmin()]
-        gain = (
-            f"{number(float(base[name] / best[name]))} times less than the default ({base['loss']}: {number(float(base[name]))})"
-        )
-        cost = [
-            f"{QUANTITIES[other]} error {number(float(best[other] / base[other]))} times the default's"
-            for other in QUANTITIES
-            if other != name and base[other] > 0
-        ]
+        gain = f"{number(float(base[name] / best[name]))} times less than the default"
+        cost = _cost(float(best[other]), float(base[other]))
+        force = f", its force error {number(float(best['rmse_forces']))} eV/Å" if base["rmse_forces"] > 0 else ""
         span = number(float(good[name].max() / best[name])) if best[name] > 0 else "more than can be said"
         yield (
             f"{case}: the smallest {QUANTITIES[name]} error of {len(good)} losses, {number(float(best[name]))} {_UNITS[name]}, "
-            f"is that of {best['loss']}: {gain}, at {' and '.join(cost)}. From best to worst the loss changes it by a factor of "
-            f"{span}."
+            f"is {gain} ({base['loss']}: {_both(base)}), with {cost}: {best['loss']}, {_both(best)}{force}. From best "
+            f"to worst the loss changes it by a factor of {span}."
         )
     both = good[(good["geometry_ratio"] < 1) & (good["energy_ratio"] < 1)]
     word = f"{len(both)} of {len(good)} losses are better than the default in both errors of the defect"
@@ -104,9 +99,21 @@ def _winners(case: str, rows: pd.DataFrame) -> Iterator[str]:
         overall = both.loc[(both["geometry_ratio"] * both["energy_ratio"]).idxmin()]
         word += (
             f"; of them {overall['loss']} has the smallest product, geometry {number(float(overall['geometry_ratio']))} and "
-            f"energy {number(float(overall['energy_ratio']))} times the default's"
+            f"energy {number(float(overall['energy_ratio']))} times the default's ({_both(overall)})"
         )
     yield f"{case}: {word}.{trouble}"
+
+
+def _both(row: pd.Series) -> str:
+    """Both errors of the defect."""
+    return f"geometry {number(float(row['geometry_error']))} Å, energy {number(float(row['energy_error']))} eV"
+
+
+def _cost(own: float, default: float) -> str:
+    """What the other error is, against that of the default."""
+    if not default > 0:
+        return "an error that the default does not have"
+    return f"the other error at {number(own / default)} times that of the default"
 
 
 def _sets(case: str, rows: pd.DataFrame) -> Iterator[str]:
