@@ -18,6 +18,10 @@ FLAT = 0.1
 """Slopes below this are taken as this where a curvature is turned into a shift of the size, which a flat curve does not have."""
 
 
+SINGLE = 0.5
+"""Change of the slope over the window beyond which a curve has no single slope: the tolerance of a verdict."""
+
+
 @dataclass(frozen=True, eq=False)
 class Slopes:
     """log error = log prefactor + slope log(size + shift), of every curve of a stack."""
@@ -34,7 +38,7 @@ class Slopes:
     spread: Float[np.ndarray, " curves"]
     """Standard deviation of the slopes between the repeats; 0 for one."""
     bent: Bool[np.ndarray, " curves"]
-    """Whether the curve is bent by more than the allowed shift."""
+    """Whether the slope changes over the window by more than SINGLE, at 95 %."""
 
 
 def power_slopes(size: Float[np.ndarray, " n"], logs: Float[np.ndarray, "curves repeats n"], resolution: float = 0.0) -> Slopes:
@@ -67,17 +71,19 @@ def power_slopes(size: Float[np.ndarray, " n"], logs: Float[np.ndarray, "curves 
     The interval is the hull of the intervals at delta = 0 and at delta = -s and +s, where s is the largest shift within
     `resolution` that the curvature of the mean curve does not exclude at 95 %. The curvature is the coefficient of 1 / size in
     log error = a + p log(size) + c / size, with n - 3 degrees of freedom. Both signs count, as a curve also bends for other
-    reasons than a shift (a floor, a slower term). Where the curvature excludes every shift within `resolution` the curve is
-    `bent`: the window has no single slope, and the interval is that of the largest shift.
+    reasons than a shift (a floor, a slower term, the finite simulation cell). Where even the smallest shift that the curvature
+    leaves possible changes the slope by more than 0.5 from the first to the last size, the curve is `bent`: the window has no
+    single slope. A smaller change is part of the lack of fit.
     B. L. Welch, Biometrika 34, 28 (1947); F. E. Satterthwaite, Biometrics Bull. 2, 110 (1946).
     """
     plain = _law(np.log(size)[None], logs)
     low, high, bent = plain.low, plain.high, np.zeros(len(logs), dtype=bool)
+    reach = np.full_like(plain.slope, resolution)
     if len(size) > 3 and len(np.unique(size)) > 3:
-        least, reach = _shifts(size, logs, plain.slope)
-        bent, reach = least > resolution, np.minimum(reach, resolution)
-    else:
-        reach = np.full_like(plain.slope, resolution)
+        least, most = _shifts(size, logs, plain.slope)
+        local = size / (size + least[..., None])  # of the slopes of (size + delta)^p, whose mean is the measured one
+        bent = np.abs(plain.slope / local.mean(axis=-1)) * np.ptp(local, axis=-1) > SINGLE
+        reach = np.minimum(most, resolution)
     if resolution > 0:
         for sign in (-1, 1):
             other = _law(np.log(size + sign * reach[..., None]), logs)
@@ -136,7 +142,7 @@ def _law(x: Float[np.ndarray, "#curves n"], logs: Float[np.ndarray, "curves repe
 def _shifts(
     size: Float[np.ndarray, " n"], logs: Float[np.ndarray, "curves repeats n"], slope: Float[np.ndarray, " curves"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest size of a shift, of either sign, that the curvature of the mean curve leaves possible at 95 %.
+    """Of the shifts that the curvature of the mean curve leaves possible at 95 %, the smallest, and the size of the largest.
 
     The ratio of curvature and slope of (size + delta)^p depends on delta alone, and grows with it.
     """
@@ -152,9 +158,8 @@ def _shifts(
     delta = np.concatenate([np.linspace(-0.9, 0, 50)[:-1], np.linspace(0, 2, 101)]) * size.min()
     law = np.log(size + delta[:, None])
     ratio = (law @ own) / (law @ x)
-    ends = np.interp(np.stack([(y @ own - half) / power, (y @ own + half) / power]), ratio, delta)
-    either = (ends[0] > 0) == (ends[1] > 0)
-    return np.where(either, np.abs(ends).min(axis=0), 0.0), np.abs(ends).max(axis=0)
+    low, high = np.sort(np.interp(np.stack([y @ own - half, y @ own + half]) / power, ratio, delta), axis=0)
+    return np.where(low > 0, low, np.where(high < 0, high, 0.0)), np.maximum(np.abs(low), np.abs(high))
 
 
 def _half(spread: np.ndarray, repeats: int, lack: np.ndarray, freedom: int) -> np.ndarray:

@@ -20,8 +20,8 @@ VERDICTS = {
     "within tolerance": "the interval excludes the prediction and lies within the tolerance of it",
     "steeper": "the interval lies below the prediction and reaches farther than the tolerance; an upper bound allows this",
     "shallower": "the interval lies above the prediction and reaches farther than the tolerance, against an upper bound",
-    "inconclusive": "the interval contains the prediction and reaches farther than the tolerance, or there is none, or the curve "
-    "is bent and has no single slope",
+    "inconclusive": "the interval contains the prediction and reaches farther than the tolerance, or there is none, or the "
+    "slope changes by more than 0.5 over the window",
 }
 """Every verdict and what it means."""
 
