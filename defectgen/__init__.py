@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from . import training as training
     from . import units as units
     from ._input import InputError, InputWarning
-    from .ace import ACEBasis, LinearACE, PACEModel, export, load_model
+    from .ace import ZBL, ACEBasis, LinearACE, PACEModel, TabulatedPairs, export, load_model
     from .bridge import (
         ASEReference,
         Calculator,
@@ -144,6 +144,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ZBL",
     "ACEBasis",
     "ASEReference",
     "Calculator",
@@ -161,6 +162,7 @@ __all__ = [
     "SlipSystem",
     "Snapshot",
     "Strains",
+    "TabulatedPairs",
     "antisite",
     "antisite_pair",
     "ball",

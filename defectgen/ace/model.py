@@ -19,6 +19,7 @@ from ..energy.site import SiteEnergy, Stencil
 from .basis import ACEBasis, basis_from_description
 from .one_particle import Motion
 from .program import Program
+from .repulsion import Repulsion, as_repulsion, repulsion_from_description
 from .slopes import products
 from .sparse import SparseSum, rows_of
 from .specification import folded
@@ -52,11 +53,14 @@ class LinearACE(SiteEnergy):
         theta, eV.
     provenance : dict, optional
         What the model was trained on; it is saved with it.
+    repulsion : None, "zbl", ZBL or TabulatedPairs
+        Added to the energy of every site; part of the model and its file.
 
     Raises
     ------
     InputError
-        If the coefficients are not finite or not as many as the basis has functions.
+        If the coefficients are not finite or not as many as the basis has functions, and for a repulsion of other species or
+        beyond the cutoff.
     """
 
     chunk: ClassVar[int] = 16
@@ -70,11 +74,13 @@ class LinearACE(SiteEnergy):
     """For each species of the central atom: from products to dV/dA, order by order."""
     program: Program
     """The same polynomial for the compiled kernel."""
+    repulsion: Repulsion | None
+    """Short-range pair energy on top of the polynomial."""
     provenance: "Provenance" = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, basis: ACEBasis, coefficients, provenance: dict | None = None):
+    def __init__(self, basis: ACEBasis, coefficients, provenance: dict | None = None, repulsion: Repulsion | str | None = None):
         if not isinstance(basis, ACEBasis):
             raise InputError(f"a LinearACE is made of an ACEBasis and its coefficients; got {type(basis).__name__} as the basis")
         try:
@@ -92,6 +98,7 @@ class LinearACE(SiteEnergy):
         self.weights = jax.device_put(weights)
         self.slopes = tuple(basis.polynomial.weighted(w) for w in weights)
         self.program = Program(basis.tables, basis.radial, weights, coefficients[:kinds], basis.species)
+        self.repulsion = as_repulsion(repulsion, basis.species, basis.cutoff)
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species
 
@@ -103,21 +110,29 @@ class LinearACE(SiteEnergy):
     @property
     def compact(self) -> SiteEnergy:
         """What the compiled kernel wants, where there is one."""
-        return self.program if self.program.serves else self
+        if not self.program.serves:
+            return self
+        return self.program if self.repulsion is None else Repelled(self.program, self.repulsion)
+
+    def with_coefficients(self, coefficients, provenance: dict | None = None) -> "LinearACE":
+        """The model of the same basis and repulsion with other coefficients (eV)."""
+        return LinearACE(self.basis, coefficients, provenance, self.repulsion)
 
     def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
         one_particle = self.basis.one_particle
         a = one_particle.sums(one_particle.factors(stencil))
         by_species = self.weights @ products(a, self.basis.monomials)  # species, sites
-        own = jnp.take_along_axis(by_species, stencil.centre[None, :], axis=0)[0]
-        return own + self.one_body[stencil.centre]
+        own = jnp.take_along_axis(by_species, stencil.centre[None, :], axis=0)[0] + self.one_body[stencil.centre]
+        return own if self.repulsion is None else own + self.repulsion(stencil)
 
     def gradient(self, stencil: Stencil):
         """By the compiled kernel where there is one."""
-        return _gradient(self, stencil) if self.program.serves else self.gradient_in_jax(stencil)
+        own = _gradient(self, stencil) if self.program.serves else self.gradient_in_jax(stencil)
+        return own if self.repulsion is None else jax.tree.map(jnp.add, own, self.repulsion.gradient(stencil))
 
     def gradient_in_jax(self, stencil: Stencil):
-        """dV/dA, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order (Euler)."""
+        """That of the polynomial: dV/dA, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order
+        (Euler)."""
         one_particle = self.basis.one_particle
         factors = one_particle.factors(stencil)
         a = one_particle.sums(factors)
@@ -131,7 +146,8 @@ class LinearACE(SiteEnergy):
         a, first, second = self.basis.one_particle.to_second_order(stencil)
         theta = self.coefficients[self.basis.channel[len(self.species) :]].reshape(len(self.species), -1)[stencil.centre].T
         slope, packed = self.basis.slopes.summed(a, theta), rows_of(theta, np.argsort(self.basis.slopes.place))
-        return hessian_of_sums(first, second, slope.T, self.basis.curvature.summed(a, packed))
+        own = hessian_of_sums(first, second, slope.T, self.basis.curvature.summed(a, packed))
+        return own if self.repulsion is None else own + self.repulsion.hessian(stencil)
 
     def hessian_operator(self, stencil: Stencil):
         """V'' dg in two parts: the neighbours move and the slopes dV/dA are kept, and the other way about."""
@@ -141,17 +157,22 @@ class LinearACE(SiteEnergy):
         a = one_particle.sums(factors)
         lower, change = jax.linearize(lambda a: products(a, self.basis.polynomial.monomials), a)
         slopes = self._slopes(lower, stencil)
+        repelled = None if self.repulsion is None else self.repulsion.hessian_operator(stencil)
 
         def along(dg):
             motion = Motion(factors, dg)
             turned = self._slopes(change(one_particle.push(factors, motion)), stencil)
-            return one_particle.pull_along(factors, curvature, motion, slopes) + one_particle.pull(factors, turned)
+            own = one_particle.pull_along(factors, curvature, motion, slopes) + one_particle.pull(factors, turned)
+            return own if repelled is None else own + repelled(dg)
 
         return along
 
     def hessian_products(self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]):
         """By the compiled kernel where there is one."""
-        return _hessian_products(self, stencil, dg) if self.program.serves else super().hessian_products(stencil, dg)
+        if not self.program.serves:
+            return super().hessian_products(stencil, dg)
+        own = _hessian_products(self, stencil, dg)
+        return own if self.repulsion is None else own + self.repulsion.hessian_products(stencil, dg)
 
     def _by_order(self, lower: Float[Array, "monomials sites"], stencil: Stencil) -> Float[Array, "orders one sites"]:
         """dV/dA of the functions of each order, from the products of their other factors; linear in these."""
@@ -188,10 +209,38 @@ class LinearACE(SiteEnergy):
             "functions": [{"factors": [list(t) for t in f.factors], "coupling": f.coupling} for f in self.basis.tables.functions],
             "coefficients": np.asarray(self.coefficients).tolist(),
             "provenance": dict(self.provenance),
+            **({} if self.repulsion is None else {"repulsion": self.repulsion.describe()}),
             "versions": {name: version(name) for name in ("jax", "numpy", "wigners")},
         }
         content["checksum"] = _checksum(json.loads(json.dumps(content), parse_float=str))
         return save_whole(path, json.dumps(content, indent=1).encode(), "the model")
+
+
+class Repelled(SiteEnergy):
+    """A potential and a repulsion for the compiled kernel, which knows the first alone: values, slopes and Hessian products."""
+
+    chunk: ClassVar[int] = Program.chunk
+    program: Program
+    repulsion: Repulsion
+
+    @property
+    def cutoff(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the potential, A."""
+        return self.program.cutoff
+
+    @property
+    def species(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of the potential."""
+        return self.program.species
+
+    def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
+        return self.program(stencil) + self.repulsion(stencil)
+
+    def gradient(self, stencil: Stencil):
+        return jax.tree.map(jnp.add, self.program.gradient(stencil), self.repulsion.gradient(stencil))
+
+    def hessian_products(self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]):
+        return self.program.hessian_products(stencil, dg) + self.repulsion.hessian_products(stencil, dg)
 
 
 @eqx.filter_custom_jvp
@@ -211,7 +260,12 @@ def _hessian_products(model: LinearACE, stencil: Stencil, dg: Array):
 
 @_hessian_products.def_jvp
 def _(primals, tangents):
-    return eqx.filter_jvp(SiteEnergy.hessian_products, primals, tangents)
+    return eqx.filter_jvp(_products_in_jax, primals, tangents)
+
+
+def _products_in_jax(model: LinearACE, stencil: Stencil, dg: Array):
+    """Hessian products of the polynomial alone."""
+    return SiteEnergy.hessian_products(eqx.tree_at(lambda m: m.repulsion, model, None, is_leaf=lambda x: x is None), stencil, dg)
 
 
 def load_model(path: str | Path) -> LinearACE | PACEModel:
@@ -298,7 +352,7 @@ def _model(content: dict[str, Any], path: Path) -> LinearACE:
     provenance = content.get("provenance")
     if not isinstance(provenance, dict | None):
         raise InputError(f"the provenance of {str(path)!r} is not a table; save the model again")
-    return LinearACE(basis, coefficients, provenance)
+    return LinearACE(basis, coefficients, provenance, repulsion_from_description(content.get("repulsion")))
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -9,13 +9,16 @@ import numpy as np
 
 from .._input import InputError, did_you_mean
 from .._typing import Float
-from ..ace import LinearACE
+from ..ace import ZBL, as_repulsion, same_repulsion
 from ..training.blocks import Blocks
 from ..training.observations import KINDS, parse_observations
+from .by_groups import group_errors
+from .constraint import Constraint, as_constraints
 from .loss import Loss, spelled
-from .prior import as_prior
-from .problem import pose
-from .regularised import Bayes, Tikhonov
+from .one_body import held_one_body
+from .prior import Auto, Prior, Smoothness, as_prior
+from .problem import Problem, pose
+from .regularised import Bayes, Tikhonov, cross_validated, standard_form
 from .result import Fit
 from .robust import huber, with_constraints
 from .solvers import LSMR, QR, Solver, TruncatedSVD
@@ -68,6 +71,8 @@ def fit(
     prior: Any = None,
     solver: str | Solver = "qr",
     constraints: Any = None,
+    one_body: Any = None,
+    repulsion: Any = None,
     **options: Any,
 ) -> Fit:
     """Fit the coefficients of the blocks' basis by weighted least squares.
@@ -81,12 +86,19 @@ def fit(
         constants exactly, as constraints=["C"] does. A whole Loss says all the rest too.
     weights : mapping, optional
         By kind, {"E": 1000}, or by kind and group, {"FC:defect-core": 0.03}; see `resolve_weights`.
-    prior : None, float, "smoothness" or Prior
-        A number is a ridge.
+    prior : None, float, "smoothness", "auto" or Prior
+        A number is a ridge. "auto" is a smoothness prior whose strength has the least error on groups that are left out in turn
+        (by generalised cross validation where there is one group only).
     solver : {"qr", "tsvd", "ridge", "lsmr", "bayes"} or Solver
         Each with its own `options`.
     constraints : optional
         Observations to be met exactly, ["V0", "FC"] or {"FC": tolerance}, or rows [C | d]; see `as_constraints`.
+    one_body : {"fitted", "isolated", "least-squares"} or mapping, optional
+        Energy of one atom of each species, eV. By default coefficients like all others; else held at the energies of isolated
+        atoms among the labelled configurations, at the least-squares solution of the energies, or at those given.
+    repulsion : None, "zbl", ZBL or TabulatedPairs, optional
+        Fit on top of a short-range repulsion, which is subtracted from the labels and is part of the model. Rows must have been
+        labelled with it, as those of `dg.label(data, None, basis, ...)` are with "zbl".
     **options
         Of the solver.
 
@@ -112,13 +124,18 @@ def fit(
     """
     if not isinstance(blocks, Blocks):
         raise InputError(f"a fit wants blocks, as dg.label(cells, truth, basis) returns them; got {type(blocks).__name__}")
+    blocks = _on_top(blocks, repulsion)
+    atoms = held_one_body(blocks, one_body)
     if isinstance(observations, Loss):
-        if any(given is not None for given in (weights, prior, constraints)) or solver != "qr" or options:
+        if any(given is not None for given in (weights, prior, constraints, atoms)) or solver != "qr" or options:
             raise InputError("a Loss says everything about a fit; put weights, prior, solver and constraints into it")
         loss, chosen = observations, as_solver(observations.solver, {})
     else:
         wanted = parse_observations((k for k in blocks.kinds if k in KINDS) if observations is None else observations)
-        loss = Loss("+".join(wanted), weights or {}, prior=prior, constraints=() if constraints is None else constraints)
+        exact: Any = () if constraints is None else constraints
+        if atoms is not None:
+            exact = (*as_constraints(blocks, constraints), atoms)
+        loss = Loss("+".join(wanted), weights or {}, prior=prior, constraints=exact)
         chosen = as_solver(solver, options)
     used = loss.resolve(blocks)
     multipliers = loss.multipliers(blocks, used)
@@ -132,6 +149,11 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
     selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
     prior, constraints = as_prior(loss.prior), loss.exact(blocks)
     problem = with_constraints(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
+    chosen_by = None
+    if isinstance(prior, Auto):
+        if loss.robust is not None:
+            raise InputError("prior='auto' chooses its strength for least squares; give a robust loss a prior with a strength")
+        prior, problem, chosen_by = _chosen(prior, problem, constraints)
     solution = chosen.solve(problem)
     theta, rank = problem.lift(solution.coefficients), None if solution.rank is None else solution.rank + problem.held
     weights_of = np.where([b.kind in used for b in blocks.items], multipliers, 0.0)
@@ -162,9 +184,13 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
         }
         if one_body:
             provenance["undetermined_one_body"] = one_body
+        if chosen_by is not None:
+            provenance["prior_chosen_by"] = chosen_by
+        if blocks.subtracted and blocks.repulsion is not None:
+            provenance["repulsion"] = type(blocks.repulsion).__name__
         if late := {k: v for k, v in loss.settings.items() if k not in ("observations", "weights", "prior", "solver")}:
             provenance["loss"] = spelled(late)
-        model = LinearACE(blocks.basis, theta, provenance=provenance)
+        model = blocks.model(theta, provenance)
     return Fit(
         model=model,
         coefficients=theta,
@@ -182,6 +208,34 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
         constraints=constraints,
         details=solution.details,
     )
+
+
+def _on_top(blocks: Blocks, repulsion: Any) -> Blocks:
+    """The blocks less a repulsion. Raises InputError for one that they were not labelled with."""
+    if repulsion is None:
+        return blocks
+    if blocks.basis is None:
+        raise InputError("a repulsion is fitted on top of by blocks that carry a basis; these have none")
+    wanted = as_repulsion(repulsion, blocks.basis.species, blocks.basis.cutoff)
+    by_name = isinstance(repulsion, str) and isinstance(blocks.repulsion, ZBL)
+    if blocks.repulsion is None or not (by_name or same_repulsion(wanted, blocks.repulsion)):
+        kind = "none" if blocks.repulsion is None else type(blocks.repulsion).__name__
+        raise InputError(
+            f"the fit is to be on top of {type(wanted).__name__}, and the rows were labelled with another repulsion ({kind}); "
+            "label with dg.label(..., repulsion=...) first"
+        )
+    return blocks.without_repulsion()
+
+
+def _chosen(prior: Auto, problem: Problem, constraints: Sequence[Constraint]) -> tuple[Prior, Problem, str]:
+    """The smoothness prior of the strength that held-out groups choose, the problem with it, and how it was chosen."""
+    found = group_errors(problem, problem.gamma)
+    if found is not None:
+        strength, how = found.best, f"error on {len(found.groups)} groups, each left out in turn"
+    else:
+        strength, how = cross_validated(standard_form(problem, problem.gamma)), "generalised cross validation (one group)"
+    made = Smoothness(prior.power, strength)
+    return made, with_constraints(pose(problem.blocks, problem.multipliers, made), constraints), how
 
 
 def as_solver(solver: str | Solver, options: Mapping[str, Any]) -> Solver:

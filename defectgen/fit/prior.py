@@ -76,13 +76,27 @@ class Smoothness(Prior):
         return self.strength * (1.0 + np.asarray(basis.smoothness(float(self.power)), dtype=float))
 
 
+@dataclass(frozen=True)
+class Auto(Prior):
+    """A smoothness prior whose strength is the one of least error on groups that are left out in turn (see `by_groups`).
+
+    By itself it is the smoothness prior of strength one.
+    """
+
+    power: float | int = 4
+
+    def diagonal(self, basis: Any, columns: int) -> Float[np.ndarray, " columns"]:
+        return Smoothness(self.power, 1.0).diagonal(basis, columns)
+
+
 def as_prior(prior: Any) -> Prior | None:
     """A prior from what users write.
 
     Parameters
     ----------
     prior : None, number, str or Prior
-        A number is a ridge; "smoothness", "smoothness(1e-4)" with its strength, "smoothness(0.3, 2)" with strength and power.
+        A number is a ridge; "smoothness", "smoothness(1e-4)" with its strength, "smoothness(0.3, 2)" with strength and power;
+        "auto" for the strength that held-out groups choose.
 
     Returns
     -------
@@ -97,14 +111,16 @@ def as_prior(prior: Any) -> Prior | None:
         return prior
     if isinstance(prior, int | float) and not isinstance(prior, bool):
         return Ridge(float(prior))
+    if isinstance(prior, str) and prior.strip() == "auto":
+        return Auto()
     if isinstance(prior, str) and (found := SPELLED.fullmatch(prior.strip())):
         try:
             return Smoothness(**{name: float(text) for name, text in found.groupdict().items() if text})
         except ValueError:
             pass
     raise InputError(
-        f"a prior is None, a number (ridge), 'smoothness', 'smoothness(1e-4)', Ridge(...) or Smoothness(...); got {prior!r}"
-        + did_you_mean(prior, ["smoothness"])
+        "a prior is None, a number (ridge), 'auto', 'smoothness', 'smoothness(1e-4)', Ridge(...) or Smoothness(...); got "
+        f"{prior!r}" + did_you_mean(prior, ["smoothness", "auto"])
     )
 
 

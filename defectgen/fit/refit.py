@@ -14,7 +14,7 @@ from ..training.blocks import Block, Blocks
 from ..training.compress import join, residual_sum
 from .fitting import as_solver, solved
 from .loss import Loss
-from .prior import as_prior
+from .prior import Auto, as_prior
 from .problem import Problem, pose
 from .result import Fit
 from .robust import huber, with_constraints
@@ -71,9 +71,10 @@ class Refits:
 
     def model(self, number: int) -> LinearACE:
         """The fitted model of one loss."""
-        if self.blocks.basis is None:
+        made = self.blocks.model(self[number].coefficients, {"loss": self[number].loss.label})
+        if made is None:
             raise InputError("these blocks carry no basis, so there is no model; its coefficients are in refits[number]")
-        return LinearACE(self.blocks.basis, self[number].coefficients, provenance={"loss": self[number].loss.label})
+        return made
 
     def table(self) -> "pandas.DataFrame":
         """One row a loss: settings, training errors (field units), seconds."""
@@ -159,7 +160,7 @@ def _pose(blocks: Blocks, loss: Loss) -> _Posed:
     strength = float(gamma.max(initial=0.0))
     shape = (gamma / strength).tobytes() if strength else b""
     chosen = as_solver(loss.solver, {})
-    plain = loss.robust is None and isinstance(chosen, QR) and chosen.rtol is None
+    plain = loss.robust is None and isinstance(chosen, QR) and chosen.rtol is None and not isinstance(prior, Auto)
     exact = loss.constraints.items() if isinstance(loss.constraints, dict) else loss.constraints
     held = (loss.observations, *(each if isinstance(each, str | tuple) else id(each) for each in exact))
     return _Posed(loss, used, multipliers, strength, plain, (plain, tuple(multipliers > 0), shape, held, loss.solver))

@@ -8,6 +8,8 @@ from scipy.optimize import brentq, minimize_scalar
 
 from .._input import InputError
 from .._typing import Float
+from .by_groups import group_errors
+from .penalty import Penalty
 from .problem import Problem, rounding
 from .solvers import QR, Posterior, Solution, Solver
 
@@ -18,7 +20,7 @@ from .solvers import QR, Posterior, Solution, Solver
 class StandardForm:
     """Minimise ||U S V' x - b||^2 + strength^2 ||x||^2 (Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SIAM 1998)."""
 
-    gamma: Float[np.ndarray, " columns"]
+    penalty: Penalty
     singular: Float[np.ndarray, " rank"]
     right: Float[np.ndarray, "rank columns"]
     seen: Float[np.ndarray, " rank"]
@@ -28,8 +30,9 @@ class StandardForm:
     rows: int
 
     def coefficients(self, strength: float) -> Float[np.ndarray, " columns"]:
-        """The minimiser theta."""
-        return self.right.T @ (self.singular * self.seen / (self.singular**2 + strength**2)) / self.gamma
+        """The unknowns that minimise it: theta, or its free coordinates under constraints."""
+        x = self.right.T @ (self.singular * self.seen / (self.singular**2 + strength**2))
+        return self.penalty.unknowns(x)
 
     def freedom(self, strength: float) -> float:
         """Effective number of parameters, sum of s^2 / (s^2 + strength^2)."""
@@ -58,14 +61,15 @@ class StandardForm:
         return np.linspace(np.log(self.singular[-1]) - 3, np.log(self.singular[0]) + 3, 81)
 
 
-def standard_form(problem: Problem, gamma: Float[np.ndarray, " columns"]) -> StandardForm:
+def standard_form(problem: Problem, gamma: Float[np.ndarray, " coefficients"]) -> StandardForm:
     """The SVD of W A Gamma^-1 without the directions that are rounding; every gamma must be positive."""
-    data = problem.data_factor
-    u, s, vt = np.linalg.svd(data[:, :-1] / gamma, full_matrices=False)
+    penalty = Penalty.of(problem, gamma)
+    scaled, target = penalty.scaled(problem.data_factor)
+    u, s, vt = np.linalg.svd(scaled, full_matrices=False)
     live = s > rounding(problem.columns) * s[0]
-    seen = u[:, live].T @ data[:, -1]
-    unseen = data[:, -1] - u[:, live] @ seen
-    return StandardForm(gamma, s[live], vt[live], seen, float(unseen @ unseen), problem.rows)
+    seen = u[:, live].T @ target
+    unseen = target - u[:, live] @ seen
+    return StandardForm(penalty, s[live], vt[live], seen, float(unseen @ unseen), problem.rows)
 
 
 # ------ Tikhonov regularisation, its strength given, or chosen by cross validation or by the noise level
@@ -75,9 +79,10 @@ def standard_form(problem: Problem, gamma: Float[np.ndarray, " columns"]) -> Sta
 class Tikhonov(Solver):
     """Minimise ||W(A theta - y)||^2 + strength^2 ||Gamma theta||^2; Gamma is the prior's, or the column norms without a prior.
 
-    `strength` is a number; "gcv" minimises ||residual||^2 / (rows - degrees of freedom)^2 (generalised cross validation,
-    Golub, Heath, Wahba, Technometrics 21, 215 (1979)); "discrepancy" makes the residual sqrt(rows) `noise`, where `noise` is
-    the standard deviation of a weighted row.
+    `strength` is a number; "groups" has the least error on groups of configurations that are left out in turn (`by_groups`), the
+    choice where rows of one group are alike; "gcv" minimises ||residual||^2 / (rows - degrees of freedom)^2 (generalised cross
+    validation, Golub, Heath, Wahba, Technometrics 21, 215 (1979)); "discrepancy" makes the residual sqrt(rows) `noise`, where
+    `noise` is the standard deviation of a weighted row.
     """
 
     strength: float | int | str = "gcv"
@@ -87,20 +92,23 @@ class Tikhonov(Solver):
         if not isinstance(self.strength, str):
             if not np.isfinite(self.strength) or self.strength < 0:
                 raise InputError(f"the strength of ridge must be zero or a positive number; got {self.strength!r}")
-        elif self.strength not in ("gcv", "discrepancy"):
-            raise InputError(f"the strength of ridge is a number, 'gcv' or 'discrepancy'; got {self.strength!r}")
+        elif self.strength not in ("gcv", "discrepancy", "groups"):
+            raise InputError(f"the strength of ridge is a number, 'groups', 'gcv' or 'discrepancy'; got {self.strength!r}")
         elif self.strength == "discrepancy" and not (self.noise is not None and self.noise > 0):
             raise InputError(f"strength='discrepancy' needs the noise of a weighted row, a positive number; got {self.noise!r}")
 
     def solve(self, problem: Problem) -> Solution:
-        if problem.subspace is not None:
-            raise InputError("solver 'ridge' knows no constraints; use solver 'qr', 'tsvd' or 'bayes' with them")
         if problem.gamma.any() and not problem.gamma.all():
             raise InputError("solver 'ridge' needs a prior that penalises every coefficient; use solver 'qr' with this prior")
+        if problem.subspace is not None and not problem.gamma.any():
+            raise InputError("solver 'ridge' needs a prior under constraints; give one, such as prior='smoothness'")
         norm = np.linalg.norm(problem.data_factor[:, :-1], axis=0)
-        form = standard_form(problem, problem.gamma if problem.gamma.any() else np.where(norm > 0, norm, 1.0))
+        gamma = problem.gamma if problem.gamma.any() else np.where(norm > 0, norm, 1.0)
+        form = standard_form(problem, gamma)
         if not isinstance(self.strength, str):
             strength = float(self.strength)
+        elif self.strength == "groups":
+            strength = chosen_by_groups(problem, gamma)
         else:
             strength = cross_validated(form) if self.strength == "gcv" else discrepant(form, self.noise or 0.0)
         details = {"strength": strength, "degrees_of_freedom": form.freedom(strength)}
@@ -141,6 +149,16 @@ def minimal(score: Callable[[float], float], grid: Float[np.ndarray, " strengths
     return float(np.exp(minimize_scalar(score, bounds=around, method="bounded").x))  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def chosen_by_groups(problem: Problem, gamma: Float[np.ndarray, " coefficients"]) -> float:
+    """The strength of least error on held-out groups. Raises InputError if there are fewer than two."""
+    found = group_errors(problem, gamma)
+    if found is None:
+        raise InputError(
+            "strength='groups' leaves out groups of configurations in turn, and these rows have one; give groups, or 'gcv'"
+        )
+    return found.best
+
+
 # ------ Bayesian linear regression: the coefficients of least squares, with a covariance
 
 
@@ -156,8 +174,15 @@ class Bayes(Solver):
 
     noise: float | int | str = 1.0
     evidence: bool = False
+    strength: float | int | str = 1.0
+    """Of the prior: a number, or "groups" for that of least error on groups that are left out in turn (`by_groups`)."""
 
     def __post_init__(self):
+        good = self.strength == "groups" if isinstance(self.strength, str) else np.isfinite(self.strength) and self.strength > 0
+        if not good or (self.evidence and self.strength != 1.0):
+            raise InputError(
+                f"the strength of bayes is a positive number or 'groups', and evidence chooses its own; got {self.strength!r}"
+            )
         known = self.noise == "residual" if isinstance(self.noise, str) else np.isfinite(self.noise) and self.noise > 0
         if not known:
             raise InputError(f"the noise of a weighted row is a positive number or 'residual'; got {self.noise!r}")
@@ -169,7 +194,11 @@ class Bayes(Solver):
         if self.evidence and not proper:
             raise InputError("evidence weighs the prior against the rows and needs one on every coefficient; give e.g. prior=1.0")
         form = standard_form(problem, problem.gamma) if proper else None
-        strength = 1.0
+        strength = 1.0 if isinstance(self.strength, str) else float(self.strength)
+        if self.strength == "groups":
+            if not problem.gamma.all():
+                raise InputError("the strength of a prior is chosen for one on every coefficient; give e.g. prior='smoothness'")
+            strength = chosen_by_groups(problem, problem.gamma)
         if self.evidence and form is not None:
 
             def loss(log_strength: float) -> float:

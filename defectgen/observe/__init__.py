@@ -4,6 +4,7 @@ from .configurations import ElasticConstants, Energy, EquilibriumStress, Forces,
 from .environments import Environments, environments, own_columns
 from .force_constants import CoreForceConstants, ForceConstants, nearest_to_defect
 from .observation import Observation, Response, from_labels, is_basis, respond
+from .repulsion import pair_response
 
 __all__ = [
     "CoreForceConstants",
@@ -23,5 +24,6 @@ __all__ = [
     "is_basis",
     "nearest_to_defect",
     "own_columns",
+    "pair_response",
     "respond",
 ]

@@ -12,9 +12,10 @@ import numpy as np
 
 from .._input import InputError
 from .._typing import Float
-from ..ace import ACEBasis
+from ..ace import ACEBasis, LinearACE, Repulsion, repulsion_from_description, same_repulsion
 from ..campaign.files import replaced
-from .compress import Reduction, join, residual_sum, triangle
+from .baseline import extended, joined, parted, subtracted
+from .compress import Reduction, residual_sum, triangle
 from .observations import PARTS, parse_observations, parts_of
 
 FORMAT = "defectgen blocks 1"
@@ -52,6 +53,10 @@ class Block:
     """What is kept apart within a group: a configuration by its number, or a strain ("strain 0.01 pair"); see `subdivide`."""
     distance: float | None = None
     """Nearest-neighbour spacings, if these rows have one: the shell around the defect of F, the range |rho| of FC."""
+    baseline: Float[np.ndarray, " i"] | None = None
+    """What may be subtracted from the labels, in the rows of `factor` (see `baseline`); None where that is zero."""
+    plain_baseline: Float[np.ndarray, " h"] | None = None
+    """The same in the rows of `plain`."""
 
     def __post_init__(self):
         if self.kind not in PARTS:
@@ -81,8 +86,21 @@ class Block:
     def restricted(self, columns: np.ndarray) -> "Block":
         """The block of a sub-basis: the chosen columns and the labels."""
         keep = np.append(columns, self.factor.shape[1] - 1)
-        plain = None if self.plain is None else triangle(self.plain[:, keep])
-        return replace(self, factor=triangle(self.factor[:, keep]), plain=plain)
+
+        def chosen(factor: np.ndarray, baseline: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+            if baseline is None:
+                return triangle(factor[:, keep]), None
+            return parted(triangle(extended(factor, baseline)[:, np.append(keep, factor.shape[1])]))
+
+        plain, of_plain = (None, None) if self.plain is None else chosen(self.plain, self.plain_baseline)
+        factor, baseline = chosen(self.factor, self.baseline)
+        return replace(self, factor=factor, baseline=baseline, plain=plain, plain_baseline=of_plain)
+
+    def without_baseline(self) -> "Block":
+        """The block of the labels less their baseline."""
+        plain = None if self.plain is None else subtracted(self.plain, self.plain_baseline)
+        factor = subtracted(self.factor, self.baseline)
+        return replace(self, factor=factor, plain=plain, baseline=None, plain_baseline=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +115,10 @@ class Blocks:
     notes: dict = field(default_factory=dict)
     held: tuple[tuple[Block, ...], ...] = ()
     """Energy and force rows of a few single configurations, which are in `items` too: what `Fit.held_out` leaves out."""
+    repulsion: Repulsion | None = None
+    """The short-range repulsion whose response is the baseline of the blocks; None if none was computed."""
+    subtracted: bool = False
+    """Whether the labels are those less the repulsion, which models of these blocks then carry."""
 
     def __post_init__(self):
         widths = {b.factor.shape[1] for b in self.items} | {b.plain.shape[1] for b in self.items if b.plain is not None}
@@ -145,6 +167,26 @@ class Blocks:
                 )
         return replace(self, items=tuple(b for b in self.items if b.kind in parts_of(wanted)))
 
+    def without_repulsion(self) -> "Blocks":
+        """The blocks of the labels less their repulsion: fits to them are models on top of it.
+
+        Raises InputError for blocks that were labelled without one.
+        """
+        if self.subtracted:
+            return self
+        if self.repulsion is None:
+            raise InputError(
+                "these blocks were labelled without a repulsion, so none can be subtracted; label with repulsion='zbl'"
+            )
+        held = tuple(tuple(b.without_baseline() for b in parts) for parts in self.held)
+        return replace(self, items=tuple(b.without_baseline() for b in self.items), held=held, subtracted=True)
+
+    def model(self, coefficients: Float[np.ndarray, " columns"], provenance: dict | None = None) -> LinearACE | None:
+        """The potential with these coefficients, on top of what was subtracted; None for blocks without a basis."""
+        if self.basis is None:
+            return None
+        return LinearACE(self.basis, coefficients, provenance, self.repulsion if self.subtracted else None)
+
     def restrict(self, columns: Sequence[int] | np.ndarray, basis: Any = None) -> "Blocks":
         """The blocks of a sub-basis made of some of the columns, without labelling again; `basis` is that sub-basis.
 
@@ -165,10 +207,17 @@ class Blocks:
             raise InputError(f"blocks to be joined must come from one reference; got {self.truth!r} and {other.truth!r}")
         if self.basis is not None and other.basis is not None and not _same(self.basis, other.basis):
             raise InputError("blocks to be joined must come from one basis; label both with the same ACEBasis")
+        alike = same_repulsion(self.repulsion, other.repulsion)
+        if self.subtracted != other.subtracted or (self.subtracted and not alike):
+            raise InputError(
+                "blocks to be joined must have the same repulsion subtracted, or none; subtract it after joining them"
+            )
         basis = other.basis if self.basis is None else self.basis
-        both = self.held + other.held
+        one, two = (self, other) if alike else (_bare(self), _bare(other))
+        both = one.held + two.held
         held = tuple(both[k] for k in evenly(len(both), HELD))
-        return Blocks(basis, self.items + other.items, self.truth or other.truth, {**other.notes, **self.notes}, held)
+        notes, truth = {**other.notes, **self.notes}, self.truth or other.truth
+        return Blocks(basis, one.items + two.items, truth, notes, held, one.repulsion, self.subtracted)
 
     def save(self, path: str | Path) -> None:
         """Write all blocks and the description of the basis to an HDF5 file, completely or not at all."""
@@ -176,6 +225,8 @@ class Blocks:
         with replaced(path, folders=False) as partial:
             with h5py.File(partial, "w") as file:
                 file.attrs.update(format=FORMAT, truth=self.truth, notes=json.dumps(self.notes))
+                if self.repulsion is not None:
+                    file.attrs.update(repulsion=json.dumps(self.repulsion.describe()), subtracted=int(self.subtracted))
                 if self.basis is not None:
                     file.attrs["basis"] = json.dumps(self.basis.describe())
                 for number, block in enumerate(self.items):
@@ -205,7 +256,9 @@ class Blocks:
             basis = ACEBasis(**{name: _frozen(value) for name, value in described.items()}) if basis is None else basis
             if json.loads(json.dumps(basis.describe())) != described:
                 raise InputError(f"{path} was labelled for the basis {described}; got {basis.describe()}: label again")
-        return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]), held)
+        repulsion = repulsion_from_description(json.loads(attributes.get("repulsion", "null")))
+        subtracted = attributes.get("subtracted") == "1"
+        return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]), held, repulsion, subtracted)
 
 
 def _frozen(value: Any) -> Any:
@@ -221,19 +274,27 @@ def _write(group: Any, block: Block) -> None:
         group.attrs["distance"] = block.distance
     group.attrs["route"] = astuple(block.reduction)
     group["factor"] = block.factor
-    if block.plain is not None:
-        group["plain"] = block.plain
+    for name in ("plain", "baseline", "plain_baseline"):
+        if getattr(block, name) is not None:
+            group[name] = getattr(block, name)
 
 
 def _read(group: Any) -> Block:
     """One block of a file."""
     a = group.attrs
-    plain = group["plain"][()] if "plain" in group else None
+    arrays = {name: group[name][()] for name in ("plain", "baseline", "plain_baseline") if name in group}
     reduction = Reduction(*map(int, a["route"][:3]), condition=float(a["route"][3])) if "route" in a else Reduction()
     counts = {"atoms": int(a["atoms"]), "rows": int(a["rows"]), "scale": float(a["scale"])}
     words = {"kind": a["kind"], "group": a["group"], "source": a["source"], "part": a.get("part", "")}
     distance = float(a["distance"]) if "distance" in a else None
-    return Block(**words, factor=group["factor"][()], plain=plain, reduction=reduction, distance=distance, **counts)
+    return Block(**words, factor=group["factor"][()], **arrays, reduction=reduction, distance=distance, **counts)
+
+
+def _bare(blocks: Blocks) -> Blocks:
+    """Without baselines that nobody can subtract any more."""
+    items = tuple(replace(b, baseline=None, plain_baseline=None) for b in blocks.items)
+    held = tuple(tuple(replace(b, baseline=None, plain_baseline=None) for b in parts) for parts in blocks.held)
+    return replace(blocks, items=items, held=held, repulsion=None)
 
 
 def _merge(items: Iterable[Block]) -> tuple[Block, ...]:
@@ -246,7 +307,7 @@ def _merge(items: Iterable[Block]) -> tuple[Block, ...]:
 
 def _joined(blocks: list[Block]) -> Block:
     """One block for the rows of several with one key."""
-    first, columns = blocks[0], blocks[0].factor.shape[1] - 1
+    first = blocks[0]
     plains = [b.plain for b in blocks if b.plain is not None]
     if any(b.scale != first.scale for b in blocks) or len(plains) not in (0, len(blocks)):
         raise InputError(
@@ -254,11 +315,17 @@ def _joined(blocks: list[Block]) -> Block:
             f"{sorted({b.scale for b in blocks})}: label all with the same settings or give them different groups"
         )
     name = f"{first.kind}:{first.group} rows"
+    factor, baseline = joined([(b.factor, b.baseline) for b in blocks], name)
+    plain, of_plain = (
+        joined([(b.plain, b.plain_baseline) for b in blocks if b.plain is not None], name) if plains else (None, None)
+    )
     return replace(
         first,
         rows=sum(b.rows for b in blocks),
-        factor=join((b.factor for b in blocks), columns, name),
-        plain=join(plains, columns, name) if plains else None,
+        factor=factor,
+        plain=plain,
+        baseline=baseline,
+        plain_baseline=of_plain,
         source="; ".join(dict.fromkeys(b.source for b in blocks if b.source)),
         reduction=sum((b.reduction for b in blocks), Reduction()),
     )

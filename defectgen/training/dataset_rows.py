@@ -258,7 +258,7 @@ def with_offsets(model: LinearACE, offsets: Mapping[str, float]) -> LinearACE:
     """
     theta = np.array(model.coefficients)
     theta[: len(model.species)] += [offset_of(offsets, s) for s in model.species]
-    return LinearACE(model.basis, theta, dict(model.provenance))
+    return model.with_coefficients(theta, dict(model.provenance))
 
 
 def _rows(c: Configuration, basis: ACEBasis) -> Float[np.ndarray, "rows columns"]:

@@ -3,12 +3,14 @@
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from .._input import InputError, InputWarning, real, whole
-from ..ace import ACEBasis, LinearACE
+from ..ace import ACEBasis, LinearACE, as_repulsion
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
+from ..dataset import isolated_atoms
 from ..energy.blackbox import BlackBox
 from ..energy.crystal_state import crystal_force_constants, state_of
 from ..energy.potential import Potential, check_potential, potential_name
@@ -28,11 +30,14 @@ from ..observe import (
     from_labels,
     is_basis,
     nearest_to_defect,
+    pair_response,
     respond,
 )
 from ..reference import check_stable
+from .baseline import parted
 from .blocks import HELD, Block, Blocks, evenly
 from .compress import Compressor, triangle
+from .gram import condition
 from .observations import ELASTIC, FORMATION, PERFECT, TARGETS, parse_observations
 from .subdivide import RowStack, pieces
 
@@ -47,6 +52,7 @@ def label(
     force_constant_range_power: float = 0.0,
     core_atoms: int = 0,
     subdivide: bool = False,
+    repulsion: Any = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Blocks:
     """Rows and labels of configurations, as compressed blocks; memory does not grow with their number.
@@ -70,6 +76,9 @@ def label(
     subdivide : bool
         Keep apart what a loss may weigh apart: configurations, shells around the defect (F), ranges (FC) and strains (V), so that
         powers of the distance, strains and robust losses are chosen later (`dg.Loss`).
+    repulsion : None, "zbl", ZBL or TabulatedPairs
+        Keep what a short-range repulsion says of every row next to the labels, so that `dg.fit(blocks, repulsion="zbl")` may be
+        made on top of it. None: "zbl" for labels that configurations carry, nothing for those of a reference.
     progress : callable, optional
         Called with the number of cells done and of all cells.
 
@@ -122,7 +131,8 @@ def label(
     if truth is not None:
         check_potential(truth)
     _check_reach(cells, basis)
-    gathered = _Gathered(basis.size, _name(truth), subdivide)
+    pushed = as_repulsion("zbl" if repulsion is None and truth is None else repulsion, basis.species, basis.cutoff)
+    gathered = _Gathered(basis.size, _name(truth), subdivide, pushed is not None)
     seen_core: set[tuple[str, int]] = set()
     stress = "V" in kinds or not isinstance(truth, BlackBox) or truth.has_stress
     if truth is None:
@@ -140,29 +150,33 @@ def label(
         if observations:
             labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
             rows = respond(basis, snapshot)
+            short = None if pushed is None else pair_response(pushed, snapshot)
             for observation in observations:
-                read = observation.read(labels), observation.read(rows)
+                read = observation.read(labels), observation.read(rows), None if short is None else observation.read(short)
                 gathered.add(observation, *read)
                 if number in apart:
                     gathered.hold(observation, *read)
         if "FC" in kinds and snapshot.role == BULK and truth is not None:
-            _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power)
+            _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power, pushed)
         if ELASTIC in targets and snapshot.role == BULK and truth is not None:
             constants = crystal_force_constants(snapshot.cell.lattice, truth)
             elastic = replace(ElasticConstants.of(snapshot.cell.lattice, constants), group=snapshot.group)
-            gathered.add(elastic, elastic(truth), elastic(basis))
+            gathered.add(elastic, elastic(truth), elastic(basis), None if pushed is None else elastic(pushed))
         if FORMATION in targets and truth is not None and (snapshot.role, snapshot.amplitude) == (DEFECT, 0.0):
             formation = FormationEnergy(snapshot)
-            gathered.add(formation, formation(truth), formation(basis))
+            gathered.add(formation, formation(truth), formation(basis), None if pushed is None else formation(pushed))
         defect = snapshot.cell.defect, len(snapshot.cell)
         if "FC" in kinds and core_atoms and defect[0] and defect not in seen_core and truth is not None:
             seen_core.add(defect)
             core = CoreForceConstants(snapshot, nearest_to_defect(snapshot, core_atoms))
-            gathered.add(core, core(truth), core(basis))
+            gathered.add(core, core(truth), core(basis), None if pushed is None else core(pushed))
         if progress is not None:
             progress(number + 1, len(cells))
     held = tuple(tuple(parts) for parts in gathered.held.values())
-    blocks = Blocks(basis, gathered.blocks(), _name(truth), {"force_distance_power": force_distance_power}, held)
+    notes: dict[str, Any] = {"force_distance_power": force_distance_power}
+    if truth is None and (free := isolated_atoms(cells)):
+        notes["isolated_atoms"] = free
+    blocks = Blocks(basis, gathered.blocks(), _name(truth), notes, held, pushed)
     missing = [kind for kind in (*kinds, *targets) if kind not in blocks.kinds]
     if missing:
         raise InputError(
@@ -264,7 +278,9 @@ def _check_at_rest(snapshot: Snapshot, response: Response) -> None:
         raise InputError(f"{words}; call dg.equilibrate(lattice, truth) first and train on its result")
 
 
-def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Potential, basis: ACEBasis, range_power: float):
+def _bulk_force_constants(
+    gathered: "_Gathered", snapshot: Snapshot, truth: Potential, basis: ACEBasis, range_power: float, pushed
+):
     lattice = snapshot.cell.lattice
     constants = crystal_force_constants(lattice, truth)
     if isinstance(truth, SiteEnergy) and not isinstance(truth, LinearACE):  # folded constants of a supercell are no proof
@@ -273,7 +289,7 @@ def _bulk_force_constants(gathered: "_Gathered", snapshot: Snapshot, truth: Pote
     if isinstance(truth, BlackBox):
         reach = min(reach, float(np.linalg.norm(constants.separations, axis=1).max()) + 1e-6)
     observation = ForceConstants(lattice, reach, range_power, constants.supercell, snapshot.group)
-    gathered.add(observation, observation.read(constants), observation(basis))
+    gathered.add(observation, observation.read(constants), observation(basis), None if pushed is None else observation(pushed))
 
 
 Rows = Compressor | RowStack
@@ -283,8 +299,10 @@ Rows = Compressor | RowStack
 class _Gathered:
     """Compressors by key of their block, filled as rows arrive."""
 
-    def __init__(self, columns: int, source: str, subdivide: bool = False):
-        self.columns, self.source, self.subdivide = columns, source, subdivide
+    def __init__(self, columns: int, source: str, subdivide: bool = False, baseline: bool = False):
+        self.columns, self.source, self.subdivide, self.baseline = columns, source, subdivide, baseline
+        self.width = columns + baseline
+        """Columns of the compressors: with a baseline, which takes the place of the label, the label is one of them."""
         self.configuration = 0
         """Number of the configuration whose rows arrive."""
         self.held: dict[int, list[Block]] = {}
@@ -294,65 +312,82 @@ class _Gathered:
         self._scale: dict = {}
         self._rows: dict = {}
 
-    def add(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
+    def add(self, observation: Observation, labels: np.ndarray, rows: np.ndarray, baseline: np.ndarray | None = None) -> None:
         key = (observation.kind, observation.group, observation.atoms)
+        name, weights = f"{observation.kind} of group {observation.group!r}", observation.row_weights
+        if baseline is not None:
+            rows, labels = np.column_stack([rows, labels]), baseline
         if self.subdivide:
-            weights = observation.row_weights
             for part, distance, own in pieces(observation, len(labels), self.configuration):
                 whole = (*key, part, distance)
-                self._take(whole, RowStack(self.columns), rows[own], labels[own], None if weights is None else weights[own])
+                self._take(whole, RowStack(self.width, name), rows[own], labels[own], None if weights is None else weights[own])
                 self._count(whole, observation.scale, len(own))
             return
-        name = f"{observation.kind} of group {observation.group!r}"
-        self._take((*key, "", None), Compressor(self.columns, name), rows, labels, observation.row_weights)
+        self._take((*key, "", None), Compressor(self.width, name), rows, labels, weights)
         self._count((*key, "", None), observation.scale, len(labels))
 
     def _take(self, key: tuple, empty: Rows, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> None:
         """Into the block of this key; its rows are kept without weights too from the first that has some."""
         weighted = self._weighted.setdefault(key, empty)
         if weights is not None and key not in self._plain:
-            self._plain[key] = type(empty)(self.columns, empty.name)
+            self._plain[key] = type(empty)(self.width, empty.name)
             before = weighted.factor()
             self._plain[key].add(before[:, :-1], before[:, -1])
         if key in self._plain:
             self._plain[key].add(rows, labels)
         weighted.add(*((rows, labels) if weights is None else (rows * weights[:, None], labels * weights)))
 
-    def hold(self, observation: Observation, labels: np.ndarray, rows: np.ndarray) -> None:
+    def hold(self, observation: Observation, labels: np.ndarray, rows: np.ndarray, baseline: np.ndarray | None = None) -> None:
         """Keep these rows apart as well."""
-        weights, stacked = observation.row_weights, np.column_stack([rows, labels])
+        weights, stacked = observation.row_weights, np.column_stack([rows, labels] + ([] if baseline is None else [baseline]))
+        factor, own = self._parted(triangle(stacked if weights is None else stacked * weights[:, None]))
+        plain, of_plain = (None, None) if weights is None else self._parted(triangle(stacked))
         block = Block(
             kind=observation.kind,
             group=observation.group,
             atoms=observation.atoms,
             scale=observation.scale,
             rows=len(labels),
-            factor=triangle(stacked if weights is None else stacked * weights[:, None]),
-            plain=None if weights is None else triangle(stacked),
+            factor=factor,
+            plain=plain,
             source=self.source,
+            baseline=own,
+            plain_baseline=of_plain,
         )
         self.held.setdefault(self.configuration, []).append(block)
+
+    def _parted(self, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The factor of [A | y], and the baseline if there is one."""
+        return parted(factor) if self.baseline else (factor, None)
 
     def _count(self, key: tuple, scale: float, rows: int) -> None:
         self._scale[key] = scale
         self._rows[key] = self._rows.get(key, 0) + rows
 
     def blocks(self) -> tuple[Block, ...]:
-        return tuple(
-            Block(
-                kind=kind,
-                group=group,
-                atoms=atoms,
-                scale=self._scale[kind, group, atoms, part, distance],
-                rows=self._rows[kind, group, atoms, part, distance],
-                factor=compressor.factor(),
-                plain=self._plain[key].factor() if (key := (kind, group, atoms, part, distance)) in self._plain else None,
-                source=self.source,
-                reduction=compressor.reduction(),
-                part=part,
-                distance=distance,
-            )
-            for (kind, group, atoms, part, distance), compressor in self._weighted.items()
+        return tuple(self._block(key, compressor) for key, compressor in self._weighted.items())
+
+    def _block(self, key: tuple, compressor: Rows) -> Block:
+        kind, group, atoms, part, distance = key
+        factor, baseline = self._parted(compressor.factor())
+        plain, of_plain = self._parted(self._plain[key].factor()) if key in self._plain else (None, None)
+        reduction = compressor.reduction()
+        if self.baseline and not self.subdivide:  # a condition is that of the rows, and labels are none
+            reduction = replace(reduction, condition=condition(factor))
+        return Block(
+            kind=kind,
+            group=group,
+            atoms=atoms,
+            scale=self._scale[key],
+            rows=self._rows[key],
+            factor=factor,
+            plain=plain,
+            source=self.source,
+            reduction=reduction,
+            part=part,
+            distance=distance,
+            baseline=baseline,
+            plain_baseline=of_plain,
         )
 
 

@@ -297,7 +297,7 @@ def predict(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # what there is to say of the crystal was said of `rest`
         for k, theta in enumerate(coefficients):
-            member = LinearACE(fit.model.basis, theta)
+            member = fit.model.with_coefficients(theta)
             potentials = rest.chemical_potentials
             found = relax(rest.cell, member, start=rest.positions, eigenvalue=False, chemical_potentials=potentials)
             if found.converged:

@@ -14,6 +14,7 @@ from ...ace import ACEBasis, LinearACE
 from ...bridge.hessian import sparse_hessian
 from ...crystal.snapshot import Snapshot
 from ...energy.bonds import bonds, pad
+from ...energy.functional import evaluate
 from ...energy.perfect import bulk_energy
 from ...energy.site import SiteEnergy
 from ...energy.total import hessian_product
@@ -228,7 +229,10 @@ def sensitivity(
         raise InputError(f"the defect must be relaxed with the model, and it is not: {rest.message}")
     energy, forces = rows_at(rest, model.basis)
     if answer is None:
-        _check_own(rest, forces @ np.asarray(model.coefficients))
+        own = forces @ np.asarray(model.coefficients)
+        if model.repulsion is not None:
+            own = own + evaluate(model.repulsion, rest.cell, rest.positions, stress=False).forces
+        _check_own(rest, own)
         answer = inverse_hessian(rest, model, preconditioner, direct)
     return Sensitivity(rest, answer(forces), energy, answer)
 
