@@ -63,13 +63,84 @@ def report(
 
 
 @app.command()
-def init(name: Annotated[str, typer.Argument(help="The study to start from (see list); NAME.toml is written here.")]) -> None:
-    """Write a run file to edit."""
+def init(
+    name: Annotated[str, typer.Argument(help="The study to start from (see list), or fit; NAME.toml is written here.")],
+) -> None:
+    """Write a run file to edit, or the file of a fit."""
     with spoken():
         from .starting import start_file
 
         path = start_file(name)
-        say(f"wrote {path}; edit it, then: defectgen run {path}")
+        say(f"wrote {path}; edit it, then: defectgen {'fit' if path.name == 'fit.toml' else 'run'} {path}")
+
+
+@app.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples: defectgen fit train.extxyz --out fits/cu  |  defectgen fit relax/OUTCAR md/vasprun.xml --degree 6 "
+    "--weights E=30,F=1,E:md=10  |  defectgen fit InP/JSON --test-groups vv,aa  |  defectgen init fit && defectgen fit fit.toml",
+)
+def fit(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Labelled data: extended XYZ, OUTCAR, vasprun.xml, ASE's .db .json .traj, FitSNAP's .json or a folder of them; "
+            "or one TOML file with all settings (see init fit).",
+            metavar="DATA...",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Output directory.", parser=_path, metavar="PATH")] = Path("fit"),
+    observations: Annotated[str | None, typer.Option(help="Kinds that are fitted.", show_default="all in the data")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="By kind, or kind and group, like E=30,F=1,E:liquid=100.", show_default="E=30,F=1,V=1")
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="auto, none, smoothness(1e-3), or a number (ridge).", show_default="auto")
+    ] = None,
+    solver: Annotated[str | None, typer.Option(help="qr, tsvd, ridge, lsmr or bayes.", show_default="qr")] = None,
+    repulsion: Annotated[str | None, typer.Option(help="zbl or none.", show_default="zbl")] = None,
+    one_body: Annotated[
+        str | None,
+        typer.Option(help="fitted, isolated, least-squares, or energies like In=-0.1,P=-1.8 (eV).", show_default="fitted"),
+    ] = None,
+    cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="2.1 nearest-neighbour distances")] = None,
+    order: Annotated[int | None, typer.Option(help="Of the basis.", show_default="3")] = None,
+    degree: Annotated[float | None, typer.Option(help="Of the basis.", show_default="8")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Of extended XYZ, like energy=hartree,stress=-kbar.", show_default="eV and A")
+    ] = None,
+    keys: Annotated[
+        str | None,
+        typer.Option(help="Columns, like energy=my_energy,group=phase,weight=w.", show_default="REF_energy, energy, ..."),
+    ] = None,
+    test: Annotated[float | None, typer.Option(help="Share that is tested and not fitted.", show_default="0.2")] = None,
+    by: Annotated[str | None, typer.Option(help="What stays together: frame, structure or group.", show_default="frame")] = None,
+    test_groups: Annotated[str | None, typer.Option(help="Groups that are tested, like liquid,surface.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the split.", show_default="0")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what was written.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
+) -> None:
+    """Fit a potential to a labelled data set: writes model.json, errors.csv, fit.toml, figures and report.html."""
+    with spoken():
+        from .fitting import fit_files, one_body_of, pairs, prior_of, weights_of
+
+        options = {
+            "observations": observations,
+            "weights": weights_of(weights),
+            "prior": prior_of(prior),
+            "solver": solver,
+            "repulsion": repulsion,
+            "one_body": one_body_of(one_body),
+            "basis.cutoff": cutoff,
+            "basis.order": order,
+            "basis.degree": degree,
+            "units": pairs(units, "--units", "energy=hartree,stress=-kbar"),
+            "keys": pairs(keys, "--keys", "energy=my_energy,group=phase"),
+            "split.test": test,
+            "split.by": "group" if test_groups and by is None else by,
+            "split.groups": None if test_groups is None else tuple(test_groups.split(",")),
+            "split.seed": seed,
+        }
+        raise typer.Exit(fit_files(data, out, options, quiet, as_json))
 
 
 @app.command("list")

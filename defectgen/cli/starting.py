@@ -20,6 +20,10 @@ def start_file(name: str) -> Path:
         The study is unknown, or the file is there already.
     """
     stem = name.removesuffix(".toml")
+    if stem == "fit":
+        from .fitting import start_fit
+
+        return start_fit()
     text = study.template(Path(stem).name)
     path = Path(f"{stem}.toml")
     if path.exists():
