@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         from_ase,
         read_dataset,
         read_extxyz,
+        read_force_constants,
         to_ase,
         write_extxyz,
     )
@@ -212,6 +213,7 @@ __all__ = [
     "primitive_cell",
     "read_dataset",
     "read_extxyz",
+    "read_force_constants",
     "reference",
     "refit",
     "relax",

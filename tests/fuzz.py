@@ -632,10 +632,10 @@ def read_sw(path: Path) -> Any:
     return StillingerWeber.from_file(path)
 
 
-def read_force_constants(path: Path) -> Any:
-    from defectgen.bridge import read_force_constants
+def read_force_constant_arrays(path: Path) -> Any:
+    from defectgen.bridge import read_force_constant_arrays
 
-    return read_force_constants(path)
+    return read_force_constant_arrays(path)
 
 
 def read_structure(path: Path) -> Any:
@@ -659,11 +659,11 @@ READERS: dict[str, Reader] = {
     "domain": Reader(domains, ".npz", read_domain, npz_changed),
     "EAM": Reader(eam_tables, ".eam", read_eam),
     "sw": Reader(lambda: [SW.encode()], ".sw", read_sw),
-    "phonopy, text": Reader(force_constants_text, "", read_force_constants),
+    "phonopy, text": Reader(force_constants_text, "", read_force_constant_arrays),
     "phonopy, HDF5": Reader(
         lambda: [hdf5({"force_constants": force_constants(), "p2s_map": np.arange(2)})],
         ".hdf5",
-        read_force_constants,
+        read_force_constant_arrays,
         hdf5_changed,
     ),
     "POSCAR": Reader(lambda: [POSCAR.encode()], ".vasp", read_structure),

@@ -32,7 +32,7 @@ from defectgen.bridge import (
     defect_from_atoms,
     from_ase,
     read_extxyz,
-    read_force_constants,
+    read_force_constant_arrays,
     to_ase,
     write_extxyz,
     write_force_constants,
@@ -577,9 +577,11 @@ def test_force_constants_come_in_the_unit_that_their_file_states(tmp_path, unit)
     }[unit]
     phi = np.random.default_rng(0).normal(size=(2, 2, 3, 3))
     write_force_constants_to_hdf5(phi, filename=str(tmp_path / "fc.hdf5"), p2s_map=np.arange(2), physical_unit=unit)
-    np.testing.assert_allclose(read_force_constants(tmp_path / "fc.hdf5")[0], right * phi, rtol=1e-6)  # CODATA of two years
+    np.testing.assert_allclose(read_force_constant_arrays(tmp_path / "fc.hdf5")[0], right * phi, rtol=1e-6)  # CODATA of two years
     write_force_constants(tmp_path / "FORCE_CONSTANTS", phi)
-    np.testing.assert_allclose(read_force_constants(tmp_path / "FORCE_CONSTANTS", unit)[0], right * phi, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        read_force_constant_arrays(tmp_path / "FORCE_CONSTANTS", unit)[0], right * phi, rtol=1e-6, atol=1e-12
+    )
 
 
 def test_unknown_and_contradicting_units_of_force_constants_are_refused(tmp_path):
@@ -587,7 +589,7 @@ def test_unknown_and_contradicting_units_of_force_constants_are_refused(tmp_path
     for unit, given, words in (("N/m", None, "'N/m'"), ("Ry/au^2", "eV/angstrom^2", "states the unit 'Ry/au\\^2'")):
         write_force_constants_to_hdf5(np.zeros((1, 1, 3, 3)), filename=str(path), physical_unit=unit)
         with pytest.raises(InputError, match=words):
-            read_force_constants(path, given)
+            read_force_constant_arrays(path, given)
     assert force_constant_unit("eV/angstrom") is None and force_constant_unit("") is None
 
 
@@ -601,9 +603,9 @@ def test_a_run_in_other_units_beside_a_text_file_is_noticed(tmp_path, companion)
         Phonopy(cell, np.eye(3), calculator=code).save(tmp_path / companion)
         if refused:
             with pytest.raises(InputError, match=rf"{companion} .* 'Ry/au\^2'"):
-                read_force_constants(tmp_path / "FORCE_CONSTANTS")
+                read_force_constant_arrays(tmp_path / "FORCE_CONSTANTS")
         for unit in ("eV/angstrom^2",) if refused else (None, "eV/angstrom^2"):
-            np.testing.assert_allclose(read_force_constants(tmp_path / "FORCE_CONSTANTS", unit)[0], phi, atol=1e-14)
+            np.testing.assert_allclose(read_force_constant_arrays(tmp_path / "FORCE_CONSTANTS", unit)[0], phi, atol=1e-14)
 
 
 def test_units_of_the_command_line():

@@ -15,7 +15,7 @@ from defectgen.bridge import (
     fold_force_constants,
     phonon_frequencies,
     primitive_sites,
-    read_force_constants,
+    read_force_constant_arrays,
     to_ase,
     write_force_constants,
 )
@@ -83,7 +83,7 @@ def test_force_constant_files_are_phonopys(tmp_path, name, compact):
     theirs = tmp_path / f"peer_{name}"
     (write_FORCE_CONSTANTS if text else write_force_constants_to_hdf5)(phi, theirs, p2s_map=sites)
     for path in (theirs, tmp_path / name):
-        back, rows = read_force_constants(path)
+        back, rows = read_force_constant_arrays(path)
         np.testing.assert_allclose(back, phi, rtol=0, atol=exact)
         assert np.array_equal(rows, np.arange(8) if sites is None else sites)
 
@@ -101,18 +101,25 @@ def compact_without_map(path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: read_force_constants(path / "none"), "no file"),
-        (lambda path: read_force_constants(str((path / "bad").write_text("2 2\n1 1\n0 0 0\n") and path / "bad")), "neither"),
-        (lambda path: read_force_constants(str((path / "bad").write_text("once upon a time") and path / "bad")), "neither"),
+        (lambda path: read_force_constant_arrays(path / "none"), "no file"),
         (
-            lambda path: read_force_constants(str((path / "bad").write_text(TWO_ATOMS.replace("1 2", "1 1")) and path / "bad")),
+            lambda path: read_force_constant_arrays(str((path / "bad").write_text("2 2\n1 1\n0 0 0\n") and path / "bad")),
+            "neither",
+        ),
+        (lambda path: read_force_constant_arrays(str((path / "bad").write_text("once upon a time") and path / "bad")), "neither"),
+        (
+            lambda path: read_force_constant_arrays(
+                str((path / "bad").write_text(TWO_ATOMS.replace("1 2", "1 1")) and path / "bad")
+            ),
             "order",
         ),
         (
-            lambda path: read_force_constants(str((path / "bad").write_text(TWO_ATOMS.replace("1 1", "2 1")) and path / "bad")),
+            lambda path: read_force_constant_arrays(
+                str((path / "bad").write_text(TWO_ATOMS.replace("1 1", "2 1")) and path / "bad")
+            ),
             "order",
         ),
-        (lambda path: read_force_constants(compact_without_map(path / "bad.hdf5")), "no p2s_map"),
+        (lambda path: read_force_constant_arrays(compact_without_map(path / "bad.hdf5")), "no p2s_map"),
         (lambda path: write_force_constants(path / "F", np.zeros((2, 4, 3, 3))), "p2s_map"),
         (lambda path: write_force_constants(path / "F", np.zeros((2, 4, 3, 3)), np.arange(3)), "p2s_map"),
         (lambda path: fold_force_constants(force_constants(fcc("Cu", 3.6), Binding()), ball(fcc("Cu", 3.6), 4.0)), "ball"),

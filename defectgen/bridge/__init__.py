@@ -8,8 +8,9 @@ from .data_sets import read_dataset
 from .datasets import dataset_from_extxyz, dataset_from_hdf5
 from .extxyz import read_extxyz, write_extxyz
 from .labelled import LabelledReference, inequivalent
+from .measured_constants import MeasuredForceConstants, read_force_constants
 from .phonons import phonon_frequencies
-from .phonopy_files import fold_force_constants, primitive_sites, read_force_constants, write_force_constants
+from .phonopy_files import fold_force_constants, primitive_sites, read_force_constant_arrays, write_force_constants
 from .reference import ASEReference
 from .structures import cell_from_ase, defect_from_atoms, from_ase, to_ase
 
@@ -17,6 +18,7 @@ __all__ = [
     "ASEReference",
     "Calculator",
     "LabelledReference",
+    "MeasuredForceConstants",
     "cell_from_ase",
     "dataset_from_extxyz",
     "dataset_from_hdf5",
@@ -28,6 +30,7 @@ __all__ = [
     "primitive_sites",
     "read_dataset",
     "read_extxyz",
+    "read_force_constant_arrays",
     "read_force_constants",
     "to_ase",
     "write_extxyz",

@@ -63,12 +63,16 @@ def fold_force_constants(
     first = np.arange(len(cell.perfect_sites.sublattices)) if p2s_map is None else np.asarray(p2s_map)
     site_of = {
         key: site
-        for site, key in enumerate(map(tuple, _folded(matrix, cell.perfect_sites.translations, cell.perfect_sites.sublattices)))
+        for site, key in enumerate(
+            map(tuple, folded_sites(matrix, cell.perfect_sites.translations, cell.perfect_sites.sublattices))
+        )
     }
     phi = np.zeros((len(first), len(site_of), 3, 3))
     for row, site in enumerate(first):
         pairs = np.flatnonzero(constants.first == cell.perfect_sites.sublattices[site])
-        target = _folded(matrix, cell.perfect_sites.translations[site] + constants.translations[pairs], constants.second[pairs])
+        target = folded_sites(
+            matrix, cell.perfect_sites.translations[site] + constants.translations[pairs], constants.second[pairs]
+        )
         np.add.at(phi[row], [site_of[key] for key in map(tuple, target)], constants.phi[pairs])
     return phi
 
@@ -128,7 +132,7 @@ def write_force_constants(
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def read_force_constants(
+def read_force_constant_arrays(
     path: str | Path, unit: str | None = None
 ) -> tuple[Float[np.ndarray, "first sites 3 3"], Int[np.ndarray, " first"]]:
     """Force constants and the supercell site of every row, from either of phonopy's files, told apart by content.
@@ -243,7 +247,7 @@ def _read_text(path: Path):
     return table[..., 2:].reshape(rows, columns, 3, 3), table[:, 0, 0].astype(np.int64) - 1, None
 
 
-def _folded(matrix: np.ndarray, translations: np.ndarray, sublattices: np.ndarray) -> np.ndarray:
+def folded_sites(matrix: np.ndarray, translations: np.ndarray, sublattices: np.ndarray) -> np.ndarray:
     """Rows that are equal for equal sites of the supercell: sublattice and translation modulo the box, in whole numbers."""
     det = round(np.linalg.det(matrix))
     adjugate = np.rint(np.linalg.inv(matrix) * det).astype(int)

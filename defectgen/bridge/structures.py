@@ -66,7 +66,7 @@ def from_ase(atoms: Atoms | str | Path) -> Lattice:
         Of what a lattice does not keep: constraints, initial magnetic moments and charges, masses; and of an empty layer, as a
         slab or a molecule in a box has.
     """
-    atoms = _read(atoms)
+    atoms = read_structure(atoms)
     pbc = boundaries(atoms)
     vectors = complete_cell(atoms)
     _warn_dropped(atoms, "the lattice", constraints=True)
@@ -143,7 +143,7 @@ def cell_from_ase(atoms: Atoms | str | Path, *, where: str = "", warn: bool = Tr
     InputWarning
         Of initial magnetic moments, charges and masses, which a cell does not keep.
     """
-    atoms = _read(atoms)
+    atoms = read_structure(atoms)
     count = len(atoms)
     if warn:
         _warn_dropped(atoms, "the cell")
@@ -194,7 +194,7 @@ def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path
     InputWarning
         Of what a defect does not keep: constraints, initial magnetic moments and charges, masses.
     """
-    perfect, defective = _read(perfect), _read(defective)
+    perfect, defective = read_structure(perfect), read_structure(defective)
     _warn_dropped(defective, "the defect", constraints=True)
     box, other = complete_cell(perfect), complete_cell(defective)
     closed = np.array(boundaries(perfect))
@@ -357,7 +357,7 @@ def _as_utf8(source: str | Path) -> Iterator[Atoms]:
     yield from ase.io.iread(handle, index=-1, format=kind.name)
 
 
-def _read(source: Atoms | str | Path) -> Atoms:
+def read_structure(source: Atoms | str | Path) -> Atoms:
     """ASE atoms as they are, or those of a file."""
     if isinstance(source, Atoms):
         check_numbers(source, "a structure")

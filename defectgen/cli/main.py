@@ -88,7 +88,7 @@ def fit(
             metavar="DATA...",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Output directory.", parser=_path, metavar="PATH")] = Path("fit"),
+    out: Annotated[Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="fit")] = None,
     observations: Annotated[str | None, typer.Option(help="Kinds that are fitted.", show_default="all in the data")] = None,
     weights: Annotated[
         str | None, typer.Option(help="By kind, or kind and group, like E=30,F=1,E:liquid=100.", show_default="E=30,F=1,V=1")
@@ -140,7 +140,7 @@ def fit(
             "split.groups": None if test_groups is None else tuple(test_groups.split(",")),
             "split.seed": seed,
         }
-        raise typer.Exit(fit_files(data, out, options, quiet, as_json))
+        raise typer.Exit(fit_files(data, Path("fit") if out is None else out, options, quiet, as_json))
 
 
 @app.command("list")

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .._input import InputError, InputWarning, real, whole
+from .._input import InputError, InputWarning, came, real, whole
 from ..ace import ACEBasis, LinearACE, as_repulsion
+from ..bridge import MeasuredForceConstants
 from ..crystal.snapshot import BULK, DEFECT, STRAIN, Snapshot
 from ..dataset import isolated_atoms
 from ..energy.blackbox import BlackBox
+from ..energy.bonds import check_species
 from ..energy.crystal_state import crystal_force_constants, state_of
 from ..energy.potential import Potential, check_potential, potential_name
 from ..energy.site import SiteEnergy
@@ -53,6 +55,7 @@ def label(
     core_atoms: int = 0,
     subdivide: bool = False,
     repulsion: Any = None,
+    force_constants: MeasuredForceConstants | Iterable[MeasuredForceConstants] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Blocks:
     """Rows and labels of configurations, as compressed blocks; memory does not grow with their number.
@@ -79,6 +82,8 @@ def label(
     repulsion : None, "zbl", ZBL or TabulatedPairs
         Keep what a short-range repulsion says of every row next to the labels, so that `dg.fit(blocks, repulsion="zbl")` may be
         made on top of it. None: "zbl" for labels that configurations carry, nothing for those of a reference.
+    force_constants : MeasuredForceConstants or several, optional
+        FC rows from `dg.read_force_constants`, of any crystals, instead of those of the `truth`; also without a truth.
     progress : callable, optional
         Called with the number of cells done and of all cells.
 
@@ -111,9 +116,10 @@ def label(
             "training cells are snapshots, from dg.training_cells or dg.read_extxyz; "
             f"got {', '.join(dict.fromkeys(type(c).__name__ for c in cells))}"
         )
-    if not cells:
+    measured = _measured(force_constants, kinds)
+    if not cells and not measured:
         raise InputError("there is nothing to label: the list of training cells is empty")
-    if truth is None and not any(c.labels for c in cells):
+    if truth is None and cells and not any(c.labels for c in cells):
         raise InputError("without a reference every configuration must carry labels; give a reference or labelled structures")
     if not is_basis(basis):
         raise InputError(
@@ -156,7 +162,7 @@ def label(
                 gathered.add(observation, *read)
                 if number in apart:
                     gathered.hold(observation, *read)
-        if "FC" in kinds and snapshot.role == BULK and truth is not None:
+        if "FC" in kinds and snapshot.role == BULK and truth is not None and not measured:
             _bulk_force_constants(gathered, snapshot, truth, basis, force_constant_range_power, pushed)
         if ELASTIC in targets and snapshot.role == BULK and truth is not None:
             constants = crystal_force_constants(snapshot.cell.lattice, truth)
@@ -172,6 +178,8 @@ def label(
             gathered.add(core, core(truth), core(basis), None if pushed is None else core(pushed))
         if progress is not None:
             progress(number + 1, len(cells))
+    for one in measured:
+        _measured_force_constants(gathered, one, basis, force_constant_range_power, pushed)
     held = tuple(tuple(parts) for parts in gathered.held.values())
     notes: dict[str, Any] = {"force_distance_power": force_distance_power}
     if truth is None and (free := isolated_atoms(cells)):
@@ -180,7 +188,8 @@ def label(
     missing = [kind for kind in (*kinds, *targets) if kind not in blocks.kinds]
     if missing:
         raise InputError(
-            f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of role {BULK!r}, "
+            f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of role {BULK!r} (or "
+            "force_constants=, from dg.read_force_constants), "
             f"V strained primitive cells (role {STRAIN!r}) or virial labels, C the perfect crystal, Ef a defect cell at rest; "
             "dg.training_cells makes them all"
         )
@@ -294,6 +303,28 @@ def _bulk_force_constants(
 
 Rows = Compressor | RowStack
 """What rows of a block are added to."""
+
+
+def _measured(given: Any, kinds: tuple[str, ...]) -> list[MeasuredForceConstants]:
+    """Force constants from files. Raises InputError for anything else, and if FC is not among the kinds."""
+    if given is None:
+        return []
+    found = [given] if isinstance(given, MeasuredForceConstants) else list(given) if isinstance(given, list | tuple) else [given]
+    if wrong := [one for one in found if not isinstance(one, MeasuredForceConstants)]:
+        raise InputError(f"force_constants are those that dg.read_force_constants gives; got {came(wrong[0])}")
+    if "FC" not in kinds:
+        raise InputError(f"force_constants give rows of kind FC, which is not among the kinds {'+'.join(kinds)}; add it")
+    return found
+
+
+def _measured_force_constants(gathered: "_Gathered", one: MeasuredForceConstants, basis: ACEBasis, range_power: float, pushed):
+    """FC rows of force constants of a file, folded into its supercell, up to where the basis or the supercell ends."""
+    check_species(basis, one.lattice.species)
+    reach = min(2 * basis.cutoff, float(np.linalg.norm(one.constants.separations, axis=1).max()) + 1e-6)
+    observation = ForceConstants(one.lattice, reach, range_power, one.constants.supercell)
+    gathered.add(
+        observation, observation.read(one.constants), observation(basis), None if pushed is None else observation(pushed)
+    )
 
 
 class _Gathered:
