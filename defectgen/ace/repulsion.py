@@ -14,7 +14,8 @@ from scipy.interpolate import make_interp_spline
 from .._input import InputError, check_finite, did_you_mean
 from .._typing import Array, Float
 from ..crystal.elements import element
-from ..energy.site import Stencil, SumEnergy
+from ..energy.forms import SumEnergy
+from ..energy.site import Stencil
 
 COULOMB = 14.399645
 """e^2 / (4 pi epsilon_0), eV A, to the digits of LAMMPS (CODATA 2018: 14.3996454)."""
