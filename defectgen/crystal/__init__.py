@@ -5,6 +5,7 @@ from .cut import ball, cylinder, slab
 from .defects import antisite, antisite_pair, divacancy, microcrack, substitution, vacancy
 from .edits import Defect, Edits, defect_size
 from .elements import ELEMENTS, Element, composition_change, element, exchanged_species
+from .enumeration import enumerate_defects
 from .interstitials import VOIDS, dumbbell, interstitial, void_position
 from .lattice import Lattice, Site, minimum_image, neighbour_shells, reduced_basis, sites_within, widths
 from .lattices import (
@@ -60,6 +61,7 @@ __all__ = [
     "divacancy",
     "dumbbell",
     "element",
+    "enumerate_defects",
     "exchanged_species",
     "fcc",
     "hcp",
