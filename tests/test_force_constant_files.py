@@ -72,14 +72,14 @@ def test_every_file_gives_phonopys_force_constants_and_frequencies(peer, tmp_pat
         found = dg.read_force_constants(tmp_path / name, **options)
         order = [int(np.argmin(np.linalg.norm(peer.supercell.positions - x, axis=1))) for x in found.positions]
         theirs = peer.force_constants[np.ix_(order, order)]
-        assert np.abs(theirs).max() > 1.0
+        assert np.abs(theirs).max() > 0.1
         np.testing.assert_allclose(found.array(), theirs, atol=2e-6, err_msg=name)  # least squares with and without its symmetry
         assert len(found.positions) == len(peer.supercell) and found.lattice.sublattices == len(peer.primitive)
         reciprocal = POINTS @ np.linalg.inv(found.lattice.vectors).T  # Cartesian, 1/A
         peer.run_qpoints(reciprocal @ peer.primitive.cell.T)
         ours = phonon_frequencies(found.lattice, found.constants, POINTS)
         np.testing.assert_allclose(ours, peer.qpoints.frequencies, atol=2e-4, err_msg=name)
-        assert ours.max() > 1.0 and "primitive cell" in str(found)
+        assert np.abs(ours).max() > 0.3 and "primitive cell" in str(found)
     assert dg.read_force_constants(tmp_path / "full.hdf5").drift < 1e-3  # the folder's SPOSCAR serves
 
 
@@ -121,7 +121,8 @@ def test_nacl_of_a_unit_cell_and_force_sets(tmp_path):
     peer = peer_of(CRYSTALS["rock salt"])
     write_FORCE_SETS(peer.dataset, tmp_path / "FORCE_SETS")
     found = dg.read_force_constants(tmp_path / "FORCE_SETS", structure=atoms_of(peer.unitcell), supercell=(2, 2, 2))
-    np.testing.assert_allclose(found.positions, peer.supercell.positions, atol=1e-9)
+    miss = (found.positions - peer.supercell.positions) @ np.linalg.inv(found.vectors)
+    np.testing.assert_allclose(miss, np.rint(miss), atol=1e-9)  # phonopy wraps atoms into the box
     np.testing.assert_allclose(found.array(), peer.force_constants, atol=2e-6)
 
 

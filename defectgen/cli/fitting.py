@@ -13,7 +13,7 @@ from typing import Any
 from .. import report
 from .._input import InputError
 from ..campaign.files import expanded, utf8, write_whole
-from ..campaign.record import versions
+from ..campaign.provenance import versions
 from ..study.own_labels import TEMPLATE, LabelledFit, Outcome, fit_labelled, load
 from ..study.own_labels.settings import made
 from .speak import say
