@@ -275,9 +275,25 @@ def _derivatives(r, first, second) -> list[Array]:
 
 
 def as_repulsion(given: Any, species: tuple[str, ...], cutoff: float) -> Repulsion | None:
-    """A repulsion for a basis from what users write: None, "zbl", a ZBL or TabulatedPairs of the same species.
+    """A repulsion for a basis from what users write.
 
-    Raises InputError for anything else, other species, and a repulsion that reaches beyond the basis.
+    Parameters
+    ----------
+    given : None, "zbl", ZBL or TabulatedPairs
+        "zbl" ends at the sums of the covalent radii, but not beyond the cutoff.
+    species : tuple of str
+        Those of the basis.
+    cutoff : float
+        That of the basis, A.
+
+    Returns
+    -------
+    Repulsion or None
+
+    Raises
+    ------
+    InputError
+        Anything else, other species, and a repulsion that reaches beyond the basis.
     """
     if given is None:
         return None
@@ -299,7 +315,23 @@ def as_repulsion(given: Any, species: tuple[str, ...], cutoff: float) -> Repulsi
 
 
 def repulsion_from_description(described: Mapping[str, Any] | None) -> Repulsion | None:
-    """What `describe` described; None for None. Raises InputError for anything else."""
+    """The repulsion that `describe` described.
+
+    Parameters
+    ----------
+    described : mapping or None
+        As `Repulsion.describe` gives it.
+
+    Returns
+    -------
+    Repulsion or None
+        None for None.
+
+    Raises
+    ------
+    InputError
+        For another kind.
+    """
     if described is None:
         return None
     kind = described.get("kind") if isinstance(described, Mapping) else described
@@ -311,5 +343,15 @@ def repulsion_from_description(described: Mapping[str, Any] | None) -> Repulsion
 
 
 def same_repulsion(one: Repulsion | None, other: Repulsion | None) -> bool:
-    """Whether two repulsions are described alike."""
+    """Whether two repulsions are described alike.
+
+    Parameters
+    ----------
+    one, other : Repulsion or None
+        None is like None only.
+
+    Returns
+    -------
+    bool
+    """
     return (one is None) == (other is None) and (one is None or other is None or one.describe() == other.describe())

@@ -17,10 +17,28 @@ TOGETHER = 2048
 
 
 def pair_response(repulsion: Repulsion, snapshot: Snapshot) -> Response:
-    """Energy (eV), forces (eV/A) and virial (eV) of a repulsion alone.
+    """The response of a repulsion alone.
 
+    Parameters
+    ----------
+    repulsion : Repulsion
+        The pair energies phi.
+    snapshot : Snapshot
+        The configuration.
+
+    Returns
+    -------
+    Response
+        Energy (eV), forces (eV/A) and virial (eV).
+
+    Raises
+    ------
+    InputError
+        For species that the repulsion does not know.
+
+    Notes
+    -----
     E = 1/2 sum phi(r_ij), f_i = sum_j phi'(r_ij) d_ij / r_ij, W = -1/2 sum phi'(r_ij) d_ij (x) d_ij / r_ij, d_ij from i to j.
-    Raises InputError for species that the repulsion does not know.
     """
     x, cell = snapshot.positions, snapshot.cell
     check_species(repulsion, cell.symbols)

@@ -1,7 +1,6 @@
 """The files of a fit to a data set: model, errors, settings, figures and one page."""
 
 import base64
-import io
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -50,8 +48,6 @@ def write_fit(outcome: Outcome, folder: Path, versions: dict[str, str], command:
     with rc_context(RC):
         pictures = [parity(outcome.errors), distributions(outcome.errors)]
         images = {picture.name: draw(picture, folder / "figures") for picture in pictures}
-        for picture in pictures:
-            write_whole(folder / "figures" / f"{picture.name}.pdf", _pdf(picture.figure))
     write_whole(folder / "report.html", utf8(_page(outcome, pictures, images, text, command)))
     return folder / "report.html"
 
@@ -150,12 +146,6 @@ def _splits(errors: LabelErrors) -> list[str]:
 
 def _kinds(errors: LabelErrors) -> list[str]:
     return [kind for kind in KINDS if any(kind in p.label for p in errors.predictions)]
-
-
-def _pdf(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    FigureCanvasPdf(figure).print_pdf(content, metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    return content.getvalue()
 
 
 # ------ The page
