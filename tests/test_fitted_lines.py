@@ -22,7 +22,7 @@ reference = "FinnisSinclair(Ta)"
 material = "layer"
 defect = "edge"
 simulation_size = {radius}
-basis = {{ cutoff = 4.6, order = 3, degree = 9, pair_degree = 14 }}
+basis = {{ cutoff = 4.6, order = 3, degree = 12, pair_degree = 20 }}
 [training]
 configurations = 0
 virial_strains = [0.01, 0.03]

@@ -12,7 +12,7 @@ from ...campaign import Given
 from ...errors.predicted_rates import core_cap, predicted_rate
 from ...plot.style import in_reading_order
 from ...plot.typeset import decimal, number
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Study, Tables
 from ..materials import build_lattice, centrosymmetric
 from ..page import Page

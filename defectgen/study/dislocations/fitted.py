@@ -14,7 +14,7 @@ from ...errors.predicted_rates import dislocation_rate
 from ...plot.style import in_reading_order
 from ...plot.typeset import decimal, number
 from ...surrogate.dislocated import RIM
-from ..fits import Fits
+from ..fitting import Fits
 from ..interface import Study, Tables
 from ..materials import build_lattice
 from ..page import Page, PageTable, Part, Section
