@@ -19,7 +19,7 @@ reference = "CleriRosato(Cu, cutoff=4.2)"
 material = "layer"
 defect = "{defect}"
 simulation_size = [26, 26, 1]
-basis = {{ cutoff = 4.2, order = 2, degree = 10, pair_degree = 14 }}
+basis = {{ cutoff = 4.2, order = 3, degree = 12 }}
 [training]
 configurations = 0
 virial_strains = [0.01]
@@ -33,7 +33,7 @@ sizes = {sizes}
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return carried_out(LAYER.format(defect="vacancy", sizes=[7, 9, 12]), tmp_path_factory.mktemp("barriers"))[0]
+    return carried_out(LAYER.format(defect="vacancy", sizes=[8, 10, 12]), tmp_path_factory.mktemp("barriers"))[0]
 
 
 def rows(found, states, observations):
@@ -51,7 +51,7 @@ def test_a_labelled_saddle_point_makes_the_barrier_converge(found):
     assert slopes["energy_error"] < slopes["geometry_error"] - 0.5
     kept = [row for row in alone if row["same_basin"]]
     assert all(row["energy_error"] > 10 * both[-1]["energy_error"] for row in kept)
-    assert alone[-1]["saddle_force_error"] > 100 * both[-1]["saddle_force_error"]
+    assert alone[-1]["saddle_force_error"] > 10 * both[-1]["saddle_force_error"]
 
 
 def test_the_barrier_is_the_difference_of_two_energies(found):
