@@ -21,6 +21,7 @@ from ..run import Run
 from ..settings import Strict
 from ..spec import RunSpec
 from ..tasks import Crystal, defect_cell
+from ..windows import first_radius
 from .fitted_steps import BOTH, FittedHop, HopRows, HopTrial
 from .steps import Hop
 
@@ -82,7 +83,9 @@ class FitBarriersStudy(Study[FitBarriers]):
                 return None
             return max(rate, core_cap(lattice.dimension, quantity))
 
-        return Tables(results, rates=rates(results, predicted), failures=failures)
+        begins = {(case.material.name, case.defect): first_radius(case) for case in spec.cases}
+        slopes = rates(results, predicted, lambda row: begins[row["material"], row["defect"]])
+        return Tables(results, rates=slopes, failures=failures)
 
     def page(self, run: Run) -> Page:
         """Both errors against the radius, and what a label of the saddle point is worth."""
