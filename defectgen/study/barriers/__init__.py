@@ -2,12 +2,8 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from ..._input import InputError
 from ...campaign import Given
 from ..interface import Study, Tables
-from ..materials import build_lattice
 from ..page import Page
 from ..rates import rates_of_fits
 from ..run import Run
@@ -17,7 +13,8 @@ from ..surrogates import check_radii, check_sets
 from ..surrogates.scene import errors
 from ..surrogates.settings import Surrogates
 from ..surrogates.tables import solve_page, solve_tables
-from ..tasks import Crystal, called, defect_cell
+from ..tasks import Crystal, called
+from .fitted import FitBarriersStudy, check_vacancy
 from .steps import NAME, Hop, HopSolve, Pass
 
 
@@ -34,9 +31,7 @@ class BarriersStudy(Study[Barriers]):
     def check(self, spec: RunSpec, asked: Barriers) -> None:
         """Raises InputError for defects that are no vacancy, black boxes, and radii that leave the simulation cell."""
         for case in spec.cases:
-            cell = defect_cell(build_lattice(case.material), case.defect, case.simulation_size)
-            if len(cell.site_positions) != len(cell) + 1 or np.any(cell.sites < 0):
-                raise InputError(f"a barrier is that of a hop into a vacancy; got the defect {case.defect}: use vacancy")
+            check_vacancy(case.material, case.defect, case.simulation_size)
             check_radii(asked, case, self.name)
             check_sets(spec, case)
 
@@ -74,4 +69,4 @@ def _line(hop: Hop, found: Pass) -> dict:
     }
 
 
-STUDIES = (BarriersStudy,)
+STUDIES = (BarriersStudy, FitBarriersStudy)

@@ -11,7 +11,8 @@ from ...energy.site import SiteEnergy
 from ...errors.predicted_rates import dislocation_rate
 from ...surrogate.dislocated import RIM
 from ..interface import Study, Tables
-from ..materials import build_lattice, build_reference
+from ..materials import build_lattice as build_lattice
+from ..materials import build_reference as build_reference
 from ..page import Page
 from ..rates import rates
 from ..run import Run
@@ -22,6 +23,8 @@ from ..surrogates.scene import errors
 from ..surrogates.settings import Beyond
 from ..surrogates.tables import solve_page, solve_tables
 from ..tasks import Crystal, called, truth_of
+from .checks import check_lines
+from .fitted import FitDislocationsStudy
 from .steps import NAME, Line, LineSolve
 
 
@@ -44,7 +47,7 @@ class DislocationsStudy(Study[Dislocations]):
     def check(self, spec: RunSpec, asked: Dislocations) -> None:
         """Raises InputError for crystals without such a dislocation, black boxes, and radii that leave the cylinder."""
         for case in spec.cases:
-            _check(asked, case)
+            check_lines(NAME, asked.radii, case)
             check_sets(spec, case)
 
     def plan(self, spec: RunSpec, asked: Dislocations) -> list[LineSolve]:
@@ -65,28 +68,11 @@ class DislocationsStudy(Study[Dislocations]):
 
 
 def _solves(spec: RunSpec, asked: Dislocations, case: Case) -> Iterator[LineSolve]:
-    assert isinstance(case.simulation_size, int)  # `_check` refuses others
+    assert isinstance(case.simulation_size, int)  # `check_lines` refuses others
     crystal = Crystal(material=case.material)
     exact = Line(crystal=crystal, slip=case.defect, radius=case.simulation_size)
     for error in errors(asked, spec.observations):
         yield LineSolve(crystal=crystal, exact=exact, defect=case.defect, error=error, title=f"{called(case)} dislocation")
-
-
-def _check(asked: Dislocations, case: Case) -> None:
-    slip_system(build_lattice(case.material), case.defect)
-    if not isinstance(build_reference(case.material), SiteEnergy):
-        raise InputError(
-            f"a dislocation needs site energies, and the reference of {case.material.name} is a black box; choose another"
-        )
-    if not isinstance(case.simulation_size, int):
-        raise InputError(
-            f"the simulation_size of a dislocation is a radius, one whole number of spacings; got {case.simulation_size}"
-        )
-    if max(asked.radii) >= case.simulation_size - RIM:
-        raise InputError(
-            f"dislocations.radii has {max(asked.radii):g} spacings, too near to the clamped atoms at {case.simulation_size}; "
-            "use smaller radii or a larger simulation_size (four times the radius shows the rates best)"
-        )
 
 
 def _predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
@@ -99,7 +85,7 @@ def _predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
 def _core(line: Line, given: Given) -> dict:
     """One line of dislocations.csv: the energy E = K log(R/b) + E_core per period of the line, and how firmly it sits."""
     lattice, truth = given[line.crystal].lattice(line.crystal.material), truth_of(line.crystal.material)
-    assert isinstance(truth, SiteEnergy)  # `_check` refuses others
+    assert isinstance(truth, SiteEnergy)  # `check_lines` refuses others
     cell, system, scalars = line.cell(lattice), slip_system(lattice, line.slip), given[line].scalars
     field = elastic_field(lattice, truth, slip_frame(lattice, system), system)
     return {
@@ -116,4 +102,4 @@ def _core(line: Line, given: Given) -> dict:
     }
 
 
-STUDIES = (DislocationsStudy,)
+STUDIES = (DislocationsStudy, FitDislocationsStudy)
