@@ -32,7 +32,7 @@ class Radial(eqx.Module):
         self,
         cutoff: float,
         count: int,
-        r0: Float[np.ndarray, "species species"],
+        r0: Float[np.ndarray, "species species"] | list[list[float]],
         envelope: int = 4,
         transform: tuple[int, int] = (2, 4),
     ):

@@ -161,7 +161,7 @@ class StillingerWeber(SumEnergy):
             read_lines(Path(path), WHAT, STYLES)
         return cls(path, species)
 
-    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots *moment"], ...]:
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots ..."], ...]:
         """Pair energies, eV; what the angular sum has too much, eV; then f, f n and f nn, for each neighbour species."""
         reach, sigma = per_pair(self.reach, stencil), per_pair(self.sigma, stencil)
         r, inside = distances(stencil, reach)
@@ -176,7 +176,7 @@ class StillingerWeber(SumEnergy):
         fn = f[..., None] * n
         return jnp.where(inside, pair, 0.0), own, f, fn, fn[..., :, None] * n[..., None, :]
 
-    def of_sums(self, sums: tuple[Float[Array, " sites *moment"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
+    def of_sums(self, sums: tuple[Float[Array, " sites ..."], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """Half the pair energy, and the angular term from the moments of each neighbour species."""
         pair, own, scalar, vector, tensor = sums
         scalar, vector, tensor = (m.reshape(len(centre), len(self.species), -1) for m in (scalar, vector, tensor))
