@@ -86,6 +86,13 @@ def reading(path: str | Path, what: str, advice: str = "check the file") -> Iter
         raise InputError(f"{str(path)!r} cannot be read as {what} ({reason(error)}); {advice}") from error
 
 
+def file_of(path: object, what: str) -> Path:
+    """The path of a file that holds `what` ("a model"). Raises InputError for anything but a path."""
+    if not isinstance(path, str | Path):
+        raise InputError(f"{what} is loaded from the path of its file; got {type(path).__name__}")
+    return Path(path)
+
+
 def closest(name: object, known: Iterable[str]) -> str:
     """The known name that is nearly this one, whatever its case; empty if there is none."""
     lower = {k.lower(): k for k in reversed(list(known))}

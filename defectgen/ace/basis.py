@@ -85,7 +85,7 @@ class ACEBasis(PackedBasis):
         *,
         w_l: float = 1.5,
         pair_degree: int | None = None,
-        r0=None,
+        r0: object = None,
         envelope: int = 4,
         transform: Sequence[int] = (2, 4),
     ):
@@ -298,7 +298,7 @@ class ACEBasis(PackedBasis):
         a = self.one_particle.sums(self.one_particle.factors(stencil))
         return self._by_species(self.entries(products(a, self.monomials)).T, stencil)
 
-    def gradient(self, stencil: Stencil):
+    def gradient(self, stencil: Stencil) -> tuple[Float[Array, "sites size"], Float[Array, "sites slots 3 size"]]:
         sites, slots, _ = stencil.g.shape
         values, packed = (x[:, self.slopes.place] for x in self.packed(stencil))
         each = jnp.transpose(packed[:, :, : 3 * slots].reshape(sites, -1, 3, slots), (0, 3, 2, 1))
@@ -315,14 +315,18 @@ class ACEBasis(PackedBasis):
         rows = self.slopes.along(a, jnp.concatenate(columns, axis=2))
         return rows[:, :, -1] / self.slopes.order, rows
 
-    def unpack(self, packed, constants=None):
+    def unpack(
+        self, packed: Float[Array, "*batch species functions"], constants: Float[Array, "*batch species"] | None = None
+    ) -> Float[Array, "*batch channels"]:
         """See PackedBasis. Twins, pair functions that both species carry, are added."""
         kinds = len(self.species)
         each = packed[..., self.slopes.place].reshape(*packed.shape[:-2], -1)
         every = jnp.concatenate([jnp.zeros((*each.shape[:-1], kinds)) if constants is None else constants, each], axis=-1)
         return self._joined(every)
 
-    def compiled_rows(self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]):
+    def compiled_rows(
+        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+    ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
         """See PackedBasis."""
         return self.program.rows(stencil, index, live) if self.program.serves else None
 
@@ -338,7 +342,7 @@ class ACEBasis(PackedBasis):
         kinds, count = len(self.species), self.functions_per_species
         return self.channel[kinds + kind * count :][np.argsort(self.slopes.place)]
 
-    def hessian(self, stencil: Stencil):
+    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 size"]:
         """The packed Hessian written out."""
         packed = self.packed_hessian(stencil)
         sites, _, _, slots = packed.slopes.shape
@@ -400,7 +404,7 @@ def basis_from_description(given: Mapping[str, Any]) -> ACEBasis:
     return ACEBasis(config.pop("species"), config.pop("cutoff"), config.pop("order"), config.pop("degree"), **config)
 
 
-def _distances(r0, kinds: int) -> Float[np.ndarray, "species species"]:
+def _distances(r0: object, kinds: int) -> Float[np.ndarray, "species species"]:
     """A symmetric matrix of positive lengths, A."""
     wrong = InputError(f"r0 is a positive length in A, or a symmetric {kinds} x {kinds} matrix of them; got {r0!r}")
     try:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError, InputWarning, check_finite, reading, save_whole
+from .._input import InputError, InputWarning, check_finite, file_of, reading, save_whole
 from .._typing import Array, Float
 from ..energy.forms import hessian_of_sums
 from ..energy.site import SiteEnergy, Stencil
@@ -80,7 +81,13 @@ class LinearACE(SiteEnergy):
     cutoff: float = eqx.field(static=True)
     species: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, basis: ACEBasis, coefficients, provenance: dict | None = None, repulsion: Repulsion | str | None = None):
+    def __init__(
+        self,
+        basis: ACEBasis,
+        coefficients: object,
+        provenance: dict | None = None,
+        repulsion: Repulsion | str | None = None,
+    ):
         if not isinstance(basis, ACEBasis):
             raise InputError(f"a LinearACE is made of an ACEBasis and its coefficients; got {type(basis).__name__} as the basis")
         try:
@@ -125,12 +132,12 @@ class LinearACE(SiteEnergy):
         own = jnp.take_along_axis(by_species, stencil.centre[None, :], axis=0)[0] + self.one_body[stencil.centre]
         return own if self.repulsion is None else own + self.repulsion(stencil)
 
-    def gradient(self, stencil: Stencil):
+    def gradient(self, stencil: Stencil) -> tuple[Float[Array, " sites"], Float[Array, "sites slots 3"]]:
         """By the compiled kernel where there is one."""
         own = _gradient(self, stencil) if self.program.serves else self.gradient_in_jax(stencil)
         return own if self.repulsion is None else jax.tree.map(jnp.add, own, self.repulsion.gradient(stencil))
 
-    def gradient_in_jax(self, stencil: Stencil):
+    def gradient_in_jax(self, stencil: Stencil) -> tuple[Float[Array, " sites"], Float[Array, "sites slots 3"]]:
         """That of the polynomial: dV/dA, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order
         (Euler)."""
         one_particle = self.basis.one_particle
@@ -141,7 +148,7 @@ class LinearACE(SiteEnergy):
         values = jnp.einsum("vs,ovs,o->s", a, by_order, 1 / order)
         return values + self.one_body[stencil.centre], one_particle.pull(factors, jnp.sum(by_order, axis=0))
 
-    def hessian(self, stencil: Stencil):
+    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3"]:
         """From the second derivatives of the polynomial in A and of the one-particle functions."""
         a, first, second = self.basis.one_particle.to_second_order(stencil)
         theta = self.coefficients[self.basis.channel[len(self.species) :]].reshape(len(self.species), -1)[stencil.centre].T
@@ -149,7 +156,7 @@ class LinearACE(SiteEnergy):
         own = hessian_of_sums(first, second, slope.T, self.basis.curvature.summed(a, packed))
         return own if self.repulsion is None else own + self.repulsion.hessian(stencil)
 
-    def hessian_operator(self, stencil: Stencil):
+    def hessian_operator(self, stencil: Stencil) -> Callable[[Float[Array, "sites slots 3"]], Float[Array, "sites slots 3"]]:
         """V'' dg in two parts: the neighbours move and the slopes dV/dA are kept, and the other way about."""
         one_particle = self.basis.one_particle
         factors = one_particle.factors(stencil)
@@ -167,7 +174,9 @@ class LinearACE(SiteEnergy):
 
         return along
 
-    def hessian_products(self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]):
+    def hessian_products(
+        self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]
+    ) -> Float[Array, "vectors sites slots 3"]:
         """By the compiled kernel where there is one."""
         if not self.program.serves:
             return super().hessian_products(stencil, dg)
@@ -292,9 +301,7 @@ def load_model(path: str | Path) -> LinearACE | PACEModel:
     InputWarning
         If the file is of the older format, which has no checksum.
     """
-    if not isinstance(path, str | Path):
-        raise InputError(f"a model is loaded from the path of its file; got {type(path).__name__}")
-    path = Path(path)
+    path = file_of(path, "a model")
     if path.suffix.lower() == ".yace":
         return read_yace(path)
     with reading(path, "a model", ADVICE):

@@ -4,6 +4,8 @@ With R (radial, slots) and Y (harmonics, slots) of a site, A_{mu n l m} is an en
 puts on the neighbours takes two more such products. Only design rows want phi itself, function by function.
 """
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -212,5 +214,5 @@ class OneParticle(eqx.Module):
         return jnp.split(both, len(radial), axis=2)
 
 
-def _dot(a, b):
+def _dot(a: Sequence[Array], b: Sequence[Array]) -> Array:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]

@@ -88,7 +88,7 @@ def _parts(product: Product) -> list[Product]:
     return list({product[:t] + product[t + 1 :]: None for t in range(len(product))})
 
 
-def blocks(count: Int[np.ndarray, "*shape"] | int):
+def blocks(count: Int[np.ndarray, "*shape"] | int) -> Int[np.ndarray, "*shape"] | int:
     """Rounded up to whole blocks."""
     return -(-count // BLOCK) * BLOCK
 

@@ -1,5 +1,6 @@
 """Radial functions: orthonormal polynomials of an Agnesi-type distance transform, times an envelope that ends smoothly."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 import equinox as eqx
@@ -27,7 +28,14 @@ class Radial(eqx.Module):
     r0: Float[Array, "species species"]
     """Distance of best resolution for each pair of species, A."""
 
-    def __init__(self, cutoff: float, count: int, r0, envelope: int = 4, transform: tuple[int, int] = (2, 4)):
+    def __init__(
+        self,
+        cutoff: float,
+        count: int,
+        r0: Float[np.ndarray, "species species"] | list[list[float]],
+        envelope: int = 4,
+        transform: tuple[int, int] = (2, 4),
+    ):
         inner, outer = transform
         if not 1 <= inner < outer:
             raise InputError(f"the Agnesi transform wants integers 1 <= p < q; got {transform}")
@@ -82,7 +90,9 @@ class Radial(eqx.Module):
         """a, b, c of R_(n+1) = (a t + b) R_n - c R_(n-1), t = 2y - 1."""
         return np.array(_jacobi_recursion(self.count, 2 * self.envelope)).reshape(-1, 3)
 
-    def _start(self, r, centre, neighbour) -> tuple[Array, Array]:
+    def _start(
+        self, r: Float[Array, "*batch"], centre: Int[Array, "*batch"], neighbour: Int[Array, "*batch"]
+    ) -> tuple[Array, Array]:
         """The argument t = 2y - 1 of the polynomials, and R_1."""
         inside = r < self.cutoff
         if self.r0.size == 1:
@@ -93,14 +103,14 @@ class Radial(eqx.Module):
         y = jnp.where(inside, y, 0.0)
         return 2.0 * y - 1.0, y**self.envelope * np.sqrt(2.0 * (2 * self.envelope + 1) / 2.0)
 
-    def _agnesi(self, s):
+    def _agnesi(self, s: Float[Array, "*any"]) -> Float[Array, "*any"]:
         steep = self.outer - (self.outer - self.inner) / 2
         bend = -self.outer - (self.outer - self.inner) * (self.outer - self.inner - 2) / 4
         a = 2 * (steep**2 + bend) / (steep**2 - bend)  # x'' = 0 at s = 1
         return 1.0 / (1.0 + a * s**self.outer / (1.0 + s ** (self.outer - self.inner)))
 
 
-def _step(t, pair, row):
+def _step(t: Array, pair: tuple[Array, Array], row: Sequence[float] | Array) -> tuple[Array, Array]:
     """(R_n-1, R_n) to (R_n, R_n+1)."""
     a, b, c = row
     return pair[1], (a * t + b) * pair[1] - c * pair[0]
@@ -112,7 +122,7 @@ def _jacobi_recursion(count: int, beta: int) -> list[tuple[float, float, float]]
     From the monic three-term recursion of the Jacobi polynomials P^(0, beta) (Gautschi, Orthogonal Polynomials, table 1.1).
     """
 
-    def monic(k):
+    def monic(k: int) -> tuple[float, float]:
         s = 2 * k + beta
         return beta**2 / (s * (s + 2)), (2 * k * (k + beta)) ** 2 / (s * s * (s * s - 1))
 

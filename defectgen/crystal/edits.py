@@ -304,7 +304,7 @@ def sublattice_of(lattice: Lattice, site: int | str) -> int:
     return int(site)
 
 
-def _point(at) -> np.ndarray:
+def _point(at: object) -> np.ndarray:
     """Three finite coordinates, A."""
     try:
         point = np.asarray(at, dtype=float)

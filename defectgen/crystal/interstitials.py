@@ -1,6 +1,6 @@
 """Interstitials: an extra atom in a void of the crystal, or two atoms sharing one site."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -174,7 +174,7 @@ def nearest_sites(lattice: Lattice, point: Float[np.ndarray, "3"]) -> list[Site]
     return [site for distance, site in near if distance < 1.01 * near[0][0] + 1e-9]
 
 
-def _coordinates(place) -> tuple[float, float, float]:
+def _coordinates(place: Iterable[float | int] | None) -> tuple[float, float, float]:
     try:
         values = () if place is None else tuple(float(x) for x in place)
     except (TypeError, ValueError):

@@ -1,6 +1,7 @@
 """A crystal: primitive vectors and motif, its sites and shells, and the shortest images of vectors between them."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -90,6 +91,24 @@ class Lattice:
         """
         return replace(self, vectors=self.vectors @ deformation.T, motif=self.motif @ deformation.T)
 
+    def in_plane(self, tensor: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+        """A tensor of a strain or stress, without what leaves the plane of a two-dimensional crystal.
+
+        Parameters
+        ----------
+        tensor : array, (3, 3)
+            Any tensor in Cartesian axes.
+
+        Returns
+        -------
+        array, (3, 3)
+            A copy; in two dimensions zero but for its first two rows and columns.
+        """
+        kept = np.zeros((3, 3))
+        d = self.dimension
+        kept[:d, :d] = tensor[:d, :d]
+        return kept
+
     def with_motif(self, motif: Float[np.ndarray, "sublattices 3"]) -> "Lattice":
         """The same Bravais lattice with its sublattices shifted.
 
@@ -132,7 +151,7 @@ class Site(NamedTuple):
     sublattice: int
 
     @classmethod
-    def at(cls, translation, sublattice) -> "Site":
+    def at(cls, translation: Iterable[int | np.integer], sublattice: int | np.integer) -> "Site":
         """The site of a sublattice in the cell with a translation.
 
         Parameters

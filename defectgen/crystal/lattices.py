@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ _CUBE = np.eye(3, dtype=int)
 
 Length = float | int
 """A."""
+
+Rows = np.ndarray | list[list[float | int]]
+"""Vectors as rows."""
 
 Species = str | Sequence[str]
 """One symbol, or for a compound a pair: two symbols, or a formula such as "GaAs"."""
@@ -237,7 +241,9 @@ def square(symbol: str, a: Length) -> Lattice:
     return _build("square", (symbol,), a, np.diag([1.0, 1.0, 0.0]), [[0, 0, 0]], _CUBE, dimension=2)
 
 
-def _build(structure: str, species: tuple[str, ...], a: Length, vectors, motif, conventional, dimension: int = 3) -> Lattice:
+def _build(
+    structure: str, species: tuple[str, ...], a: Length, vectors: Rows, motif: Rows, conventional: np.ndarray, dimension: int = 3
+) -> Lattice:
     """Scale by a and check; the third vector of a two-dimensional crystal is (0, 0, 1)."""
     a = _length(a)
     for symbol in species:
@@ -255,7 +261,9 @@ def _length(a: Length) -> float:
     return float(a)
 
 
-def _pair(first, second, a, formula=r"([A-Z][a-z]?)([A-Z][a-z]?)", example="GaAs") -> tuple[tuple[str, str], float]:
+def _pair(
+    first: Any, second: Any, a: Any, formula: str = r"([A-Z][a-z]?)([A-Z][a-z]?)", example: str = "GaAs"
+) -> tuple[tuple[str, str], float]:
     """Two symbols and the lattice constant from (A, B, a), ((A, B), a) or ("AB", a)."""
     if a is not None:
         return (first, second), a
@@ -381,7 +389,7 @@ def phase(name: str, symbol: str, volume: float) -> Lattice:
     return PHASES[name](symbol, float(volume * unit.sublattices / unit.volume) ** (1 / 3))
 
 
-def _lattice(name: str, symbol: str, a: float, vectors, motif, conventional) -> Lattice:
+def _lattice(name: str, symbol: str, a: float, vectors: Rows, motif: Rows, conventional: np.ndarray) -> Lattice:
     """Scale by a and check."""
     element(symbol)
     if not a > 0:

@@ -1,11 +1,13 @@
 """A defect from elsewhere: compare a defective structure with the perfect one, and carry the difference to any cell."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .._input import InputError
-from .._typing import Float
+from .._typing import Float, Int
 from .edits import Defect, Edits
 from .lattice import Lattice, Site, image_steps, minimum_image, sites_within
 from .registration import NEAR, assign, rigid_shift
@@ -99,7 +101,18 @@ def match_defect(
     return Defect(edits.label, partial(transferred, edits=edits, source=lattice))
 
 
-def _difference(lattice, origin, sites, home, home_symbols, atoms, atom_symbols, owner, vectors, periodic) -> Edits:
+def _difference(
+    lattice: Lattice,
+    origin: Float[np.ndarray, "3"],
+    sites: Int[np.ndarray, "sites 4"],
+    home: Float[np.ndarray, "sites 3"],
+    home_symbols: tuple[str, ...] | list[str],
+    atoms: Float[np.ndarray, "atoms 3"],
+    atom_symbols: tuple[str, ...] | list[str],
+    owner: Int[np.ndarray, " atoms"],
+    vectors: Float[np.ndarray, "3 3"],
+    periodic: tuple[bool, bool, bool],
+) -> Edits:
     """The edits, gathered around the first one by minimum image."""
     spacing = lattice.nearest_neighbour
     missing = np.setdiff1d(np.arange(len(home)), owner)
@@ -113,7 +126,7 @@ def _difference(lattice, origin, sites, home, home_symbols, atoms, atom_symbols,
         raise InputError("the defective structure is the perfect one; nothing is missing, extra or replaced")
     anchor = home[touched[0]] if touched else atoms[extra[0]]
 
-    def unwrapped(s) -> Site:
+    def unwrapped(s: Any) -> Site:
         """The copy of perfect site s that is nearest to the anchor."""
         near = minimum_image(home[s] - anchor, vectors, periodic) + anchor - home[s]
         t = np.rint(near @ np.linalg.inv(lattice.vectors)).astype(int)
@@ -156,7 +169,13 @@ def _whole_steps(lattice: Lattice, home: np.ndarray, atoms: np.ndarray) -> np.nd
     return trials[int(np.argmax(hits))]
 
 
-def _label(lattice: Lattice, vacant, replaced, moved, added) -> str:
+def _label(
+    lattice: Lattice,
+    vacant: tuple[Site, ...],
+    replaced: tuple[tuple[Site, str], ...],
+    moved: tuple[tuple[Site, tuple], ...],
+    added: Sequence[tuple[tuple, str]],
+) -> str:
     """v_Cu, v2_Cu, Ni_Cu, Cu_i, Cu_i_split (an extra atom beside one that left its site), joined by + and sorted."""
     words = sorted(f"v_{lattice.species[s.sublattice]}" for s in vacant)
     words += sorted(f"{symbol}_{lattice.species[s.sublattice]}" for s, symbol in replaced)
@@ -167,7 +186,12 @@ def _label(lattice: Lattice, vacant, replaced, moved, added) -> str:
     return "+".join(w if n == 1 else w.replace("_", f"{n}_", 1) for w, n in count.items())
 
 
-def _crystal(home, symbols, vectors, periodic) -> Lattice:
+def _crystal(
+    home: Float[np.ndarray, "sites 3"],
+    symbols: tuple[str, ...] | list[str],
+    vectors: Float[np.ndarray, "3 3"],
+    periodic: tuple[bool, bool, bool],
+) -> Lattice:
     """The primitive cell of the perfect structure."""
     if tuple(periodic) == (True, True, False):
         flat = home - [0, 0, home[0, 2]]
@@ -178,7 +202,7 @@ def _crystal(home, symbols, vectors, periodic) -> Lattice:
     return lattice_from_primitive(vectors, home, symbols, reduce=True)
 
 
-def _register(lattice: Lattice, home: np.ndarray, symbols) -> tuple[np.ndarray, np.ndarray]:
+def _register(lattice: Lattice, home: np.ndarray, symbols: tuple[str, ...] | list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Origin of the lattice in the frame of the perfect structure (A), and (t1, t2, t3, sublattice) of all its atoms."""
     inverse = np.linalg.inv(lattice.vectors)
     for b in range(lattice.sublattices):

@@ -165,12 +165,15 @@ def assign(
     return owner
 
 
-def wrap(x: np.ndarray, vectors: np.ndarray, periodic) -> np.ndarray:
+def wrap(x: np.ndarray, vectors: np.ndarray, periodic: tuple[bool, bool, bool]) -> np.ndarray:
+    """Positions in the box, along the directions in which it repeats."""
     fractional = x @ np.linalg.inv(vectors)
     return x - np.where(np.array(periodic), np.floor(fractional), 0.0) @ vectors
 
 
-def ghosts(home: np.ndarray, vectors: np.ndarray, periodic, margin: float) -> tuple[np.ndarray, np.ndarray]:
+def ghosts(
+    home: np.ndarray, vectors: np.ndarray, periodic: tuple[bool, bool, bool], margin: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Wrapped sites with their periodic copies near the box, and which site each is."""
     wrapped = wrap(home, vectors, periodic)
     inverse = np.linalg.inv(vectors)

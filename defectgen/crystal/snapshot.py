@@ -92,7 +92,7 @@ class Snapshot:
             _check(value, shape[key], f"label {key} of a {what}")
 
 
-def _check(value, shape: tuple[int, ...], what: str) -> None:
+def _check(value: object, shape: tuple[int, ...], what: str) -> None:
     array = np.asarray(value)
     if array.shape != shape or not np.issubdtype(array.dtype, np.number):
         raise InputError(f"the {what} must be numbers of shape {shape}; got shape {array.shape}, {array.dtype}")

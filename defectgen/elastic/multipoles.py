@@ -210,7 +210,7 @@ def residual_virial(cell: Cell, potential: Potential, positions: Float[np.ndarra
     if virial is None or still is None:
         return None
     difference = virial - still
-    return _planar((difference + difference.T) / 2, lattice.dimension)
+    return lattice.in_plane((difference + difference.T) / 2)
 
 
 def multipoles(
@@ -291,10 +291,3 @@ def _free_sites(cell: Cell) -> np.ndarray:
     on = cell.sites >= 0
     free[cell.sites[on]] = cell.free[on]
     return free
-
-
-def _planar(tensor: np.ndarray, dimension: int) -> np.ndarray:
-    """Only what lies in the plane of a two-dimensional crystal."""
-    kept = np.zeros((3, 3))
-    kept[:dimension, :dimension] = tensor[:dimension, :dimension]
-    return kept

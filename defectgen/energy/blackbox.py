@@ -69,7 +69,9 @@ class BlackBox(ABC):
         """
 
 
-def blackbox_bulk_response(lattice: Lattice, potential: BlackBox, stress: bool = True):
+def blackbox_bulk_response(
+    lattice: Lattice, potential: BlackBox, stress: bool = True
+) -> tuple[float, Float[np.ndarray, "sublattices 3"], Float[np.ndarray, "3 3"] | None]:
     """Energy, internal forces and virial of the primitive cell.
 
     Parameters

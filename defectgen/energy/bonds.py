@@ -12,7 +12,7 @@ import numpy as np
 from .._input import InputError
 from .._typing import Anywhere, Array, Bool, Float, Int
 from ..crystal.neighbours import neighbours
-from .site import Stencil
+from .site import SiteEnergy, Stencil
 
 Part = tuple[int | Array, int]
 """Some rows that follow each other: the first one, and their number."""
@@ -23,7 +23,7 @@ def part_of(array: Anywhere, part: Part | None) -> Array:
     return jnp.asarray(array) if part is None else jax.lax.dynamic_slice_in_dim(array, *part)
 
 
-def over_rows(function: Callable[[Part], Any], rows: int, chunk: int, live: Int[Anywhere, ""] | None = None):
+def over_rows(function: Callable[[Part], Any], rows: int, chunk: int, live: Int[Anywhere, ""] | None = None) -> Any:
     """`function` of every chunk of the rows, results joined.
 
     With `live`, only chunks with one of the first `live` rows are computed, and rows of the others are zero: then padding costs
@@ -33,14 +33,14 @@ def over_rows(function: Callable[[Part], Any], rows: int, chunk: int, live: Int[
         return function((0, rows))
     one = jax.jit(lambda start: function((start, chunk)))  # traced once: for the shapes of the results, and for the results
 
-    def step(k, done):
+    def step(k: Array, done: Any) -> Any:
         return jax.tree.map(partial(_put, start=k * chunk), done, one(k * chunk))
 
     nothing = jax.tree.map(lambda a: jnp.zeros((rows, *a.shape[1:]), a.dtype), jax.eval_shape(one, 0))
     return jax.lax.fori_loop(0, -(-(rows if live is None else live) // chunk), step, nothing)
 
 
-def over_sites(function, tree, rows: int, chunk: int, live: Int[Anywhere, ""] | None = None):
+def over_sites(function: Callable[[Any], Any], tree: Any, rows: int, chunk: int, live: Int[Anywhere, ""] | None = None) -> Any:
     """The same for a function of the arrays of a tree, cut along their leading axis."""
     return over_rows(lambda part: function(jax.tree.map(lambda a: part_of(a, part), tree)), rows, chunk, live)
 
@@ -154,7 +154,7 @@ def bonds(
     vectors: Float[np.ndarray, "3 3"],
     periodic: tuple[bool, bool, bool],
     symbols: tuple[str, ...],
-    energy,
+    energy: SiteEnergy,
     skin: float = 0.0,
     bucket: int | None = None,
 ) -> Bonds:
@@ -196,7 +196,7 @@ def bonds(
     near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows)
     slots = near.index.shape[1]
 
-    def grow(array, fill):
+    def grow(array: np.ndarray, fill: float) -> np.ndarray:
         return np.concatenate([array, np.full((rows - atoms, *array.shape[1:]), fill, dtype=array.dtype)])
 
     reverse = np.concatenate([near.reverse, np.arange(atoms * slots, rows * slots).reshape(-1, slots)])
@@ -211,12 +211,12 @@ def bonds(
     )
 
 
-def check_species(energy, symbols: Iterable[str]) -> None:
+def check_species(energy: Any, symbols: Iterable[str]) -> None:
     """Checks that the energy knows all species.
 
     Parameters
     ----------
-    energy : SiteEnergy
+    energy : SiteEnergy or another code
         Its species count.
     symbols : iterable of str
         Chemical symbols.

@@ -109,7 +109,9 @@ def virial_by_energies(lattice: Lattice, energy: Callable[[Lattice], float]) -> 
     return -(up - down) / (2 * STRETCH * d) * flat
 
 
-def crystal_response(lattice, potential: Potential, stress: bool = True):
+def crystal_response(
+    lattice: Lattice, potential: Potential, stress: bool = True
+) -> tuple[float | Float[np.ndarray, ""], Float[np.ndarray, "sublattices 3"], Float[np.ndarray, "3 3"] | None]:
     """Energy, internal forces and virial of the primitive cell of the perfect crystal, for any potential.
 
     Parameters
@@ -202,7 +204,7 @@ def _blackbox_state(lattice: Lattice, potential: BlackBox) -> CrystalState:
     return state_of(lattice, energy, forces, virial, lattice.sublattices)
 
 
-def crystal_force_constants(lattice, potential: Potential) -> ForceConstants:
+def crystal_force_constants(lattice: Lattice, potential: Potential) -> ForceConstants:
     """Force constants of the perfect crystal, for any potential.
 
     Parameters

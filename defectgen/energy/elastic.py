@@ -1,8 +1,10 @@
 """Elastic constants of any potential: from jets where there are some, else by differences of a black box's stress or energy."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -47,13 +49,15 @@ class ElasticConstants(np.ndarray):
     error: float | None
     """Estimate of the largest error of an entry, eV/A^3: what the extrapolation changed. None for jets."""
 
-    def __new__(cls, values, stress, route: str = "jets", step: float | None = None, error: float | None = None):
+    def __new__(
+        cls, values: np.ndarray, stress: np.ndarray, route: str = "jets", step: float | None = None, error: float | None = None
+    ):
         """The values with their origin."""
         made = np.array(values, dtype=float).view(cls)
         made.stress, made.route, made.step, made.error = np.array(stress, dtype=float), route, step, error
         return made
 
-    def __array_finalize__(self, source):
+    def __array_finalize__(self, source: np.ndarray | None) -> None:
         """Views share the origin of what they were taken from."""
         for name, default in (("stress", np.zeros((3, 3))), ("route", ""), ("step", None), ("error", None)):
             setattr(self, name, getattr(source, name, default))
@@ -132,7 +136,7 @@ def elastic_constants(lattice: Lattice, potential: Potential) -> ElasticConstant
     else:
         _, forces, virial = crystal_response(lattice, potential)
         found = ElasticConstants(
-            long_wave_elastic_constants(lattice, potential), _planar(-np.asarray(virial) / lattice.volume, lattice)
+            long_wave_elastic_constants(lattice, potential), lattice.in_plane(-np.asarray(virial) / lattice.volume)
         )
     _warn_of_load(lattice, found, forces)
     return found
@@ -235,15 +239,7 @@ def _differenced(lattice: Lattice, potential: BlackBox) -> tuple[ElasticConstant
     return ElasticConstants(full, stress, route, step, float(np.abs(values - plain).max())), forces
 
 
-def _energy_slope(slopes, mode: np.ndarray, step: float, still: np.ndarray) -> float:
+def _energy_slope(slopes: Callable[..., Any], mode: np.ndarray, step: float, still: np.ndarray) -> float:
     """dE/d(amplitude) of a strain mode by central differences of energies at two steps, extrapolated, eV."""
     energy = {s: slopes(s * step * mode, still).energy for s in (1, -1, 2, -2)}
     return (8 * (energy[1] - energy[-1]) - (energy[2] - energy[-2])) / (12 * step)
-
-
-def _planar(tensor: np.ndarray, lattice: Lattice) -> Float[np.ndarray, "3 3"]:
-    """Only what lies in the plane of a two-dimensional crystal."""
-    kept = np.zeros((3, 3))
-    d = lattice.dimension
-    kept[:d, :d] = tensor[:d, :d]
-    return kept

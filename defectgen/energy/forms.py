@@ -1,6 +1,7 @@
 """Two forms of site energies that have fast jets: functions of sums over neighbours, and bases whose derivatives come packed."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from itertools import accumulate
 from math import prod
 
@@ -79,7 +80,7 @@ class SumEnergy(SiteEnergy):
         )
 
 
-def _derivatives(f, x: Float[Array, "*batch axes"]) -> Float[Array, " axes *values"]:
+def _derivatives(f: Callable[[Array], Array], x: Float[Array, "*batch axes"]) -> Float[Array, " axes *values"]:
     """df/dx along each axis, where f takes the batch one by one: one sweep for all of it."""
     axes = jnp.eye(x.shape[-1], dtype=x.dtype)
     return jax.vmap(lambda e: jax.jvp(f, (x,), (jnp.broadcast_to(e, x.shape),))[1])(axes)

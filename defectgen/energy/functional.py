@@ -166,7 +166,7 @@ class SiteSum(CellEnergy):
             self._built_at = np.array(x)
         return self._bonds
 
-    def energy_forces(self, x):
+    def energy_forces(self, x: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
         near = self.bonds(x)
         rows = near.index.shape[0]
         values, forces, _ = energy_forces_virial(self.potential, pad(x, rows), self._vectors, near)
@@ -174,14 +174,14 @@ class SiteSum(CellEnergy):
         energy = float(np.sum((np.asarray(values)[:n] - self._own)[self._counted])) + self._offset
         return energy, np.asarray(forces)[:n] * self._movable
 
-    def hessian_product(self, x, v):
+    def hessian_product(self, x: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
         near = self.bonds(x)
         rows = near.index.shape[0]
         v = v * self._movable
         product = hessian_product(self.potential, pad(x, rows), self._vectors, near, pad(v, rows))
         return np.asarray(product)[: len(x)] * self._movable
 
-    def force_constants(self):
+    def force_constants(self) -> ForceConstants:
         return force_constants(self.cell.lattice, self.potential)
 
 
@@ -196,12 +196,14 @@ class BlackBoxCell(CellEnergy):
         self.crystal = crystal_state(cell.lattice, potential)
         self._bulk = self.crystal.energy
 
-    def energy_forces(self, x):
+    def energy_forces(self, x: Float[np.ndarray, "atoms 3"]) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
         cell = self.cell
         result = self.potential.evaluate(cell.symbols, x, cell.vectors, cell.periodic, False)
         return result.energy - len(cell) * self._bulk, result.forces * self._movable
 
-    def hessian_product(self, x, v, scale: float = 1.0):
+    def hessian_product(
+        self, x: Float[np.ndarray, "atoms 3"], v: Float[np.ndarray, "atoms 3"], scale: float = 1.0
+    ) -> Float[np.ndarray, "atoms 3"]:
         """(d2E/dx2) v from two evaluations, `scale` times the potential's own step apart from x."""
         v = v * self._movable
         size = np.abs(v).max()
@@ -210,7 +212,7 @@ class BlackBoxCell(CellEnergy):
         h = scale * self.potential.step / size
         return -(self.energy_forces(x + h * v)[1] - self.energy_forces(x - h * v)[1]) / (2 * h)
 
-    def force_constants(self):
+    def force_constants(self) -> ForceConstants:
         return blackbox_force_constants(self.cell.lattice, self.potential)
 
 

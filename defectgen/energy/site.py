@@ -140,7 +140,9 @@ class SiteEnergy(eqx.Module):
         return autodiff_hessian(self, stencil)
 
 
-def autodiff_gradient(energy: SiteEnergy, stencil: Stencil):
+def autodiff_gradient(
+    energy: SiteEnergy, stencil: Stencil
+) -> tuple[Float[Array, " sites *channels"], Float[Array, " sites slots 3 *channels"]]:
     """Values and gradients of any site energy by reverse differentiation, one sweep per channel.
 
     Parameters
@@ -170,7 +172,7 @@ def autodiff_gradient(energy: SiteEnergy, stencil: Stencil):
     return values, jnp.moveaxis(gradients, 0, -1)
 
 
-def autodiff_hessian(energy: SiteEnergy, stencil: Stencil):
+def autodiff_hessian(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
     """Hessians of any site energy: the gradient differentiated forward along every stencil direction.
 
     Parameters

@@ -4,6 +4,8 @@ With D the difference operator of the cell and V the site energy,
     E = sum_l V(Dx(l)),   dE/dx = D^T V'(Dx),   (d2E/dx2) v = D^T V''(Dx) Dv,   dE/dF = sum_l sum_rho V'_rho (x) g_rho.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,9 @@ def stencils(x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bond
 
 
 @eqx.filter_jit
-def site_energies(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds):
+def site_energies(
+    energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds
+) -> Float[Array, " rows *channels"]:
     """Energy of every site.
 
     Parameters
@@ -104,7 +108,9 @@ def energy_forces_virial(
 
 
 @eqx.filter_jit
-def _energy_forces_virial(energy, x, vectors, bonds):
+def _energy_forces_virial(
+    energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds
+) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     def jets(part: Part):
         stencil, mask = bonds.stencil(x, vectors, part), part_of(bonds.mask, part)[..., None]
         values, p = energy.gradient(stencil)
@@ -152,7 +158,14 @@ def hessian_product(
 
 
 @eqx.filter_jit
-def _hessian_product(energy, x, vectors, bonds, v, counted):
+def _hessian_product(
+    energy: SiteEnergy,
+    x: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
+    bonds: Bonds,
+    v: Float[Anywhere, "*vectors rows 3"],
+    counted: Bool[Anywhere, " first"] | None,
+) -> Float[Array, "*vectors rows 3"]:
     many = v.reshape(-1, *x.shape)
 
     def products(part: Part):
@@ -218,7 +231,7 @@ def channel_rows(
     chunk = min(chunk, sites)
     before = jnp.arange(sites)
 
-    def add(step):
+    def add(step: Callable) -> Callable:
         """Carry with every chunk added that has a live site."""
 
         def one(k, carry):
@@ -247,7 +260,9 @@ def channel_rows(
     return add(step)((jnp.zeros(channels), jnp.zeros((rows, 3, channels)), jnp.zeros((3, 3, channels))))
 
 
-def _packed_rows(energy: PackedBasis, rows: int, add, sites: Float[Array, " species"]):
+def _packed_rows(
+    energy: PackedBasis, rows: int, add: Callable[[Callable], Callable], sites: Float[Array, " species"]
+) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
     """The same for a packed basis: every site adds to the rows of its own species, which become channels at the end.
 
     Padded slots need no mask: a site energy is blind there, and so is each of its derivatives. Sites that do not count are
@@ -330,6 +345,14 @@ def channel_hessian_product(
 
 
 @eqx.filter_jit
-def _channel_hessian_product(energy, x, vectors, bonds, v, chunk, counted):
+def _channel_hessian_product(
+    energy: SiteEnergy,
+    x: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
+    bonds: Bonds,
+    v: Float[Anywhere, "rows 3"],
+    chunk: int,
+    counted: Int[Anywhere, " sites"],
+) -> Float[Array, "rows 3 channels"]:
     """Minus the forward derivative of the accumulated forces."""
     return -jax.jvp(lambda y: channel_rows(energy, y, vectors, bonds, chunk, counted)[1], (x,), (v,))[1]

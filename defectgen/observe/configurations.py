@@ -93,11 +93,10 @@ def _second_derivatives(lattice: Lattice, rho: np.ndarray, first: np.ndarray, se
 
 
 @dataclass(frozen=True, eq=False)
-class FormationEnergy(Observation):
-    """Ef: E - N E_bulk of one periodic configuration, eV (without chemical potentials), one row."""
+class SnapshotObservation(Observation):
+    """An observation of one configuration, with its group and number of atoms."""
 
     snapshot: Snapshot
-    kind = "Ef"
 
     @property
     def group(self) -> str:
@@ -106,6 +105,13 @@ class FormationEnergy(Observation):
     @property
     def atoms(self) -> int:
         return len(self.snapshot.cell)
+
+
+@dataclass(frozen=True, eq=False)
+class FormationEnergy(SnapshotObservation):
+    """Ef: E - N E_bulk of one periodic configuration, eV (without chemical potentials), one row."""
+
+    kind = "Ef"
 
     def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         cell = self.snapshot.cell
@@ -126,18 +132,8 @@ VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteObservation(Observation):
+class FiniteObservation(SnapshotObservation):
     """An observation that reads its rows from the first-order response of a snapshot, so that kinds share one evaluation."""
-
-    snapshot: Snapshot
-
-    @property
-    def group(self) -> str:
-        return self.snapshot.group
-
-    @property
-    def atoms(self) -> int:
-        return len(self.snapshot.cell)
 
     def __call__(self, energy: Potential) -> Float[np.ndarray, " rows *channels"]:
         return self.read(respond(energy, self.snapshot, stress=self.stress))

@@ -88,7 +88,7 @@ class ForceConstants(Observation):
         return every[np.arange(len(d)), best]
 
     @property
-    def row_weights(self):
+    def row_weights(self) -> Float[np.ndarray, " rows"] | None:
         if self.range_power == 0.0:
             return None
         return np.repeat(self.lengths**self.range_power, self.lattice.dimension**2)

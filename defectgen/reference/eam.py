@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError, InputWarning
-from .._typing import Array, Float
+from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
 from ..energy.site import Stencil
 from .eam_difference import Polynomials, largest_difference
@@ -168,11 +168,11 @@ class EAM(SumEnergy):
         both = jnp.where(inside[..., None], both, 0.0)
         return both[..., 0], 0.5 * both[..., 1] / r
 
-    def of_sums(self, sums, centre):
+    def of_sums(self, sums: tuple[Float[Array, " sites"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """The embedding energy and the pair energy."""
         return self._embed(sums[0], 0 if len(self.species) == 1 else centre) + sums[1]
 
-    def _embed(self, density: Float[Array, " sites"], centre) -> Float[Array, " sites"]:
+    def _embed(self, density: Float[Array, " sites"], centre: Int[Array, " sites"] | int) -> Float[Array, " sites"]:
         """F(rho), along its last tangent beyond the table.
 
         One of the two branches is selected. Their sum, with the other one's part taken away again, would be the same in
@@ -261,7 +261,9 @@ def _resolution(given: float, tables: Tables) -> float:
     return float(given)
 
 
-def _compare(path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fading: bool, resolution: float | None) -> float:
+def _compare(
+    path: str | Path, tables: Tables, smooth: Polynomials, cubic: Polynomials, fading: bool, resolution: float | None
+) -> float:
     """Warns if the smooth interpolation is noticeably another potential than that of LAMMPS. The scatter of the tables, eV/A^2,
     where it did not warn."""
 

@@ -5,6 +5,7 @@ table does not say: nothing that matters where the table is fine, and tenths of 
 or carries the noise of few digits.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,7 +56,11 @@ class Polynomials:
     """Of rho (first) and r phi."""
 
 
-def largest_difference(tables: Tables, one: Polynomials, other: Polynomials, window) -> Difference:
+Window = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""A function of the distance (A) with its derivative."""
+
+
+def largest_difference(tables: Tables, one: Polynomials, other: Polynomials, window: Window | None) -> Difference:
     """The largest difference in force between two interpolations over distances and densities that crystals have.
 
     Parameters
@@ -113,7 +118,14 @@ def largest_difference(tables: Tables, one: Polynomials, other: Polynomials, win
     return found
 
 
-def _of_atoms(tables, distance, densities, slopes, r, density_slopes):
+def _of_atoms(
+    tables: Tables,
+    distance: Float[np.ndarray, "species species"],
+    densities: Float[np.ndarray, " densities"],
+    slopes: Sequence[np.ndarray],
+    r: Float[np.ndarray, " points"],
+    density_slopes: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Force differences (eV/A) from F' at each density and species; the largest |F'| of each species in its range."""
     change, steepest = [], []
     for i in range(len(tables.species)):
@@ -128,7 +140,7 @@ def _of_atoms(tables, distance, densities, slopes, r, density_slopes):
     return np.array(change), np.array(steepest)
 
 
-def _noise(tables: Tables, distance, steepest) -> float:
+def _noise(tables: Tables, distance: Float[np.ndarray, "species species"], steepest: Float[np.ndarray, " species"]) -> float:
     """Scatter of second derivatives, eV/A^2, from the sixth differences of the tables, which a smooth function has not.
 
     Values with independent errors of size e have sixth differences of size sqrt(924) e. The median over a stretch of a
@@ -140,7 +152,7 @@ def _noise(tables: Tables, distance, steepest) -> float:
         return 0.0
     r = tables.spacing * (3 + STRETCH * np.arange(stretches + 1))
 
-    def scatter(table):
+    def scatter(table: np.ndarray) -> np.ndarray:
         differences = np.abs(np.diff(table, 6, axis=-1))[..., : stretches * STRETCH]
         median = np.median(differences.reshape(*table.shape[:-1], stretches, STRETCH), axis=-1)
         return median / (0.6745 * np.sqrt(924.0)) / tables.spacing**2  # of a normal distribution the median is 0.6745

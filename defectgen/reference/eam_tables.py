@@ -6,6 +6,7 @@ a comment.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,7 @@ class _Reader:
             self.surplus.append((self.position, len(values) - count))
         return np.array(values[:count])
 
-    def _values(self, count: int, what: str, read) -> list[float]:
+    def _values(self, count: int, what: str, read: Callable[..., float]) -> list[float]:
         """At least `count` numbers."""
         values: list[float] = []
         while len(values) < count:

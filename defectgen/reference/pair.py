@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError, came
-from .._typing import Array, Float
+from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
 from ..energy.site import Stencil
 from .radial import distances, fade, per_pair
@@ -95,7 +95,7 @@ class LennardJones(SumEnergy):
         pair = 4.0 * per_pair(self.epsilon, stencil) * inverse * (inverse - 1.0) * fade(r, self.onset, self.cutoff)
         return (jnp.where(inside, 0.5 * pair, 0.0),)
 
-    def of_sums(self, sums, centre):
+    def of_sums(self, sums: tuple[Float[Array, " sites"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """Their sum."""
         return sums[0]
 
@@ -171,7 +171,7 @@ class Morse(SumEnergy):
         pair = self.epsilon * e * (e - 2.0) * fade(r, self.onset, self.cutoff)
         return (jnp.where(inside, 0.5 * pair, 0.0),)
 
-    def of_sums(self, sums, centre):
+    def of_sums(self, sums: tuple[Float[Array, " sites"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """Their sum."""
         return sums[0]
 

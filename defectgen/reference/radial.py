@@ -7,7 +7,9 @@ from .._typing import Array, Bool, Float
 from ..energy.site import Stencil
 
 
-def distances(stencil: Stencil, cutoff) -> tuple[Float[Array, "sites slots"], Bool[Array, "sites slots"]]:
+def distances(
+    stencil: Stencil, cutoff: float | Float[Array, "..."]
+) -> tuple[Float[Array, "sites slots"], Bool[Array, "sites slots"]]:
     """Distances of the neighbours, and whether they are inside the cutoff.
 
     Parameters
@@ -38,7 +40,7 @@ def distances(stencil: Stencil, cutoff) -> tuple[Float[Array, "sites slots"], Bo
     return jnp.sqrt(jnp.where(inside, r2, safe)), inside
 
 
-def per_pair(table: Float[Array, "species species *extra"], stencil: Stencil):
+def per_pair(table: Float[Array, "species species *extra"], stencil: Stencil) -> Float[Array, "..."]:
     """The entry of a table for every (site, neighbour) pair.
 
     Parameters
@@ -58,7 +60,7 @@ def per_pair(table: Float[Array, "species species *extra"], stencil: Stencil):
     return table[stencil.centre[:, None], stencil.neighbour]
 
 
-def fade(r: Float[Array, "*n"], onset, cutoff) -> Float[Array, "*n"]:
+def fade(r: Float[Array, "*n"], onset: float | Float[Array, "..."], cutoff: float | Float[Array, "..."]) -> Float[Array, "*n"]:
     """One up to an onset, zero from the cutoff, a C5 polynomial between.
 
     Parameters

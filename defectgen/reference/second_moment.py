@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError, did_you_mean
-from .._typing import Array, Float
+from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
 from ..energy.site import Stencil
 from .radial import distances, fade, ramp, safe_sqrt
@@ -88,7 +88,7 @@ class CleriRosato(SumEnergy):
         stretch = r / self.r0 - 1.0
         return window * jnp.exp(-self.p * stretch), window * jnp.exp(-2.0 * self.q * stretch)
 
-    def of_sums(self, sums, centre):
+    def of_sums(self, sums: tuple[Float[Array, " sites"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """Repulsion minus the root of the bonding."""
         repulsion, bonding = sums
         return self.repulsion * repulsion - safe_sqrt(self.hopping**2 * bonding)
@@ -177,6 +177,6 @@ class FinnisSinclair(SumEnergy):
         density = ramp(self.density_reach - r, ROUNDING) ** 2
         return jnp.where(inside, 0.5 * pair, 0.0), jnp.where(inside, density, 0.0)
 
-    def of_sums(self, sums, centre):
+    def of_sums(self, sums: tuple[Float[Array, " sites"], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """The pair energy minus the root of the density."""
         return sums[0] - self.strength * safe_sqrt(sums[1])

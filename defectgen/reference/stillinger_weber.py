@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError, InputWarning
-from .._typing import Array, Float
+from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
 from ..energy.site import Stencil
 from .potential_file import chosen_species, energy_unit, number, read_lines, read_triplets
@@ -113,10 +113,10 @@ class StillingerWeber(SumEnergy):
             )
         n = len(species)
 
-        def triplets(name):
+        def triplets(name: str) -> Float[np.ndarray, "species species species"]:
             return np.array([table[key][name] for key in product(species, repeat=3)]).reshape(n, n, n)
 
-        def pairs(name):
+        def pairs(name: str) -> Float[np.ndarray, "species species"]:
             return np.einsum("ijj->ij", triplets(name))
 
         self.well = jnp.asarray(pairs("A") * pairs("epsilon"))
@@ -161,7 +161,7 @@ class StillingerWeber(SumEnergy):
             read_lines(Path(path), WHAT, STYLES)
         return cls(path, species)
 
-    def terms(self, stencil: Stencil):
+    def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots ..."], ...]:
         """Pair energies, eV; what the angular sum has too much, eV; then f, f n and f nn, for each neighbour species."""
         reach, sigma = per_pair(self.reach, stencil), per_pair(self.sigma, stencil)
         r, inside = distances(stencil, reach)
@@ -176,7 +176,7 @@ class StillingerWeber(SumEnergy):
         fn = f[..., None] * n
         return jnp.where(inside, pair, 0.0), own, f, fn, fn[..., :, None] * n[..., None, :]
 
-    def of_sums(self, sums, centre):
+    def of_sums(self, sums: tuple[Float[Array, " sites ..."], ...], centre: Int[Array, " sites"]) -> Float[Array, " sites"]:
         """Half the pair energy, and the angular term from the moments of each neighbour species."""
         pair, own, scalar, vector, tensor = sums
         scalar, vector, tensor = (m.reshape(len(centre), len(self.species), -1) for m in (scalar, vector, tensor))
@@ -186,19 +186,21 @@ class StillingerWeber(SumEnergy):
         return 0.5 * (pair - own + jnp.einsum("sab,sab->s", k, squares))
 
 
-def _exponent(table: np.ndarray):
+def _exponent(table: np.ndarray) -> float | tuple[tuple[float, ...], ...]:
     """One number if all pairs have the same exponent."""
     return float(table[0, 0]) if np.all(table == table[0, 0]) else tuple(map(tuple, table.tolist()))
 
 
-def _power(ratio: Float[Array, "sites slots"], exponent, stencil: Stencil):
+def _power(
+    ratio: Float[Array, "sites slots"], exponent: float | tuple[tuple[float, ...], ...], stencil: Stencil
+) -> Float[Array, "sites slots"]:
     """ratio ** exponent, by multiplication where the exponent is a whole number."""
     if isinstance(exponent, tuple):
         return ratio ** per_pair(jnp.asarray(exponent), stencil)
     return ratio ** (int(exponent) if exponent == int(exponent) else exponent)
 
 
-def _check_ends(symbol, species: tuple[str, ...], table: dict[tuple[str, ...], dict[str, float]]) -> None:
+def _check_ends(symbol: str | Path, species: tuple[str, ...], table: dict[tuple[str, ...], dict[str, float]]) -> None:
     """Raises InputError for functions without a range, and for an angular function that does not vanish at its cutoff."""
     for i, j in product(species, repeat=2):
         entry = table[i, j, j]

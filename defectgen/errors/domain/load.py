@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._input import InputError, did_you_mean, reading
+from ..._input import InputError, did_you_mean, file_of, reading
 from ...ace import ACEBasis, basis_from_description
 from ...observe import own_columns
 from .archive import ADVICE, Archive, Shape, opened
@@ -40,9 +40,7 @@ def load_domain(path: str | Path) -> Domain:
     InputWarning
         If the file is of the older format, which has no checksum.
     """
-    if not isinstance(path, str | Path):
-        raise InputError(f"a domain is loaded from the path of its file; got {type(path).__name__}")
-    path = Path(path)
+    path = file_of(path, "a domain")
     with opened(path) as archive, reading(path, "a domain", ADVICE):
         header = archive.header
         basis = basis_from_description(header["basis"])

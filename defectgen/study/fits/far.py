@@ -15,7 +15,8 @@ import numpy as np
 
 from ..._typing import Bool, Float, Int
 from ...crystal import Cell
-from ...energy.functional import CellEnergy, Potential, cell_energy
+from ...energy.functional import CellEnergy, cell_energy
+from ...energy.potential import Potential
 from ...errors.norms import bonds_of
 from ...relax import Equilibrium, GreensFunction, greens_function
 from ...relax.preconditioner import Preconditioner
