@@ -35,6 +35,7 @@ def fit_pictures(results: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Picture
 def _picture(study: str, material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Picture:
     look, beyond = marks(rows["observations"]), study == BEYOND
     figure, axes = panels(2, height=3.5)
+    figure.set_size_inches(8.8, 3.5)  # with room for the slopes at the right of each panel
     wanted = []
     for panel, (quantity, (column, label)) in zip(axes, _PANELS.items(), strict=True):
         shown = rows[rows["converged"] & rows["same_basin"] & (rows[column] > 0)]
