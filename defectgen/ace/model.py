@@ -334,6 +334,7 @@ KINDS = {
     ".alloy": "an EAM table: read it with dg.reference.EAM",
     ".fs": "an EAM table: read it with dg.reference.EAM",
     ".eam": "an EAM table: read it with dg.reference.EAM",
+    ".tersoff": "a Tersoff file: read it with dg.reference.Tersoff",
     ".sw": "a Stillinger-Weber file: read it with dg.reference.StillingerWeber",
 }
 """What files are that people take for a model, by suffix."""

@@ -290,6 +290,24 @@ def plan(
 
 
 @app.command()
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A model; for phonopy and extxyz also a reference, a .yace or another potential file.")
+    ],
+    kind: Annotated[str, typer.Option("--format", help="yace (LAMMPS, pair_style pace), phonopy or extxyz.")],
+    out: Annotated[Path, typer.Option(help="The file; of phonopy the folder.", parser=_path, metavar="PATH")],
+    material: Annotated[str | None, typer.Option(help="Of phonopy: a material (see list).")] = None,
+    size: Annotated[int, typer.Option(help="Of phonopy: conventional cells along each side of the supercell.")] = 3,
+    structures: Annotated[Path | None, typer.Option(help="Of extxyz: structures to label.")] = None,
+) -> None:
+    """Write a model for LAMMPS, force constants for phonopy, or structures with the labels of a potential."""
+    with spoken():
+        from .exporting import export as exported
+
+        raise typer.Exit(exported(model, kind, out, material, size, structures))
+
+
+@app.command()
 def doctor() -> None:
     """Check the installation and say what is missing."""
     with spoken():

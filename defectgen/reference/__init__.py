@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .radial import distances, fade, per_pair, ramp, safe_sqrt
     from .second_moment import CleriRosato, FinnisSinclair
     from .stillinger_weber import StillingerWeber
+    from .tersoff import Tersoff
 
 __all__ = [
     "EAM",
@@ -23,6 +24,7 @@ __all__ = [
     "NamedReference",
     "Reference",
     "StillingerWeber",
+    "Tersoff",
     "check_stable",
     "distances",
     "equilibrate",

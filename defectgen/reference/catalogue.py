@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from .._input import InputError
 from ..energy.site import SiteEnergy
-from . import pair, second_moment, stillinger_weber
+from . import pair, second_moment, stillinger_weber, tersoff_parameters
 from .descriptions import DESCRIPTIONS, description, installed
 from .eam import EAM
 from .pair import LennardJones, Morse
 from .potential_file import NUMBER
 from .second_moment import CleriRosato, FinnisSinclair
 from .stillinger_weber import StillingerWeber
+from .tersoff import Tersoff
 
 
 class Reference(NamedTuple):
@@ -31,6 +32,7 @@ class Reference(NamedTuple):
 REFERENCES: dict[str, Reference] = {
     "CleriRosato": Reference(CleriRosato, DESCRIPTIONS["CleriRosato"], tuple(second_moment.CLERI_ROSATO)),
     "StillingerWeber": Reference(StillingerWeber, DESCRIPTIONS["StillingerWeber"], tuple(stillinger_weber.PUBLISHED)),
+    "Tersoff": Reference(Tersoff, DESCRIPTIONS["Tersoff"], tuple(tersoff_parameters.PUBLISHED)),
     "FinnisSinclair": Reference(FinnisSinclair, DESCRIPTIONS["FinnisSinclair"], tuple(second_moment.FINNIS_SINCLAIR)),
     "EAM": Reference(EAM, DESCRIPTIONS["EAM"], ()),
     "LennardJones": Reference(LennardJones, DESCRIPTIONS["LennardJones"], tuple(pair.LENNARD_JONES)),
@@ -38,7 +40,7 @@ REFERENCES: dict[str, Reference] = {
 }
 """The reference potentials of this package by name; `references` has those of installed packages too."""
 
-FROM_FILES = ("EAM", "StillingerWeber")
+FROM_FILES = ("EAM", "StillingerWeber", "Tersoff")
 """Those whose argument may be a path."""
 
 

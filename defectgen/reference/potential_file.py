@@ -1,6 +1,7 @@
 """Opening the potential files of LAMMPS: the text, the units that the first line states, and numbers word by word."""
 
 import re
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -136,3 +137,58 @@ def whole(word: str, place: str, what: str) -> int:
     if WHOLE.fullmatch(word) is None or int(word) < 1:
         raise InputError(f"{place}: {what} must be a positive whole number; got {word[:40]!r}")
     return int(word)
+
+
+Entries = dict[tuple[str, ...], dict[str, float]]
+"""The numbers of each triplet of species."""
+
+
+def read_triplets(
+    path: Path, lines: list[str], kind: str, count: int, entry: Callable[[list[str], str], dict[str, float]]
+) -> tuple[Entries, dict[tuple[str, ...], tuple[int, int]]]:
+    """All entries of a file of triplets, three symbols and `count` numbers each, and the lines of those that are there twice.
+
+    An entry starts on a new line and extends over as many lines as hold its words, as in LAMMPS. `entry` makes numbers of the
+    words behind the symbols and of the place.
+
+    Raises InputError for words that are left over, symbols that are none, and a file without a complete entry.
+    """
+    table: Entries = {}
+    start: dict[tuple[str, ...], int] = {}
+    repeated: dict[tuple[str, ...], tuple[int, int]] = {}
+    words: list[str] = []
+    first = 1
+    for position, line in enumerate(lines, start=1):
+        first = first if words else position
+        words += line.split("#", 1)[0].split()
+        place = f"{path}, line {position}"
+        if len(words) > 3 + count:
+            raise InputError(
+                f"{place}: {' '.join(words[3 + count :])[:40]!r} is left over; an entry has three symbols and {count} numbers, "
+                f"and the next one starts on a new line"
+            )
+        if len(words) == 3 + count:
+            key = tuple(words[:3])
+            if any(NUMBER.fullmatch(word) or len(word) > 16 or not word.isprintable() for word in key):
+                raise InputError(f"{place}: no {kind} file: three chemical symbols were expected; got {' '.join(key)[:60]!r}")
+            if key in table:
+                repeated.setdefault(key, (start[key], first))
+            else:
+                table[key], start[key] = entry(words[3:], place), first
+            words = []
+    if words or not table:
+        raise InputError(
+            f"{path} is no {kind} file: entries of three symbols and {count} numbers were expected; got {' '.join(words)[:60]!r}"
+        )
+    return table, repeated
+
+
+def chosen_species(species: Sequence[str], found: tuple[str, ...], source: object) -> tuple[str, ...]:
+    """The chosen species of a potential. Raises InputError for one that it does not have, or that is named twice."""
+    species = (species,) if isinstance(species, str) else tuple(species)
+    for name in species:
+        if name not in found:
+            raise InputError(f"{source} has no species {name!r}; it has {', '.join(found)}")
+    if not species or len(set(species)) < len(species):
+        raise InputError(f"species must name each species once; got {', '.join(species) or 'none'}")
+    return species

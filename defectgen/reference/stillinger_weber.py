@@ -13,7 +13,7 @@ from .._input import InputError, InputWarning
 from .._typing import Array, Float
 from ..energy.forms import SumEnergy
 from ..energy.site import Stencil
-from .potential_file import NUMBER, energy_unit, number, read_lines
+from .potential_file import chosen_species, energy_unit, number, read_lines, read_triplets
 from .radial import distances, per_pair
 
 STYLES = ("sw",)
@@ -90,7 +90,7 @@ class StillingerWeber(SumEnergy):
         elif Path(symbol).exists():
             table, repeated = _read(Path(symbol))
             found = tuple(dict.fromkeys(key[0] for key in table))
-            species = _chosen(species, found, symbol) if species is not None else found
+            species = chosen_species(species, found, symbol) if species is not None else found
             for key, (first, second) in repeated.items():
                 if set(key) <= set(species):
                     raise InputError(f"{symbol} has two entries for {' '.join(key)}, on lines {first} and {second}; remove one")
@@ -198,17 +198,6 @@ def _power(ratio: Float[Array, "sites slots"], exponent, stencil: Stencil):
     return ratio ** (int(exponent) if exponent == int(exponent) else exponent)
 
 
-def _chosen(species: Sequence[str], found: tuple[str, ...], symbol) -> tuple[str, ...]:
-    """The chosen species. Raises InputError for one that the file does not have."""
-    species = (species,) if isinstance(species, str) else tuple(species)
-    for name in species:
-        if name not in found:
-            raise InputError(f"{symbol} has no species {name!r}; it has {', '.join(found)}")
-    if not species or len(set(species)) < len(species):
-        raise InputError(f"species must name each species once; got {', '.join(species) or 'none'}")
-    return species
-
-
 def _check_ends(symbol, species: tuple[str, ...], table: dict[tuple[str, ...], dict[str, float]]) -> None:
     """Raises InputError for functions without a range, and for an angular function that does not vanish at its cutoff."""
     for i, j in product(species, repeat=2):
@@ -230,48 +219,15 @@ def _check_ends(symbol, species: tuple[str, ...], table: dict[tuple[str, ...], d
 
 
 def _read(path: Path) -> tuple[dict[tuple[str, ...], dict[str, float]], dict[tuple[str, ...], tuple[int, int]]]:
-    """All entries of a `.sw` file by triplet, and the lines of triplets that are there twice.
-
-    An entry starts on a new line and extends over as many lines as hold its 14 words, as in LAMMPS.
-    """
+    """All entries of a `.sw` file by triplet, and the lines of triplets that are there twice."""
     lines = read_lines(path, WHAT, STYLES)
     energy = energy_unit(path, lines[0])
-    table: dict[tuple[str, ...], dict[str, float]] = {}
-    start: dict[tuple[str, ...], int] = {}
-    repeated: dict[tuple[str, ...], tuple[int, int]] = {}
-    size = 3 + len(FIELDS)
-    words: list[str] = []
-    first = 1
-    for position, line in enumerate(lines, start=1):
-        first = first if words else position
-        words += line.split("#", 1)[0].split()
-        place = f"{path}, line {position}"
-        if len(words) > size:
-            raise InputError(
-                f"{place}: {' '.join(words[size:])[:40]!r} is left over; an entry has three symbols and {len(FIELDS)} numbers, "
-                f"and the next one starts on a new line"
-            )
-        if len(words) == size:
-            key = tuple(words[:3])
-            if key in table:
-                repeated.setdefault(key, (start[key], first))
-            else:
-                table[key], start[key] = _entry(words, place, energy), first
-            words = []
-    if words or not table:
-        raise InputError(
-            f"{path} is no .sw file: entries of three symbols and {len(FIELDS)} numbers were expected; "
-            f"got {' '.join(words)[:60]!r}"
-        )
-    return table, repeated
+    return read_triplets(path, lines, ".sw", len(FIELDS), lambda words, place: _entry(words, place, energy))
 
 
 def _entry(words: list[str], place: str, energy: float) -> dict[str, float]:
     """The numbers of one entry, epsilon in eV. Raises InputError for what cannot be a Stillinger-Weber potential."""
-    for word in words[:3]:
-        if NUMBER.fullmatch(word) or len(word) > 16 or not word.isprintable():
-            raise InputError(f"{place}: no .sw file: three chemical symbols were expected; got {' '.join(words[:3])[:60]!r}")
-    entry = dict(zip(FIELDS, (number(word, place) for word in words[3:]), strict=True))
+    entry = dict(zip(FIELDS, (number(word, place) for word in words), strict=True))
     for name, value in entry.items():
         if name != "cos0" and value < 0.0:
             raise InputError(f"{place}: {name} must not be negative; got {value:g}")

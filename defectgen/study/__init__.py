@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .listing import catalogue, embedded, template
     from .materials import MATERIALS, Material, build_lattice, build_reference, material
     from .page import Cell, Page, PageTable, Part, Section
+    from .potentials import potential_from_spec
     from .registry import studies
     from .run import Run, gather
     from .settings import Basis, Case, FitSettings, Strict, Training
@@ -61,6 +62,7 @@ __all__ = [
     "pages",
     "parse",
     "plan",
+    "potential_from_spec",
     "studies",
     "tables",
     "template",
