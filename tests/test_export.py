@@ -22,7 +22,7 @@ def call(*arguments) -> int:
 def model(tmp_path_factory):
     """The file of a small model of copper."""
     basis = dg.ACEBasis(["Cu"], 3.2, order=1, degree=3)
-    return dg.LinearACE(basis, [0.0, 0.4, -0.9, 0.3]).save(tmp_path_factory.mktemp("model") / "m.json")
+    return dg.LinearACE(basis, [0.0, 0.004, -0.009, 0.003]).save(tmp_path_factory.mktemp("model") / "m.json")
 
 
 def test_a_model_is_written_for_lammps(model, tmp_path, capsys):
