@@ -71,7 +71,7 @@ def potential_from_spec(text: str, code: bool = False) -> "Potential":
 def _made(module: str, name: str) -> "Potential":
     """What a callable of a module makes, as a potential."""
     from ..bridge import ASEReference
-    from ..energy.functional import check_potential
+    from ..energy.potential import check_potential
 
     where = f"{module}:{name}"
     sys.path.insert(0, str(Path.cwd()))
