@@ -50,6 +50,7 @@ def rates(
     begin: Callable[[dict], float | None] = lambda row: None,
     law: str = "power",
     tolerance: float = TOLERANCE,
+    resolution: Callable[[dict], float] = lambda row: RESOLUTION,
 ) -> list[dict]:
     """Lines of rates.csv.
 
@@ -66,6 +67,8 @@ def rates(
         Which law the verdict is of: declared by the study, before its errors are known.
     tolerance : float
         Exponents that differ by this much are told apart.
+    resolution : callable
+        `resolution(row)`, the shift of the radius that the interval of the curve allows for (nearest-neighbour spacings).
 
     Returns
     -------
@@ -82,7 +85,7 @@ def rates(
             radii, errors, good, repeats = _means(rows, column)
             slope = predicted(rows[0], quantity, list(dict.fromkeys(radii)))
             about = {**dict(zip(CURVE, curve, strict=True)), "quantity": quantity}
-            row = measured(radii, errors, good, slope, lost, repeats, begin(rows[0]), law, tolerance)
+            row = measured(radii, errors, good, slope, lost, repeats, begin(rows[0]), law, tolerance, resolution(rows[0]))
             found.append({**about, **row})
     return found
 
