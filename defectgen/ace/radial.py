@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -103,7 +104,8 @@ class Radial(eqx.Module):
         y = jnp.where(inside, y, 0.0)
         return 2.0 * y - 1.0, y**self.envelope * np.sqrt(2.0 * (2 * self.envelope + 1) / 2.0)
 
-    def _agnesi(self, s: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    def _agnesi(self, s: Any) -> Any:
+        """The distance transform x of r over r0, a number or an array."""
         steep = self.outer - (self.outer - self.inner) / 2
         bend = -self.outer - (self.outer - self.inner) * (self.outer - self.inner - 2) / 4
         a = 2 * (steep**2 + bend) / (steep**2 - bend)  # x'' = 0 at s = 1
