@@ -55,7 +55,7 @@ class Rate:
     resolution: float = 0.0
     """Shift of the size that the interval allows for, in the unit of the sizes."""
     bent: bool = False
-    """Whether the slope changes over the window by more than 0.5, at 95 %: the curve has no single slope."""
+    """Whether the slope changes over the window by more than twice the tolerance, 1, at 95 %: the curve has no single slope."""
 
     @property
     def interval(self) -> str:

@@ -18,8 +18,9 @@ FLAT = 0.1
 """Slopes below this are taken as this where a curvature is turned into a shift of the size, which a flat curve does not have."""
 
 
-SINGLE = 0.5
-"""Change of the slope over the window beyond which a curve has no single slope: the tolerance of a verdict."""
+SINGLE = 1.0
+"""Change of the slope over the window beyond which a curve has no single slope: twice the tolerance of a verdict, so that all local
+slopes of a curve that is not bent lie within the tolerance of the measured one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def power_slopes(size: Float[np.ndarray, " n"], logs: Float[np.ndarray, "curves 
     `resolution` that the curvature of the mean curve does not exclude at 95 %. The curvature is the coefficient of 1 / size in
     log error = a + p log(size) + c / size, with n - 3 degrees of freedom. Both signs count, as a curve also bends for other
     reasons than a shift (a floor, a slower term, the finite simulation cell). Where even the smallest shift that the curvature
-    leaves possible changes the slope by more than 0.5 from the first to the last size, the curve is `bent`: the window has no
+    leaves possible changes the slope by more than 1 from the first to the last size, the curve is `bent`: the window has no
     single slope. A smaller change is part of the lack of fit.
     B. L. Welch, Biometrika 34, 28 (1947); F. E. Satterthwaite, Biometrics Bull. 2, 110 (1946).
     """

@@ -21,7 +21,7 @@ VERDICTS = {
     "steeper": "the interval lies below the prediction and reaches farther than the tolerance; an upper bound allows this",
     "shallower": "the interval lies above the prediction and reaches farther than the tolerance, against an upper bound",
     "inconclusive": "the interval contains the prediction and reaches farther than the tolerance, or there is none, or the "
-    "slope changes by more than 0.5 over the window",
+    "slope changes by more than 1 over the window",
 }
 """Every verdict and what it means."""
 
