@@ -19,7 +19,7 @@ FLAT = 0.1
 
 
 SINGLE = 1.0
-"""Change of the slope over the window beyond which a curve has no single slope: twice the tolerance of a verdict, so that all local
+"""Change of the slope over the window beyond which a curve has no single slope: twice the tolerance of a verdict: all local
 slopes of a curve that is not bent lie within the tolerance of the measured one."""
 
 
