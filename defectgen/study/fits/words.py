@@ -39,16 +39,16 @@ def fits_page(run: Run, rows: pd.DataFrame) -> Page:
 
 
 def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
-    """What each case shows: the first sentences of the page."""
+    """What all cases show, and each of them: the first sentences of the page."""
+    cases = [
+        f"a {defect} in {material}" for material, defect in dict.fromkeys(zip(rates["material"], rates["defect"], strict=True))
+    ]
+    if len(cases) > 1:
+        yield _answer(f"Fits of {' and of '.join(cases)}", rates)
     for (material, defect), own in rates.groupby(["material", "defect"], sort=False):
         d = int(own["dimension"].iloc[0])
         pure, beyond = (own[own["study"] == study] for study in (PURE, BEYOND))
-        agree, faster, total = _agreement(own)
-        more = f"; {faster} more {'falls' if faster == 1 else 'fall'} faster, as an upper bound allows" if faster else ""
-        yield (
-            f"Fits of a {defect} in {material} follow the predicted rates in {agree} of {total} curves: the slope is within 0.5 "
-            f"of the prediction, or of the cap that one relaxed configuration sets{more}."
-        )
+        yield _answer(f"Fits of a {defect} in {material}", own)
         if len(pure):
             radii = rows[(rows["study"] == PURE) & (rows["material"] == material)]["training_radius"]
             yield (
@@ -61,6 +61,16 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
                 f"{material}, the same fits used beyond L only, the reference within: the geometry error falls as "
                 f"{_each(beyond, 'geometry')}, the energy error as {_each(beyond, 'energy')}."
             )
+
+
+def _answer(what: str, rates: pd.DataFrame) -> str:
+    """How many curves follow their prediction."""
+    agree, faster, total = _agreement(rates)
+    more = f"; {faster} more {'falls' if faster == 1 else 'fall'} faster, as an upper bound allows" if faster else ""
+    return (
+        f"{what} follow the predicted rates in {agree} of {total} curves: the slope is within 0.5 of the prediction, or of the "
+        f"cap that one relaxed configuration sets{more}."
+    )
 
 
 def _agreement(rates: pd.DataFrame) -> tuple[int, int, int]:
