@@ -119,7 +119,9 @@ class LinearACE(SiteEnergy):
         """What the compiled kernel wants, where there is one."""
         if not self.program.serves:
             return self
-        return self.program if self.repulsion is None else Repelled(self.program, self.repulsion)
+        if self.repulsion is None:
+            return self.program
+        return Repelled(program=self.program, repulsion=self.repulsion)  # pyright: ignore[reportCallIssue] - abstract fields
 
     def with_coefficients(self, coefficients, provenance: dict | None = None) -> "LinearACE":
         """The model of the same basis and repulsion with other coefficients (eV)."""

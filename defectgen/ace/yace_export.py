@@ -108,7 +108,12 @@ def export(model: LinearACE, path: str | Path) -> Export:
             "this model stands on tabulated pair energies, which neither a .yace file nor a pair style of LAMMPS' input holds as "
             "they are; fit on top of 'zbl' to export it"
         )
-    if model.repulsion is not None:
+    repulsion = model.repulsion
+    if repulsion is not None and not isinstance(repulsion, ZBL):
+        raise InputError(
+            f"a repulsion of the kind {type(repulsion).__name__} cannot be written for LAMMPS; fit on top of 'zbl' to export it"
+        )
+    if repulsion is not None:
         warnings.warn(
             f"the repulsion (ZBL) of this model is not in {path.name}: use it with the lines of {path.with_suffix('.in').name}, "
             "which add pair_style zbl",
@@ -121,7 +126,7 @@ def export(model: LinearACE, path: str | Path) -> Export:
     text = _written(model, radial, spacing, functions)
     save_whole(path, text.encode(), "the potential")
     beside = path.with_suffix(".in")
-    save_whole(beside, lammps_input(model.species, path.name, model.repulsion).encode(), "the input of LAMMPS")
+    save_whole(beside, lammps_input(model.species, path.name, repulsion).encode(), "the input of LAMMPS")
     count = sum(map(len, functions))
     return Export(path, beside, count, spacing, radial.many.shape[2], energy_error, force_error)
 

@@ -102,7 +102,7 @@ def _settings(files: Sequence[Path], options: dict[str, Any]) -> LabelledFit:
         raise InputError(
             f"give data files or one settings file, which names its data; got {tomls[0]} and {len(files) - 1} other files"
         )
-    content = load(files[0]).model_dump() if tomls else {"data": tuple(str(path) for path in files)}
+    content: dict[str, Any] = load(files[0]).model_dump() if tomls else {"data": tuple(str(path) for path in files)}
     for place, value in options.items():
         if value is None or value == {}:
             continue

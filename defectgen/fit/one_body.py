@@ -25,7 +25,7 @@ def held_one_body(blocks: Blocks, given: Any) -> Constraint | None:
     """
     if given is None or given == FITTED:
         return None
-    species = tuple(getattr(blocks.basis, "species", ()))
+    species: tuple[str, ...] = tuple(getattr(blocks.basis, "species", ()))
     if not species:
         raise InputError("one-body energies are those of the species of a basis, and these blocks carry none")
     energies = _energies(blocks, species, given)

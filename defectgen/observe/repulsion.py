@@ -67,7 +67,7 @@ def _pairs(
     padded = np.ones(size)
     padded[: len(r)] = np.where(inside, r, np.where(end > 0, end / 2, 1.0))
     places = [np.concatenate([k, np.zeros(size - len(k), dtype=int)]) for k in (i, j)]
-    value, slope = (np.asarray(a)[: len(r)] for a in _value_and_slope(repulsion, padded, *places))
+    value, slope = (np.asarray(a)[: len(r)] for a in _value_and_slope(repulsion, jnp.asarray(padded), *map(jnp.asarray, places)))
     return np.where(inside, value, 0.0), np.where(inside, slope, 0.0)
 
 

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._input import InputError, one_line
 
@@ -95,4 +95,4 @@ def _made(module: str, name: str) -> "Potential":
     if callable(getattr(made, "get_property", None)):
         return ASEReference(made)
     check_potential(made)
-    return made
+    return cast("Potential", made)

@@ -138,6 +138,7 @@ def _repulsion(settings: LabelledFit, data: LabelledSnapshots) -> ZBL | None:
     if settings.repulsion == NONE:
         return None
     radii = np.array([element(s).covalent_radius for s in data.species])
+    assert settings.basis.cutoff is not None  # `resolved` has seen to it
     outer = np.minimum(radii[:, None] + radii[None, :], settings.basis.cutoff)
     if settings.repulsion_outer is not None:
         outer = np.full_like(outer, settings.repulsion_outer)
