@@ -25,6 +25,8 @@ def toy(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(HERE))
     import toy_study
 
+    import defectgen.report  # the page of a fit uses the study that is there, before the toy takes its place
+
     monkeypatch.setitem(sys.modules, "defectgen.study", toy_study)
     monkeypatch.setattr(defectgen, "study", toy_study, raising=False)
     monkeypatch.delitem(sys.modules, "defectgen.cli.running", raising=False)  # it has bound the study that was there
@@ -160,7 +162,8 @@ def test_report_again_gives_the_same_page(call):
     before = {path: path.read_bytes() for path in [Path("o/report.html"), *Path("o/figures").iterdir()]}
     Path("o/report.html").unlink()
     assert call("report", "o")[0] == 0
-    assert all(path.read_bytes() == content for path, content in before.items()) and len(before) == 4
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert {path.suffix for path in before} == {".html", ".csv", ".pdf", ".png", ".svg"}
 
 
 def test_init_then_run(call, tmp_path):

@@ -211,7 +211,8 @@ def test_references_by_name(tables):
     for name, (make, description, species) in REFERENCES.items():
         assert description and make.__name__ == name
         for symbol in species:
-            assert reference_from_name(f"{name}({symbol})").species == (symbol,)
+            found = reference_from_name(f"{name}({symbol})").species
+            assert found == (symbol,) or (name == "Tersoff" and all(one in symbol for one in found))  # sets of parameters
 
 
 def test_references_take_arguments_by_name(tables, tmp_path):

@@ -138,9 +138,9 @@ def code_only(text: str) -> str:
 
     def kept(match: re.Match) -> str:
         prose = match[0].lstrip().startswith("#") or (match[1] is not None and match[2] is not None)
-        return "" if prose else match[0]
+        return "" if prose else match[0].replace("\n", "\0")  # empty lines of a string are data
 
-    return "\n".join(line for line in _PROSE.sub(kept, text).splitlines() if line.strip())
+    return "\n".join(line for line in _PROSE.sub(kept, text).splitlines() if line.strip()).replace("\0", "\n")
 
 
 @lru_cache(maxsize=4096)

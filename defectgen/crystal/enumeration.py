@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.spatial import KDTree, Voronoi
 
 from .._input import InputError
 from .._typing import Float
@@ -77,6 +76,8 @@ def enumerate_defects(lattice: Lattice, substitutes: str | Iterable[str] = (), i
 
 def voids(lattice: Lattice) -> list[Float[np.ndarray, "3"]]:
     """Places of interstitials, A, one of each class under the space group, the widest first."""
+    from scipy.spatial import KDTree, Voronoi
+
     steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3) @ lattice.vectors
     atoms = (lattice.motif[None] + steps[:, None]).reshape(-1, 3)
     tree, inverse = KDTree(atoms), np.linalg.inv(lattice.vectors)

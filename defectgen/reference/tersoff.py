@@ -118,7 +118,7 @@ class Tersoff(SiteEnergy):
         bond = pair["A"] * jnp.exp(-pair["lambda1"] * r) - order * pair["B"] * jnp.exp(-pair["lambda2"] * r)
         return 0.5 * jnp.sum(self._window(r, pair["R"], pair["D"]) * bond, axis=1)
 
-    def _window(self, r: Float[Array, "*n"], middle, half) -> Float[Array, "*n"]:
+    def _window(self, r: Float[Array, "..."], middle: Float[Array, "..."], half: Float[Array, "..."]) -> Float[Array, "..."]:
         """f."""
         if self.ends == "smooth":
             return jnp.where(half > 0.0, fade(r, middle - half, middle + jnp.where(half > 0.0, half, 1.0)), 1.0) * (

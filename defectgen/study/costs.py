@@ -50,7 +50,7 @@ def cost_tables(trials: Iterable[tuple[str, FitTrial]], given: Given) -> Tables:
     lines, known = [], {}
     for study, step in trials:
         found = given.get(step)
-        if found is None:
+        if found is None or given.get(step.crystal) is None:
             continue
         labels = _labels(step, given, known)
         row = {
