@@ -1,4 +1,4 @@
-"""The list of neighbours: vesin, which the package uses, beside matscipy, which it used before.
+"""The list of neighbours: vesin, which the package uses, compared with matscipy, which it used before.
 
 Why this case: every evaluation of a new geometry begins with this list. It would notice a release of vesin that is slower or finds
 other bonds. Expected: both grow linearly with atoms and like the cube of the cutoff; small cells are dominated by the call.

@@ -1,4 +1,4 @@
-"""Doors of packages: public names that are imported when they are first used, so that nobody waits for what is not needed."""
+"""Public names of a package that are imported when they are first used, so that `import defectgen` stays fast."""
 
 import ast
 import sys

@@ -63,7 +63,7 @@ class Nodes:
         self._number: dict[Product, int] = {(): 0}
 
     def number(self, product: Product) -> int:
-        """The node of a product, made with all that it wants if there is none."""
+        """The node of a product; it and the nodes that it depends on are made if they do not exist."""
         if product not in self._number:
             there = (part for part in _parts(product) if part in self._number and len(part) > 1)
             part = next(there, None) or self.head(product)

@@ -125,10 +125,10 @@ def export(model: LinearACE, path: str | Path) -> Export:
     functions = [_functions(model, z, radial) for z in range(len(model.species))]
     text = _written(model, radial, spacing, functions)
     save_whole(path, text.encode(), "the potential")
-    beside = path.with_suffix(".in")
-    save_whole(beside, lammps_input(model.species, path.name, repulsion).encode(), "the input of LAMMPS")
+    lammps = path.with_suffix(".in")
+    save_whole(lammps, lammps_input(model.species, path.name, repulsion).encode(), "the input of LAMMPS")
     count = sum(map(len, functions))
-    return Export(path, beside, count, spacing, radial.many.shape[2], energy_error, force_error)
+    return Export(path, lammps, count, spacing, radial.many.shape[2], energy_error, force_error)
 
 
 def pair_lines(species: tuple[str, ...], name: str, repulsion: ZBL | None) -> str:

@@ -173,7 +173,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def queued(path: Path) -> Iterator[None]:
-    """Hold ``path`` once whoever holds it now is done; where the file system offers no locks, at once.
+    """Wait until ``path`` is free and lock it; where the file system offers no locks, return at once.
 
     Raises
     ------

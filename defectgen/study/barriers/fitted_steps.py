@@ -10,12 +10,12 @@ from ...crystal import defect_from_name
 from ...energy.functional import evaluate
 from ...errors import compare
 from ...errors.compare import BASIN
-from ...fit import FitWarning, fit
+from ...fit import fit
 from ...relax import greens_function, saddle_point
 from ...training import label, training_cells
 from ...training.observations import KINDS
 from ..settings import Basis, FitSettings, Training
-from ..tasks import AT_REST, Crystal, Rows, rested, truth_of
+from ..tasks import AT_REST, Crystal, Rows, remarked, rested, truth_of
 from .steps import Hop
 
 BOTH = "both states"
@@ -115,9 +115,7 @@ class FittedHop(Step[HopTrial]):
         """Fit, relax, climb, compare."""
         cell, found = self.exact.cell(given), given[self.exact]
         blocks = given[self.rows].of(self.basis, self.rows.basis, cell)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            fitted = fit(blocks, self.observations, self.fit.weights or None, self.fit.prior, self.fit.solver)
+        fitted, told = remarked(lambda: fit(blocks, self.observations, self.fit.weights or None, self.fit.prior, self.fit.solver))
         model, low, high = fitted.model, found.minimum.at(cell), found.saddle.at(cell)
         green = greens_function(cell, model)
         minimum = rested(cell, model, low.positions, green)
@@ -145,5 +143,5 @@ class FittedHop(Step[HopTrial]):
             message=saddle.message
             if not saddle.converged
             else below.why_not or ("" if near else "the saddle point is elsewhere"),
-            warnings=tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning)),
+            warnings=told,
         )

@@ -13,13 +13,13 @@ from ...elastic import elastic_field, slip_frame, slip_system
 from ...energy.functional import CellEnergy, cell_energy
 from ...errors import compare
 from ...errors.norms import bonds_of, strain_max, strain_norm
-from ...fit import Fit, FitWarning, fit
+from ...fit import Fit, fit
 from ...relax import Equilibrium, greens_function, mixed_equilibrium
 from ...surrogate.dislocated import RIM
 from ...training import label, training_cells
 from ...training.observations import KINDS
 from ..settings import Basis, FitSettings, Training
-from ..tasks import Crystal, Rows, TrainingRows, kept, rested, truth_of
+from ..tasks import Crystal, Rows, TrainingRows, kept, remarked, rested, truth_of
 from .steps import Line
 
 CRYSTAL = "crystal"
@@ -114,10 +114,7 @@ class _LineFit(Step[Any]):
     def fitted(self, given: Given, cell: Cell) -> tuple[Fit, tuple[str, ...]]:
         """The fit and its warnings."""
         blocks = given[self.rows].of(self.basis, self.rows.basis, cell)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found = fit(blocks, self.observations, self.fit.weights or None, self.fit.prior, self.fit.solver)
-        return found, tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning))
+        return remarked(lambda: fit(blocks, self.observations, self.fit.weights or None, self.fit.prior, self.fit.solver))
 
     def scene(self, given: Given) -> LineScene:
         """The scene of the line, kept for the next step."""

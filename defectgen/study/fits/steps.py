@@ -1,6 +1,5 @@
 """The steps of the study: fit and relax (pure fits), or fit and use it beyond every radius."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +7,11 @@ from ...campaign import Given, Step
 from ...errors import compare
 from ...errors.norms import strain_max, strain_norm
 from ...errors.stability import lowest_phonon
-from ...fit import Fit, FitWarning, fit
+from ...fit import Fit, fit
 from ...relax import ForceField, MixedEquilibrium, greens_function, mixed_equilibrium
 from ...training.observations import NOTHING
 from ..settings import Basis, FitSettings
-from ..tasks import Crystal, Exact, TrainingRows, box, kept, truth_of
-from ..tasks.trial import rested
+from ..tasks import Crystal, Exact, TrainingRows, box, kept, remarked, rested, truth_of
 from .far import FarScene, FittedBeyond
 
 ACCURACY = 3e-3
@@ -49,10 +47,7 @@ class _Fitted(Step[Any]):
         pairs = {"order": 1, "pair_degree": int(self.basis.degree)}
         basis, kinds = (self.basis.model_copy(update=pairs), "E") if nothing else (self.basis, self.observations)
         blocks = given[self.rows].of(basis, self.rows.basis, self.exact.cell(given))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found = fit(blocks, kinds, self.fit.weights or None, self.fit.prior, self.fit.solver)
-        return found, tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning))
+        return remarked(lambda: fit(blocks, kinds, self.fit.weights or None, self.fit.prior, self.fit.solver))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from .cells import box, called, defect_cell, kept, spelled, truth_of
 from .crystal import Crystal, Perfect
 from .exact import Exact, Rest
 from .rows import Rows, TrainingRows
-from .trial import AT_REST, FitTrial, Trial, assess, rested
+from .trial import AT_REST, FitTrial, Trial, assess, remarked, rested
 
 __all__ = [
     "AT_REST",
@@ -21,6 +21,7 @@ __all__ = [
     "called",
     "defect_cell",
     "kept",
+    "remarked",
     "rested",
     "spelled",
     "truth_of",

@@ -124,15 +124,21 @@ class FitTrial(Step[Trial]):
         return assess(self.reference(given), truth, lambda: self.fitted(given))
 
 
+def remarked(fitting: Callable[[], Fit]) -> tuple[Fit, tuple[str, ...]]:
+    """A fit and what it warned of: the records of a run hold the warnings, so that its page can show them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = fitting()
+    return found, tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning))
+
+
 def assess(exact: Equilibrium, truth: Potential, fitting: Callable[[], Fit]) -> Trial:
     """Errors of a fit: of its training data, and of the defect relaxed with its model.
 
     The model is relaxed from the reference's equilibrium: the question is how far the model's own equilibrium is from it.
     """
     cell = exact.cell
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fitted = fitting()
+    fitted, remarks = remarked(fitting)
     green = greens_function(cell, fitted.model)
     model = rested(cell, fitted.model, exact.positions, green)
     error = compare(exact, model)
@@ -156,7 +162,7 @@ def assess(exact: Equilibrium, truth: Potential, fitting: Callable[[], Fit]) -> 
         stability_constant=stability,
         lowest_phonon=phonon,
         stable=stable,
-        warnings=tuple(str(w.message) for w in caught if issubclass(w.category, FitWarning)),
+        warnings=remarks,
         coefficients=fitted.coefficients,
         positions=model.positions,
         held_out_forces=_held_out(fitted),
