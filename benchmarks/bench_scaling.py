@@ -1,6 +1,6 @@
 """How the cost of a fitted model and of its design rows grows: functions, order, neighbours, atoms, species.
 
-Why this case: a user who doubles a basis or a cutoff wants to know the price. Expected: rows grow like functions times
+Why this case: a user who doubles a basis or a cutoff needs to know the price. Expected: rows grow like functions times
 neighbours (the result has that many numbers), energy and forces like the products of one-particle sums and like neighbours times
 one-particle functions, both linearly with atoms, and hardly with species for the same number of functions of a site.
 

@@ -104,7 +104,7 @@ def test_a_pool_is_the_same_after_it_was_kept():
     assert boxed.dataset.configurations[0].periodic == (True, True, False)
     assert np.array_equal(boxed.virials, np.ones((1, 3, 3))) and again.virials is None
     bare = replace(pool.dataset.configurations[0], forces=None)
-    with pytest.raises(InputError, match="wants energies and forces of every configuration, and 'CH4' has no"):
+    with pytest.raises(InputError, match="needs energies and forces of every configuration, and 'CH4' has no"):
         PackedPool.of(replace(pool, dataset=Dataset((bare,))))
 
 

@@ -298,7 +298,7 @@ def test_bad_requests_are_answered_in_one_sentence(arguments, said):
 
 @pytest.mark.parametrize("given", [None, []], ids=["nothing", "a list"])
 def test_only_blocks_can_be_fitted(given, unchecked):
-    with pytest.raises(InputError, match=r"wants blocks, as dg\.label"):
+    with pytest.raises(InputError, match=r"needs blocks, as dg\.label"):
         fit(given)
 
 

@@ -297,7 +297,7 @@ def test_tasks_are_few_and_their_records_are_gathered_in_order():
 def bad_input():
     yield "smiles", lambda: conformers("C1CC"), "RDKit cannot read 'C1CC'"
     yield "count", lambda: conformers("CCO", 0), "conformers want a count from 1"
-    yield "temperature", lambda: Law(0, 3), r"a law wants a temperature \(K\), step and duration"
+    yield "temperature", lambda: Law(0, 3), r"a law needs a temperature \(K\), step and duration"
     yield "draws", lambda: Law(300, -1), "a number of configurations for each molecule; got -1"
     yield "nobody", lambda: tasks((), LAWS), "molecules to be labelled want names of their own; got none"
     yield "twice", lambda: tasks(SMALL[:1] * 2, LAWS), "want names of their own; got 'ethanol' twice"

@@ -215,7 +215,7 @@ def test_structures_say_what_to_compute_and_come_back_to_the_last_bit(tmp_path):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "a plan wants a target"),
+        ({}, "a plan needs a target"),
         ({"target_energy": -1.0}, "target_energy: Input should be greater than 0"),
         ({"target_energy": 0.1, "configurations": ()}, "configurations of a grid"),
         ({"target_energy": 0.1, "sizes": (0,)}, "sizes of a grid of plans are numbers of at least 1"),
@@ -427,7 +427,7 @@ def test_the_command_judges_labels(call):
     ("arguments", "sentence"),
     [
         (["--target-energy", 1, "--sizes", "two"], "--sizes takes numbers with commas between them"),
-        ([], "a plan wants a target"),
+        ([], "a plan needs a target"),
         (["--target-energy", 1, "--cost-prefactor", 0], "the prefactor of a cost"),
         (["--target-energy", 1, "--labelled", "nowhere.xyz"], "there is no file nowhere.xyz"),
     ],

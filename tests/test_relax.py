@@ -105,7 +105,7 @@ def dense_hessian(cell, potential, positions):
 
 
 def objective(cell, potential):
-    """Energy and gradient as scipy wants them."""
+    """Energy and gradient as scipy needs them."""
     functional = cell_energy(cell, potential)
 
     def value(flat):

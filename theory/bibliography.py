@@ -11,7 +11,7 @@ from bibtexparser.model import Entry
 
 @dataclass(frozen=True)
 class Reference:
-    """One entry, as a reader wants it: `where` names journal or publisher, `links` pairs a label with an address."""
+    """One entry, as a reader needs it: `where` names journal or publisher, `links` pairs a label with an address."""
 
     key: str
     authors: tuple[str, ...]

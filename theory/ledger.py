@@ -35,11 +35,11 @@ def read(path: Path) -> Statement:
     """One statement; raises ValueError for a header that is missing, has unknown keys or lacks a needed one."""
     parts = path.read_text(encoding="utf-8").split("---\n", 2)
     if len(parts) != 3 or parts[0]:
-        raise ValueError(f"{path} wants a header between two lines of three dashes at its top")
+        raise ValueError(f"{path} needs a header between two lines of three dashes at its top")
     header = yaml.safe_load(parts[1])
     known = {"id", "title", "status", "uses", "rate", "code", "check"}
     if not isinstance(header, dict) or set(header) - known or not {"id", "title", "status"} <= set(header):
-        raise ValueError(f"{path} wants a header with id, title, status and at most uses, rate, code, check")
+        raise ValueError(f"{path} needs a header with id, title, status and at most uses, rate, code, check")
     lists = {key: tuple(header.get(key) or ()) for key in ("uses", "code", "check")}
     return Statement(header["id"], header["title"], header["status"], rate=header.get("rate", ""), text=parts[2], **lists)
 

@@ -95,7 +95,7 @@ class ACEBasis(PackedBasis):
         for symbol in species:
             element(symbol)
         if not species or len(set(species)) != len(species):
-            raise InputError(f"a basis wants a list of different chemical symbols; got {list(species)}")
+            raise InputError(f"a basis needs a list of different chemical symbols; got {list(species)}")
         if isinstance(order, bool) or not isinstance(order, int | float | np.number) or order not in (1, 2, 3, 4):
             raise InputError(f"correlation order must be 1, 2, 3 or 4; got {order!r}")
         cutoff = real(cutoff, "the cutoff (A) of a basis")

@@ -116,7 +116,7 @@ class LinearACE(SiteEnergy):
 
     @property
     def compact(self) -> SiteEnergy:
-        """What the compiled kernel wants, where there is one."""
+        """What the compiled kernel needs, where there is one."""
         if not self.program.serves:
             return self
         if self.repulsion is None:

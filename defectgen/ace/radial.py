@@ -39,7 +39,7 @@ class Radial(eqx.Module):
     ):
         inner, outer = transform
         if not 1 <= inner < outer:
-            raise InputError(f"the Agnesi transform wants integers 1 <= p < q; got {transform}")
+            raise InputError(f"the Agnesi transform needs integers 1 <= p < q; got {transform}")
         if envelope < 2:
             raise InputError(
                 f"an envelope of power {envelope} has no continuous forces; use at least 2 (4 keeps third derivatives continuous)"

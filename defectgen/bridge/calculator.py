@@ -41,11 +41,11 @@ class Calculator(Base):
     def __init__(self, potential: Any, domain: Any = None):  # judged here, in words
         if not isinstance(potential, SiteEnergy):
             raise InputError(
-                f"Calculator wants a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"
+                f"Calculator needs a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"
             )
         nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * potential.cutoff), jnp.zeros(1, int), jnp.zeros((1, 1), int))
         if jax.eval_shape(potential, nowhere).ndim != 1:
-            raise InputError("Calculator wants one energy per site, and a basis has many: give it LinearACE(basis, coefficients)")
+            raise InputError("Calculator needs one energy per site, and a basis has many: give it LinearACE(basis, coefficients)")
         if domain is not None and not isinstance(domain, Applicability):
             raise InputError(f"the domain of a Calculator is made by dg.domain(cells, fit) or None; got {type(domain).__name__}")
         if domain is not None and not domain.belongs_to(potential):
@@ -96,7 +96,7 @@ class Calculator(Base):
                 stacklevel=3,
             )
         if "stress" in properties and not all(atoms.pbc):
-            raise PropertyNotImplementedError(f"stress wants a cell periodic in all directions; this one has pbc {atoms.pbc}")
+            raise PropertyNotImplementedError(f"stress needs a cell periodic in all directions; this one has pbc {atoms.pbc}")
         if "grades" in properties and self.domain is None:
             raise PropertyNotImplementedError("grades want a domain: Calculator(model, domain=dg.domain(cells, fit))")
         x, box = atoms.positions, complete_cell(atoms)

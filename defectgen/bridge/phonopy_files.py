@@ -135,7 +135,7 @@ def write_force_constants(
 def read_force_constant_arrays(
     path: str | Path, unit: str | None = None
 ) -> tuple[Float[np.ndarray, "first sites 3 3"], Int[np.ndarray, " first"]]:
-    """Force constants and the supercell site of every row, from either of phonopy's files, told apart by content.
+    """Force constants and the supercell site of every row, from either of phonopy's files, distinguished by their content.
 
     Parameters
     ----------

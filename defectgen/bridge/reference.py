@@ -59,7 +59,7 @@ class ASEReference(BlackBox):
     def __post_init__(self):
         if isinstance(self.calculator, type) or not callable(getattr(self.calculator, "get_property", None)):
             shown = self.calculator.__name__ if isinstance(self.calculator, type) else type(self.calculator).__name__
-            raise InputError(f"an ASE reference wants an instance of an ASE calculator, such as EMT(); got {shown}")
+            raise InputError(f"an ASE reference needs an instance of an ASE calculator, such as EMT(); got {shown}")
         if not (np.isfinite(self.step) and self.step > 0.0):
             raise InputError(f"the finite-difference step must be a positive length in A, such as 0.01; got {self.step!r}")
         for what, given in (("magnetic_moments", self.magnetic_moments), ("charges", self.charges)):

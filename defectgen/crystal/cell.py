@@ -178,7 +178,7 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
     if count.shape == (2,) and lattice.dimension == 2:
         count = np.array([*count, 1])
     if count.shape == (2,):
-        raise InputError(f"a three-dimensional supercell wants three repeats; got {size!r}")
+        raise InputError(f"a three-dimensional supercell needs three repeats; got {size!r}")
     if count.shape == ():
         count = np.full(3, int(count))
     if count.shape == (3,):

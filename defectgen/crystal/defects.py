@@ -206,7 +206,7 @@ def _antisite(lattice: Lattice, site: int | str, symbol: str | None) -> Edits:
         symbol = others[0]
     if symbol not in others:
         choice = f"name one of {', '.join(others)}" if others else "an element has none; use substitution(site, symbol)"
-        raise InputError(f"an antisite on {lattice.species[b]} in {lattice.name} wants another species of the crystal: {choice}")
+        raise InputError(f"an antisite on {lattice.species[b]} in {lattice.name} needs another species of the crystal: {choice}")
     return _substitution(lattice, b, symbol)
 
 
@@ -214,7 +214,7 @@ def _antisite_pair(lattice: Lattice, site: int | str) -> Edits:
     first = Site(0, 0, 0, sublattice_of(lattice, site))
     own = lattice.species[first.sublattice]
     if len(set(lattice.species)) == 1:
-        raise InputError(f"an antisite pair wants two species; {lattice.name} has {own} alone")
+        raise InputError(f"an antisite pair needs two species; {lattice.name} has {own} alone")
     for shell in range(1, 20):
         for second in neighbour_shells(lattice, first, shell)[-1]:
             other = lattice.species[second.sublattice]

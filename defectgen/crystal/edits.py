@@ -150,10 +150,10 @@ def _atom(cell: Cell, edits: Edits, site: Site, anchor: np.ndarray) -> int:
     where = np.round(cell.site_positions[index], 3).tolist()
     if len(here) == 0:
         raise InputError(
-            f"{edits.label} wants an atom on the site at {where} A, which is vacant already; place it elsewhere with at="
+            f"{edits.label} needs an atom on the site at {where} A, which is vacant already; place it elsewhere with at="
         )
     if not cell.free[here[0]]:
-        raise InputError(f"{edits.label} wants to edit the clamped atom at {where} A; use a ball of larger radius")
+        raise InputError(f"{edits.label} needs to edit the clamped atom at {where} A; use a ball of larger radius")
     return int(here[0])
 
 

@@ -183,7 +183,7 @@ def _coordinates(place: Iterable[float | int] | None) -> tuple[float, float, flo
         values = (*values, 0.0)
     if len(values) != 3 or not np.all(np.isfinite(values)):
         raise InputError(
-            f'an interstitial wants a kind such as "octahedral", or position=(x, y, z) in conventional cells; got {place!r}'
+            f'an interstitial needs a kind such as "octahedral", or position=(x, y, z) in conventional cells; got {place!r}'
         )
     return values
 

@@ -42,7 +42,7 @@ class Lattice:
                 raise InputError(f"the {name} of a lattice are numbers of shape {shape}; got {came(getattr(self, name))}")
         if len(self.species) != len(self.motif):
             raise InputError(
-                f"a lattice wants one symbol per atom of its motif; got {len(self.species)} symbols for {len(self.motif)} atoms"
+                f"a lattice needs one symbol per atom of its motif; got {len(self.species)} symbols for {len(self.motif)} atoms"
             )
         if not np.all(np.isfinite(self.motif)):
             raise InputError(f"the motif of {self.name} must be finite numbers; got {self.motif.tolist()}")

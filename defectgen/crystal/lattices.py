@@ -274,7 +274,7 @@ def _pair(
         symbols = tuple(first)
     if len(symbols) != 2:
         raise InputError(
-            f'a compound wants two species and a lattice constant, such as ("Ga", "As", 5.65) or ("{example}", 5.65); '
+            f'a compound needs two species and a lattice constant, such as ("Ga", "As", 5.65) or ("{example}", 5.65); '
             f"got {first!r}, {second!r}"
         )
     return (symbols[0], symbols[1]), second

@@ -43,7 +43,7 @@ def budget_grid(labels: int, structures: int, conformations: int, ratio: float =
         shown = ", ".join(f"{s} x {labels // s}" for s in feasible) or "none"
         raise InputError(
             f"a budget of {labels} labels splits into S x C with S <= {structures} and C <= {conformations} in {len(feasible)} "
-            f"ways ({shown}), and a comparison wants {FEWEST}; use {_round(labels)}, or draw more structures or configurations"
+            f"ways ({shown}), and a comparison needs {FEWEST}; use {_round(labels)}, or draw more structures or configurations"
         )
     low, high = np.log(feasible[0]), np.log(feasible[-1])
     steps = max(FEWEST - 1, round((high - low) / np.log(ratio)))

@@ -225,7 +225,7 @@ def error_gradient(
     cell = approx.cell
     if not approx.converged:
         raise InputError(
-            f"the gradient of an error wants a converged equilibrium; relax further (residual {approx.residual:.1e} eV/A)"
+            f"the gradient of an error needs a converged equilibrium; relax further (residual {approx.residual:.1e} eV/A)"
         )
     error = compare(exact, approx)
     bonds, pull = bonds_of(cell), np.zeros_like(approx.positions)

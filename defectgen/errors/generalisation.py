@@ -42,7 +42,7 @@ def ratio(values: Float[np.ndarray, " repetitions"], others: Float[np.ndarray, "
     Raises InputError for lengths that differ and values that are not positive.
     """
     if np.shape(values) != np.shape(others):
-        raise InputError(f"a paired ratio wants equally many values; got shapes {np.shape(values)} and {np.shape(others)}")
+        raise InputError(f"a paired ratio needs equally many values; got shapes {np.shape(values)} and {np.shape(others)}")
     return geometric_mean(np.exp(_logs(values) - _logs(others)))
 
 
@@ -79,9 +79,9 @@ def exponent(sizes: Float[np.ndarray, " k"], errors: Float[np.ndarray, "repetiti
     """
     sizes, errors = np.asarray(sizes, dtype=float), np.asarray(errors, dtype=float)
     if errors.ndim != 2 or errors.shape[1] != len(sizes) or len(np.unique(sizes)) < 2 or len(errors) == 0:
-        raise InputError(f"an exponent wants errors at two sizes or more; got sizes {sizes.tolist()}, errors {errors.shape}")
+        raise InputError(f"an exponent needs errors at two sizes or more; got sizes {sizes.tolist()}, errors {errors.shape}")
     if np.any(sizes <= 0) or not np.all(np.isfinite(errors)) or np.any(errors <= 0):
-        raise InputError("an exponent wants positive sizes and errors; leave out what is zero or not finite")
+        raise InputError("an exponent needs positive sizes and errors; leave out what is zero or not finite")
     order = np.argsort(sizes)
     slopes = np.array([power_law(sizes, own).slope for own in errors])
     last = np.array([power_law(sizes[order[-2:]], own[order[-2:]]).slope for own in errors])
@@ -136,7 +136,7 @@ def tradeoff(structures: Float[np.ndarray, " splits"], errors: Float[np.ndarray,
     structures, errors = np.asarray(structures, dtype=float), np.asarray(errors, dtype=float)
     if errors.ndim != 2 or errors.shape[1] != len(structures) or len(structures) < 3 or np.any(np.diff(structures) <= 0):
         raise InputError(
-            f"a trade-off wants three ascending splits or more and an error for each; got {len(structures)} splits and errors "
+            f"a trade-off needs three ascending splits or more and an error for each; got {len(structures)} splits and errors "
             f"of shape {errors.shape}"
         )
     spreads = tuple(geometric_mean(column) for column in errors.T)

@@ -186,7 +186,7 @@ def _table(
     """Sizes (n,), errors (repeats, n), and which converged. Raises InputError for what does not fit together."""
     size, error = _numbers("sizes", sizes), _numbers("errors", errors)
     if size.ndim != 1 or error.ndim not in (1, 2) or size.shape != error.shape[-1:] or (error.ndim == 2 and not len(error)):
-        raise InputError(f"a rate wants as many errors as sizes; got shapes {size.shape} and {error.shape}")
+        raise InputError(f"a rate needs as many errors as sizes; got shapes {size.shape} and {error.shape}")
     if not np.all(np.isfinite(size)) or np.any(size <= 0):
         hint = "; sizes come first, then errors" if np.all(error >= 1) else ""
         raise InputError(f"sizes must be positive numbers; got {size.tolist()}{hint}")
@@ -197,7 +197,7 @@ def _table(
         )
     good = np.ones(error.shape, dtype=bool) if converged is None else np.asarray(converged) == True  # noqa: E712 - NaN is not
     if good.shape != error.shape:
-        raise InputError(f"`converged` wants one entry per size; got {good.shape} for errors of shape {error.shape}")
+        raise InputError(f"`converged` needs one entry per size; got {good.shape} for errors of shape {error.shape}")
     if repeats is None:
         return size, np.atleast_2d(error), np.atleast_2d(good)
     if error.ndim != 1 or len(repeats) != len(size):
@@ -264,7 +264,7 @@ def _fitted(size: np.ndarray, logs: np.ndarray, model: str, resolution: float) -
         return power_slopes(size, logs[None], resolution)
     if len(np.unique(size)) < 4:
         raise InputError(
-            f"the shifted law has three parameters and wants four sizes; got {len(np.unique(size))}: use model='power'"
+            f"the shifted law has three parameters and needs four sizes; got {len(np.unique(size))}: use model='power'"
         )
     return shifted_slopes(size, logs[None])
 

@@ -13,7 +13,7 @@ from .rates import ENOUGH, MODELS, Numbers, Rate, Window, estimate_rate
 from .slopes import power_slopes, shifted_slopes, student
 
 TOLERANCE = 0.5
-"""Exponents that differ by this much are told apart: half the smallest gap between rates of one dimension."""
+"""Exponents that differ by this much are distinguished: half the smallest gap between rates of one dimension."""
 
 VERDICTS = {
     "confirmed": "the 95 % interval contains the prediction and lies within the tolerance of it",
@@ -49,7 +49,7 @@ def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERAN
     predicted : float
         The predicted slope.
     tolerance : float
-        Exponents that differ from the prediction by this much or more are told apart from it.
+        Exponents that differ from the prediction by this much or more are distinguished from it.
 
     Returns
     -------

@@ -45,7 +45,7 @@ class Constraint:
             )
         if len(self.rows) != len(self.target) or not (np.isfinite(self.rows).all() and np.isfinite(self.target).all()):
             raise InputError(
-                f"constraint {self.name} wants finite rows C and as many targets d; got {self.rows.shape} and {self.target.shape}"
+                f"constraint {self.name} needs finite rows C and as many targets d; got {self.rows.shape} and {self.target.shape}"
             )
         if self.tolerance is not None and not self.tolerance >= 0:
             raise InputError(f"the tolerance of constraint {self.name} is zero or positive; got {self.tolerance}")
@@ -155,7 +155,7 @@ def _named(blocks: Blocks, name: Any) -> Constraint:
     own = [b for b in blocks.items if b.kind == kind and group in (None, b.group) and b.rows]
     if within < np.inf:
         if own and all(b.distance is None for b in own):
-            raise InputError(f"constraint {name!r} wants rows kept by distance; label the cells with subdivide=True")
+            raise InputError(f"constraint {name!r} needs rows kept by distance; label the cells with subdivide=True")
         own = [b for b in own if b.distance is not None and b.distance <= within]
     if not own:
         present = ", ".join(dict.fromkeys(f"{b.kind}:{b.group}" for b in blocks.items))

@@ -123,7 +123,7 @@ def fit(
     theta minimises ||W (A theta - y)||^2 + ||Gamma theta||^2 under C theta = d. theory: fit/late-weights, fit/constraints.
     """
     if not isinstance(blocks, Blocks):
-        raise InputError(f"a fit wants blocks, as dg.label(cells, truth, basis) returns them; got {type(blocks).__name__}")
+        raise InputError(f"a fit needs blocks, as dg.label(cells, truth, basis) returns them; got {type(blocks).__name__}")
     blocks = _on_top(blocks, repulsion)
     atoms = held_one_body(blocks, one_body)
     if isinstance(observations, Loss):

@@ -139,11 +139,11 @@ class Loss:
         for kind, power in (("F", self.force_distance_power), ("FC", self.force_constant_range_power)):
             alone = [b for b in blocks.items if b.kind == kind and b.distance is None]
             if power and kind in weights and len(alone) == sum(b.kind == kind for b in blocks.items):
-                raise InputError(f"a power of the distance wants {kind} rows kept apart by distance; {apart}")
+                raise InputError(f"a power of the distance needs {kind} rows kept apart by distance; {apart}")
         if "V" in weights and (self.strains is not None or not self.strain_pairs):
             known = sorted({float(b.part.split()[1]) for b in blocks.items if b.kind == "V" and b.part.startswith("strain")})
             if not known:
-                raise InputError(f"a choice of strains wants V rows kept apart by strain; {apart}")
+                raise InputError(f"a choice of strains needs V rows kept apart by strain; {apart}")
             if missing := [a for a in self.strains or () if not any(math.isclose(a, k) for k in known)]:
                 raise InputError(f"strains of {missing[0]:g} were not labelled (there are {', '.join(f'{k:g}' for k in known)})")
 
@@ -239,7 +239,7 @@ def _values(name: str, given: Any, whole: bool) -> list[Any]:
         return [_frozen(v) for v in given] if listed else [_frozen(given)]
     values = list(given) if listed else [given]
     if not values:
-        raise InputError(f"a grid of losses wants at least one value of {name}; got an empty list")
+        raise InputError(f"a grid of losses needs at least one value of {name}; got an empty list")
     return values
 
 

@@ -200,7 +200,7 @@ class _Group:
         self._shared: Shared | None = share(factors, np.ones(len(factors)))
 
     def solve(self, number: int) -> Float[np.ndarray, " columns"] | None:
-        """Coefficients of one member, None if it wants a fit of its own."""
+        """Coefficients of one member, None if it needs a fit of its own."""
         found = None if self._shared is None else self._shared.solve(self._squares[number])
         theta = None if found is None else self._problem.lift(found)
         met = theta is not None and all(c.miss(theta) <= c.allowed for c in self._loose)  # held as at the centre

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them."""
+"""Numbers in the formats of pages and tables."""
 
 import math
 from fractions import Fraction
@@ -37,7 +37,7 @@ def decimal(value: float) -> str:
 
 
 def local_slopes(text: str) -> str:
-    """``1.7:-5.6 2.4:-3.5`` (radius:slope) as a reader wants it: -5.6 at 1.7, -3.5 at 2.4."""
+    """``1.7:-5.6 2.4:-3.5`` (radius:slope) in words: -5.6 at 1.7, -3.5 at 2.4."""
     pairs = [part.rpartition(":") for part in text.split()]
     return ", ".join(value.replace("-", MINUS) + (f" at {radius}" if radius else "") for radius, _, value in pairs)
 

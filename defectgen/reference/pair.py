@@ -199,9 +199,9 @@ def _parameters(name: str, species: tuple[str, ...], given: dict, published: dic
             array = np.broadcast_to(np.asarray(value, dtype=float), (len(species),))
         except (TypeError, ValueError):
             each = f", or one for each of {', '.join(species)}" if len(species) > 1 else ""
-            raise InputError(f"{name} wants {word} as one number{each}; got {value!r}") from None
+            raise InputError(f"{name} needs {word} as one number{each}; got {value!r}") from None
         if not np.all((array > 0) & (array < np.inf)):
-            raise InputError(f"{name} wants a positive {word}; got {value}")
+            raise InputError(f"{name} needs a positive {word}; got {value}")
         result.append(array)
     return result
 
@@ -210,5 +210,5 @@ def _onset(onset: float | None, cutoff: float) -> float:
     """Where the window starts, A: 0.7 of the cutoff unless given."""
     onset = 0.7 * cutoff if onset is None else float(onset)
     if not 0.0 < onset < cutoff < np.inf:
-        raise InputError(f"the window wants 0 < onset < cutoff; got onset {onset} A and cutoff {cutoff} A")
+        raise InputError(f"the window needs 0 < onset < cutoff; got onset {onset} A and cutoff {cutoff} A")
     return onset

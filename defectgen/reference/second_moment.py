@@ -73,7 +73,7 @@ class CleriRosato(SumEnergy):
         r0 = a / np.sqrt(2)
         cutoff = float(np.sqrt(6) * r0 if cutoff is None else cutoff)
         if not 1.3 * r0 <= cutoff < np.inf:
-            raise InputError(f"CleriRosato({symbol!r}) wants a cutoff of at least {1.3 * r0:.2f} A; got {cutoff}")
+            raise InputError(f"CleriRosato({symbol!r}) needs a cutoff of at least {1.3 * r0:.2f} A; got {cutoff}")
         self.repulsion, self.hopping = jnp.asarray(repulsion, dtype=float), jnp.asarray(hopping, dtype=float)
         self.p, self.q, self.r0 = jnp.asarray(p, dtype=float), jnp.asarray(q, dtype=float), jnp.asarray(r0, dtype=float)
         fifth = float(np.sqrt(5) * r0)

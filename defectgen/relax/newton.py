@@ -203,5 +203,5 @@ def _starting_positions(precondition: Preconditioner, start: Field | Equilibrium
             f"a start is an Equilibrium or positions of shape {cell.positions.shape}; got shape {x.shape}: use the same cell"
         )
     if not np.all(np.isfinite(x)):
-        raise InputError("a start wants finite positions; got numbers that are not finite")
+        raise InputError("a start needs finite positions; got numbers that are not finite")
     return np.where(precondition.movable, x, cell.positions)

@@ -277,7 +277,7 @@ def migration_barrier(
     """
     vacant = np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites)
     if len(vacant) != 1:
-        raise InputError(f"a hop wants one vacant site, such as dg.vacancy().apply(cell) has; this cell has {len(vacant)}")
+        raise InputError(f"a hop needs one vacant site, such as dg.vacancy().apply(cell) has; this cell has {len(vacant)}")
     away = cell.minimum_image(cell.positions - cell.site_positions[vacant[0]])
     if atom is None:
         keys = np.round(np.column_stack([-away[:, ::-1], np.linalg.norm(away, axis=1)]), 6)

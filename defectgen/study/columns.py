@@ -164,7 +164,9 @@ RATES = _of(
     ),
     Column("window_rule", "window", "how the radii used were chosen, before the errors were known", format="text"),
     Column("size_resolution", "shift allowed", "shift of the radius that the interval allows for", "spacings", "general"),
-    Column("tolerance", "tolerance", "exponents that differ from the prediction by this much are told apart", format="general"),
+    Column(
+        "tolerance", "tolerance", "exponents that differ from the prediction by this much are distinguished", format="general"
+    ),
     Column(
         "false_confirmation",
         "false confirmations",

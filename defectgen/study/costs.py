@@ -41,7 +41,7 @@ ABOUT = (
     "atoms), a tenth more with a stress. Counted are the defect cells, the perfect crystal with its stress, with V the strained "
     "crystals, with FC the supercells, two cutoffs wide, with a displaced atom, those that symmetry does not make of each other. "
     "Not counted is what it takes to relax the defect before it is labelled. The other columns assume another cost of a "
-    "calculation: proportional to the atoms, or no cell cheaper than one of 16 atoms (which wants more k-points)."
+    "calculation: proportional to the atoms, or no cell cheaper than one of 16 atoms (which needs more k-points)."
 )
 
 

@@ -123,7 +123,7 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
     found = given if isinstance(given, Material) else Material(**given)
     if (found.crystal is None) == (found.structure is None):
         raise InputError(
-            f"material {found.name} wants either a crystal ({', '.join(CRYSTALS)}) or a structure file; give one of them"
+            f"material {found.name} needs either a crystal ({', '.join(CRYSTALS)}) or a structure file; give one of them"
         )
     if found.crystal is not None and found.crystal not in CRYSTALS:
         raise InputError(
@@ -131,7 +131,7 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
             f"{', '.join(CRYSTALS)}{did_you_mean(found.crystal, CRYSTALS)}"
         )
     if found.crystal is not None and (not found.species or found.a is None):
-        raise InputError(f"material {found.name} wants species and the lattice constant a (A) for its {found.crystal} crystal")
+        raise InputError(f"material {found.name} needs species and the lattice constant a (A) for its {found.crystal} crystal")
     digest, updates = hashlib.sha256(), {}
     files: dict[str, str] = {}
     reference = parse_reference(found.reference)

@@ -66,7 +66,7 @@ def rates(
     law : {"power", "shifted"}
         Which law the verdict is of: declared by the study, before its errors are known.
     tolerance : float
-        Exponents that differ by this much are told apart.
+        Exponents that differ by this much are distinguished.
     resolution : callable
         `resolution(row)`, the shift of the radius that the interval of the curve allows for (nearest-neighbour spacings).
 

@@ -194,7 +194,7 @@ class Blocks:
         """
         chosen = np.asarray(columns, dtype=int)
         if chosen.ndim != 1 or len(set(chosen.tolist())) != len(chosen) or not np.all((chosen >= 0) & (chosen < self.columns)):
-            raise InputError(f"a sub-basis wants different column numbers from 0 to {self.columns - 1}; got {columns!r}")
+            raise InputError(f"a sub-basis needs different column numbers from 0 to {self.columns - 1}; got {columns!r}")
         held = tuple(tuple(b.restricted(chosen) for b in parts) for parts in self.held)
         return replace(self, basis=basis, items=tuple(b.restricted(chosen) for b in self.items), held=held)
 

@@ -30,7 +30,7 @@ class Cost:
     """A column of force constants, in calculations of the supercell: 1 for a displaced atom, less where a code has perturbation
     theory or uses more symmetry than the displacements already do."""
     smallest: float | int = 1.0
-    """Atoms: a cell with fewer costs as much as this many, because it wants more k-points."""
+    """Atoms: a cell with fewer costs as much as this many, because it needs more k-points."""
 
     def __post_init__(self):
         for name in ("exponent", "prefactor", "stress", "column", "smallest"):

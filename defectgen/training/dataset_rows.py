@@ -136,7 +136,7 @@ class DatasetRows:
         """
         chosen = np.asarray(numbers)
         if chosen.size == 0 or len(np.unique(chosen)) != len(chosen):
-            raise InputError(f"a fit wants different configurations, at least one; got {len(chosen)} numbers")
+            raise InputError(f"a fit needs different configurations, at least one; got {len(chosen)} numbers")
         laws: dict[str, dict[int, list[int]]] = {}
         for number, c in zip(chosen.tolist(), self.dataset[chosen].configurations, strict=True):
             laws.setdefault(c.law, {}).setdefault(id(self.columns[number]), []).append(number)

@@ -60,7 +60,7 @@ def thermalise(
     Equal seeds give equal snapshots. Raises InputError for a temperature or a number of steps that is not positive.
     """
     if not temperature > 0 or steps < 1:
-        raise InputError(f"dynamics wants a positive temperature (K) and at least one step; got {temperature!r} and {steps!r}")
+        raise InputError(f"dynamics needs a positive temperature (K) and at least one step; got {temperature!r} and {steps!r}")
     rng = np.random.default_rng(seed)
     mass = np.array([element(s).mass for s in symbols])[:, None]
     kick = np.sqrt(BOLTZMANN * temperature / mass)

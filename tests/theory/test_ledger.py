@@ -38,7 +38,7 @@ def test_header_is_complete(path):
     assert s.id == path  # the identifier is the place, so identifiers are unique
     assert s.status in LEDGER.STATUSES
     assert s.sections == LEDGER.SECTIONS
-    assert s.check or s.status in ("cited", "observed"), "a statement that is proved or stated wants a numerical check"
+    assert s.check or s.status in ("cited", "observed"), "a statement that is proved or stated needs a numerical check"
 
 
 @EVERY

@@ -42,10 +42,10 @@ class Law:
     def __post_init__(self):
         if not (self.temperature > 0 and self.duration >= self.step > 0 and self.friction > 0):
             raise InputError(
-                f"a law wants a temperature (K), step and duration (fs) and friction (1/fs) that are positive; got {self}"
+                f"a law needs a temperature (K), step and duration (fs) and friction (1/fs) that are positive; got {self}"
             )
         if isinstance(self.count, bool) or not isinstance(self.count, int | np.integer) or self.count < 0:
-            raise InputError(f"a law wants a number of configurations for each molecule; got {self.count!r}")
+            raise InputError(f"a law needs a number of configurations for each molecule; got {self.count!r}")
         object.__setattr__(self, "name", self.name or f"{self.temperature:g} K")
 
 

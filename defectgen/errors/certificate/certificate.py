@@ -96,7 +96,7 @@ def certify(
     model = _model_of(fit)
     if not isinstance(rest, Equilibrium) or not rest.converged:
         what = rest.message if isinstance(rest, Equilibrium) else f"got {type(rest).__name__}"
-        raise InputError(f"a certificate wants the defect relaxed with the fitted model, dg.relax(cell, fit.model): {what}")
+        raise InputError(f"a certificate needs the defect relaxed with the fitted model, dg.relax(cell, fit.model): {what}")
     if rest.unrest:
         warnings.warn(f"{rest.unrest}: the certificate is that of a defect under this pressure", InputWarning, stacklevel=2)
     found = judge(fit, sensitivity(rest, model, preconditioner))

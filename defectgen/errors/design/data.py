@@ -81,7 +81,7 @@ def choose_data(
     if criterion not in CRITERIA:
         raise InputError(f"data are chosen by the criteria {', '.join(CRITERIA)}; got {criterion!r}")
     if criterion == "G" and target is None:
-        raise InputError("the criterion G wants the rows of a quantity of interest; give target, or choose by A or D")
+        raise InputError("the criterion G needs the rows of a quantity of interest; give target, or choose by A or D")
     if len(cost) != len(candidates) or not np.all(cost > 0):
         raise InputError(f"every one of the {len(candidates)} candidates has a positive cost; got {cost.tolist()}")
     if not len(cost):

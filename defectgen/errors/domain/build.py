@@ -75,7 +75,7 @@ def domain(
     model = fit.model if isinstance(fit, Fit) else fit
     basis = model.basis if isinstance(model, LinearACE) else model
     if not isinstance(basis, ACEBasis):
-        raise InputError(f"a domain wants the result of dg.fit, a fitted model or its ACE basis; got {type(fit).__name__}")
+        raise InputError(f"a domain needs the result of dg.fit, a fitted model or its ACE basis; got {type(fit).__name__}")
     wanted = _wanted(measures, isinstance(fit, Fit), committee is not None)
     known = _site_rows(cells, basis)
     columns = {symbol: own_columns(basis, symbol) for symbol in known}

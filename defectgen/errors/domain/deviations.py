@@ -296,7 +296,7 @@ def bootstrap_members(fit: Fit, count: int, seed: int) -> Float[np.ndarray, "cou
     groups = list(dict.fromkeys(b.group for b, m in zip(problem.blocks.items, problem.multipliers, strict=True) if m > 0))
     if len(groups) < 3:
         raise InputError(
-            f"resampling wants at least three configuration groups, and there are {len(groups)} ({', '.join(groups)}): give "
+            f"resampling needs at least three configuration groups, and there are {len(groups)} ({', '.join(groups)}): give "
             "configurations that were made independently groups of their own"
         )
     rng, found = np.random.default_rng(seed), []

@@ -139,7 +139,7 @@ def coverage_range(count: int, alpha: float, level: float = 0.9) -> tuple[float,
     """
     rank = conformal_rank(count, alpha)
     if rank > count:
-        raise InputError(f"alpha = {alpha:g} wants at least {fewest_scores(alpha)} calibration scores; got {count}")
+        raise InputError(f"alpha = {alpha:g} needs at least {fewest_scores(alpha)} calibration scores; got {count}")
     from scipy.stats import beta
 
     low, high = beta.ppf([(1 - level) / 2, (1 + level) / 2], rank, count + 1 - rank)

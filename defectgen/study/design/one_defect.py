@@ -66,7 +66,7 @@ def design_for(
     observations = spell_observations(observations.split("+"))
     if size < 1 or (simulation is not None and simulation < size):
         raise InputError(
-            f"a design wants a training size of at least 1 and no smaller simulation cell; got {size} and {simulation}"
+            f"a design needs a training size of at least 1 and no smaller simulation cell; got {size} and {simulation}"
         )
     truth = build_reference(given)
     edit, lattice = defect_from_name(defect), build_lattice(given)
@@ -89,7 +89,7 @@ def design_for(
     progress(f"labels and rows of {len(cells)} configurations for {wide.size} functions")
     blocks = label(cells, truth, wide, observations.split("+"))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitWarning)  # a pilot may have fewer rows than it wants; the certificate says so
+        warnings.simplefilter("ignore", FitWarning)  # a pilot may have fewer rows than it needs; the certificate says so
         pilot = fit(blocks.restrict(wide.columns_of(own), own), observations)
         richer = fit(blocks, observations, prior=RICHER_PRIOR)
         progress(f"pilot with {own.size} functions, relaxed in {len(cell)} atoms")

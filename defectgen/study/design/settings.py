@@ -36,7 +36,7 @@ class DesignData(Strict):
     exponent: float = Field(3.0, ge=0)
     """Of the number of atoms, in the cost of a calculation."""
     smallest: float = Field(8.0, ge=0)
-    """Atoms: a smaller cell costs as much, because it wants more k-points."""
+    """Atoms: a smaller cell costs as much, because it needs more k-points."""
     prior: str = "smoothness(1e-6)"
     """Of all fits to chosen data, unless [fit] has one: small sets do not determine every function."""
     seed: int = Field(0, ge=0)

@@ -83,7 +83,7 @@ class PackedPool:
         if not configurations or unlabelled:
             said = f"{unlabelled[0].structure!r} has no energy or no forces" if unlabelled else "there is no configuration"
             raise InputError(
-                f"a study of diversity wants energies and forces of every configuration, and {said}; label them first"
+                f"a study of diversity needs energies and forces of every configuration, and {said}; label them first"
             )
         structures = {name: k for k, name in enumerate(pool.dataset.structures)}
         laws = {name: k for k, name in enumerate(pool.dataset.laws)}

@@ -60,7 +60,7 @@ class Diversity(Strict):
     @model_validator(mode="after")
     def _asks_something(self):
         if not self.budgets and not self.fixed_set.structures:
-            raise ValueError("a study of diversity wants budgets, or fixed_set.structures")
+            raise ValueError("a study of diversity needs budgets, or fixed_set.structures")
         if self.structural + self.scaffold + self.size >= 1:
             raise ValueError("the parts structural, scaffold and size leave nothing to train on; lower them")
         return self

@@ -101,7 +101,7 @@ class Search(Strict):
 def prepared(name: str | Material, defect: str, *, reference: str | None = None, **given) -> Search:
     """The search with what was not given filled in. Raises InputError for what cannot be searched."""
     if given.get("target_energy") is None and given.get("target_geometry") is None:
-        raise InputError("a plan wants a target: the error of the formation energy in eV, of the geometry in A, or both")
+        raise InputError("a plan needs a target: the error of the formation energy in eV, of the geometry in A, or both")
     found = material(name, Path.cwd())
     if reference is not None:
         found = material(found.model_copy(update={"reference": reference, "digest": ""}), Path.cwd())

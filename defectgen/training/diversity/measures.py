@@ -308,7 +308,7 @@ def maxvol(rows: Float[np.ndarray, "n m"], tolerance: float = TOLERANCE) -> Acti
     if not tolerance > 1:
         raise InputError(f"maxvol exchanges rows as long as the volume grows by a factor above 1; got tolerance {tolerance!r}")
     if n < m:
-        raise InputError(f"a square set of rows wants at least as many rows as columns; got {n} rows for {m} columns")
+        raise InputError(f"a square set of rows needs at least as many rows as columns; got {n} rows for {m} columns")
     if not np.all(np.isfinite(rows)):
         raise InputError(f"rows must be finite; {int(np.sum(~np.isfinite(rows)))} of {rows.size} numbers are not")
     r, order = qr(rows.T, mode="r", pivoting=True, check_finite=False)  # pyright: ignore[reportAssignmentType]
