@@ -1,4 +1,4 @@
-"""Question: what does a fit to one defect say about another defect of the same crystal?"""
+"""Question: how accurate is a fit to one defect for another defect of the same crystal?"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -65,7 +65,7 @@ def _picture(material: str, variant: str, quantity: str, rows: pd.DataFrame) -> 
         f"{material}, {variant}: {quantity} error ({unit}) of the defect of each column, relaxed in a cell of "
         f"{span(rows['simulation_atoms'])} atoms with a fit trained on the defect of each row (training radius "
         f"{rows['training_radius'].iloc[0]:.3g} spacings). Below each error: its ratio to that of the fit trained on the "
-        f"column's defect itself (framed). Grey: {lost} of {len(rows)} fits without an error, because the defect or the crystal is "
+        f"column's defect itself (framed). Grey: {lost} of {len(rows)} fits without an error, as the defect or the crystal is "
         "unstable, the relaxation did not converge, or it ended in another basin."
     )
     heading = f"{material}, {variant}: {quantity} error, training defect against test defect"
