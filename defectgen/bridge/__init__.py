@@ -4,8 +4,8 @@ Molecules are in `bridge.molecules`, which is imported by name because RDKit and
 """
 
 from .calculator import Calculator
-from .data_sets import read_dataset
-from .datasets import dataset_from_extxyz, dataset_from_hdf5
+from .label_files import read_dataset
+from .structured_sets import dataset_from_extxyz, dataset_from_hdf5
 from .extxyz import read_extxyz, write_extxyz
 from .labelled import LabelledReference, inequivalent
 from .measured_constants import MeasuredForceConstants, read_force_constants

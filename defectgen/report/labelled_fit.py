@@ -115,13 +115,13 @@ def distributions(errors: LabelErrors) -> Picture:
         axis.set_title(name)
         axis.set_xlabel(f"size of the error ({unit})")
         axis.grid(True)
-    axes[0].set_ylabel("share of labels missed by more")
+    axes[0].set_ylabel("share of labels with a larger error")
     if len(splits) > 1:
         axes[0].legend(loc="lower left")
     figure.draw_without_rendering()
     data = pd.DataFrame(rows, columns=["kind", "split", "error", "share"])
-    caption = "Share of the labels that are missed by more than the number on the axis; dashed: root mean square."
-    return Picture("errors", "How errors are distributed", caption, figure, data)
+    caption = "Share of the labels whose error is larger than the value on the axis. Dashed: root mean square."
+    return Picture("errors", "Distribution of the errors", caption, figure, data)
 
 
 def _points(axes: Axes, x: np.ndarray, y: np.ndarray, split: str) -> None:
@@ -185,7 +185,7 @@ def _lead(outcome: Outcome) -> str:
     for kind, (factor, unit) in {"E": (1e3, "meV/atom"), "F": (1.0, "eV/Å"), "S": (1.0, "GPa")}.items():
         if any(kind in p.label for p in outcome.errors.predictions if p.split == split):
             parts.append(f"{KINDS[kind][0]} by {number(factor * outcome.errors.rmse(kind, split))} {unit}")
-    of = "that were not fitted" if split == "test" else "that were fitted (none was kept for a test)"
+    of = "that were not fitted" if split == "test" else "that were fitted (there is no test part)"
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     text = f"On {count} configurations {of} the potential misses {listed} (root mean square)."
     return text
@@ -204,7 +204,7 @@ def _findings(outcome: Outcome) -> list[str]:
     if fit.model.repulsion is not None:
         outer = np.asarray(fit.model.repulsion.radius())
         radii = f"{outer.min():.2f}" if np.ptp(outer) < 5e-3 else f"{outer.min():.2f} to {outer.max():.2f}"
-        found.append(f"The model stands on the repulsion of Ziegler, Biersack and Littmark, which ends at {radii} Å.")
+        found.append(f"The model contains the repulsion of Ziegler, Biersack and Littmark, which ends at {radii} Å.")
     energies = ", ".join(
         f"{s} {e:.4f} eV" for s, e in zip(fit.model.species, np.asarray(fit.model.one_body).tolist(), strict=True)
     )
@@ -212,8 +212,8 @@ def _findings(outcome: Outcome) -> list[str]:
     for split in _splits(outcome.errors):
         for p in outcome.errors.worst(1, split):
             found.append(
-                f"The energy missed most in the {split} part is that of {p.snapshot.source} (group {p.snapshot.group or '-'}, "
-                f"{len(p.snapshot.cell)} atoms): by {p.energy_error:.3g} eV in all."
+                f"The largest energy error in the {split} part is that of {p.snapshot.source} (group {p.snapshot.group or '-'}, "
+                f"{len(p.snapshot.cell)} atoms): by {p.energy_error:.3g} eV for the whole cell."
             )
     return found
 

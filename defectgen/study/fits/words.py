@@ -13,16 +13,16 @@ from .figures import cap, fit_pictures, measured
 from .tables import BEYOND, CHECKS, PURE
 
 _HOW = (
-    "A potential is fitted to one relaxed cell of radius L that holds the defect, without rattles. Pure fits are used "
-    "everywhere. Of fits beyond L the forces on atoms farther than L are used, and those of the reference within; mixed forces "
-    "have no energy, so their energy error is that of the far field: a perfect crystal, displaced as the reference is beyond L "
-    "(cut off smoothly between L and 1.5 L), with the energy of the fit less that of the reference. Errors are those against the "
-    "reference in the same cell. Every curve is repeated with several bases."
+    "A potential is fitted to one relaxed cell of radius L that contains the defect, without rattles. Pure fits are used "
+    "everywhere. Fits beyond L give the forces on atoms farther than L, and the reference gives those within. Such mixed forces "
+    "have no energy. Their energy error is that of the far field: the energy of the fit minus that of the reference, for a "
+    "perfect crystal with the displacements of the reference beyond L (cut off smoothly between L and 1.5 L). All errors are "
+    "relative to the reference in the same cell. Every curve is repeated with several bases."
 )
 _ORDER = (
-    "The response to the forces of a fit beyond L is that of the perfect crystal, by the Green's function of the reference: "
-    "first order in the error of the fit, without the defect's own stiffness. Here the nonlinear equilibrium of the mixed forces "
-    "was found as well. A ratio that does not depend on L leaves the slope as it is."
+    "The response to the forces of a fit beyond L is that of the perfect crystal, computed with the Green's function of the "
+    "reference. It is first order in the error of the fit and leaves out the stiffness of the defect. Here the nonlinear "
+    "equilibrium of the mixed forces was computed as well. A ratio that does not depend on L does not change the slope."
 )
 
 
@@ -53,7 +53,7 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
             radii = rows[(rows["study"] == PURE) & (rows["material"] == material)]["training_radius"]
             yield (
                 f"{material}, one fitted potential everywhere, training radii {radii.min():.3g} to {radii.max():.3g}: the "
-                f"geometry error falls as {_powers(pure, 'geometry')} whatever is observed ({slope(core_cap(d))} predicted), "
+                f"geometry error falls as {_powers(pure, 'geometry')} for all observation sets ({slope(core_cap(d))} predicted), "
                 f"the energy error as {_each(pure, 'energy')}."
             )
         if len(beyond):
@@ -101,7 +101,7 @@ def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
             if cap(rate) is not None:
                 yield (
                     f"{material} {defect}, {rate['quantity']} of {rate['observations']}, pure fits: {measured(rate)}. The slope "
-                    f"{slope(rate['predicted'])} is that of the table; one relaxed configuration caps it at "
+                    f"{slope(rate['predicted'])} is predicted for a given far error; one relaxed configuration caps it at "
                     f"{slope(cap(rate) or np.nan)} (theory: bounds/core)."
                 )
         yield from _missed(str(material), str(defect), rows, own)

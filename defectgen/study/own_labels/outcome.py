@@ -37,7 +37,7 @@ class Outcome:
     fit: Fit
     errors: LabelErrors
     notes: tuple[str, ...]
-    """What was warned of, a sentence each."""
+    """Warnings, a sentence each."""
     seconds: float
     """Processor time of labelling, fit and errors."""
 
@@ -112,7 +112,7 @@ def nearest_distance(data: LabelledSnapshots) -> float:
         found.append(KDTree(everywhere).query(s.positions, k=2)[0][:, 1])
     if not found:
         raise InputError(
-            "the data set holds single atoms only, so no basis has a cutoff to follow; add configurations of several atoms"
+            "the data set contains single atoms only, so it has no default cutoff; add configurations of several atoms"
         )
     return float(np.median(np.concatenate(found)))
 

@@ -1,4 +1,4 @@
-"""Question: what does a fit to one defect say about another defect of the same crystal?"""
+"""Question: how accurate is a fit to one defect for another defect of the same crystal?"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,8 +16,8 @@ from .steps import NAME, FitElasticity
 from .tables import ELASTICITY, PLAIN, tables
 
 LEAD = (
-    "A potential is fitted to training cells of one defect and tried on every defect of the same crystal: each is relaxed with "
-    "the reference and with the fit, from the reference's equilibrium."
+    "A potential is fitted to training cells of one defect and tested on every defect of the same crystal. Each defect is "
+    "relaxed with the reference, and from this equilibrium with the fit."
 )
 
 
@@ -61,7 +61,7 @@ class TransferStudy(Study[Transfer]):
         return tables(trials, _elasticities(trials), given)
 
     def page(self, run: Run) -> Page:
-        """The matrices, and what they say."""
+        """The matrices, and the findings in sentences."""
         if NAME not in run.others:
             return Page()
         from .figures import transfer_pictures

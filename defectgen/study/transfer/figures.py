@@ -56,7 +56,7 @@ def _picture(material: str, variant: str, quantity: str, rows: pd.DataFrame) -> 
         for panel in axes[::across]:
             panel.set_ylabel("trained on")
         for panel in axes[-across:]:
-            panel.set_xlabel("tried on")
+            panel.set_xlabel("tested on")
         bar = figure.colorbar(ScalarMappable(norm, _COLOURS), ax=list(axes), shrink=0.6, aspect=30, location="bottom")
         bar.set_label(f"{quantity} error ({unit})")
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
@@ -64,9 +64,9 @@ def _picture(material: str, variant: str, quantity: str, rows: pd.DataFrame) -> 
     caption = (
         f"{material}, {variant}: {quantity} error ({unit}) of the defect of each column, relaxed in a cell of "
         f"{span(rows['simulation_atoms'])} atoms with a fit trained on the defect of each row (training radius "
-        f"{rows['training_radius'].iloc[0]:.3g} spacings); below it the ratio to the fit trained on the column's defect itself, "
-        f"which is framed. Grey: {lost} of {len(rows)} fits under which the defect or the crystal is unstable, or which rest in "
-        "another basin; they have no error."
+        f"{rows['training_radius'].iloc[0]:.3g} spacings). Below each error: its ratio to that of the fit trained on the "
+        f"column's defect itself (framed). Grey: {lost} of {len(rows)} fits without an error, as the defect or the crystal is "
+        "unstable, the relaxation did not converge, or it ended in another basin."
     )
     heading = f"{material}, {variant}: {quantity} error, training defect against test defect"
     return Picture(stem("transfer", material, variant, quantity), heading, caption, figure, rows)

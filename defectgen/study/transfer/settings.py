@@ -6,7 +6,7 @@ from ..settings import Strict, Variant
 
 
 class Transfer(Strict):
-    """Every fit to one defect is tried on every defect of the same crystal (theory: bounds/transfer).
+    """Every fit to one defect is tested on every defect of the same crystal (theory: bounds/transfer).
 
     The defects are those of the cases, so a crystal needs at least two of them.
     """

@@ -16,7 +16,7 @@ HELD, UNSTABLE, STRAYED, LOST = "same state", "unstable", "another basin", "not 
 
 
 def study_name(variant: str) -> str:
-    """What the column `study` says of a variant."""
+    """The entry of a variant in the column `study`."""
     return f"{NAME}: {variant}"
 
 

@@ -1,4 +1,4 @@
-"""What the study of transfer found, in words; made of its tables, nothing is computed but ratios and counts."""
+"""Findings of the study of transfer in sentences, made of its tables; only ratios and counts are computed here."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def transfer_cases(table: pd.DataFrame | None) -> Iterator[tuple[tuple[str, str]
 
 
 def transfer_findings(table: pd.DataFrame, constants: pd.DataFrame | None) -> Iterator[str]:
-    """How much is lost in all, what each training defect says about the others, and the factor of E+F."""
+    """How many fits keep the test defect, the errors by training defect, and the common factor of E+F."""
     for (material, variant), rows in transfer_cases(table):
         case = f"{material}, {variant}"
         yield _counted(case, rows)
@@ -38,7 +38,7 @@ def _counted(case: str, rows: pd.DataFrame) -> str:
     """How many cells are no errors, and by what factor the others are worse than a fit to the defect itself."""
     off = rows[rows["defect"] != rows["trained_on"]]
     kept, lost = off[off["state"] == HELD], Counter(off.loc[off["state"] != HELD, "state"])
-    count = f"{len(kept)} of {len(off)} fits to another defect hold the defect that they are tried on"
+    count = f"{len(kept)} of {len(off)} fits to another defect keep the test defect in its state"
     if lost:
         count += " (" + ", ".join(f"{what}: {n}" for what, n in lost.most_common()) + ")"
     parts = []
@@ -46,14 +46,14 @@ def _counted(case: str, rows: pd.DataFrame) -> str:
         ratios = kept[f"{quantity}_ratio"].dropna()
         if len(ratios):
             parts.append(f"the {quantity} error is {_span(ratios)} times (median {number(float(ratios.median()))})")
-    compared = f"; there {' and '.join(parts)} that of the fit trained on the defect itself" if parts else ""
+    compared = f"; for these, {' and '.join(parts)} that of the fit trained on the test defect itself" if parts else ""
     medians = [float(kept[f"{quantity}_ratio"].median()) for quantity in QUANTITIES]
-    poor = "a fit to one defect says little about another: " if lost or max(medians, default=0.0) > 10 else ""
+    poor = "a fit to one defect is not reliable for another: " if lost or max(medians, default=0.0) > 10 else ""
     return f"{case}: {poor}{count}{compared}."
 
 
 def _said(trained: str, off: pd.DataFrame) -> str:
-    """What the fits to one defect say about each other one."""
+    """Errors of the fits to one defect for each other defect."""
     parts = []
     for defect, rows in off.groupby("defect", sort=False):
         kept = rows[rows["state"] == HELD]
@@ -62,13 +62,13 @@ def _said(trained: str, off: pd.DataFrame) -> str:
             text = " and ".join(f"{q} {_span(kept[c])} {u}" for q, (c, u) in QUANTITIES.items())
         lost = in_reading_order(rows.loc[rows["state"] != HELD, "observations"])
         if lost:
-            text += f"{', ' if text else ''}lost with {'every set' if len(lost) == len(rows) else ' and '.join(lost)}"
+            text += f"{', ' if text else ''}not kept with {'any set' if len(lost) == len(rows) else ' and '.join(lost)}"
         parts.append(f"of the {defect} ({text})")
     return f"a fit to the {trained} gives errors " + ", ".join(parts) + "."
 
 
 def _factors(rows: pd.DataFrame, constants: pd.DataFrame) -> Iterator[str]:
-    """Where E+F leaves the elastic constants wrong by one factor: whether other defects see it, against the fit with V."""
+    """Where E+F leaves one wrong factor of the elastic constants: errors of other defects over those with E+F+FC."""
     for _, line in constants[constants["observations"] == "E+F"].iterrows():
         trained, factor, rest = str(line["trained_on"]), float(line["elastic_factor"]), float(line["elastic_rest"])
         if abs(factor - 1) < FACTOR or rest > 0.1 * abs(factor - 1):
@@ -82,9 +82,9 @@ def _factors(rows: pd.DataFrame, constants: pd.DataFrame) -> Iterator[str]:
                 ratios = [number(float(first[c]) / float(second[c])) for c, _ in QUANTITIES.values() if float(second[c])]
                 if len(ratios) == len(QUANTITIES):
                     parts.append(f"{defect} {ratios[0]} in the geometry and {ratios[1]} in the energy")
-        seen = f" Error of E+F over that of E+F+FC on other defects: {'; '.join(parts)}." if parts else ""
+        seen = f" For other defects, the error with E+F divided by that with E+F+FC: {'; '.join(parts)}." if parts else ""
         yield (
-            f"E+F on the {trained} leaves the elastic constants wrong by one common factor, {factor:.3f} (what is left is "
+            f"E+F on the {trained} determines the elastic constants up to one common factor, {factor:.3f} (the remainder is "
             f"{number(rest)} of their norm).{seen}"
         )
 
