@@ -4,14 +4,14 @@ Molecules are in `bridge.molecules`, which is imported by name because RDKit and
 """
 
 from .calculator import Calculator
-from .label_files import read_dataset
-from .structured_sets import dataset_from_extxyz, dataset_from_hdf5
 from .extxyz import read_extxyz, write_extxyz
+from .label_files import read_dataset
 from .labelled import LabelledReference, inequivalent
 from .measured_constants import MeasuredForceConstants, read_force_constants
 from .phonons import phonon_frequencies
 from .phonopy_files import fold_force_constants, primitive_sites, read_force_constant_arrays, write_force_constants
 from .reference import ASEReference
+from .structured_sets import dataset_from_extxyz, dataset_from_hdf5
 from .structures import cell_from_ase, defect_from_atoms, from_ase, to_ase
 
 __all__ = [
