@@ -9,12 +9,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-import yaml
 from ase import Atoms
 from ase.units import Bohr
 
 from .._input import InputError, check_finite, reading
 from .._typing import Float, Int
+from .._yaml import load_yaml
 from ..crystal.lattice import Lattice
 from ..crystal.symmetry import space_group
 from ..energy.perfect import ForceConstants
@@ -351,10 +351,7 @@ def _factor(path: Path, unit: str | None, content: dict | None = None) -> float:
 def _yaml(path: Path) -> dict:
     """The content of a phonopy.yaml."""
     with reading(path, "a phonopy.yaml", "write it again with phonopy"):
-        try:
-            content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())) from None
+        content = load_yaml(path.read_text(encoding="utf-8-sig"))
     if not isinstance(content, dict):
         raise InputError(f"{path} is no phonopy.yaml: it is not a table; write it again with phonopy")
     return content
