@@ -36,8 +36,8 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 def load_yaml(text: str) -> Any:
     """The one document of a text.
 
-    Raises ValueError for what is no YAML, for keys that are there twice, and for references that make it larger than any file that says the same without them:
-    nine lines of nine references each stand for a thousand million entries.
+    Raises ValueError for what is no YAML, for keys that are there twice, and for references that make it many times as large
+    as the text: ten lines of nine references each stand for a thousand million entries.
     """
     try:
         made = _Loader(text)

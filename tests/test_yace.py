@@ -270,7 +270,7 @@ def test_derivatives_of_radial_functions(family):
             "e: &e [*d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e]\ng: [*f, *f, *f, *f]\nE0:",
             "without references",
         ),
-        ("E0:", "x: !!python/object/apply:os.getcwd []\nE0:", "not YAML, line 2"),
+        ("E0:", "x: !!python/object/apply:os.getcwd []\nE0:", "not YAML, line 3"),
         ("rcut: 4.0", "rcut: 1e8", "0.1 to 100 A"),
         ("rcut: 4.0", "rcut: .nan", "rcut is a finite number"),
         ("ns: [2]", "ns: [2.5]", "whole numbers"),
