@@ -1,4 +1,4 @@
-"""What readers and potentials refuse in one sentence: arguments of other types, numbers without bound, files that repeat themselves."""
+"""What readers and potentials refuse in one sentence: other types, numbers without bound, files that repeat themselves."""
 
 import json
 
