@@ -30,7 +30,7 @@ R = np.linspace(1.0, 3.0, 10)
         (lambda: dg.read_dataset("a" * 5000), "cannot be read"),
     ],
 )
-def test_arguments_of_another_kind(make, said):
+def test_arguments_of_another_kind(make, said, unchecked):
     with pytest.raises(dg.InputError, match=said):
         make()
 
