@@ -90,6 +90,10 @@ def file_of(path: object, what: str) -> Path:
     """The path of a file that holds `what` ("a model"). Raises InputError for anything but a path."""
     if not isinstance(path, str | Path):
         raise InputError(f"{what} is loaded from the path of its file; got {type(path).__name__}")
+    try:
+        Path(path).exists()
+    except (OSError, ValueError) as error:  # a name that is too long, or a folder that must not be looked into
+        raise InputError(f"{str(path)!r} cannot be read ({reason(error)}); give the path of {what}") from None
     return Path(path)
 
 

@@ -470,6 +470,71 @@ Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333
 """
 
 
+TERSOFF = """# one species
+Si Si Si 3.0 1.0 1.3258 4.8381 2.0417 0.0 22.956 0.33675 1.3258 95.373 3.0 0.2 3.2394 3264.7
+"""
+
+YACE = """elements: [Cu, Ni]
+E0: [-3.5, 0.25]
+deltaSplineBins: 0.001
+embeddings:
+  0: {ndensity: 2, FS_parameters: [1.0, 1.0, 1.0, 0.5], npoti: FinnisSinclairShiftedScaled, rho_core_cutoff: 200000, drho_core_cutoff: 250}
+  1: {ndensity: 1, FS_parameters: [1.0, 1.0], npoti: FinnisSinclair, rho_core_cutoff: 200000, drho_core_cutoff: 250}
+bonds:
+  [0, 0]: {nradmax: 2, lmax: 1, nradbasemax: 2, radbasename: ChebExpCos, radparameters: [5.25], radcoefficients: [[[1, 0], [1, 0]], [[0, 1], [0, 1]]], prehc: 0, lambdahc: 1, rcut: 4.5, dcut: 0.01, rcut_in: 0, dcut_in: 0, inner_cutoff_type: density}
+  [0, 1]: {nradmax: 1, lmax: 0, nradbasemax: 1, radbasename: ChebPow, radparameters: [2.0], radcoefficients: [[[1]]], prehc: 0, lambdahc: 1, rcut: 4.0, dcut: 0.01, rcut_in: 0, dcut_in: 0, inner_cutoff_type: density}
+  [1, 0]: {nradmax: 1, lmax: 0, nradbasemax: 1, radbasename: SBessel, radparameters: [2.0], radcoefficients: [[[1]]], prehc: 0, lambdahc: 1, rcut: 4.0, dcut: 0.01, rcut_in: 0, dcut_in: 0, inner_cutoff_type: density}
+  [1, 1]: {nradmax: 1, lmax: 0, nradbasemax: 1, radbasename: ChebLinear, radparameters: [2.0], radcoefficients: [[[1]]], prehc: 0, lambdahc: 1, rcut: 4.0, dcut: 0.01, rcut_in: 0, dcut_in: 0, inner_cutoff_type: density}
+functions:
+  0:
+    - {mu0: 0, rank: 1, ndensity: 2, num_ms_combs: 1, mus: [1], ns: [1], ls: [0], ms_combs: [0], ctildes: [0.5, 0.25]}
+    - {mu0: 0, rank: 2, ndensity: 2, num_ms_combs: 3, mus: [0, 0], ns: [1, 2], ls: [1, 1], ms_combs: [-1, 1, 0, 0, 1, -1], ctildes: [0.1, 0.2, -0.1, -0.2, 0.1, 0.2]}
+  1:
+    - {mu0: 1, rank: 1, ndensity: 1, num_ms_combs: 1, mus: [0], ns: [1], ls: [0], ms_combs: [0], ctildes: [0.125]}
+"""  # noqa: E501
+
+
+def fitsnap() -> list[bytes]:
+    """Two configurations in the units that the file states, below a line of comment."""
+    data = [
+        {
+            "Positions": [[0.1 * k, 0.0, 0.0], [1.8, 1.8, 0.0], [1.8, 0.0, 1.8], [0.0, 1.8, 1.8]],
+            "Lattice": [[3.6, 0.0, 0.0], [0.0, 3.6, 0.0], [0.0, 0.0, 3.6]],
+            "AtomTypes": ["Cu", "Cu", "Cu", "Ni"],
+            "NumAtoms": 4,
+            "Energy": -14.0 - 0.01 * k,
+            "Forces": [[0.1 * k, 0.0, 0.0], [-0.1 * k, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+            "Stress": [[100.0, 0.0, 0.0], [0.0, 100.0, 0.0], [0.0, 0.0, 100.0]],
+        }
+        for k in range(2)
+    ]
+    styles = {"EnergyStyle": "electronvolt", "PositionsStyle": "angstrom", "ForcesStyle": "electronvoltperangstrom"}
+    return [json.dumps({"Dataset": {**styles, "StressStyle": "bar", "Label": "Cu", "Data": data}}).encode()]
+
+
+def force_sets() -> list[bytes]:
+    """One displaced atom of four; the space group of the crystal does the rest."""
+    return [b"4\n1\n\n1\n0.01 0.0 0.0\n-0.03 0.0 0.0\n0.01 0.0 0.0\n0.01 0.0 0.0\n0.01 0.0 0.0\n"]
+
+
+def phonopy_yaml() -> list[bytes]:
+    """With force constants, and with forces."""
+    points = "".join(
+        f"  - {{symbol: Cu, coordinates: [{x}], mass: 63.5, reduced_to: 1}}\n"
+        for x in ("0.0, 0.0, 0.0", "0.5, 0.5, 0.0", "0.5, 0.0, 0.5", "0.0, 0.5, 0.5")
+    )
+    head = (
+        "phonopy: {version: 2.0, calculator: vasp}\nphysical_unit: {length: angstrom, force_constants: eV/angstrom^2}\n"
+        f"supercell:\n  lattice: [[3.6, 0, 0], [0, 3.6, 0], [0, 0, 3.6]]\n  points:\n{points}"
+    )
+    phi = "".join(f"    - [{v}, 0, 0]\n    - [0, {v}, 0]\n    - [0, 0, {v}]\n" for v in (3.0, -1.0, -1.0, -1.0))
+    sets = (
+        "displacements:\n- {atom: 1, displacement: [0.01, 0, 0], "
+        "forces: [[-0.03, 0, 0], [0.01, 0, 0], [0.01, 0, 0], [0.01, 0, 0]]}\n"
+    )
+    return [f"{head}force_constants:\n  shape: [1, 4]\n  elements:\n{phi}".encode(), (head + sets).encode()]
+
+
 def _columns(values: np.ndarray) -> str:
     return "\n".join(" ".join(f"{v:.8e}" for v in row) for row in values.reshape(-1, 5)) + "\n"
 
@@ -638,6 +703,27 @@ def read_force_constant_arrays(path: Path) -> Any:
     return read_force_constant_arrays(path)
 
 
+def read_tersoff(path: Path) -> Any:
+    from defectgen.reference import Tersoff
+
+    return Tersoff(path)
+
+
+def read_fitsnap(path: Path) -> Any:
+    from defectgen.bridge import read_dataset
+
+    return str(read_dataset(path))
+
+
+def read_measured_constants(path: Path) -> Any:
+    from defectgen.bridge import read_force_constants
+
+    if path.suffix:
+        return str(read_force_constants(path))
+    (path.parent / "SPOSCAR").write_text(POSCAR)
+    return str(read_force_constants(path, path.parent / "SPOSCAR"))
+
+
 def read_structure(path: Path) -> Any:
     from defectgen.bridge import cell_from_ase, from_ase
 
@@ -659,6 +745,11 @@ READERS: dict[str, Reader] = {
     "domain": Reader(domains, ".npz", read_domain, npz_changed),
     "EAM": Reader(eam_tables, ".eam", read_eam),
     "sw": Reader(lambda: [SW.encode()], ".sw", read_sw),
+    "Tersoff": Reader(lambda: [TERSOFF.encode()], ".tersoff", read_tersoff),
+    "yace": Reader(lambda: [YACE.encode()], ".yace", read_model),
+    "FitSNAP": Reader(fitsnap, ".json", read_fitsnap, json_changed),
+    "FORCE_SETS": Reader(force_sets, "", read_measured_constants),
+    "phonopy.yaml": Reader(phonopy_yaml, ".yaml", read_measured_constants),
     "phonopy, text": Reader(force_constants_text, "", read_force_constant_arrays),
     "phonopy, HDF5": Reader(
         lambda: [hdf5({"force_constants": force_constants(), "p2s_map": np.arange(2)})],

@@ -263,6 +263,17 @@ def test_derivatives_of_radial_functions(family):
         ("  [0, 0]:", "  [0, 1]:", "no entry \\[0, 0\\] in 'bonds'"),
         ("embeddings:", "settings:", "no 'embeddings'"),
         ("functions:", "functions: {", "not YAML"),
+        ("E0:", "E0: [1.0]\nE0:", "the key 'E0' a second time"),
+        (
+            "E0:",
+            "a: &a [0, 0]\nb: &b [*a, *a, *a, *a]\nc: &c [*b, *b, *b, *b]\nd: &d [*c, *c, *c, *c]\n"
+            "e: &e [*d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e]\ng: [*f, *f, *f, *f]\nE0:",
+            "without references",
+        ),
+        ("E0:", "x: !!python/object/apply:os.getcwd []\nE0:", "not YAML, line 3"),
+        ("rcut: 4.0", "rcut: 1e8", "0.1 to 100 A"),
+        ("rcut: 4.0", "rcut: .nan", "rcut is a finite number"),
+        ("ns: [2]", "ns: [2.5]", "whole numbers"),
         ("E0:", "summed_neighbour_A: true\nE0:", "summed_neighbour_A"),
     ],
 )

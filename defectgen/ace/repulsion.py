@@ -1,7 +1,7 @@
 """Short-range repulsion: a pair energy that a fit is made on top of, so that atoms repel each other where there are no data."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import factorial
 from typing import Any, final
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from .._input import InputError, check_finite, did_you_mean
+from .._input import OVERFLOWS, InputError, check_finite, did_you_mean, one_line, reason
 from .._typing import Array, Float
 from ..crystal.elements import element
 from ..energy.forms import SumEnergy
@@ -101,12 +101,12 @@ class ZBL(Repulsion):
         InputError
             For unknown elements and radii that are not 0 < inner < outer.
         """
-        self.species = (species,) if isinstance(species, str) else tuple(species)
+        self.species = _species(species)
         elements = [element(s) for s in self.species]
         radii = np.array([e.covalent_radius for e in elements])
         outer = _radii(outer, radii[:, None] + radii[None, :], "outer")
         inner = _radii(inner, ONSET * outer, "inner")
-        if not np.all((inner > 0) & (inner < outer)):
+        if not np.all((inner > 0) & (inner < outer) & (outer > 1e-3)):
             raise InputError(f"the repulsion needs 0 < inner < outer; got inner {inner.tolist()} A and outer {outer.tolist()} A")
         charges = np.array([float(e.number) for e in elements])
         slopes = [np.asarray(d) for d in _derivatives(outer, charges[:, None], charges[None, :])]
@@ -166,11 +166,15 @@ class TabulatedPairs(Repulsion):
         InputError
             For tables of other shapes, unknown pairs, and pair energies that do not end at zero.
         """
-        self.species = (species,) if isinstance(species, str) else tuple(species)
-        for symbol in self.species:
-            element(symbol)
-        r = np.asarray(distances, dtype=float)
-        if r.ndim != 1 or len(r) < 8 or not r[0] > 0 or not np.allclose(np.diff(r), (r[-1] - r[0]) / (len(r) - 1), rtol=1e-6):
+        self.species = _species(species)
+        r = _numbers(distances, "the distances of a pair potential")
+        check_finite(r, "the distances of a pair potential")
+        if (
+            r.ndim != 1
+            or len(r) < 8
+            or not 0 < r[0] < r[-1]
+            or not np.allclose(np.diff(r), (r[-1] - r[0]) / (len(r) - 1), rtol=1e-6)
+        ):
             raise InputError(
                 "a pair potential is tabulated at 8 or more equally spaced positive distances (A); got an array of shape "
                 f"{r.shape}"
@@ -181,7 +185,16 @@ class TabulatedPairs(Repulsion):
         table = np.zeros((count, count, len(r)))
         for name, given in values.items():
             i, j = _pair(name, self.species)
-            found = np.asarray(given(r) if callable(given) else given, dtype=float)
+            if callable(given):
+                try:
+                    given = given(r)
+                except Exception as error:
+                    raise InputError(
+                        f"the function of the pair energy {name!r} failed on the distances: {reason(error)}"
+                    ) from error
+            found = _numbers(given, f"the pair energy {name!r}")
+            if np.any(table[i, j]):
+                raise InputError(f"the pair energy {name!r} is given twice, once with its species in the other order")
             if found.shape != r.shape:
                 raise InputError(f"the pair energy {name!r} has the shape {found.shape}, and there are {len(r)} distances")
             check_finite(found, f"the pair energies {name!r}")
@@ -226,6 +239,24 @@ class TabulatedPairs(Repulsion):
         }
 
 
+def _species(given: Any) -> tuple[str, ...]:
+    """Symbols of known elements, each once. Raises InputError for anything else."""
+    found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
+    for symbol in found:
+        element(symbol)
+    if not found or len(set(found)) < len(found):
+        raise InputError(f"the species of a repulsion are chemical symbols, each once, as ['In', 'P']; got {given!r}")
+    return found
+
+
+def _numbers(given: Any, what: str) -> np.ndarray:
+    """An array of numbers. Raises InputError for anything else."""
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what}: an array of numbers was expected; got {one_line(repr(given), 80)}") from None
+
+
 def _first(table: np.ndarray, r: np.ndarray) -> list:
     """First and second derivative at the first knot, by differences: a table says no more there."""
     step = r[1] - r[0]
@@ -254,7 +285,7 @@ def _radii(given: Any, usual: np.ndarray, what: str) -> np.ndarray:
         raise InputError(
             f"the {what} radius of the repulsion is one number or a table of {usual.shape}, A; got {given!r}"
         ) from None
-    if not np.all(np.isfinite(found)) or not np.allclose(found, found.T):
+    if not np.all(np.abs(found) < OVERFLOWS) or not np.allclose(found, found.T):
         raise InputError(f"the {what} radii of the repulsion are finite and symmetric; got {found.tolist()} A")
     return found
 

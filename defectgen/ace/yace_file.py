@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from .._input import InputError, check_finite, reading
+from .._input import OVERFLOWS, InputError, check_finite, reading
 from .._typing import Float
+from .._yaml import load_yaml
 from ..crystal.elements import element
 from .yace_radial import FAMILIES, STEP, radial_base
 
 ADVICE = "give a file that pacemaker, ACEpotentials.jl or dg.export wrote"
 LONGEST = 500_000_000
 """Bytes of the longest file that is read."""
+NEAREST, FARTHEST = 0.1, 100.0
+"""A: the shortest and the longest cutoff that are read; radial functions are tabulated up to it."""
+MOST_FACTORS = 12
+"""In one product; potentials have up to six, and work grows exponentially with them."""
 WIDEST_L = 20
 """Highest angular momentum that is read."""
 SPLINES = "ACE.jl.base"
@@ -131,21 +135,6 @@ def read_yace_file(path: Path) -> YaceFile:
         return YaceFile(species, one_body, embeddings, bonds, inner_kind, tuple(t for t in terms if np.any(t.coefficients)))
 
 
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Safe):
-    """Mappings may have lists as keys, as `[0, 1]:` of the bonds."""
-
-
-def _mapping(loader: Any, node: Any) -> dict:
-    pairs = [(loader.construct_object(k, deep=True), loader.construct_object(v, deep=True)) for k, v in node.value]
-    return {tuple(k) if isinstance(k, list) else k: v for k, v in pairs}
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _tree(text: str, path: Path) -> dict:
     """The YAML document. Lists of numbers, which fill most of it, are read by NumPy."""
     lists: list[np.ndarray] = []
@@ -164,12 +153,7 @@ def _tree(text: str, path: Path) -> dict:
             return {key: back(v) for key, v in value.items()}
         return [back(v) for v in value] if isinstance(value, list) else value
 
-    try:
-        tree = yaml.load(NUMBERS.sub(aside, text), Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None and not lists else ""
-        raise InputError(f"{str(path)!r} is no .yace potential (not YAML{where}); {ADVICE}") from None
+    tree = load_yaml(NUMBERS.sub(aside, text))
     if not isinstance(tree, dict):
         raise InputError(f"{str(path)!r} is no .yace potential (no table of settings); {ADVICE}")
     return back(tree)
@@ -187,6 +171,26 @@ def _entry(table: Any, key: Any, what: str, path: Path, default: Any = None) -> 
     return found
 
 
+def _number(given: Mapping, key: str, name: str, default: float | None = None) -> float:
+    """A finite number of a table; YAML reads 1e5 as text. Raises InputError for anything else, and for one that is missing."""
+    value = given.get(key, default)
+    try:
+        number = math.nan if isinstance(value, bool) or value is None else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not abs(number) < OVERFLOWS:
+        raise InputError(f"{name}: {key} is a finite number; got {value!r}; {ADVICE}")
+    return number
+
+
+def _whole(given: Any, name: str) -> np.ndarray:
+    """A list of whole numbers. Raises InputError for fractions."""
+    numbers = np.array(given, dtype=float).ravel()
+    if not np.all(np.abs(numbers) < 1e6) or np.any(numbers != np.rint(numbers)):
+        raise InputError(f"{name} are whole numbers; got {numbers[:12].tolist()}; {ADVICE}")
+    return numbers.astype(int)
+
+
 def _embedding(given: Mapping, path: Path) -> Embedding:
     """Raises InputError for embedding functions that are not known."""
     kind, count = given["npoti"], int(given["ndensity"])
@@ -199,28 +203,32 @@ def _embedding(given: Mapping, path: Path) -> Embedding:
     weights, powers = numbers[: 2 * count : 2], numbers[1 : 2 * count : 2]
     if np.any(powers <= 0):
         raise InputError(f"{str(path)!r}: exponents of densities must be positive; got {powers.tolist()}")
-    core = float(given.get("rho_core_cutoff", 1e5)), float(given.get("drho_core_cutoff", 250.0))
+    name = f"an embedding function of {str(path)!r}"
+    core = _number(given, "rho_core_cutoff", name, 1e5), _number(given, "drho_core_cutoff", name, 250.0)
     return Embedding(kind, tuple(weights.tolist()), tuple(powers.tolist()), core)
 
 
 def _bond(given: Mapping, pair: tuple[int, int], inner_kind: str, path: Path) -> Bond:
     """Raises InputError for radial functions that are not known."""
     name, family = f"bond {list(pair)} of {str(path)!r}", str(given["radbasename"])
-    reach = float(given["rcut"])
-    if not 0 < reach < math.inf:
-        raise InputError(f"{name} has the cutoff {reach} A; it must be positive")
-    inner = float(given.get("rcut_in", 0.0)), float(given.get("dcut_in", 0.0))
-    core = float(given.get("prehc", 0.0)), float(given.get("lambdahc", 0.0))
+    reach = _number(given, "rcut", name)
+    if not NEAREST <= reach <= FARTHEST:
+        raise InputError(f"{name} has the cutoff {reach:g} A; it must be positive, {NEAREST:g} to {FARTHEST:g} A")
+    inner = _number(given, "rcut_in", name, 0.0), _number(given, "dcut_in", name, 0.0)
+    core = _number(given, "prehc", name, 0.0), _number(given, "lambdahc", name, 0.0)
     if family == SPLINES:
         if "splinenodalvals" not in given or "splinenodalderivs" not in given:
             raise InputError(f"{name} has radial functions of an older ACEpotentials.jl (no splinenodalvals); export it again")
         return Bond(reach, 0.0, (0.0, 0.0), (0.0, 0.0), 0.0, _nodal(given, reach, name), None)
     if family not in FAMILIES:
         raise InputError(f"{name} has the radial functions {family!r}; known are {', '.join((*FAMILIES[:4], SPLINES))}")
-    if inner_kind == "zbl" and not (core[0] == 0.0 or (inner[1] > 0 and given["dcut"] > 0)):
+    fade = _number(given, "dcut", name)
+    if min(fade, *inner) < 0:
+        raise InputError(f"{name}: dcut, rcut_in and dcut_in must not be negative; got {fade:g}, {inner[0]:g}, {inner[1]:g} A")
+    if inner_kind == "zbl" and not (core[0] == 0.0 or (inner[1] > 0 and fade > 0)):
         raise InputError(f"{name} has a ZBL repulsion without a switch; rcut_in, dcut_in and dcut must be positive")
     count = int(given["nradbasemax"])
-    steepness = float(np.ravel(given["radparameters"])[0])
+    steepness = _number({"radparameters": np.ravel(given["radparameters"]).tolist()[0]}, "radparameters", name)
     coefficients = np.array(given["radcoefficients"], dtype=float)
     if coefficients.shape != (int(given["nradmax"]), int(given["lmax"]) + 1, count):
         raise InputError(
@@ -229,9 +237,10 @@ def _bond(given: Mapping, pair: tuple[int, int], inner_kind: str, path: Path) ->
         )
     check_finite(coefficients, f"the radcoefficients of {name}")
     nodes = np.linspace(0.0, reach, max(math.ceil(reach / STEP), 8) + 1)
-    base = radial_base(family, nodes, reach, count, steepness)
-    fade = float(given["dcut"]) if family == "ChebExpCos" else 0.0
-    return Bond(reach, fade, inner, core, float(given["dcut"]), base, coefficients)
+    with np.errstate(all="ignore"):
+        base = radial_base(family, nodes, reach, count, steepness)
+    check_finite(base, f"the radial functions of {name} (radparameters {steepness:g})")
+    return Bond(reach, fade if family == "ChebExpCos" else 0.0, inner, core, fade, base, coefficients)
 
 
 def _nodal(given: Mapping, reach: float, name: str) -> Float[np.ndarray, "3 nodes base"]:
@@ -255,12 +264,14 @@ def _term(given: Mapping, centre: int, number: int, embeddings, bonds: tuple[Bon
     """Raises InputError for functions that do not fit the radial functions, and for those that are not invariant."""
     name = f"function {number} of element {centre} in {str(path)!r}"
     rank, count, densities = int(given["rank"]), int(given["num_ms_combs"]), int(given["ndensity"])
-    mus, ns, ls = (np.array(given[key], dtype=int).ravel().tolist() for key in ("mus", "ns", "ls"))
-    ms = np.array(given["ms_combs"], dtype=int).ravel()
+    mus, ns, ls = (_whole(given[key], f"{key} of {name}").tolist() for key in ("mus", "ns", "ls"))
+    ms = _whole(given["ms_combs"], f"ms_combs of {name}")
     coefficients = np.array(given["ctildes"], dtype=float).ravel()
     expected = len(embeddings[centre].weights)
     if int(given.get("mu0", centre)) != centre or densities != expected or rank < 1:
         raise InputError(f"{name} is of element {given.get('mu0')} with {densities} densities; expected {centre} and {expected}")
+    if rank > MOST_FACTORS:
+        raise InputError(f"{name} is a product of {rank} factors; up to {MOST_FACTORS} are read")
     if not len(mus) == len(ns) == len(ls) == rank or ms.size != rank * count or coefficients.size != densities * count:
         raise InputError(f"{name} has lists whose lengths do not fit its rank {rank} and {count} combinations")
     check_finite(coefficients, f"the coefficients of {name}")

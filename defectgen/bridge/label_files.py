@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from .._input import InputError, InputWarning, did_you_mean, reading
+from .._input import InputError, InputWarning, did_you_mean, file_of, reading
 from ..crystal.snapshot import Snapshot
 from ..dataset import LabelledSnapshots
 from .extxyz import as_snapshot, frames
@@ -89,6 +89,8 @@ def read_dataset(
     >>> print(data)  # doctest: +SKIP
     >>> fit = dg.fit(dg.label(data, None, basis, ["E", "F", "V"]))  # doctest: +SKIP
     """
+    if not isinstance(files, str | Path | Iterable):
+        raise InputError(f"a data set is read from paths of files; got {type(files).__name__}")
     paths = [files] if isinstance(files, str | Path) else list(files)
     if not paths:
         raise InputError("a data set is read from one file or more; got none")
@@ -137,7 +139,7 @@ def read_dataset(
 def _path(given: Any) -> Path:
     if not isinstance(given, str | Path):
         raise InputError(f"a data set is read from paths of files; got {type(given).__name__}")
-    return Path(given)
+    return file_of(given, "a data set")
 
 
 def _keys(given: Mapping[str, str] | None) -> dict[str, str]:
@@ -306,6 +308,10 @@ def _of_fitsnap(path: Path, content: dict) -> _Source:
         with reading(path, f"a FitSNAP file ({where})"):
             if missing := [k for k in ("Positions", "Lattice", "AtomTypes") if k not in entry]:
                 raise InputError(f"{where} has no {missing[0]!r}; mend the file")
+            if not (isinstance(entry["AtomTypes"], list) and all(isinstance(s, str) for s in entry["AtomTypes"])):
+                raise InputError(f"{where} has AtomTypes that are no list of chemical symbols; mend the file")
+            if isinstance(entry.get("Energy"), bool):
+                raise InputError(f"{where} has the Energy {entry['Energy']}, wanted a number; mend the file")
             symbols, positions, lattice = (
                 entry["AtomTypes"],
                 np.array(entry["Positions"], float),

@@ -9,12 +9,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-import yaml
 from ase import Atoms
 from ase.units import Bohr
 
-from .._input import InputError, check_finite, reading
+from .._input import InputError, check_finite, file_of, reading
 from .._typing import Float, Int
+from .._yaml import load_yaml
 from ..crystal.lattice import Lattice
 from ..crystal.symmetry import space_group
 from ..energy.perfect import ForceConstants
@@ -27,6 +27,9 @@ ON_SITE = 0.02
 
 TIED = 1e-4
 """A: images at distances that differ by less share a force constant equally."""
+
+MOST_ATOMS = 100_000
+"""Of a supercell; its force constants would fill 700 GB."""
 
 UNEVEN = 0.05
 """Of the largest force constant: rows of equivalent atoms that differ by more are no force constants of this crystal."""
@@ -134,7 +137,7 @@ def read_force_constants(
     """
     if not isinstance(source, str | Path):
         return _of_object(source)
-    path = Path(source)
+    path = file_of(source, "force constants")
     if not path.is_file():
         raise InputError(f"there is no file {path}; give FORCE_CONSTANTS, FORCE_SETS, force_constants.hdf5 or phonopy.yaml")
     if path.suffix.lower() in (".yaml", ".yml"):
@@ -286,7 +289,10 @@ def _structure(path: Path, given: Atoms | str | Path | None, supercell: Sequence
 
 def _repeated(unit: Atoms, supercell: Sequence[int]) -> Atoms:
     """A supercell in phonopy's order: atom by atom of the unit cell, the first vector fastest."""
-    numbers = np.asarray(supercell)
+    try:
+        numbers = np.asarray(supercell)
+    except ValueError:  # rows of several lengths
+        numbers = np.zeros(0)
     if numbers.shape == (3, 3) and not np.any(numbers - np.diag(np.diag(numbers))):
         numbers = np.diag(numbers)
     if numbers.shape != (3,) or numbers.dtype.kind not in "iu" or np.any(numbers < 1):
@@ -294,6 +300,8 @@ def _repeated(unit: Atoms, supercell: Sequence[int]) -> Atoms:
             f"supercell is three whole numbers from 1, as (2, 2, 2); got {supercell!r}: give another supercell as structure, "
             "its atoms in phonopy's order (SPOSCAR)"
         )
+    if len(unit) * float(np.prod(numbers.astype(float))) > MOST_ATOMS:
+        raise InputError(f"a supercell of {supercell!r} unit cells of {len(unit)} atoms has more than {MOST_ATOMS} atoms")
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in numbers[::-1]], indexing="ij"), -1).reshape(-1, 3)[:, ::-1]
     x = (unit.positions[:, None] + (grid @ np.asarray(unit.cell))[None]).reshape(-1, 3)
     symbols = [s for s in unit.symbols for _ in grid]
@@ -351,10 +359,11 @@ def _factor(path: Path, unit: str | None, content: dict | None = None) -> float:
 def _yaml(path: Path) -> dict:
     """The content of a phonopy.yaml."""
     with reading(path, "a phonopy.yaml", "write it again with phonopy"):
-        try:
-            content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())) from None
+        content = load_yaml(path.read_text(encoding="utf-8-sig"))
+    if isinstance(content, dict):
+        for name in ("phonopy", "physical_unit"):
+            if not isinstance(content.get(name) or {}, dict):
+                raise InputError(f"{path} is no phonopy.yaml: its {name!r} is no table; write it again with phonopy")
     if not isinstance(content, dict):
         raise InputError(f"{path} is no phonopy.yaml: it is not a table; write it again with phonopy")
     return content
@@ -371,6 +380,10 @@ def _cell_of_yaml(content: dict, name: str, path: Path) -> Atoms:
         points = cell["points"]
         symbols = [re.sub(r"\d+$", "", str(p["symbol"])) for p in points]
         fractional = np.array([p["coordinates"] for p in points], dtype=float)
+        check_finite(vectors, f"the box vectors of {path}")
+        check_finite(fractional, f"the coordinates of {path}")
+        if vectors.shape != (3, 3) or not abs(np.linalg.det(vectors)) > 1e-6:
+            raise InputError(f"the box vectors of {path} span no volume; got {vectors.tolist()}")
         return Atoms(symbols, scaled_positions=fractional, cell=vectors, pbc=True)
 
 
@@ -401,8 +414,11 @@ def _of_yaml(path: Path, unit: str | None) -> MeasuredForceConstants:
                 "phonopy --include-fc or --include-fs"
             )
         moved = [(int(d["atom"]) - 1, np.array(d["displacement"], float), np.array(d["forces"], float)) for d in sets]
-    if any(f.shape != (len(atoms), 3) or not 0 <= k < len(atoms) for k, _, f in moved):
+    if any(u.shape != (3,) or f.shape != (len(atoms), 3) or not 0 <= k < len(atoms) for k, u, f in moved):
         raise InputError(f"{path} has forces of displacements that do not fit its {len(atoms)} atoms; write it again")
+    for _, u, f in moved:
+        check_finite(u, f"the displacements of {path}")
+        check_finite(f, f"the forces of {path}")
     return _from_displacements(atoms, moved, factor, str(path))
 
 

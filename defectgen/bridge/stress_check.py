@@ -18,6 +18,9 @@ PAIRS = 5000
 MOVED, STRAINED = 0.3, 0.15
 """A, and a strain: atoms that moved farther in the box, and boxes that are strained more, are other structures."""
 
+LEAST = 1e-6
+"""Strain: two frames in one box, as of molecular dynamics, do not show the work of a stress."""
+
 QUIET = 2e-3
 """eV per atom: smaller differences of energy may be those of basis sets and k-points. Pairs whose energies differ by less count
 only if the work is several times as large (LOUD), and otherwise where no pair is above it and all of them agree on one known
@@ -88,6 +91,8 @@ def _work(first: Frame, second: Frame) -> tuple[float, float, bool] | None:
         return None
     square, axes = np.linalg.eigh(deformation @ deformation.T)
     strain = (axes * np.log(square) / 2) @ axes.T
+    if np.abs(strain).max() < LEAST:
+        return None
     turn = (axes / np.sqrt(square)) @ axes.T @ deformation  # the second frame may be turned: its labels are turned back
     work = [-float(np.vdot(w, strain)) for w in (old["virial"], turn @ new["virial"] @ turn.T)]
     pull = [-float(np.vdot(f, moved)) for f in (old["forces"] @ turn, new["forces"])] if forces else [0.0, 0.0]

@@ -49,6 +49,8 @@ def enumerate_defects(lattice: Lattice, substitutes: str | Iterable[str] = (), i
     """
     if not isinstance(lattice, Lattice) or lattice.dimension != 3:
         raise InputError("defects are listed for a three-dimensional lattice, such as dg.from_ase(atoms) or dg.fcc('Cu', 3.6)")
+    if not isinstance(substitutes, Iterable):
+        raise InputError(f"substitutes are chemical symbols, as ['Ni', 'Al']; got {substitutes!r}")
     foreign = [substitutes] if isinstance(substitutes, str) else list(substitutes)
     for symbol in foreign:
         element(symbol)

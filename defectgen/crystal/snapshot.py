@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from .._input import InputError, came, did_you_mean
+from .._input import InputError, came, check_finite, did_you_mean
 from .._typing import Float
 from .cell import Cell
 
@@ -99,3 +99,4 @@ def _check(value: object, shape: tuple[int, ...], what: str) -> None:
     if not np.all(np.isfinite(array)):
         bad = np.count_nonzero(~np.isfinite(array))
         raise InputError(f"the {what} must be finite, but {bad} of its {array.size} numbers are not; mend it or leave it out")
+    check_finite(array, f"the {what}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from .._input import InputError, InputWarning, came, did_you_mean, real
+from .._input import InputError, InputWarning, came, did_you_mean, real, whole
 from .._typing import Bool, Float, Int
 from ..crystal.elements import element
 from ..crystal.snapshot import Snapshot
@@ -84,6 +84,8 @@ class LabelledSnapshots(Sequence[Snapshot]):
         return self._part(numbers)
 
     def __add__(self, other: Iterable[Snapshot]) -> "LabelledSnapshots":
+        if not isinstance(other, Iterable):
+            raise InputError(f"a data set is added to snapshots, as dg.read_dataset gives them; got {came(other)}")
         return LabelledSnapshots((*self.snapshots, *other))
 
     def _part(self, numbers: Iterable[int] | np.ndarray) -> "LabelledSnapshots":
@@ -157,6 +159,9 @@ class LabelledSnapshots(Sequence[Snapshot]):
         """
         if by not in WAYS:
             raise InputError(f"a data set is split by {', '.join(WAYS)}; got {by!r}{did_you_mean(by, WAYS)}")
+        seed = whole(seed, "the seed of a split")
+        if not isinstance(test, int | float | np.number | Iterable):
+            raise InputError(f"the test part is a share of the snapshots, or names of groups; got {came(test)}")
         named = not isinstance(test, int | float | np.number)
         chosen = (
             self._named(test, by)

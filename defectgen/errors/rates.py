@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, one_line
 from .._typing import Float
 from .regression import before_asymptotics, near_floor, plateau, unusable
 from .slopes import Slopes, power_slopes, shifted_slopes
@@ -200,6 +200,8 @@ def _table(
         raise InputError(f"`converged` needs one entry per size; got {good.shape} for errors of shape {error.shape}")
     if repeats is None:
         return size, np.atleast_2d(error), np.atleast_2d(good)
+    if not isinstance(repeats, Sequence | np.ndarray) or not all(isinstance(r, Hashable) for r in repeats):
+        raise InputError(f"`repeats` has the name or number of the repeat of each point; got {one_line(repr(repeats), 80)}")
     if error.ndim != 1 or len(repeats) != len(size):
         raise InputError(
             f"`repeats` has the repeat of each point, for errors of one dimension; got {len(repeats)} entries for errors of "

@@ -1,7 +1,7 @@
 """Opening the potential files of LAMMPS: the text, the units that the first line states, and numbers word by word."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -185,6 +185,8 @@ def read_triplets(
 
 def chosen_species(species: Sequence[str], found: tuple[str, ...], source: object) -> tuple[str, ...]:
     """The chosen species of a potential. Raises InputError for one that it does not have, or that is named twice."""
+    if not isinstance(species, Iterable):
+        raise InputError(f"species are names of species, as ['Si', 'C']; got {species!r}")
     species = (species,) if isinstance(species, str) else tuple(species)
     for name in species:
         if name not in found:

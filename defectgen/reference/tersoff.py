@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, file_of
 from .._typing import Array, Float
 from ..energy.site import SiteEnergy, Stencil
 from .potential_file import chosen_species, energy_unit, number, read_lines, read_triplets
@@ -55,7 +55,7 @@ class Tersoff(SiteEnergy):
             raise InputError(f"the ends of a Tersoff potential are {' or '.join(ENDS)}; got {ends!r}")
         if str(symbol) in PUBLISHED:
             table, repeated = PUBLISHED[str(symbol)][1], {}
-        elif Path(symbol).exists():
+        elif file_of(symbol, "a Tersoff potential").exists():
             table, repeated = _read(Path(symbol))
         else:
             known = ", ".join(PUBLISHED)

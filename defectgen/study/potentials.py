@@ -87,7 +87,7 @@ def _made(module: str, name: str) -> "Potential":
         raise InputError(f"{where} is no callable; it makes an ASE calculator or a potential when it is called")
     try:
         made = make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"{where}{'' if inspect.isclass(make) else '()'} failed ({type(error).__name__}: {one_line(error, 200)}); it must "
             "run without arguments"
