@@ -18,6 +18,8 @@ class _Loader(_Safe):
 def _mapping(loader: Any, node: Any) -> dict:
     found = {}
     for key_node, value_node in node.value:
+        if key_node.tag.endswith(":merge"):
+            raise ValueError(f"line {key_node.start_mark.line + 1} merges another table (<<); write its keys out")
         key = loader.construct_object(key_node, deep=True)
         key = tuple(key) if isinstance(key, list) else key
         try:

@@ -44,6 +44,7 @@ def test_arguments_of_another_kind(make, said, unchecked):
         ("displacement: [0.01", "displacement: [.nan", "displacements of .* must be finite"),
         ("[-0.03, 0, 0]", "[.nan, 0, 0]", "forces of .* must be finite"),
         ("atom: 1", "atom: 1, atom: 2", "a second time"),
+        ("atom: 1", "<<: {atom: 1}", "merges another table"),
     ],
 )
 def test_phonopy_yaml(tmp_path, old, new, said):
