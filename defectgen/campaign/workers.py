@@ -27,8 +27,13 @@ from .task import Task
 _ONE_THREAD = dict.fromkeys(
     ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "PJRT_NPROC", "NPROC"], "1"
 )
-# Large arrays come and go with every evaluation; in pages of 4 kB the kernel spends as long on them as the arithmetic takes.
-_HUGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+# Large arrays come and go with every evaluation. By default each is mapped anew and given back, and the system clears its pages
+# again and again: as much work as the arithmetic. So freed memory is kept, up to 1 GiB at the end of the heap, in one heap with
+# large pages. (Variables of glibc; other C libraries ignore them.)
+_KEEP_MEMORY = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1073741824:glibc.malloc.arena_max=1",
+)
 # Programs are cut into parts that are compiled side by side: with one thread this is a sixth more to do.
 _ALONE = "--xla_cpu_multi_thread_eigen=false --xla_cpu_parallel_codegen_split_count=1"
 
@@ -39,7 +44,7 @@ def worker_environment() -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(_ONE_THREAD)
     os.environ["XLA_FLAGS"] = f"{before.get('XLA_FLAGS', '')} {_ALONE}".strip()
-    os.environ.setdefault(*_HUGE_PAGES)
+    os.environ.setdefault(*_KEEP_MEMORY)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several workers may share one GPU
     for name, value in _cache_settings().items():
         os.environ.setdefault(name, value)
