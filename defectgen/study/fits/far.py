@@ -108,9 +108,9 @@ class FittedBeyond:
     def far_energy(self, radius: float) -> float:
         """E_fit - E_ref of the far field, eV.
 
-        The work on the straight way from the perfect crystal, where forces vanish: that of the linear force, from the force constants,
-        and that of the rest, quadratic and cubic in the displacement, from one evaluation at three quarters of the way. Exact up to
-        fourth order in the displacement, and without the rounding of total energies.
+        The work on the straight way from the perfect crystal, where forces vanish. The force constants give that of the linear
+        force; one evaluation at three quarters of the way gives that of the rest, quadratic and cubic in the displacement. Exact
+        up to fourth order in the displacement, and without the rounding of total energies.
         """
         v = self.scene.far_field(radius)
         linear = -self._stiffer_crystal(v)
