@@ -139,7 +139,7 @@ if TYPE_CHECKING:
     )
     from .fit import Constraint, Loss, fit, losses, refit, weight_response
     from .reference import equilibrate
-    from .relax import migration_barrier, relax, saddle_point
+    from .relax import equilibrium, migration_barrier, relax, saddle_point
     from .study.planning import judge_labels, plan_training
     from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells
 
@@ -189,6 +189,7 @@ __all__ = [
     "elastic_dipole",
     "enumerate_defects",
     "equilibrate",
+    "equilibrium",
     "estimate_rate",
     "evaluate",
     "export",

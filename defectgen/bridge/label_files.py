@@ -94,19 +94,19 @@ def read_dataset(
     paths = [files] if isinstance(files, str | Path) else list(files)
     if not paths:
         raise InputError("a data set is read from one file or more; got none")
-    named = _keys(keys)
+    named = label_keys(keys)
     stated = units_of(units)
-    sources = [source for path in paths for source in _sources(_path(path))]
-    if stated.stated and all(source.own_units for source in sources):
+    every = [source for path in paths for source in sources(_path(path))]
+    if stated.stated and all(source.own_units for source in every):
         raise InputError(
-            f"units are stated for {sources[0].path}, and none of these files is extended XYZ: files of ASE and FitSNAP state "
+            f"units are stated for {every[0].path}, and none of these files is extended XYZ: files of ASE and FitSNAP state "
             "their own; leave units out"
         )
     found: list[Snapshot] = []
     present: set[str] = set()
-    label = sources[0].path.name if len(sources) == 1 else f"{sources[0].path.name} and {len(sources) - 1} other files"
+    label = every[0].path.name if len(every) == 1 else f"{every[0].path.name} and {len(every) - 1} other files"
     notes = Notes(label)
-    for source in sources:
+    for source in every:
         for number, atoms in enumerate(source.frames):
             where = f"frame {number} (counted from 0) of {source.path}"
             notes.frames += 1
@@ -142,7 +142,7 @@ def _path(given: Any) -> Path:
     return file_of(given, "a data set")
 
 
-def _keys(given: Mapping[str, str] | None) -> dict[str, str]:
+def label_keys(given: Mapping[str, str] | None) -> dict[str, str]:
     """The named keys. Raises InputError for what cannot be named."""
     if given is None:
         return {}
@@ -202,14 +202,14 @@ class _Source:
         return f"{self.group}/{self.path.name}" if self.own_units and self.group != self.path.stem else self.path.name
 
 
-def _sources(path: Path) -> Iterator[_Source]:
+def sources(path: Path) -> Iterator[_Source]:
     """The files that a path names."""
     if path.is_dir():
         inside = sorted(path.rglob("*.json"))
         if not inside:
             raise InputError(f"{path} is a folder without FitSNAP files (.json); give the paths of its files")
         for one in inside:
-            yield from _sources(one)
+            yield from sources(one)
     elif path.suffix.lower() in XYZ:
         yield _Source(path, frames(path), path.stem)
     elif not path.is_file():
@@ -246,12 +246,12 @@ def _of_ase(path: Path) -> _Source:
             raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
     if not found:
         raise InputError(f"{path} holds no structure; it is empty or cut short")
-    _note_cut_short(path)
+    note_cut_short(path)
     folder = path.resolve().parent.name
     return _Source(path, found, folder if _is_vasp(path) and folder else path.stem, Units())
 
 
-def _note_cut_short(path: Path) -> None:
+def note_cut_short(path: Path) -> None:
     """Warn of an output of VASP that does not end as it should."""
     ends = {"OUTCAR": OUTCAR_END, "vasprun": "</modeling>"}
     end = next((word for name, word in ends.items() if name in path.name), None)

@@ -18,6 +18,7 @@ from .._typing import Bool, Float
 from ..crystal.cell import Cell, Sites
 from ..crystal.defects import Defect
 from ..crystal.lattice import Lattice
+from ..crystal.mapping import SAME_BOX, how_it_differs
 from ..crystal.match import match_defect
 from ..crystal.symmetry import lattice_from_primitive
 
@@ -35,9 +36,6 @@ FLAT = 1e-6
 
 SAME_MASS = 2e-3
 """Relative difference of masses that are those of the elements, as tables round them; isotopes differ by more."""
-
-SAME_BOX = 1e-3
-"""A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
 
 
 def from_ase(atoms: Atoms | str | Path) -> Lattice:
@@ -226,16 +224,8 @@ def _check_one_box(box: Float[np.ndarray, "3 3"], other: Float[np.ndarray, "3 3"
     given = f"got {np.round(box, 4).tolist()} and {np.round(other, 4).tolist()} A"
     if not same:
         raise InputError(f"{wanted}; {given}: give the perfect crystal in the supercell of the defective one")
-    deformation = np.linalg.inv((whole @ box) if closed.all() else np.where(closed[:, None], whole @ box, other)) @ other
-    left, stretch, right = np.linalg.svd(deformation)
-    angle = float(np.degrees(np.arccos(np.clip((np.trace(left @ right) - 1) / 2, -1.0, 1.0))))
-    strain = float(np.abs(stretch - 1).max())
-    if np.linalg.det(left @ right) > 0 and strain < 1e-3 and angle > 0.05:
-        raise InputError(f"{wanted}; {given}, which is rotated by {angle:.2f} degrees: turn both alike")
-    raise InputError(
-        f"{wanted}; {given}, which is strained by {strain:.2%}: relax the defect at fixed cell, or give the perfect "
-        "crystal in its box"
-    )
+    reference = (whole @ box) if closed.all() else np.where(closed[:, None], whole @ box, other)
+    raise InputError(f"{wanted}; {given}, and {how_it_differs(reference, other)}")
 
 
 def boundaries(atoms: Atoms) -> tuple[bool, bool, bool]:

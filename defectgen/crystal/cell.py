@@ -195,7 +195,7 @@ def supercell(lattice: Lattice, size: int | tuple[int, ...] | Int[np.ndarray, "3
     matrix = count @ lattice.conventional
     if round(abs(np.linalg.det(matrix))) == 0:
         raise InputError(f"the supercell matrix {count.tolist()} has no volume; choose independent vectors")
-    return _periodic_cell(lattice, matrix)
+    return periodic_cell(lattice, matrix)
 
 
 def _bounded(lattice: Lattice, count: np.ndarray) -> np.ndarray:
@@ -233,7 +233,7 @@ def primitive_cell(lattice: Lattice) -> Cell:
         For what is no lattice.
     """
     check_lattice(lattice)
-    return _periodic_cell(lattice, np.eye(3, dtype=int))
+    return periodic_cell(lattice, np.eye(3, dtype=int))
 
 
 def check_lattice(given: object) -> None:
@@ -242,7 +242,7 @@ def check_lattice(given: object) -> None:
         raise InputError(f'a lattice is wanted, such as dg.fcc("Cu", 3.615) or dg.from_ase(atoms); got {type(given).__name__}')
 
 
-def _periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:
+def periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:
     """The supercell with vectors `matrix @ lattice.vectors`; every site once, wrapped into the box."""
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3) @ matrix
     low, high = corners.min(0) - 1, corners.max(0) + 1

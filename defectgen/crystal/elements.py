@@ -13,7 +13,6 @@ from ase.data import atomic_masses, chemical_symbols, covalent_radii
 
 from .._input import InputError, did_you_mean
 from .cell import Cell
-from .lattice import Lattice
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,68 @@ def exchanged_species(cell: Cell) -> tuple[str, ...]:
     return foreign if len(units) == 1 else (*foreign, *(symbol for symbol, count in own.items() if count))
 
 
-def checked_potentials(given: Mapping[str, float] | None, lattice: Lattice) -> dict[str, float] | None:
-    """Chemical potentials by species, eV. Raises InputError for what is no species or no number."""
+def missing_potentials(cell: Cell, known: Mapping[str, float]) -> list[str]:
+    """Species whose chemical potentials the formation energy of a defect needs and that are not among the known ones.
+
+    Parameters
+    ----------
+    cell : Cell
+        A cell with a defect.
+    known : mapping
+        Chemical potentials by species, eV per atom.
+
+    Returns
+    -------
+    list of str
+        Chemical symbols; empty where nothing is missing.
+    """
+    return [symbol for symbol in exchanged_species(cell) if symbol not in known]
+
+
+def formation_refusal(cell: Cell, missing: list[str]) -> str:
+    """Why a formation energy is not defined without the chemical potentials of these species."""
+    counts = ", ".join(f"{composition_change(cell)[symbol]:+d} {symbol}" for symbol in missing)
+    spelled = ", ".join(f'"{symbol}": ...' for symbol in missing)
+    return (
+        f"the formation energy of {cell.defect or 'this defect'} in {cell.lattice.name} depends on the energy zero of each "
+        f"species ({counts} atoms), and no chemical potential of {' and '.join(missing)} was given: use "
+        f"chemical_potentials={{{spelled}}}, in eV per atom of the same potential"
+    )
+
+
+def checked_potentials(given: Mapping[str, float] | None, cell: Cell) -> dict[str, float] | None:
+    """Chemical potentials by species, eV: the one check of every door that takes them.
+
+    Parameters
+    ----------
+    given : mapping or None
+        By species, eV per atom. Species that neither the crystal nor the defect has are kept: one table serves many defects.
+    cell : Cell
+        The cell with the defect.
+
+    Returns
+    -------
+    dict or None
+        None where none were given.
+
+    Raises
+    ------
+    InputError
+        For what is no species or no number, and where some are given but not all that the defect needs.
+    """
+    known = numbers_by_species(given, cell.lattice.species[0])
+    if known and (missing := missing_potentials(cell, known)):
+        raise InputError(formation_refusal(cell, missing))
+    return known
+
+
+def numbers_by_species(given: object, example: str) -> dict[str, float] | None:
+    """Chemical potentials as a table. Raises InputError for what is no species or no number; `example` is a species."""
     if given is None:
         return None
     if not isinstance(given, Mapping):
         raise InputError(
-            f'chemical potentials are given by species in eV, such as {{"{lattice.species[0]}": -3.5}}; '
-            f"got {type(given).__name__}"
+            f'chemical potentials are given by species in eV, such as {{"{example}": -3.5}}; got {type(given).__name__}'
         )
     for symbol, value in given.items():
         element(symbol)

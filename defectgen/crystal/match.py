@@ -89,19 +89,19 @@ def match_defect(
                 f"many symbols; got {len(x)} positions, {len(symbols)} symbols"
             )
     if lattice is None:
-        lattice = _crystal(home, perfect_symbols, vectors, periodic)
+        lattice = crystal_of(home, perfect_symbols, vectors, periodic)
     origin, sites = _register(lattice, home, perfect_symbols)
     shift = rigid_shift(lattice, origin, moved_to, defective_symbols)
     if lattice.dimension == 3 and not all(periodic):
         shift = shift + _whole_steps(lattice, home, moved_to - shift)
     moved_to = moved_to - shift
     owner = assign(home, perfect_symbols, moved_to, defective_symbols, vectors, periodic, lattice.nearest_neighbour)
-    edits = _difference(lattice, origin, sites, home, perfect_symbols, moved_to, defective_symbols, owner, vectors, periodic)
-    _check_alike(edits, len(home), len(moved_to), shift)
+    edits = difference(lattice, origin, sites, home, perfect_symbols, moved_to, defective_symbols, owner, vectors, periodic)
+    check_alike(edits, len(home), len(moved_to), shift)
     return Defect(edits.label, partial(transferred, edits=edits, source=lattice))
 
 
-def _difference(
+def difference(
     lattice: Lattice,
     origin: Float[np.ndarray, "3"],
     sites: Int[np.ndarray, "sites 4"],
@@ -142,7 +142,7 @@ def _difference(
     return Edits(_label(lattice, vacant, replaced, moved, added), vacant, replaced, moved, tuple(added))
 
 
-def _check_alike(edits: Edits, sites: int, atoms: int, shift: np.ndarray) -> None:
+def check_alike(edits: Edits, sites: int, atoms: int, shift: np.ndarray) -> None:
     """Raises InputError if more is edited than a defect can be."""
     moved = set(dict(edits.moved)) | {site for site, _ in edits.replaced}
     count = len(edits.vacant) + len(edits.added) + len(moved)
@@ -186,7 +186,7 @@ def _label(
     return "+".join(w if n == 1 else w.replace("_", f"{n}_", 1) for w, n in count.items())
 
 
-def _crystal(
+def crystal_of(
     home: Float[np.ndarray, "sites 3"],
     symbols: tuple[str, ...] | list[str],
     vectors: Float[np.ndarray, "3 3"],

@@ -114,31 +114,43 @@ class ElasticDipole:
     from_stress: Float[np.ndarray, "3 3"] | None
     """P as the virial (minus volume times stress) of the periodic cell less that of the perfect crystal, eV; None for a ball and
     without a stress. It misses that of the infinite crystal by the defect's answer to the strain of its images, R^-d."""
-    from_forces: Float[np.ndarray, "3 3"]
-    """P = sum f (x) r of the Kanzaki forces, eV. It misses also the anharmonic far field and what is cut off half a cell away:
-    ten per cent in cells of a hundred atoms."""
-    relaxation_volume_tensor: Float[np.ndarray, "3 3"]
-    """S : P, A^3 (A^2 in two dimensions): strain of a stress-free cell times its volume."""
-    torque: float
-    """Largest antisymmetric entry of sum f (x) r, eV; not zero because the cell is finite."""
-    stiffness: ElasticConstants
+    from_forces: Float[np.ndarray, "3 3"] | None
+    """P = sum f (x) r of the Kanzaki forces, eV; None without a potential. It misses also the anharmonic far field and what is cut
+    off half a cell away: ten per cent in cells of a hundred atoms."""
+    relaxation_volume_tensor: Float[np.ndarray, "3 3"] | None
+    """S : P, A^3 (A^2 in two dimensions): strain of a stress-free cell times its volume; None without elastic constants."""
+    torque: float | None
+    """Largest antisymmetric entry of sum f (x) r, eV; not zero because the cell is finite. None without a potential."""
+    stiffness: ElasticConstants | Float[np.ndarray, "6 6"] | None
     """The elastic constants behind the relaxation volume, eV/A^3; of a black box with the step of their differences."""
 
     @property
     def relaxation_volume(self) -> float:
-        """Trace of the relaxation volume tensor, A^3 (A^2); tr P / (3 B) in a cubic crystal."""
+        """Trace of the relaxation volume tensor, A^3 (A^2); tr P / (3 B) in a cubic crystal.
+
+        Raises InputError without elastic constants.
+        """
+        if self.relaxation_volume_tensor is None:
+            raise InputError(
+                "a relaxation volume needs elastic constants: dg.elastic_dipole(equilibrium, stiffness=...), Voigt, eV/A^3"
+            )
         return float(np.trace(self.relaxation_volume_tensor))
 
 
-def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDipole:
+def elastic_dipole(
+    equilibrium: Equilibrium, potential: Potential | None = None, *, stiffness: Float[np.ndarray, "6 6"] | None = None
+) -> ElasticDipole:
     """The elastic dipole of a relaxed defect, in a periodic cell or a clamped ball.
 
     Parameters
     ----------
     equilibrium : Equilibrium
         The relaxed defect.
-    potential : SiteEnergy or BlackBox
-        The potential it was relaxed with. Black boxes have all of it by differences.
+    potential : SiteEnergy or BlackBox, optional
+        The potential it was relaxed with. Black boxes have all of it by differences. Not of an equilibrium from
+        `dg.equilibrium`: its dipole is that of the stresses that came with it.
+    stiffness : array, (6, 6), optional
+        Elastic constants in Voigt order, eV/A^3, for the relaxation volume of an equilibrium from `dg.equilibrium`.
 
     Returns
     -------
@@ -148,7 +160,8 @@ def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDip
     Raises
     ------
     InputError
-        For what is no equilibrium, and for a perfect crystal that is not at equilibrium.
+        For what is no equilibrium, for a perfect crystal that is not at equilibrium, and for an equilibrium from elsewhere
+        without stresses.
 
     Notes
     -----
@@ -160,6 +173,15 @@ def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDip
     """
     if not isinstance(equilibrium, Equilibrium):
         raise InputError(f"an elastic dipole is that of an equilibrium, as dg.relax returns it; got {type(equilibrium).__name__}")
+    if potential is None:
+        return _from_stress(equilibrium, stiffness)
+    if equilibrium.residual_virial is not None:
+        raise InputError(
+            "the elastic dipole of an equilibrium from dg.equilibrium follows from the stresses that came with it; leave the "
+            "potential out, and give stiffness= for the relaxation volume"
+        )
+    if stiffness is not None:
+        raise InputError("elastic constants follow from the potential; give a potential or stiffness, not both")
     cell = equilibrium.cell
     require_equilibrium(cell.lattice, potential, "an elastic dipole")
     constants = crystal_force_constants(cell.lattice, potential)
@@ -167,17 +189,41 @@ def elastic_dipole(equilibrium: Equilibrium, potential: Potential) -> ElasticDip
     found = multipoles(cell, crystal, constants, equilibrium.positions, equilibrium.forces)
     stress = residual_virial(cell, potential, equilibrium.positions)
     dipole, route = (found.dipole, "forces") if stress is None else (stress, "stress")
-    stiffness = elastic_constants(cell.lattice, potential)
+    constant = elastic_constants(cell.lattice, potential)
     return ElasticDipole(
         dipole=dipole,
         route=route,
         quadrupole=found.quadrupole,
         from_stress=stress,
         from_forces=found.dipole,
-        relaxation_volume_tensor=relaxation_volume_tensor(dipole, stiffness),
+        relaxation_volume_tensor=relaxation_volume_tensor(dipole, constant),
         torque=found.torque,
-        stiffness=stiffness,
+        stiffness=constant,
     )
+
+
+def _from_stress(equilibrium: Equilibrium, stiffness: Float[np.ndarray, "6 6"] | None) -> ElasticDipole:
+    """The dipole of an equilibrium from elsewhere. Raises InputError where its stresses are not known."""
+    dipole = equilibrium.residual_virial
+    if dipole is None:
+        raise InputError(
+            "an elastic dipole without a potential needs the stresses of the relaxed and of the perfect structure: give both to "
+            "dg.equilibrium as labels or as stress= and bulk_stress= (eV/A^3), or give the potential that the defect was relaxed with"
+        )
+    if not equilibrium.cell.free.all():
+        raise InputError("the stress of a cell with atoms that were held includes what held them, and is no elastic dipole")
+    tensor = None
+    if stiffness is not None:
+        try:
+            stiffness = np.asarray(stiffness, dtype=float)
+        except (TypeError, ValueError):
+            stiffness = np.zeros(0)
+        if stiffness.shape != (6, 6) or not np.all(np.isfinite(stiffness)):
+            raise InputError(
+                f"elastic constants are a finite (6, 6) array in Voigt order, eV/A^3; got shape {stiffness.shape}"
+            )
+        tensor = relaxation_volume_tensor(dipole, stiffness)
+    return ElasticDipole(dipole, "stress", None, dipole, None, tensor, None, stiffness)
 
 
 def residual_virial(cell: Cell, potential: Potential, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "3 3"] | None:

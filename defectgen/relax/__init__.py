@@ -1,5 +1,6 @@
 """Relaxation of a cell to its equilibrium, with the lattice Green's function as preconditioner."""
 
+from .elsewhere import equilibrium
 from .equilibrium import Equilibrium
 from .fourier import smith_normal_form
 from .greens import GreensFunction, greens_function
@@ -18,6 +19,7 @@ __all__ = [
     "GreensFunction",
     "MixedEquilibrium",
     "Preconditioner",
+    "equilibrium",
     "greens_function",
     "lowest_eigenpair",
     "migration_barrier",

@@ -1,14 +1,15 @@
 """What a relaxation returns: where the atoms are, how good that is, and whether it is a minimum."""
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
-from ..crystal.elements import composition_change, exchanged_species
+from ..crystal.elements import composition_change, formation_refusal, missing_potentials
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,9 @@ class Equilibrium:
     stability_constant: float | None
     """Smallest c with <H v, v> = c <P v, v>, P the perfect crystal's operator (missing sites relaxed along): dimensionless.
     None where the eigenvalue is; its sign is the same."""
-    bulk_stable: bool
-    """Whether all waves of the perfect crystal have positive energy (on the wave vectors of this cell)."""
+    bulk_stable: bool | None
+    """Whether all waves of the perfect crystal have positive energy (on the wave vectors of this cell); None of an equilibrium from
+    elsewhere, where nobody looked."""
     newton_steps: int
     energy_evaluations: int
     """Evaluations of energy and forces."""
@@ -61,6 +63,9 @@ class Equilibrium:
     """Why the perfect crystal is not at equilibrium with the potential, its pressure included; empty if it is."""
     rounding: float | None = None
     """Residual that the rounding of the forces allows here, eV/A; None where the tolerance was reached without meeting it."""
+    residual_virial: Float[np.ndarray, "3 3"] | None = None
+    """Of an equilibrium from elsewhere whose stresses are known: virial of the cell less that of the perfect crystal in its box,
+    eV."""
 
     @property
     def displacement(self) -> Float[np.ndarray, "atoms 3"]:
@@ -82,9 +87,10 @@ class Equilibrium:
             If the defect exchanges atoms of a species without a chemical potential.
         """
         known = self.chemical_potentials or {}
-        missing = [symbol for symbol in exchanged_species(self.cell) if symbol not in known]
-        if missing:
+        if missing := missing_potentials(self.cell, known):
             raise InputError(formation_refusal(self.cell, missing))
+        if np.isnan(self.energy):
+            raise InputError(f"there is no formation energy of {self.cell.defect or 'this cell'}: {self.message}")
         if self.bulk_energy is None:
             return self.energy
         return self.energy - sum(n * (known[s] - self.bulk_energy) for s, n in self.exchanged.items())
@@ -116,20 +122,26 @@ class Equilibrium:
         return None if self.is_minimum is None else not self.is_minimum
 
 
-def formation_refusal(cell: Cell, missing: list[str]) -> str:
-    """Why a formation energy is not defined without the chemical potentials of these species."""
-    counts = ", ".join(f"{composition_change(cell)[symbol]:+d} {symbol}" for symbol in missing)
-    spelled = ", ".join(f'"{symbol}": ...' for symbol in missing)
-    return (
-        f"the formation energy of {cell.defect or 'this defect'} in {cell.lattice.name} depends on the energy zero of each "
-        f"species ({counts} atoms), and no chemical potential of {' and '.join(missing)} was given: use "
-        f"dg.relax(cell, potential, chemical_potentials={{{spelled}}}), in eV per atom of the same potential"
-    )
-
-
 def potentials_gap(cell: Cell, bulk_energy: float, known: dict[str, float]) -> float:
     """Sum of the chemical potentials over the formula unit minus its energy, eV per atom; 0 where one of them is not given."""
     formula = Counter(cell.lattice.species)
     if not all(symbol in known for symbol in formula):
         return 0.0
     return sum(count * known[symbol] for symbol, count in formula.items()) / sum(formula.values()) - bulk_energy
+
+
+AGREE = 1e-3
+"""eV per atom: chemical potentials of a formula unit that miss its energy by more are not in equilibrium with the crystal."""
+
+
+def check_reservoirs(cell: Cell, bulk_energy: float, known: dict[str, float] | None) -> None:
+    """Warn about chemical potentials that do not add up to the energy of the crystal."""
+    gap = potentials_gap(cell, bulk_energy, known or {})
+    if not abs(gap) <= AGREE:
+        warnings.warn(
+            f"the chemical potentials of a formula unit of {cell.lattice.name} add up to {gap:+.3g} eV per atom more than its "
+            f"energy ({bulk_energy:.6g} eV per atom): the crystal is not in equilibrium with these reservoirs, and formation "
+            "energies of defects that exchange atoms with them are off by it",
+            InputWarning,
+            stacklevel=3,
+        )

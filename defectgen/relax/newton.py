@@ -14,7 +14,7 @@ from ..crystal.elements import checked_potentials
 from ..energy.functional import cell_energy
 from ..energy.potential import Potential, energy_zero
 from .counted import Counted, rounding_level
-from .equilibrium import Equilibrium, potentials_gap
+from .equilibrium import Equilibrium, check_reservoirs
 from .greens import GreensFunction, greens_function
 from .preconditioner import Preconditioner
 from .search import FLOOR, Field, advance, first
@@ -27,10 +27,6 @@ TOLERANCE = 1e-10
 
 MISSED = 10.0
 """Multiple of a given tolerance that rounding may leave: less than a decade decides about no result."""
-
-AGREE = 1e-3
-"""eV per atom: chemical potentials of a formula unit that miss its energy by more are not in equilibrium with the crystal."""
-
 
 def relax(
     cell: Cell,
@@ -103,8 +99,8 @@ def relax(
     allowed = np.inf if tolerance is None else MISSED * tolerance
     tolerance = TOLERANCE if tolerance is None else tolerance
     functional = cell_energy(cell, potential)
-    known, crystal = checked_potentials(chemical_potentials, cell.lattice), functional.crystal
-    _check_reservoirs(cell, crystal.energy, known)
+    known, crystal = checked_potentials(chemical_potentials, cell), functional.crystal
+    check_reservoirs(cell, crystal.energy, known)
     unrest = crystal.unrest()
     if unrest:
         warnings.warn(f"{unrest}; {UNDER_PRESSURE}", InputWarning, stacklevel=2)
@@ -174,19 +170,6 @@ UNDER_PRESSURE = (
     "the cell is relaxed under this pressure: call dg.equilibrate(lattice, potential) first and make the cell of its result, "
     "unless the pressure is meant"
 )
-
-
-def _check_reservoirs(cell: Cell, bulk_energy: float, known: dict[str, float] | None) -> None:
-    """Warn about chemical potentials that do not add up to the energy of the crystal."""
-    gap = potentials_gap(cell, bulk_energy, known or {})
-    if not abs(gap) <= AGREE:
-        warnings.warn(
-            f"the chemical potentials of a formula unit of {cell.lattice.name} add up to {gap:+.3g} eV per atom more than its "
-            f"energy ({bulk_energy:.6g} eV per atom): the crystal is not in equilibrium with these reservoirs, and formation "
-            "energies of defects that exchange atoms with them are off by it",
-            InputWarning,
-            stacklevel=3,
-        )
 
 
 def _starting_positions(precondition: Preconditioner, start: Field | Equilibrium | None) -> Field:

@@ -112,7 +112,7 @@ def saddle_point(
             )
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
-    functional, known = cell_energy(cell, potential), checked_potentials(chemical_potentials, cell.lattice)
+    functional, known = cell_energy(cell, potential), checked_potentials(chemical_potentials, cell)
     unrest = functional.crystal.unrest()
     if unrest:
         warnings.warn(f"{unrest}; {UNDER_PRESSURE}", InputWarning, stacklevel=2)
