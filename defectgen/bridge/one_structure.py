@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 
@@ -69,6 +68,7 @@ def read_labelled(
     found = as_snapshot(
         atoms, {kind: named.get(kind) for kind in LABEL_KEYS}, where, stated if own is None else own, notes, source
     )
+    notes.held = 0  # nothing is fitted here
     notes.say()
     return found
 

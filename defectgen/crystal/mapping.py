@@ -83,23 +83,19 @@ def lay_on(
     The rigid shift is found from the atoms that are near sites of their species, and refined by their median offset, which the
     core of the defect does not move. Each atom then belongs to the site it is nearest to: one atom a site, the least sum of
     squared distances where several compete (`crystal.registration`).
+
+    A crystal without a centre of inversion comes in two orientations that one box does not tell apart, as zincblende with either
+    species at the origin. Both are tried.
     """
-    matrix = supercell_matrix(lattice, vectors)
-    perfect = periodic_cell(lattice, matrix)
-    box = np.array(vectors, dtype=float)
-    if lattice.dimension == 2:
-        box[2] = (0.0, 0.0, 1.0)
-    x = positions @ np.linalg.inv(box) @ perfect.vectors
-    shift = rigid_shift(lattice, np.zeros(3), x, symbols)
-    held = np.zeros(len(x), dtype=bool) if free is None else ~free
-    found = _placed(perfect, x, shift, symbols)
-    _check_one_way(perfect, x, shift, symbols, found)
-    gauge = held & (found.owner >= 0) if held.any() else found.resting
-    if gauge.any():
-        on = found.owner[gauge]
-        rest = minimum_image(x[gauge] - shift - perfect.positions[on], perfect.vectors, perfect.periodic)
-        shift = shift + (np.median(rest, axis=0) if held.any() else rest.mean(axis=0))
-    return _laid(perfect, x, shift, symbols, held)
+    held = np.zeros(len(positions), dtype=bool) if free is None else ~free
+    orientations = [lattice]
+    if lattice.dimension == 3 and not any(np.allclose(turn, -np.eye(3), atol=1e-6) for turn in space_group(lattice)[0]):
+        orientations.append(lattice.with_motif(-lattice.motif))
+    trials = [_best(each, vectors, positions, symbols) for each in orientations]
+    trial = min(trials, key=lambda one: one.placed.edits)  # the crystal as it was given, where both are alike
+    laid = _laid(trial, symbols, held)
+    _check_one_way(trial, symbols)
+    return laid
 
 
 def supercell_matrix(lattice: Lattice, vectors: Float[np.ndarray, "3 3"]) -> Int[np.ndarray, "3 3"]:
@@ -220,6 +216,28 @@ class _Placed:
     """Empty sites, and atoms without a site, off it or of another species."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A structure on a crystal at the shift that fits best."""
+
+    perfect: Cell
+    x: Float[np.ndarray, "atoms 3"]
+    """Positions in the box of the perfect cell, A."""
+    shift: Float[np.ndarray, "3"]
+    placed: _Placed
+
+
+def _best(lattice: Lattice, vectors: np.ndarray, positions: np.ndarray, symbols: tuple[str, ...]) -> _Trial:
+    """The structure on one crystal."""
+    perfect = periodic_cell(lattice, supercell_matrix(lattice, vectors))
+    box = np.array(vectors, dtype=float)
+    if lattice.dimension == 2:
+        box[2] = (0.0, 0.0, 1.0)
+    x = positions @ np.linalg.inv(box) @ perfect.vectors
+    shift = rigid_shift(lattice, np.zeros(3), x, symbols)
+    return _Trial(perfect, x, shift, _placed(perfect, x, shift, symbols))
+
+
 def _placed(perfect: Cell, x: np.ndarray, shift: np.ndarray, symbols: tuple[str, ...]) -> _Placed:
     """Who is where if the structure is moved back by a shift."""
     spacing = perfect.lattice.nearest_neighbour
@@ -234,39 +252,49 @@ def _placed(perfect: Cell, x: np.ndarray, shift: np.ndarray, symbols: tuple[str,
     return _Placed(owner, resting, missing + len(x) - len(on) + int((foreign | ~near).sum()))
 
 
-def _check_one_way(perfect: Cell, x: np.ndarray, shift: np.ndarray, symbols: tuple[str, ...], best: _Placed) -> None:
+def _check_one_way(trial: _Trial, symbols: tuple[str, ...]) -> None:
     """Raises InputError where another sublattice in the place of the first explains the structure as well."""
-    lattice = perfect.lattice
+    lattice, edits = trial.perfect.lattice, trial.placed.edits
     if not 1 < lattice.sublattices <= RIVALS:
         return
     for step in lattice.motif[1:] - lattice.motif[0]:
-        other = _placed(perfect, x, shift + step, symbols)
-        if other.edits <= best.edits:
+        other = _placed(trial.perfect, trial.x, trial.shift + step, symbols)
+        if other.edits <= edits:
+            one, two = (np.round(shift, 3).tolist() for shift in (trial.shift, trial.shift + step))
             raise InputError(
-                f"the relaxed structure lies on {lattice.name} in two ways, with {best.edits} differences after a shift of "
-                f"{np.round(shift, 3).tolist()} A and with {other.edits} after {np.round(shift + step, 3).tolist()} A, so which "
-                "atoms are the defect is ambiguous; use a larger cell, in which most atoms are on their sites"
+                f"the relaxed structure lies on {lattice.name} in two ways, with {edits} differences after a shift of {one} A "
+                f"and {other.edits} after {two} A, so which atoms are the defect is ambiguous; use a larger cell, in which most "
+                "atoms are on their sites"
             )
 
 
-def _laid(perfect: Cell, x: np.ndarray, shift: np.ndarray, symbols: tuple[str, ...], held: np.ndarray) -> Laid:
-    """The cell and the positions at the final shift."""
-    lattice, vectors, periodic = perfect.lattice, perfect.vectors, perfect.periodic
-    spacing = lattice.nearest_neighbour
-    moved_to = x - shift
-    owner = assign(perfect.positions, perfect.symbols, moved_to, symbols, vectors, periodic, spacing)
+def _gauge(trial: _Trial, held: np.ndarray) -> np.ndarray:
+    """The shift (A) after which the displacements have no mean, or held atoms have none."""
+    perfect, owner = trial.perfect, trial.placed.owner
+    counted = held & (owner >= 0) if held.any() else trial.placed.resting
+    if not counted.any():
+        return trial.shift
+    away = trial.x[counted] - trial.shift - perfect.positions[owner[counted]]
+    rest = minimum_image(away, perfect.vectors, perfect.periodic)
+    return trial.shift + (np.median(rest, axis=0) if held.any() else rest.mean(axis=0))
+
+
+def _laid(trial: _Trial, symbols: tuple[str, ...], held: np.ndarray) -> Laid:
+    """The cell and the positions. Raises InputError where the structure differs by nothing or by more than a defect."""
+    perfect, lattice = trial.perfect, trial.perfect.lattice
+    vectors, periodic, home = perfect.vectors, perfect.periodic, perfect.positions
+    reach = MOVED * lattice.nearest_neighbour
+    shift = _gauge(trial, held)
+    moved_to = trial.x - shift
+    owner = assign(home, perfect.symbols, moved_to, symbols, vectors, periodic, lattice.nearest_neighbour)
     sites = np.column_stack([perfect.perfect_sites.translations, perfect.perfect_sites.sublattices])
-    home = perfect.positions
-    edits = difference(
-        lattice, np.zeros(3), sites, home, perfect.symbols, moved_to, symbols, owner, vectors, periodic
-    )
-    check_alike(edits, len(perfect), len(x), shift)
-    rest = wrap(moved_to, vectors, periodic)
-    positions = rest.copy()
+    edits = difference(lattice, np.zeros(3), sites, home, perfect.symbols, moved_to, symbols, owner, vectors, periodic)
+    check_alike(edits, len(perfect), len(moved_to), shift)
+    positions = wrap(moved_to, vectors, periodic)
     on = np.flatnonzero(owner >= 0)
     offset = minimum_image(moved_to[on] - home[owner[on]], vectors, periodic)
     positions[on] = home[owner[on]] + offset
-    still = on[(np.linalg.norm(offset, axis=1) <= MOVED * spacing) & ~held[on]]
+    still = on[(np.linalg.norm(offset, axis=1) <= reach) & ~held[on]]
     rest = positions.copy()
     rest[still] = home[owner[still]]
     if lattice.dimension == 2 and (height := float(np.abs(positions[:, 2]).max())) > SYMPREC:
@@ -274,7 +302,6 @@ def _laid(perfect: Cell, x: np.ndarray, shift: np.ndarray, symbols: tuple[str, .
             f"a two-dimensional crystal lies in a plane, and atoms of the relaxed structure leave it by {height:.3g} A; relax "
             "them in the plane, or describe the layer as a three-dimensional structure"
         )
-    centre = wrap(edits.points(lattice).mean(axis=0)[None], vectors, periodic)[0]
     cell = Cell(
         lattice=lattice,
         vectors=vectors,
@@ -284,7 +311,7 @@ def _laid(perfect: Cell, x: np.ndarray, shift: np.ndarray, symbols: tuple[str, .
         sites=owner,
         free=~held,
         perfect_sites=perfect.perfect_sites,
-        centre=centre,
+        centre=wrap(edits.points(lattice).mean(axis=0)[None], vectors, periodic)[0],
         defect=edits.label,
     )
     return Laid(cell, positions, shift)

@@ -115,8 +115,8 @@ class ElasticDipole:
     """P as the virial (minus volume times stress) of the periodic cell less that of the perfect crystal, eV; None for a ball and
     without a stress. It misses that of the infinite crystal by the defect's answer to the strain of its images, R^-d."""
     from_forces: Float[np.ndarray, "3 3"] | None
-    """P = sum f (x) r of the Kanzaki forces, eV; None without a potential. It misses also the anharmonic far field and what is cut
-    off half a cell away: ten per cent in cells of a hundred atoms."""
+    """P = sum f (x) r of the Kanzaki forces, eV; None without a potential. It misses also the anharmonic far field and what is
+    cut off half a cell away: ten per cent in cells of a hundred atoms."""
     relaxation_volume_tensor: Float[np.ndarray, "3 3"] | None
     """S : P, A^3 (A^2 in two dimensions): strain of a stress-free cell times its volume; None without elastic constants."""
     torque: float | None
@@ -208,7 +208,7 @@ def _from_stress(equilibrium: Equilibrium, stiffness: Float[np.ndarray, "6 6"] |
     if dipole is None:
         raise InputError(
             "an elastic dipole without a potential needs the stresses of the relaxed and of the perfect structure: give both to "
-            "dg.equilibrium as labels or as stress= and bulk_stress= (eV/A^3), or give the potential that the defect was relaxed with"
+            "dg.equilibrium as labels or as stress= and bulk_stress= (eV/A^3), or give the potential that relaxed the defect"
         )
     if not equilibrium.cell.free.all():
         raise InputError("the stress of a cell with atoms that were held includes what held them, and is no elastic dipole")
@@ -219,9 +219,7 @@ def _from_stress(equilibrium: Equilibrium, stiffness: Float[np.ndarray, "6 6"] |
         except (TypeError, ValueError):
             stiffness = np.zeros(0)
         if stiffness.shape != (6, 6) or not np.all(np.isfinite(stiffness)):
-            raise InputError(
-                f"elastic constants are a finite (6, 6) array in Voigt order, eV/A^3; got shape {stiffness.shape}"
-            )
+            raise InputError(f"elastic constants are a finite (6, 6) array in Voigt order, eV/A^3; got shape {stiffness.shape}")
         tensor = relaxation_volume_tensor(dipole, stiffness)
     return ElasticDipole(dipole, "stress", None, dipole, None, tensor, None, stiffness)
 

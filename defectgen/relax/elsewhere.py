@@ -1,8 +1,7 @@
 """Equilibria that another code computed: two structures and their energies as what `relax` returns."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,20 +15,17 @@ from ..crystal.snapshot import Snapshot
 from ..energy.crystal_state import state_of
 from .equilibrium import Equilibrium, check_reservoirs
 
-if TYPE_CHECKING:
-    from ase import Atoms
-
 TOLERANCE = 0.05
 """eV/A: forces that relaxations with electronic structure codes leave, usually 0.01 to 0.05."""
 
 FAR_OFF = 50.0
-"""eV: formation energies below it are not looked at. One beyond it is a mistake if it becomes a hundred times smaller with the bulk
+"""eV: formation energies below it are not examined. A larger one is a mistake if it becomes a hundred times smaller with the bulk
 energy read as a total, or if both energies are of one size."""
 
 
 def equilibrium(
-    perfect: "Atoms | Snapshot | Lattice | Cell | str | Path",
-    relaxed: "Atoms | Snapshot | str | Path",
+    perfect: Any,
+    relaxed: Any,
     energy: float | None = None,
     bulk_energy: float | None = None,
     forces: Float[np.ndarray, "atoms 3"] | None = None,
@@ -159,9 +155,7 @@ def equilibrium(
     )
 
 
-def _crystal(
-    given: Any, units: Mapping[str, str] | None, keys: Mapping[str, str] | None
-) -> tuple[Lattice, Snapshot | None]:
+def _crystal(given: Any, units: Mapping[str, str] | None, keys: Mapping[str, str] | None) -> tuple[Lattice, Snapshot | None]:
     """The perfect crystal, and the structure with its labels where it came as one."""
     if isinstance(given, Lattice):
         return given, None
@@ -189,13 +183,13 @@ def _check_totals(total: float, each: float, atoms: int, perfect: int) -> None:
         return
     if each and atoms > 3 and 0.5 < total / each < 2:
         raise InputError(
-            f"energy is that of the whole relaxed structure ({atoms} atoms) and bulk_energy that of the perfect crystal per atom; "
-            f"got {total:.8g} and {each:.8g} eV, which are both per atom or both of whole structures"
+            f"energy is that of the whole relaxed structure ({atoms} atoms) and bulk_energy that of the perfect crystal per "
+            f"atom; {total:.8g} and {each:.8g} eV are both per atom or both of whole structures"
         )
     if perfect > 1 and abs(total - atoms * each / perfect) < 0.01 * formation:
         raise InputError(
-            f"bulk_energy is the energy of the perfect crystal per atom, and {each:.8g} eV seems to be that of all {perfect} atoms "
-            "of the perfect structure; divide it by their number"
+            f"bulk_energy is the energy of the perfect crystal per atom, and {each:.8g} eV seems to be that of all {perfect} "
+            "atoms of the perfect structure; divide it by their number"
         )
 
 

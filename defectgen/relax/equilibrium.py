@@ -41,8 +41,8 @@ class Equilibrium:
     """Smallest c with <H v, v> = c <P v, v>, P the perfect crystal's operator (missing sites relaxed along): dimensionless.
     None where the eigenvalue is; its sign is the same."""
     bulk_stable: bool | None
-    """Whether all waves of the perfect crystal have positive energy (on the wave vectors of this cell); None of an equilibrium from
-    elsewhere, where nobody looked."""
+    """Whether all waves of the perfect crystal have positive energy (on the wave vectors of this cell); None if it is not known,
+    as of an equilibrium from another code."""
     newton_steps: int
     energy_evaluations: int
     """Evaluations of energy and forces."""

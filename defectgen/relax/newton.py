@@ -28,6 +28,7 @@ TOLERANCE = 1e-10
 MISSED = 10.0
 """Multiple of a given tolerance that rounding may leave: less than a decade decides about no result."""
 
+
 def relax(
     cell: Cell,
     potential: Potential,
