@@ -141,9 +141,8 @@ def test_files_and_labelled_snapshots_are_read_as_data_sets_are(tmp_path):
     (tmp_path / "POSCAR").write_text("")  # an empty file
     from_files = dg.equilibrium(tmp_path / "bulk.traj", tmp_path / "vacancy.traj")
     assert from_files.energy == pytest.approx(found.energy, abs=1e-12)
-    dg.write_extxyz(
-        tmp_path / "both.extxyz", [dg.Snapshot(found.cell, found.positions, found.cell.vectors, labels=labels(relaxed))]
-    )
+    energy = {"energy": relaxed.get_potential_energy()}
+    dg.write_extxyz(tmp_path / "both.extxyz", [dg.Snapshot(found.cell, found.positions, found.cell.vectors, labels=energy)])
     snapshot = dg.read_dataset(tmp_path / "both.extxyz")[0]
     own = float(unit.get_potential_energy())
     assert dg.equilibrium(lattice, snapshot, bulk_energy=own).energy == pytest.approx(found.energy, abs=1e-10)

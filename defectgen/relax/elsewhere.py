@@ -91,8 +91,12 @@ def equilibrium(
 
     Examples
     --------
-    >>> exact = dg.equilibrium("bulk/OUTCAR", "vacancy/OUTCAR")  # doctest: +SKIP
-    >>> dg.compare(exact, dg.relax(exact.cell, fit.model)).energy  # doctest: +SKIP
+    >>> import defectgen as dg
+    >>> crystal = dg.fcc("Cu", 3.615)
+    >>> structure = dg.to_ase(dg.vacancy().apply(dg.supercell(crystal, 2)))
+    >>> found = dg.equilibrium(crystal, structure, energy=-107.0, bulk_energy=-3.5)
+    >>> found.cell.defect, found.formation_energy
+    ('v_Cu', 1.5)
     """
     tolerance = real(tolerance, "the tolerance of the forces of another code", 0, above=True, unit="eV/A")
     if not isinstance(energy_zero, str):
