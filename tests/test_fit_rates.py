@@ -1,6 +1,7 @@
 """Fits against the radius of their training cell: rates of a small study, the mixture beyond a radius, refusals."""
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,16 @@ def test_the_response_is_near_the_nonlinear_equilibrium():
     checks = {row["observations"]: row["geometry_ratio"] for row in small()[1].others["fits_checks"]}
     assert checks["E+F+FC"] == pytest.approx(1, abs=0.1) and checks["none"] == pytest.approx(1, abs=0.5)
     assert all(ratio != 1 for ratio in checks.values())  # both were computed
+
+
+def test_labels_of_pure_fits_are_priced():
+    """A line per radius and set; force constants cost more than forces alone, larger cells more than smaller ones."""
+    lines = small()[1].others["costs"]
+    hours = {(row["observations"], row["training_atoms"]): row["hours"] for row in lines}
+    assert len(lines) == len(hours) == 2 * 4 and {row["study"] for row in lines} == {"fits: pure"}
+    atoms = sorted({row["training_atoms"] for row in lines})
+    assert all(hours["E+F+FC", n] > hours["E+F", n] for n in atoms)
+    assert all(hours["E+F", small] < hours["E+F", large] for small, large in pairwise(atoms))
 
 
 # -- the mixture ---------------------------------------------------------------------------------------------------------------

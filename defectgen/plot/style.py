@@ -59,3 +59,10 @@ def marks(sets: Iterable[str]) -> dict[str, Mark]:
     ordered = in_reading_order(sets)
     others = [name for name in ordered if name not in _KNOWN]
     return {name: Mark(*(_KNOWN.get(name) or _OTHERS[others.index(name) % len(_OTHERS)])) for name in ordered}
+
+
+def variants(names: Iterable[str]) -> dict[str, Mark]:
+    """Marks for names that are no observation sets, in their order; the first one is black. Marks repeat after ten names."""
+    colours = [_OTHERS[2][0], *(colour for colour, _ in (*_KNOWN.values(), *_OTHERS) if colour != _OTHERS[2][0])]
+    shapes = ["o", "v", "^", "s", "D", "P", "X", "<", ">", "h"]
+    return {name: Mark(colours[k % 10], shapes[k % 10]) for k, name in enumerate(dict.fromkeys(names))}

@@ -3,6 +3,7 @@ sets depends on what a calculation is assumed to cost.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from .interface import Tables
 from .page import Cell, Page, PageTable, Part, Section
 from .results import trusted
 from .run import Run
-from .tasks import FitTrial
+from .settings import Basis
+from .tasks import Crystal, Exact, TrainingRows
 
 NAME = "costs"
 STEP = 0.015
@@ -45,8 +47,19 @@ ABOUT = (
 )
 
 
-def cost_tables(trials: Iterable[tuple[str, FitTrial]], given: Given) -> Tables:
-    """Lines of costs.csv: the hours of every trial's labels under each assumption, with its errors."""
+@runtime_checkable
+class Fitted(Protocol):
+    """A step that fits an observation set to rows and measures errors; its result has both errors and the flags of a trial."""
+
+    crystal: Crystal
+    exact: Exact
+    rows: TrainingRows
+    basis: Basis
+    observations: str
+
+
+def cost_tables(trials: Iterable[tuple[str, Any]], given: Given) -> Tables:
+    """Lines of costs.csv: the hours of the labels of every trial, a `Fitted`, under each assumption, with its errors."""
     lines, known = [], {}
     for study, step in trials:
         found = given.get(step)
@@ -132,7 +145,7 @@ def winners(rows: pd.DataFrame, column: str, hours: str) -> dict[float, str]:
     return found
 
 
-def _labels(step: FitTrial, given: Given, known: dict) -> TrainingLabels:
+def _labels(step: Fitted, given: Given, known: dict) -> TrainingLabels:
     """What the training set of a trial has labelled; the crystals are counted once per crystal."""
     lattice, training, cutoff = given[step.crystal].lattice(step.crystal.material), step.rows.training, step.basis.cutoff
     key = step.crystal.key, cutoff, training.model_dump_json()

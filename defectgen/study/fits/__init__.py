@@ -4,29 +4,28 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
-from ..._input import InputError
-from ...ace import check_count
 from ...campaign import Given
-from ...crystal import Lattice
-from ...energy.site import SiteEnergy
 from ...training.observations import NOTHING
+from ..costs import cost_page, cost_tables
 from ..fitting import Fits
 from ..interface import Study, Tables
-from ..materials import build_lattice, build_reference
+from ..materials import build_lattice
 from ..page import Page
 from ..rates import RESOLUTION, prediction, rates
 from ..run import Run
 from ..settings import Case
 from ..spec import RunSpec
-from ..tasks import TrainingRows, box, called, defect_cell
+from ..tasks import TrainingRows, defect_cell
 from ..windows import first_radius
+from .checks import check_case, check_radii, smallest
+from .choices import FitChoicesStudy
+from .floors import FitFloorsStudy
+from .names import BEYOND, PURE
 from .settings import Beyond, FitRates
 from .steps import FitBeyond, PureFit
-from .tables import PURE, beyond_tables, pure_tables
+from .tables import beyond_tables, pure_tables
 
-__all__ = ["STUDIES", "FitRatesStudy"]
+__all__ = ["STUDIES", "FitChoicesStudy", "FitFloorsStudy", "FitRatesStudy"]
 
 
 class FitRatesStudy(Study[FitRates]):
@@ -62,7 +61,7 @@ class FitRatesStudy(Study[FitRates]):
         return [*chain.from_iterable(_pure(spec, asked, case) for case in spec.cases), *_all_beyond(spec, asked)]
 
     def tables(self, spec: RunSpec, asked: FitRates, given: Given) -> Tables:
-        """Lines of results.csv, their rates, and fits_checks.csv."""
+        """Lines of results.csv, their rates, fits_checks.csv, and costs.csv of the pure fits."""
         pure = chain.from_iterable(_pure(spec, asked, case) for case in spec.cases)
         found = pure_tables(pure, given) + beyond_tables(_all_beyond(spec, asked), given)
         lattices = {case.material.name: build_lattice(case.material) for case in spec.cases}
@@ -79,16 +78,17 @@ class FitRatesStudy(Study[FitRates]):
             # the images of a periodic training cell scale with it: the strain that it lacks is L^-d (1 + O(L^-2)), with no shift
             return 0.0 if row["study"] == PURE else RESOLUTION
 
-        return found + Tables(rates=rates(found.results, predicted, begin, resolution=resolution))
+        priced = chain.from_iterable(_priced(spec, asked, case) for case in spec.cases)
+        return found + Tables(rates=rates(found.results, predicted, begin, resolution=resolution)) + cost_tables(priced, given)
 
     def page(self, run: Run) -> Page:
-        """Both errors against the radius, for both kinds of fits."""
-        rows = run.results[run.results["study"].str.startswith("fits: ")]
+        """Both errors against the radius, for both kinds of fits, and against the cost of the labels."""
+        rows = run.results[run.results["study"].isin([PURE, BEYOND])]
         if rows.empty:
             return Page()
         from .words import fits_page
 
-        return fits_page(run, rows)
+        return fits_page(run, rows) + cost_page(run, (PURE,))
 
 
 def _degrees(asked: FitRates, case: Case) -> tuple[float, ...]:
@@ -111,6 +111,14 @@ def _pure(spec: RunSpec, asked: FitRates, case: Case) -> Iterator[PureFit]:
                     fit=spec.fit,
                     repeat=repeat,
                 )
+
+
+def _priced(spec: RunSpec, asked: FitRates, case: Case) -> Iterator[tuple[str, PureFit]]:
+    """The fits whose labels are priced: those of the basis of the case, or of the largest if that is not fitted."""
+    degrees = _degrees(asked, case)
+    assert case.basis is not None  # the specification refuses a case without one
+    chosen = case.basis.degree if case.basis.degree in degrees else max(degrees)
+    yield from ((PURE, step) for step in _pure(spec, asked, case) if step.basis.degree == chosen)
 
 
 def _all_beyond(spec: RunSpec, asked: FitRates) -> Iterator[FitBeyond]:
@@ -137,42 +145,14 @@ def _beyond(spec: RunSpec, asked: FitRates, beyond: Beyond, case: Case) -> Itera
             )
 
 
-def smallest(lattice: Lattice, radius: float) -> int:
-    """Conventional cells along the side of the smallest cube that holds a ball of this radius (spacings)."""
-    return int(np.ceil(radius / box(lattice, 1).radius - 1e-6))
-
-
 def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
-    lattice, truth = build_lattice(case.material), build_reference(case.material)
-    if not isinstance(truth, SiteEnergy):
-        raise InputError(
-            f"[fits] needs the force constants of every wave, and the reference of {case.material.name} is a black box; "
-            "choose another"
-        )
-    largest = Fits(spec).full(case)
-    check_count(len(set(lattice.species)), largest.order, largest.degree, largest.w_l, largest.pairs)
+    check_case(spec, case)
     own = asked.of(case.material.name)
-    _check_radii(own.radii, "fits.radii", case, lattice, case.simulation_size)
+    check_radii(own.radii, "fits.radii", case, case.simulation_size)
     if own.beyond is not None:
-        _check_radii(own.beyond.radii, "fits.beyond.radii", case, lattice, own.beyond.simulation_size)
+        check_radii(own.beyond.radii, "fits.beyond.radii", case, own.beyond.simulation_size)
+        lattice = build_lattice(case.material)
         defect_cell(lattice, case.defect, smallest(lattice, own.beyond.training_radius))
 
 
-def _check_radii(radii: tuple[float, ...], key: str, case: Case, lattice: Lattice, size: Any) -> None:
-    """The window, chosen before anything is computed: from the core and two cutoffs to the cell of the comparison."""
-    if not radii:
-        return
-    first, cell = first_radius(case), defect_cell(lattice, case.defect, size)
-    if first is not None and min(radii) < first:
-        raise InputError(
-            f"{key} has {min(radii):g} spacings, and rates of {called(case)} begin at {first:.3g}, its core and two cutoffs; use "
-            "larger radii"
-        )
-    if max(radii) >= cell.radius:
-        raise InputError(
-            f"{key} has {max(radii):g} spacings, out of the cell of {called(case)} in which errors are measured, whose radius is "
-            f"{cell.radius:.1f}; use smaller radii or a larger simulation_size"
-        )
-
-
-STUDIES = (FitRatesStudy,)
+STUDIES = (FitRatesStudy, FitChoicesStudy, FitFloorsStudy)

@@ -1,19 +1,20 @@
-"""Errors against the radius, log-log: predicted slopes as triangles, measured ones with their intervals at the right."""
+"""Figures of the studies of fits: errors against the radius with predicted and measured slopes, variants of a design, floors."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...errors import core_cap
-from ...plot.axes import curve, finish, panels
+from ...plot.axes import curve, finish, legend, nothing_to_show, panels
 from ...plot.picture import Picture, stem
 from ...plot.slopes import beside, predicted, slope_in_window
-from ...plot.style import Mark, marks
+from ...plot.style import Mark, in_reading_order, marks, variants
 from ...plot.triangles import Slope
 from ...plot.typeset import MINUS, decimal, slope
-from .tables import BEYOND, PURE
+from .names import BEYOND, DESIGNED, PURE, WAYS, variant_name
 
 _PANELS = {
     "geometry": ("geometry_error", "geometry error  $\\Vert Du_{\\mathrm{fit}}-Du\\Vert_{\\ell^2}$  (Å)"),
@@ -102,3 +103,90 @@ def measured(rate: dict) -> str:
     more = "" if capped is None else f", cap {slope(capped)}"
     known = f" ({slope(rate['predicted'])}{more})" if np.isfinite(rate["predicted"]) else ""
     return f"{decimal(rate['slope']).replace('-', MINUS)}{width}{known}"
+
+
+# -- variants of a design
+
+_ROWS = {"geometry_error": "geometry error (Å)", "energy_error": "energy error (eV)"}
+
+
+def choices_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
+    """The curves of one case."""
+    sets = in_reading_order(rows["observations"])
+    look = variants(dict.fromkeys(rows["study"].map(variant_name)))
+    figure = Figure(figsize=(2.9 * len(sets) + 0.6, 5.6), layout="constrained")
+    grid = figure.subplots(len(_ROWS), len(sets), squeeze=False, sharex=True, sharey="row")
+    for line, (column, label) in zip(grid, _ROWS.items(), strict=True):
+        shown = rows[rows["converged"] & rows["same_basin"] & (rows[column] > 0)]
+        for panel, observations in zip(line, sets, strict=True):
+            _variant_panel(panel, shown[shown["observations"] == observations], column, look)
+            if not shown.empty:
+                finish(panel, shown["training_radius"].to_numpy(), shown[column].to_numpy(), ticks_at_values=True)
+            panel.set_title(observations)
+        line[0].set_ylabel(label)
+    for panel in grid[-1]:
+        panel.set_xlabel("radius $L$ of the training cell")
+    legend(figure, look)
+    lost = int((~(rows["converged"] & rows["same_basin"])).sum())
+    caption = (
+        f"{material} {defect}: pure fits to cells of growing radius (nearest-neighbour spacings), as designed (black) and with "
+        "one choice changed."
+    )
+    if lost:
+        caption += f" Left out: {lost} of {len(rows)} fits with which the defect or the crystal is not stable."
+    return Picture(
+        stem("fits", "choices", material, defect), f"{material} {defect}: each choice changed alone", caption, figure, rows
+    )
+
+
+def _variant_panel(axes: Axes, rows: pd.DataFrame, column: str, look: dict[str, Mark]) -> None:
+    if rows.empty:
+        nothing_to_show(axes)
+    for name, mark in look.items():
+        own = rows[rows["study"].map(variant_name) == name]
+        x, y = own["training_radius"].to_numpy(float), own[column].to_numpy(float)
+        if name == DESIGNED:
+            axes.plot(np.sort(x), y[np.argsort(x)], color=mark.colour, lw=2.6, alpha=0.35, zorder=2)
+        curve(axes, x, y, np.ones(len(x), dtype=bool), mark)
+
+
+# -- floors
+
+_COLUMNS = {
+    "held_out_forces": "force error, held out  (eV/Å)",
+    "geometry_error": "geometry error  (Å)",
+    "energy_error": "energy error  (eV)",
+}
+
+
+def floors_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
+    """Three panels of one case."""
+    sets = in_reading_order(rows["observations"])
+    names = {(study, each): f"{words}, {each}" for each in sets for study, words in WAYS.items()}
+    look = variants(names.values())
+    figure, axes = panels(3, height=3.2)
+    figure.set_size_inches(8.8, 3.2)
+    for panel, (column, label) in zip(axes, _COLUMNS.items(), strict=True):
+        _floor_panel(panel, rows, column, {key: look[name] for key, name in names.items()})
+        panel.set_xlabel("number of basis functions")
+        panel.set_ylabel(label)
+    lost = ~(rows["converged"] & rows["same_basin"])
+    legend(figure, look, hollow=bool(lost.any()))
+    caption = (
+        f"{material} {defect}: fits with growing bases at the training radius {rows['training_radius'].max():.3g} spacings, "
+        f"errors in a cell of {rows['simulation_atoms'].max():.0f} atoms. Force errors are those on rattled copies that were not "
+        "fitted."
+    )
+    return Picture(stem("fits", "floors", material, defect), f"{material} {defect}: floor against basis", caption, figure, rows)
+
+
+def _floor_panel(axes: Axes, rows: pd.DataFrame, column: str, look: dict[tuple[str, str], Mark]) -> None:
+    shown = rows[rows[column] > 0]
+    if shown.empty:
+        nothing_to_show(axes)
+        return
+    for (study, observations), mark in look.items():
+        own = shown[(shown["study"] == study) & (shown["observations"] == observations)]
+        solid = (own["converged"] & own["same_basin"]).to_numpy(bool)
+        curve(axes, own["basis_functions"].to_numpy(float), own[column].to_numpy(float), solid, mark)
+    finish(axes, shown["basis_functions"].to_numpy(float), shown[column].to_numpy(float), ticks_at_values=True)

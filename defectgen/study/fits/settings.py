@@ -1,10 +1,11 @@
-"""Settings of the study of fits against the radius of their training cell."""
+"""Settings of the studies of fits: rates, what each choice of their design does to the curves, floors against the basis."""
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from ..settings import Size, Strict
+from ...training import Rattle
+from ..settings import COPIES, Size, Strict, Variant
 
 Radius = Annotated[float, Field(gt=0)]
 """Nearest-neighbour spacings."""
@@ -65,3 +66,57 @@ class FitRates(Curves):
     def of(self, material: str) -> Curves:
         """The radii of a crystal."""
         return self.materials.get(material, self)
+
+
+class FitChoices(Strict):
+    """Pure fits as designed, and with each choice of the design changed alone (theory: bounds/one-potential)."""
+
+    radii: tuple[Radius, ...] = ()
+    """Training cells, as those of [fits] (spacings)."""
+    variants: dict[str, Variant] = Field(min_length=1)
+    """What each variant does otherwise than [training], [fit] and the basis."""
+    materials: dict[str, tuple[Radius, ...]] = {}
+    """Other radii for the crystals of these names."""
+
+    @model_validator(mode="after")
+    def _are_curves(self):
+        for radii in (self.radii, *self.materials.values()):
+            if len(set(radii)) == 1:
+                raise ValueError(f"radii need at least {FEWEST} different numbers; got {list(radii)}")
+        if not any((self.radii, *self.materials.values())):
+            raise ValueError("fit_choices needs radii")
+        return self
+
+    def of(self, material: str) -> tuple[float, ...]:
+        """The radii of a crystal."""
+        return self.materials.get(material, self.radii)
+
+
+class Bases(Strict):
+    """The training cell and the bases of one crystal."""
+
+    radius: Radius
+    """Of the training cell: the smallest cube of conventional cells that holds the ball (spacings)."""
+    degrees: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=FEWEST)
+    """Total degrees of the bases."""
+
+
+class FitFloors(Bases):
+    """Errors of fits against the size of the basis: one relaxed cell, which has a cap, and rattled copies, which have a floor."""
+
+    copies: Annotated[int, Field(ge=1, le=COPIES)] = 4
+    """Rattled copies of the training cell that are fitted as well, against fits to the relaxed cell alone."""
+    held_out: Annotated[int, Field(ge=1, le=COPIES)] = 2
+    """Further copies, which are not fitted: the force error is measured on them."""
+    rattle: Annotated[float, Field(gt=0)] = 0.015
+    """Amplitude of both, as that of [training] (A)."""
+    materials: dict[str, Bases] = {}
+    """Other training cells and bases for the crystals of these names."""
+
+    def of(self, material: str) -> Bases:
+        """The training cell and the bases of a crystal."""
+        return self.materials.get(material, self)
+
+    def rattles(self, copies: int) -> Rattle:
+        """So many rattled copies."""
+        return Rattle(copies, self.rattle)

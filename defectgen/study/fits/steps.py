@@ -1,14 +1,21 @@
-"""The steps of the study: fit and relax (pure fits), or fit and use it beyond every radius."""
+"""The steps of the studies: fit and relax (pure fits), the same with a held-out test, or fit and use it beyond every radius."""
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..._typing import Float
 from ...campaign import Given, Step
+from ...crystal import defect_from_name
+from ...energy.functional import cell_energy
 from ...errors import compare
 from ...errors.norms import strain_max, strain_norm
 from ...errors.stability import lowest_phonon
 from ...fit import Fit, fit
 from ...relax import ForceField, MixedEquilibrium, greens_function, mixed_equilibrium
+from ...training import Rattle
+from ...training.cells import defect_cells
 from ...training.observations import NOTHING
 from ..settings import Basis, FitSettings
 from ..tasks import Crystal, Exact, TrainingRows, box, kept, remarked, rested, truth_of
@@ -76,6 +83,16 @@ class Pure:
     condition: float
     warnings: tuple[str, ...]
 
+    @property
+    def energy_error(self) -> float:
+        """eV."""
+        return abs(self.energy_error_signed)
+
+    @property
+    def stable(self) -> bool:
+        """Whether all waves of the perfect crystal are stable with the fit."""
+        return self.lowest_phonon > 0
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PureFit(_Fitted, Step[Pure]):
@@ -87,28 +104,83 @@ class PureFit(_Fitted, Step[Pure]):
 
     def run(self, given: Given) -> Pure:
         """Fit, relax, compare."""
+        return pure_errors(self, given, *self.fitted(given))
+
+
+def pure_errors(step: _Fitted, given: Given, fitted: Fit, told: tuple[str, ...]) -> Pure:
+    """Errors of the defect relaxed with the fit of a step."""
+    exact = given[step.exact].at(step.exact.cell(given))
+    green = greens_function(exact.cell, fitted.model)
+    model = rested(exact.cell, fitted.model, exact.positions, green)
+    error, phonon = compare(exact, model), lowest_phonon(green)
+    return Pure(
+        geometry_error=error.geometry,
+        geometry_error_max=error.geometry_max,
+        energy_error_signed=error.energy_signed,
+        rmse=fitted.rmse,
+        functions=fitted.model.basis.size,
+        simulation_atoms=len(exact.cell),
+        dimension=exact.cell.lattice.dimension,
+        converged=model.converged,
+        same_basin=error.same_basin and phonon > 0,
+        why_not=error.why_not or ("" if phonon > 0 else "the crystal is unstable with the fit"),
+        message=model.message,
+        lowest_phonon=phonon,
+        rank=fitted.rank,
+        condition=fitted.condition,
+        warnings=told,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Floor:
+    """Errors of a fit, and what it leaves wrong where it was not fitted."""
+
+    errors: Pure
+    held_out: float
+    """Root mean square error of the force components of rattled cells that were not fitted, eV/A."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloorFit(_Fitted, Step[Floor]):
+    """Fit one set, relax the defect with the fit, compare; force errors on rattled cells that were not fitted."""
+
+    rest: Exact
+    """The defect relaxed with the reference in the training cell."""
+    copies: int
+    """Cells that are not fitted."""
+    rattle: float
+    """A."""
+
+    @property
+    def label(self) -> str:
+        return f"{super().label}, {self.rows.training.configurations} rattled copies"
+
+    @property
+    def weight(self) -> float:
+        return 4.0
+
+    def run(self, given: Given) -> Floor:
+        """Fit, relax, compare; then forces in the cells that were not fitted."""
         fitted, told = self.fitted(given)
-        exact = given[self.exact].at(self.exact.cell(given))
-        green = greens_function(exact.cell, fitted.model)
-        model = rested(exact.cell, fitted.model, exact.positions, green)
-        error, phonon = compare(exact, model), lowest_phonon(green)
-        return Pure(
-            geometry_error=error.geometry,
-            geometry_error_max=error.geometry_max,
-            energy_error_signed=error.energy_signed,
-            rmse=fitted.rmse,
-            functions=fitted.model.basis.size,
-            simulation_atoms=len(exact.cell),
-            dimension=exact.cell.lattice.dimension,
-            converged=model.converged,
-            same_basin=error.same_basin and phonon > 0,
-            why_not=error.why_not or ("" if phonon > 0 else "the crystal is unstable with the fit"),
-            message=model.message,
-            lowest_phonon=phonon,
-            rank=fitted.rank,
-            condition=fitted.condition,
-            warnings=told,
-        )
+        start, truth = self.rest.cell(given), truth_of(self.crystal.material)
+        displacement = given[self.rest].positions - start.positions
+        cells = defect_cells(
+            start.lattice,
+            defect_from_name(self.rows.defect),
+            self.rows.training_size,
+            self.rows.training.seed + 1,  # other displacements than those of the cells that are fitted
+            displacement,
+            Rattle(self.copies, self.rattle),
+        )[1:]
+        one, other = cell_energy(start, fitted.model), cell_energy(start, truth)
+        wrong = [one.energy_forces(each.positions)[1] - other.energy_forces(each.positions)[1] for each in cells]
+        return Floor(pure_errors(self, given, fitted, told), force_rmse(wrong, start.lattice.dimension))
+
+
+def force_rmse(wrong: list[Float[np.ndarray, "atoms 3"]], dimension: int) -> float:
+    """Root mean square of the components of forces in the space of the crystal, eV/A."""
+    return float(np.sqrt(np.mean(np.square(wrong)[..., :dimension])))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,24 +5,22 @@ from collections.abc import Iterable, Iterator
 from ...campaign import Given
 from ..interface import Tables
 from ..tasks import Rows
-from .steps import Curve, FitBeyond, Point, Pure, PureFit
-
-PURE, BEYOND = "fits: pure", "fits: beyond"
-"""What the column `study` says: one potential everywhere, or the reference's forces within L and the fit's beyond."""
+from .names import BEYOND, PURE
+from .steps import Curve, FitBeyond, FloorFit, Point, Pure, PureFit
 
 CHECKS = "fits_checks"
 """The table of responses and nonlinear equilibria at the same radii."""
 
 
-def pure_tables(steps: Iterable[PureFit], given: Given) -> Tables:
-    """The lines of pure fits, and why one is in no rate."""
+def pure_tables(steps: Iterable[PureFit], given: Given, study: str = PURE) -> Tables:
+    """The lines of pure fits, each with `study` in the column of this name, and why one is in no rate."""
     results, failures = [], []
     for step in steps:
         found = given.get(step)
         if found is None:
             continue
-        results.append(_pure(step, found, given[step.rows], given.seconds(step)))
-        failures += [{"label": step.label, "reason": reason} for reason in _remarks(found)]
+        results.append(pure_line(study, step, found, given[step.rows], given.seconds(step)))
+        failures += [{"label": step.label, "reason": reason} for reason in remarks(found)]
     return Tables(results, failures=failures)
 
 
@@ -45,7 +43,7 @@ def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
     return Tables(results, failures=failures, others={CHECKS: checks} if checks else {})
 
 
-def _case(study: str, step: PureFit | FitBeyond, dimension: int) -> dict:
+def _case(study: str, step: PureFit | FitBeyond | FloorFit, dimension: int) -> dict:
     return {
         "study": study,
         "material": step.crystal.material.name,
@@ -56,7 +54,7 @@ def _case(study: str, step: PureFit | FitBeyond, dimension: int) -> dict:
     }
 
 
-def _fit(step: PureFit | FitBeyond, found: Pure | Curve, rows: Rows) -> dict:
+def _fit(step: PureFit | FitBeyond | FloorFit, found: Pure | Curve, rows: Rows) -> dict:
     return {
         "rmse_energy": found.rmse.get("E"),
         "rmse_forces": found.rmse.get("F"),
@@ -68,9 +66,10 @@ def _fit(step: PureFit | FitBeyond, found: Pure | Curve, rows: Rows) -> dict:
     }
 
 
-def _pure(step: PureFit, found: Pure, rows: Rows, seconds: float) -> dict:
+def pure_line(study: str, step: PureFit | FloorFit, found: Pure, rows: Rows, seconds: float) -> dict:
+    """A line of results.csv."""
     return {
-        **_case(PURE, step, found.dimension),
+        **_case(study, step, found.dimension),
         "training_radius": rows.radius,
         "training_atoms": rows.atoms,
         "basis_functions": found.functions,
@@ -78,7 +77,7 @@ def _pure(step: PureFit, found: Pure, rows: Rows, seconds: float) -> dict:
         "simulation_atoms": found.simulation_atoms,
         "geometry_error": found.geometry_error,
         "geometry_error_max": found.geometry_error_max,
-        "energy_error": abs(found.energy_error_signed),
+        "energy_error": found.energy_error,
         "energy_error_signed": found.energy_error_signed,
         **_fit(step, found, rows),
         "rank": found.rank,
@@ -119,7 +118,8 @@ def _check(step: FitBeyond, found: Curve, point: Point) -> dict:
     }
 
 
-def _remarks(found: Pure) -> Iterator[str]:
+def remarks(found: Pure) -> Iterator[str]:
+    """Why a fit is in no rate, and its warnings."""
     if not found.converged:
         yield f"the model did not relax: {found.message}"
     elif not found.same_basin:

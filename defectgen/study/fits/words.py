@@ -10,7 +10,8 @@ from ...plot.typeset import decimal, slope
 from ..page import Page, PageTable, Part, Section
 from ..run import Run
 from .figures import cap, fit_pictures, measured
-from .tables import BEYOND, CHECKS, PURE
+from .names import BEYOND, PURE
+from .tables import CHECKS
 
 _HOW = (
     "A potential is fitted to one relaxed cell of radius L that contains the defect, without rattles. Pure fits are used "
