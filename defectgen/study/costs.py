@@ -129,9 +129,14 @@ def cost_findings(rows: pd.DataFrame) -> Iterator[str]:
         unchanged = all(text.split(": ")[1].startswith("0 ") for text in others)
         verdict = "the ranking does not depend on the assumed cost" if unchanged else "the ranking depends on the assumed cost"
         yield (
-            f"the cheapest labels that reach a {quantity} error are those of {', '.join(spans)} (cost like the cube of the "
-            f"atoms); {verdict}: of {len(first)} errors the cheapest set is another one if it is {'; '.join(others)}."
+            f"the cheapest labels that reach {_article(quantity)} {quantity} error are those of {', '.join(spans)} (cost like "
+            f"the cube of the atoms); {verdict}: of {len(first)} errors the cheapest set is another one if it is "
+            f"{'; '.join(others)}."
         )
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeio" else "a"
 
 
 def winners(rows: pd.DataFrame, column: str, hours: str) -> dict[float, str]:

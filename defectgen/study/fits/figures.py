@@ -177,11 +177,14 @@ def floors_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
         f"errors in a cell of {rows['simulation_atoms'].max():.0f} atoms. Force errors are those on rattled copies that were not "
         "fitted."
     )
+    if lost.any():
+        caption += f" With {int(lost.sum())} of {len(rows)} fits the defect is lost: only their force errors are shown, hollow."
     return Picture(stem("fits", "floors", material, defect), f"{material} {defect}: floor against basis", caption, figure, rows)
 
 
 def _floor_panel(axes: Axes, rows: pd.DataFrame, column: str, look: dict[tuple[str, str], Mark]) -> None:
-    shown = rows[rows[column] > 0]
+    kept = rows["converged"] & rows["same_basin"]
+    shown = rows[(rows[column] > 0) & (kept | (column == "held_out_forces"))]  # the error of a lost defect has no meaning
     if shown.empty:
         nothing_to_show(axes)
         return
