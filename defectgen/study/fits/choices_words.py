@@ -35,7 +35,27 @@ def choices_page(rows: pd.DataFrame, rates: pd.DataFrame) -> Page:
         "fitted potential; one relaxed configuration caps them (theory: bounds/core)."
     )
     section = Section("fit-choices", "Each choice changed alone: slopes and errors", (Part(about=about), *parts))
-    return Page((_LEAD,), tuple(findings), tuple(pictures), (section,))
+    return Page((*_answer(rows), _LEAD), tuple(findings), tuple(pictures), (section,))
+
+
+def _answer(rows: pd.DataFrame) -> Iterator[str]:
+    """The choices that matter most: the first sentence of the page."""
+    found: dict[str, list[tuple[float, str, str]]] = {quantity: [] for quantity in QUANTITIES}
+    for (material, defect), own in rows.groupby(["material", "defect"], sort=False):
+        end = last(own)
+        for quantity, (column, _) in QUANTITIES.items():
+            for name, observations in end.index:
+                if name != DESIGNED and (DESIGNED, observations) in end.index:
+                    base = float(end.loc[(DESIGNED, observations), column])  # type: ignore[arg-type]
+                    ratio = float(end.loc[(name, observations), column]) / base  # type: ignore[arg-type]
+                    found[quantity].append((ratio, name, f"{observations}, {material} {defect}"))
+    for quantity, ratios in found.items():
+        if ratios:
+            worst, best = max(ratios), min(ratios)
+            yield (
+                f"The {quantity} error is raised most by the variant {worst[1]!r} ({number(worst[0])} times, {worst[2]}) "
+                f"and lowered most by {best[1]!r} ({number(best[0])} times, {best[2]})."
+            )
 
 
 def last(rows: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,21 @@ def floors_page(rows: pd.DataFrame) -> Page:
         pictures.append(floors_picture(str(material), str(defect), own))
         parts.append(Part(case, tables=(_table(own),)))
     section = Section("fit-floors", "Errors against the number of functions", tuple(parts))
-    return Page((_LEAD,), tuple(findings), tuple(pictures), (section,))
+    return Page((*_answer(rows), _LEAD), tuple(findings), tuple(pictures), (section,))
+
+
+def _answer(rows: pd.DataFrame) -> Iterator[str]:
+    """By what the largest basis is better than the smallest that keeps the defect, over cases and sets: the first sentence."""
+    parts = []
+    for study, words in WAYS.items():
+        good = rows[(rows["study"] == study) & rows["converged"] & rows["same_basin"]].sort_values("basis_functions")
+        ends = [own.iloc[[0, -1]] for _, own in good.groupby(["material", "defect", "observations"]) if len(own) > 1]
+        if ends:
+            gains = [float(own["geometry_error"].iloc[0] / own["geometry_error"].iloc[1]) for own in ends]
+            low, high = number(min(gains)), number(max(gains))
+            parts.append(f"by {low if low == high else f'{low} to {high}'} ({words})")
+    if parts:
+        yield f"From the smallest to the largest basis the geometry error is divided {' and '.join(parts)}."
 
 
 def _findings(rows: pd.DataFrame) -> Iterator[str]:

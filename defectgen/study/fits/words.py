@@ -78,9 +78,14 @@ def _answer(what: str, rates: pd.DataFrame) -> str:
 def _agreement(rates: pd.DataFrame) -> tuple[int, int, int]:
     """Curves whose slope is near the prediction, or near the cap where that is shallower; steeper ones; and all curves."""
     known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])].to_dict("records")
-    expected = [rate["predicted"] if cap(rate) is None else cap(rate) for rate in known]
-    misses = [rate["slope"] - value for rate, value in zip(known, expected, strict=True)]
+    misses = [_miss(rate) for rate in known]
     return sum(abs(miss) <= 0.5 for miss in misses), sum(miss < -0.5 for miss in misses), len(known)
+
+
+def _miss(rate: dict) -> float:
+    """The slope less the predicted one, or less the cap where that is shallower."""
+    capped = cap(rate)
+    return rate["slope"] - (rate["predicted"] if capped is None else capped)
 
 
 def _powers(rates: pd.DataFrame, quantity: str) -> str:
@@ -113,7 +118,7 @@ def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
 def _faster(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
     """Curves that are steeper than predicted."""
     known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])].to_dict("records")
-    steep = [rate for rate in known if rate["slope"] < (rate["predicted"] if cap(rate) is None else cap(rate)) - 0.5]
+    steep = [rate for rate in known if _miss(rate) < -0.5]
     if steep:
         parts = ", ".join(
             f"{rate['study'].removeprefix('fits: ')} {rate['quantity']} of {rate['observations']}, {measured(rate)}"
