@@ -280,7 +280,13 @@ class ACEBasis(PackedBasis):
         return self.channel[every[np.unique(smaller.channel, return_index=True)[1]]]
 
     def describe(self) -> dict:
-        """Everything needed to build the basis again."""
+        """Everything needed to build the basis again.
+
+        Returns
+        -------
+        dict
+            Plain values, which JSON can hold.
+        """
         return {
             "species": list(self.species),
             "cutoff": self.cutoff,

@@ -124,7 +124,20 @@ class LinearACE(SiteEnergy):
         return Repelled(program=self.program, repulsion=self.repulsion)  # pyright: ignore[reportCallIssue] - abstract fields
 
     def with_coefficients(self, coefficients, provenance: dict | None = None) -> "LinearACE":
-        """The model of the same basis and repulsion with other coefficients (eV)."""
+        """The model of the same basis and repulsion with other coefficients.
+
+        Parameters
+        ----------
+        coefficients : array, (channels,)
+            eV.
+        provenance : dict, optional
+            Where they come from; kept in the file of the model.
+
+        Returns
+        -------
+        LinearACE
+            A new model.
+        """
         return LinearACE(self.basis, coefficients, provenance, self.repulsion)
 
     def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:

@@ -39,15 +39,40 @@ class Repulsion(SumEnergy):
 
     @abstractmethod
     def pair(self, r: Float[Array, "*n"], i: Any, j: Any) -> Float[Array, "*n"]:
-        """phi, eV, of distances r (A) below the radius of the species i and j."""
+        """Energy of pairs.
+
+        Parameters
+        ----------
+        r : array, (n,)
+            Distances below the radius of the species, A.
+        i, j : int or integer array, (n,)
+            Numbers of the species.
+
+        Returns
+        -------
+        array, (n,)
+            phi, eV.
+        """
 
     @abstractmethod
     def radius(self) -> Float[Array, "species species"]:
-        """Where phi ends, A."""
+        """Where the energy of a pair ends.
+
+        Returns
+        -------
+        array, (species, species)
+            A.
+        """
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What `repulsion_from_description` makes it of again: numbers, words and lists."""
+        """What `repulsion_from_description` makes it of again.
+
+        Returns
+        -------
+        dict
+            Numbers, words and lists, which JSON can hold.
+        """
 
     @property
     def correlation_order(self) -> int:

@@ -31,20 +31,37 @@ def read_extxyz(
 ) -> list[Snapshot]:
     """All frames of a file, atoms in their order, with labels in eV, eV/A and eV (virial = -stress * volume).
 
-    A key that is not named is looked for as REF_energy, dft_energy, energy (and so on), without regard to case; the labels
-    of a frame come from one such family, `free_energy` before `energy`. A label that a frame lacks is a key that its `labels`
-    lack. `config_type` becomes the group, which is a name and nothing else; atoms under FixAtoms are clamped.
+    Parameters
+    ----------
+    path : str or path
+        An extended XYZ file.
+    energy_key, forces_key, virial_key, stress_key : str, optional
+        Keys of the labels. A key that is not named is looked for as REF_energy, dft_energy, energy (and so on), without regard
+        to case; the labels of a frame come from one such family, `free_energy` before `energy`.
+    units : mapping, optional
+        Units of the file where they are not eV and A: ``{"energy": "hartree", "length": "bohr", "stress": "kbar"}``. Length is
+        that of positions and cells; forces are in energy over length, stress in energy over volume, virials in energy unless
+        "force", "stress" or "virial" state otherwise. "-kbar" has the sign of a pressure.
 
-    `units` states those of the file where they are not eV and A: {"energy": "hartree", "length": "bohr", "stress": "kbar"}.
-    Length is that of positions and cells; forces are in energy over length, stress in energy over volume, virials in energy
-    unless "force", "stress" or "virial" say otherwise. "-kbar" has the sign of a pressure.
+    Returns
+    -------
+    list of Snapshot
+        One a frame. A label that a frame lacks is a key that its `labels` lack. `config_type` becomes the group, which is a
+        name and nothing else; atoms under FixAtoms are clamped.
 
-    Warns (InputWarning) of energies that differ from free energies, of fixed atoms, whose forces are not fitted, and of magnetic
-    moments and charges, which are ignored.
-    Raises InputError for a file that is missing, malformed or holds blank lines between frames, for labels that are not finite,
-    of the wrong shape, spread over families, or contradict each other, for a named key that no frame has, for stresses that are
-    not symmetric, of implausible size, or contradict the energies of one structure at several volumes, for constraints other
-    than FixAtoms, and for atoms that are too near.
+    Raises
+    ------
+    InputError
+        For a file that is missing, malformed or holds blank lines between frames; labels that are not finite, have the wrong
+        shape, are spread over families, or contradict each other; a named key that no frame has; stresses that are not
+        symmetric, of implausible size, or contradict the energies of one structure at several volumes; constraints other than
+        FixAtoms; atoms that are too near.
+
+    Warns
+    -----
+    InputWarning
+        Of energies that differ from free energies, of fixed atoms, whose forces are not fitted, and of magnetic moments and
+        charges, which are ignored.
     """
     factors = units_of(units)
     found = frames(Path(path))
@@ -96,9 +113,19 @@ def read_labels(atoms: Atoms, named: dict[str, str | None], where: str, units: U
 def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot], notes: Iterable[Mapping[str, str]] | None = None) -> None:
     """Frames with REF_energy, REF_forces, REF_virial, REF_stress (if periodic) and config_type, every number to its last bit.
 
-    `notes`, one mapping of words a frame, are written beside the labels: what is to be computed, for instance. The role of a
-    training cell is kept under a key of its own. The file is UTF-8.
-    Raises InputError for words with a line break.
+    Parameters
+    ----------
+    path : str or path
+        The file, in UTF-8; one that exists is replaced.
+    snapshots : iterable of Snapshot
+        The frames. The role of a training cell is kept under a key of its own.
+    notes : iterable of mapping, optional
+        Words for each frame that are written next to the labels: what is to be computed, for instance.
+
+    Raises
+    ------
+    InputError
+        For words with a line break.
     """
     snapshots = list(snapshots)
     beside = [{}] * len(snapshots) if notes is None else list(notes)

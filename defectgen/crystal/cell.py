@@ -117,7 +117,13 @@ class Cell:
         return minimum_image(vectors, self.vectors, self.periodic)
 
     def distance_to_defect(self) -> Float[np.ndarray, " atoms"]:
-        """Distance of every atom from the centre, A, by minimum image; in a cylinder from the line through the centre."""
+        """Distance of every atom from the centre, by minimum image; in a cylinder from the line through the centre.
+
+        Returns
+        -------
+        array, (atoms,)
+            A.
+        """
         return self.distance_from_centre(self.positions)
 
     def distance_from_centre(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
