@@ -22,6 +22,8 @@ class _Package(ModuleType):
 def door(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a package, for names that it imports ``if TYPE_CHECKING`` and not when it is run.
 
+    Only public names, those of ``__all__``, are listed.
+
     These imports are written once: editors and type checkers read them as they are, and this function reads them from the
     source. ``from .module import name`` is imported from the module, ``from . import module`` is the module.
 
@@ -50,7 +52,7 @@ def door(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
         return value
 
     def listed() -> list[str]:
-        return sorted({*vars(found), *names})
+        return sorted(vars(found).get("__all__", {*vars(found), *names}))
 
     return get, listed
 

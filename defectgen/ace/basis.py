@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, did_you_mean, real, whole
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
@@ -136,6 +137,16 @@ class ACEBasis(PackedBasis):
         self.curvature = Curvature(table, self.slopes)
         channel = self.channel[len(species) :].reshape(len(species), -1)
         self.program = RowProgram(table, self.radial, channel)
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            " ".join(self.species),
+            f"cutoff {self.cutoff:.6g} A",
+            f"order {self.order}",
+            f"degree {self.degree:g}",
+            f"{self.size:,} functions",
+        )
 
     @classmethod
     def for_reference(

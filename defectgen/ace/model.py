@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, InputWarning, check_finite, file_of, reading, save_whole
 from .._typing import Array, Float
 from ..energy.forms import hessian_of_sums
@@ -108,6 +109,17 @@ class LinearACE(SiteEnergy):
         self.repulsion = as_repulsion(repulsion, basis.species, basis.cutoff)
         self.provenance = Provenance(provenance or {})
         self.cutoff, self.species = basis.cutoff, basis.species
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            " ".join(self.species),
+            f"cutoff {self.cutoff:.6g} A",
+            f"order {self.basis.order}",
+            f"degree {self.basis.degree:g}",
+            f"{self.coefficients.size:,} coefficients",
+            "" if self.repulsion is None else f"on top of {type(self.repulsion).__name__}",
+        )
 
     @property
     def correlation_order(self) -> int:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Array, Float
 from ..crystal.elements import element
@@ -77,6 +78,11 @@ class PACEModel(SiteEnergy):
         core = np.array([(*bond.core, bond.reach, bond.core_fade, *bond.inner) for bond in file.bonds])
         self.weights, self.one_body = jax.device_put((weights, file.one_body))
         self.core = jax.device_put(core) if np.any(core[:, 0]) or file.inner_kind == "zbl" else None
+
+    def __repr__(self) -> str:
+        return shown(
+            self, " ".join(self.species), f"cutoff {self.cutoff:.6g} A", f"order {self.order}", f"{self.functions:,} functions"
+        )
 
     @property
     def linear(self) -> bool:

@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator as Base
 from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from .._display import shown
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..energy.applicability import Applicability, DomainWarning, above, outside_sentence
@@ -58,6 +59,9 @@ class Calculator(Base):
         self._bonds: Bonds | None = None
         self._built_for: Atoms | None = None
         self._said_moments = False
+
+    def __repr__(self) -> str:
+        return shown(self, repr(self.potential), "" if self.domain is None else repr(self.domain))
 
     def calculate(
         self,

@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from .._display import shown
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..energy.blackbox import BlackBox, Evaluation
@@ -68,6 +69,9 @@ class ASEReference(BlackBox):
         if self.name is None:
             object.__setattr__(self, "name", type(self.calculator).__name__)
         object.__setattr__(self, "has_stress", "stress" in self._properties())
+
+    def __repr__(self) -> str:
+        return shown(self, self.name, f"step of differences {self.step:g} A")
 
     def evaluate(
         self,

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._display import counted, shown
 from .._input import InputError
 from .._typing import Bool, Float, Int
 from .lattice import Lattice, minimum_image, reduced_basis
@@ -54,6 +55,17 @@ class Cell:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def __repr__(self) -> str:
+        clamped = int((~self.free).sum())
+        return shown(
+            self,
+            self.lattice.name,
+            self.defect or "perfect crystal",
+            counted(self.symbols),
+            f"{clamped:,} of them clamped" if clamped else "",
+            f"radius {self.radius:.3g} nearest-neighbour spacings",
+        )
 
     @property
     def clamped(self) -> bool:

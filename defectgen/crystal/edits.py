@@ -6,6 +6,7 @@ from typing import ParamSpec
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, did_you_mean
 from .._typing import Float
 from .cell import Cell, Sites
@@ -212,6 +213,9 @@ class Defect:
     """How it is written in a study file, `divacancy(2)` for instance; the name in a crystal is `label(lattice)`."""
     plan: Callable[[Lattice], Edits]
     """What it edits in a given crystal."""
+
+    def __repr__(self) -> str:
+        return shown(self, self.name)
 
     def label(self, lattice: Lattice) -> str:
         """Name in the crystal in the style of doped and pymatgen: `v_Cu`, `Cu_Ni` (Cu on Ni), `Si_i_Td`.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._display import counted, shown
 from .._input import InputError, came
 from .._typing import Float, Int
 
@@ -48,6 +49,15 @@ class Lattice:
             raise InputError(f"the motif of {self.name} must be finite numbers; got {self.motif.tolist()}")
         if not np.all(np.isfinite(self.vectors)) or abs(np.linalg.det(self.vectors)) < 1e-6:
             raise InputError(f"the primitive vectors of {self.name} must be finite and span space; got {self.vectors.tolist()}")
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            self.name,
+            f"{counted(self.species)} in the primitive cell",
+            f"nearest neighbours at {self.nearest_neighbour:.6g} A",
+            "two-dimensional" if self.dimension == 2 else "",
+        )
 
     @property
     def periodic(self) -> tuple[bool, bool, bool]:

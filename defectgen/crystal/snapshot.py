@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 
+from .._display import counted, shown
 from .._input import InputError, came, check_finite, did_you_mean
 from .._typing import Float
 from .cell import Cell
@@ -90,6 +91,18 @@ class Snapshot:
                     + did_you_mean(key, shape)
                 )
             _check(value, shape[key], f"label {key} of a {what}")
+
+    def __repr__(self) -> str:
+        known = ", ".join(name for name, value in (self.labels or {}).items() if value is not None)
+        return shown(
+            self,
+            self.cell.lattice.name,
+            self.cell.defect,
+            counted(self.cell.symbols),
+            f"group {self.group}" if self.group else "",
+            f"role {self.role}" if self.role else "",
+            f"labels: {known}" if known else "without labels",
+        )
 
 
 def _check(value: object, shape: tuple[int, ...], what: str) -> None:

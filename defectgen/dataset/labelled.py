@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, InputWarning, came, did_you_mean, real, whole
 from .._typing import Bool, Float, Int
 from ..crystal.elements import element
@@ -68,6 +69,9 @@ class LabelledSnapshots(Sequence[Snapshot]):
 
     def __len__(self) -> int:
         return len(self.snapshots)
+
+    def __repr__(self) -> str:
+        return shown(self, f"{len(self.snapshots):,} snapshots", " ".join(self.species), f"{len(self.groups)} groups")
 
     def __iter__(self) -> Iterator[Snapshot]:
         return iter(self.snapshots)

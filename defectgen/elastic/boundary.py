@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._display import counted, shown
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell
@@ -57,6 +58,17 @@ class FarFieldEquilibrium:
     """The last relaxation of the interior: residual, eigenvalue, counts; `elastic_dipole` of it has the relaxation volume."""
     converged: bool
     message: str
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            self.cell.lattice.name,
+            self.cell.defect,
+            counted(self.cell.symbols),
+            f"energy {self.energy:.6g} eV",
+            f"far field of order {self.order}",
+            "converged" if self.converged else f"not converged: {self.message}",
+        )
 
     @property
     def displacement(self) -> Float[np.ndarray, "atoms 3"]:

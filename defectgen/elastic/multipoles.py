@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.cell import Cell
@@ -123,6 +124,10 @@ class ElasticDipole:
     """Largest antisymmetric entry of sum f (x) r, eV; not zero because the cell is finite. None without a potential."""
     stiffness: ElasticConstants | Float[np.ndarray, "6 6"] | None
     """The elastic constants behind the relaxation volume, eV/A^3; of a black box with the step of their differences."""
+
+    def __repr__(self) -> str:
+        rows = "; ".join(" ".join(f"{x:.4g}" for x in row) for row in np.where(np.abs(self.dipole) < 1e-10, 0.0, self.dipole))
+        return shown(self, f"[{rows}] eV", f"relaxation volume {self.relaxation_volume:.4g} A^3", f"from {self.route}")
 
     @property
     def relaxation_volume(self) -> float:

@@ -62,6 +62,18 @@ class ElasticConstants(np.ndarray):
         for name, default in (("stress", np.zeros((3, 3))), ("route", ""), ("step", None), ("error", None)):
             setattr(self, name, getattr(source, name, default))
 
+    def __repr__(self) -> str:
+        if self.shape != (6, 6):
+            return repr(np.asarray(self))
+        unit = "eV/A^2" if not np.asarray(self)[2].any() else "eV/A^3"
+        rows = "\n".join("    " + " ".join(f"{x:9.5f}" for x in row) for row in np.asarray(self) + 0.0)
+        return (
+            f"ElasticConstants({unit}, by {self.route}, Voigt order xx yy zz yz xz xy:\n{rows.replace('-0.00000', ' 0.00000')})"
+        )
+
+    def __str__(self) -> str:
+        return repr(self) if self.shape == (6, 6) else str(np.asarray(self))
+
     def __array_wrap__(self, array, context=None, return_scalar=False):
         """Results of arithmetic are plain arrays and numbers."""
         return array[()] if return_scalar else np.asarray(array)

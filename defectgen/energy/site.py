@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._display import shown
 from .._typing import Array, Float, Int
 
 
@@ -38,6 +39,9 @@ class SiteEnergy(eqx.Module):
     """Chemical symbols that the energy knows."""
     chunk: ClassVar[int] = 64
     """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
+
+    def __repr__(self) -> str:
+        return shown(self, " ".join(self.species), f"cutoff {self.cutoff:.6g} A")
 
     @property
     def correlation_order(self) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, InputWarning
 from ..crystal import Defect, Lattice, supercell
 from ..energy.crystal_state import crystal_state
@@ -35,6 +36,14 @@ class LatticeComparison:
     """Nearest-neighbour spacing of the model's crystal over that of the reference's."""
     pressure: float
     """Of the model's perfect crystal on the reference's lattice, GPa (N/m in two dimensions)."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"energy error {self.held.energy_signed:+.4g} eV on the reference's lattice constant",
+            f"{self.energy_own:+.4g} eV each on its own",
+            f"geometry error {self.held.geometry:.3g} A",
+        )
 
     def summary(self) -> str:
         """Both conventions in words."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, did_you_mean
 from .._typing import Float
 
@@ -135,6 +136,16 @@ class Bound:
     """The same of the energy."""
     long_wave: float
     """sup_k |dPhi(k)| / |k|^2 on acoustic waves, eV: epsC2 and epsG2 together."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"geometry error {self.estimate:.3g} A (bound {self.geometry:.3g} A, largest term {self.floor})",
+            f"energy error {self.energy_estimate:.3g} eV (bound {self.energy:.3g} eV, largest term {self.energy_floor})",
+        )
+
+    def __str__(self) -> str:
+        return self.table()
 
     @property
     def geometry(self) -> float:

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..ace import LinearACE
@@ -68,6 +69,15 @@ class Comparison:
     """Both are converged minima and no atom and no bond differs by a quarter of the nearest-neighbour spacing."""
     why_not: str = ""
     """What speaks against the same basin, empty if nothing does."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"geometry error {self.geometry:.4g} A",
+            f"energy error {self.energy_signed:+.4g} eV",
+            f"largest displacement error {self.displacement_max:.3g} A",
+            "same basin" if self.same_basin else f"not in the same basin: {self.why_not}",
+        )
 
 
 def compare(exact: Relaxed, approx: Relaxed) -> Comparison:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, came
 from .._typing import Float
 from ..crystal.snapshot import Snapshot
@@ -55,6 +56,9 @@ class LabelErrors:
     """Errors of one potential on one or several data sets; `print` shows a table, `table()` has it in field units."""
 
     predictions: tuple[LabelledPrediction, ...]
+
+    def __repr__(self) -> str:
+        return shown(self, f"{len(self.predictions):,} snapshots", "print() gives the table")
 
     @cached_property
     def rows(self) -> tuple[dict[str, Any], ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, one_line
 from .._typing import Float
 from .regression import before_asymptotics, near_floor, plateau, unusable
@@ -56,6 +57,18 @@ class Rate:
     """Shift of the size that the interval allows for, in the unit of the sizes."""
     bent: bool = False
     """Whether the slope changes over the window by more than twice the tolerance, 1, at 95 %: the curve has no single slope."""
+
+    def __repr__(self) -> str:
+        several = f" of {self.repeats} repeats" if self.repeats > 1 else ""
+        return shown(
+            self,
+            f"slope {self.slope:.3g}",
+            f"95 % interval {self.low:.3g} to {self.high:.3g}{several}" if self.interval != "none" else "no interval",
+            f"sizes {self.window[0]:.3g} to {self.window[1]:.3g} ({len(self.points)} points)",
+            f"{len(self.dropped)} points dropped" if self.dropped else "",
+            f"shift {self.shift:.3g}" if self.shift else "",
+            "bent" if self.bent else "",
+        )
 
     @property
     def interval(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._display import shown
 from .._typing import Float
 from ..training.blocks import Blocks
 from .constraint import Constraint
@@ -46,6 +47,17 @@ class Fit:
     """What had to hold exactly."""
     details: dict[str, float] = field(default_factory=dict)
     """What the solver chose or reached: truncation, strength, noise, iterations."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            self.observations if isinstance(self.observations, str) else str(self.observations),
+            f"{self.rows:,} rows",
+            f"{len(self.coefficients):,} coefficients",
+            "" if self.rank is None else f"rank {self.rank:,}",
+            f"weighted residual {self.residual:.3g}",
+            *(f"RMSE of {kind} {value:.3g}" for kind, value in self.rmse.items()),
+        )
 
     @property
     def rows(self) -> int:

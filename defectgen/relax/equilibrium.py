@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import counted, shown
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
@@ -66,6 +67,19 @@ class Equilibrium:
     residual_virial: Float[np.ndarray, "3 3"] | None = None
     """Of an equilibrium from elsewhere whose stresses are known: virial of the cell less that of the perfect crystal in its box,
     eV."""
+
+    def __repr__(self) -> str:
+        minimum = {True: "a minimum", False: "no minimum", None: "not examined whether it is a minimum"}
+        return shown(
+            self,
+            self.cell.lattice.name,
+            self.cell.defect or "perfect crystal",
+            counted(self.cell.symbols),
+            f"energy {self.energy:.6g} eV",
+            f"largest force {self.residual:.2g} eV/A",
+            "converged" if self.converged else f"not converged: {self.message}",
+            minimum[self.is_minimum],
+        )
 
     @property
     def displacement(self) -> Float[np.ndarray, "atoms 3"]:

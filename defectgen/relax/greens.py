@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
+from .._display import shown
 from .._typing import Complex, Float, Int
 from ..crystal.cell import Cell
 from ..crystal.lattice import Lattice
@@ -57,6 +58,9 @@ class GreensFunction:
     stable: bool
     message: str
     """Names the most unstable wave; empty if the crystal is stable."""
+
+    def __repr__(self) -> str:
+        return shown(self, self.lattice.name, f"supercell {self.matrix.tolist()}", "stable" if self.stable else self.message)
 
     def apply(self, field: Float[np.ndarray, "cells components"]) -> Float[np.ndarray, "cells components"]:
         """P^+ on a force field.

@@ -7,6 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, InputWarning, takes
 from .._typing import Float
 from ..crystal.cell import Cell
@@ -227,6 +228,16 @@ class Barrier:
     saddle: Equilibrium
     atom: int
     """The atom that hops."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            self.minimum.cell.lattice.name,
+            self.minimum.cell.defect,
+            f"barrier {self.energy:.5g} eV",
+            f"atom {self.atom} hops",
+            "converged" if self.converged else "not converged",
+        )
 
     @property
     def energy(self) -> float:

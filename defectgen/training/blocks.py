@@ -10,6 +10,7 @@ import equinox as eqx
 import h5py
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis, LinearACE, Repulsion, repulsion_from_description, same_repulsion
@@ -130,6 +131,15 @@ class Blocks:
                 "label every cell with the same basis"
             )
         object.__setattr__(self, "items", _merge(self.items))
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"{self.columns:,} functions",
+            f"labels of {self.truth}" if self.truth else "",
+            *(f"{kind} {self.rows(kind):,} rows" for kind in self.kinds),
+            f"groups {', '.join(self.groups)}" if len(self.groups) <= 8 else f"{len(self.groups)} groups",
+        )
 
     @property
     def columns(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..._display import shown
 from ..._input import InputError, InputWarning, did_you_mean, takes, whole
 from ..._typing import Float
 from ...ace import LinearACE
@@ -35,6 +36,14 @@ class Certificate:
     """Independent directions that rows and prior determine."""
     sensitivity: Sensitivity = field(repr=False)
     """K and k, with which more can be asked."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"geometry error {self.geometry.estimate:.3g} A, bound {self.geometry.bound:.3g} A",
+            f"energy error {self.energy.estimate:.3g} eV, bound {self.energy.bound:.3g} eV",
+            f"{self.rows:,} rows",
+        )
 
     def summary(self) -> str:
         """A few lines for people."""
@@ -185,6 +194,15 @@ class Prediction:
     law: str
     relaxed: bool
     """Whether each member was relaxed by itself, or carried along to first order."""
+
+    def __repr__(self) -> str:
+        low, high = self.interval()
+        return shown(
+            self,
+            f"energy {self.energy:.5g} eV, 95 % interval {low:.5g} to {high:.5g} eV",
+            f"{len(self.energies)} members",
+            f"law {self.law}",
+        )
 
     @property
     def energy(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._display import shown
 from ..._input import InputError, did_you_mean
 from ..._typing import Bool, Float, Int
 from ...ace import ACEBasis, LinearACE
@@ -79,6 +80,14 @@ class Check:
     counted: Bool[np.ndarray, " atoms"]
     """Atoms whose surroundings are complete: all but the clamped ones of a ball or cylinder, which ends there."""
 
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            self.measure,
+            f"{len(self.outside)} of {int(self.counted.sum())} atoms outside the domain",
+            f"largest {self.worst:.3g}, threshold {self.threshold:.3g}",
+        )
+
     @cached_property
     def outside(self) -> Int[np.ndarray, " outside"]:
         """Counted atoms that are not within the threshold, the worst first; those whose number is NaN or infinite are outside."""
@@ -119,6 +128,10 @@ class Domain(Applicability):
     """Of the model that the domain belongs to; None if it was made of a basis alone."""
     notes: dict[str, Any] = field(default_factory=dict)
     """How it was made: training cells and environments, and where the thresholds come from."""
+
+    def __repr__(self) -> str:
+        limits = ", ".join(f"{name} {value:.3g}" for name, value in self.thresholds.items())
+        return shown(self, " ".join(self.basis.species), f"thresholds: {limits}", f"judged by {self.measure}")
 
     @property
     def threshold(self) -> float:

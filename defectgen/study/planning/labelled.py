@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._display import shown
 from ..._input import InputError, came
 from ...ace import LinearACE
 from ...bridge import LabelledReference, read_extxyz
@@ -56,6 +57,9 @@ class Verdict:
     """The cheapest plan that is expected to reach the targets with what is labelled already; None if reached, or if none is."""
     add: tuple[Calculation, ...] = field(repr=False)
     """What has to be computed for it."""
+
+    def __repr__(self) -> str:
+        return shown(self, self.sentence)
 
     @property
     def best(self) -> Attempt:

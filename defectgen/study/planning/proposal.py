@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..._display import shown
 from ..._input import InputError
 from ..._typing import Float
 from ...crystal import Lattice
@@ -82,6 +83,9 @@ class Proposal:
     """Of the structures: the crystal of the cheap reference, scaled to the lattice constant that was given."""
     menu: Menu = field(repr=False)
     """The structures of every plan, in that crystal."""
+
+    def __repr__(self) -> str:
+        return shown(self, f"{len(self.plans)} plans", self.lattice.name)
 
     @cached_property
     def best(self) -> Plan | None:

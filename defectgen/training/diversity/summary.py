@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._display import shown
 from ..._input import InputError
 from ..._typing import Float
 from ...ace import ACEBasis
@@ -56,6 +57,15 @@ class Diversity:
     metric: Metric
     coverage: float | None = None
     """Part of the environments of the pool within a distance of 1 of one of these; None without a pool."""
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"{len(self.structures)} structures",
+            f"{self.conformations:,} configurations",
+            f"{self.environments:,} environments",
+            f"{self.vendi:.4g} effectively different",
+        )
 
     @property
     def conformations(self) -> int:

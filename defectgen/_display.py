@@ -1,0 +1,48 @@
+"""How values are shown: the name of the class and a few facts with units, in place of arrays."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable
+
+WIDTH = 100
+"""Characters a line."""
+
+
+def shown(value: object, *facts: str) -> str:
+    """`Class(fact, fact)` in lines of at most WIDTH characters.
+
+    Parameters
+    ----------
+    value : object
+        What is shown.
+    *facts : str
+        Short, with units; empty ones are left out.
+
+    Returns
+    -------
+    str
+        A few lines.
+    """
+    text = f"{type(value).__name__}({', '.join(fact for fact in facts if fact)})"
+    return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def counted(symbols: Iterable[str]) -> str:
+    """Atoms by species.
+
+    Parameters
+    ----------
+    symbols : iterable of str
+        One symbol an atom.
+
+    Returns
+    -------
+    str
+        "26 atoms of Cu", or "54 atoms (27 Al, 27 Ti)".
+    """
+    found = Counter(symbols)
+    total = sum(found.values())
+    atoms = f"{total:,} atom{'s' * (total != 1)}"
+    if len(found) == 1:
+        return f"{atoms} of {next(iter(found))}"
+    return f"{atoms} ({', '.join(f'{n:,} {symbol}' for symbol, n in found.items())})" if found else "no atoms"

@@ -1,0 +1,81 @@
+"""What `repr` and `print` show of public values: a few lines with units, whatever the size of their arrays."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import defectgen as dg
+
+
+@pytest.fixture(scope="module")
+def values():
+    """One of every kind that a script meets on the way from a lattice to an error."""
+    truth = dg.reference.CleriRosato("Cu", cutoff=4.2)
+    lattice, defect = dg.equilibrate(dg.fcc("Cu", 3.615), truth), dg.vacancy()
+    basis = dg.ACEBasis.for_reference(truth, degree=4)
+    cells = dg.training_cells(lattice, defect, size=2, rattle={"configurations": 2})
+    blocks = dg.label(cells, truth, basis, ["E", "F", "V"])
+    fit = dg.fit(blocks, observations="E+F+V", prior="smoothness(1e-6)")
+    cell = defect.apply(dg.supercell(lattice, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exact, approx = dg.relax(cell, truth), dg.relax(cell, fit.model)
+    domain = dg.domain(cells, fit)
+    return {
+        "reference": truth,
+        "lattice": lattice,
+        "defect": defect,
+        "basis": basis,
+        "snapshot": cells[0],
+        "blocks": blocks,
+        "fit": fit,
+        "model": fit.model,
+        "cell": cell,
+        "ball": dg.ball(lattice, 6.0),
+        "equilibrium": exact,
+        "comparison": dg.compare(exact, approx),
+        "certificate": dg.certify(fit, approx),
+        "domain": domain,
+        "check": domain.check(approx),
+        "elastic constants": dg.elastic_constants(lattice, truth),
+        "dipole": dg.elastic_dipole(exact, truth),
+        "bound": dg.bound(exact, truth, fit.model, radius=1.5),
+        "rate": dg.estimate_rate([3, 4, 5, 6, 8], [1, 0.5, 0.3, 0.2, 0.1]),
+        "no rate": dg.estimate_rate([3, 4], [1, 0.5]),
+        "diversity": dg.diversity(cells, basis),
+        "calculator": dg.Calculator(fit.model, domain=domain),
+        "repulsion": dg.ZBL(["Cu"]),
+        "loss": dg.Loss("E+F"),
+        "rattle": dg.Rattle(),
+        "cost": dg.Cost(),
+    }
+
+
+def test_every_value_is_shown_in_a_few_lines(values):
+    long = {name: text for name, value in values.items() if len(text := repr(value)) > 500 or text.count("\n") > 6}
+    assert long == {}
+    assert {name: str(value) for name, value in values.items() if str(value).count("\n") > 30} == {}
+    assert [name for name, value in values.items() if type(value).__name__ not in repr(value)] == []
+
+
+def test_no_value_shows_an_address_or_an_array(values):
+    assert [name for name, value in values.items() if " at 0x" in repr(value) or "array(" in repr(value)] == []
+
+
+def test_numbers_have_units(values):
+    assert "eV" in repr(values["equilibrium"]) and "a minimum" in repr(values["equilibrium"])
+    assert repr(values["lattice"]) == "Lattice(fcc Cu, 1 atom of Cu in the primitive cell, nearest neighbours at 2.56263 A)"
+    assert "31 atoms of Cu" in repr(values["snapshot"])
+    assert "clamped" in repr(values["ball"])
+    assert "no interval" in repr(values["no rate"])
+    assert "eV/A^3" in str(values["elastic constants"])
+
+
+def test_a_part_of_the_elastic_constants_is_shown_as_the_numbers_it_is(values):
+    part = values["elastic constants"][:2, :2]
+    assert repr(part) == repr(np.asarray(part)) and str(part[0]) == str(np.asarray(part)[0])
+
+
+def test_dir_lists_public_names_only():
+    assert dir(dg) == sorted(dg.__all__)
