@@ -8,7 +8,9 @@ import pytest
 from small_study import carried_out
 
 import defectgen as dg
-from defectgen.study import parse, plan
+from defectgen.campaign import Store
+from defectgen.plot.typeset import number
+from defectgen.study import FAILURES, RATES, RESULTS, gather, pages, parse, plan
 
 STUDY = """
 name = "small-choices"
@@ -107,6 +109,26 @@ def test_rattled_copies_lower_the_force_error_and_one_relaxed_cell_does_not():
     assert len(errors) == 4
     for degree in (5, 8):
         assert errors["fits: one relaxed cell", degree] > 10 * errors["fits: rattled copies too", degree]
+
+
+def test_the_page_gives_the_numbers_of_the_tables(tmp_path):
+    """A figure for each question; the ratio of a variant to the design, and the force errors of the floors, in sentences."""
+    store = Store(tmp_path)
+    store.claim("small", STUDY)
+    for name, lines, columns in (
+        ("results", small().results, RESULTS),
+        ("rates", small().rates, RATES),
+        ("failures", [], FAILURES),
+    ):
+        store.table(f"{name}.csv", lines, columns)
+    page = pages(gather(tmp_path))
+    assert {picture.name for picture in page.figures} == {"fits-choices-layer-divacancy", "fits-floors-layer-divacancy"}
+    designed, rattled = _energies("fits: pure, as designed"), _energies("fits: pure, cell rattled")
+    (said,) = [text for text in page.findings if text.startswith("layer divacancy, cell rattled, over the design")]
+    assert f"{number(rattled['E+F'] / designed['E+F'])} times with E+F" in said
+    (floors,) = [text for text in page.findings if text.startswith("layer divacancy, E+F, rattled copies too")]
+    errors = [row["held_out_forces"] for row in small().results if row["study"] == "fits: rattled copies too"][::2]
+    assert f"held-out force error {number(errors[0])} to {number(errors[1])} eV/Å" in floors
 
 
 @pytest.mark.parametrize(
