@@ -79,7 +79,9 @@ def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
                     text = f"{_times(error / float(end.loc[(DESIGNED, each), column]))} with {each}"  # type: ignore[arg-type]
                 found[quantity].append(text + _sloped(rates, name, each, quantity))
         parts = [f"{quantity} error {', '.join(texts)}" for quantity, texts in found.items() if texts]
-        parts += [f"{' and '.join(lost)} lost the defect"] if lost else []
+        if lost:
+            which = "any set" if len(lost) == len(sets) else " and ".join(lost)
+            parts.append(f"with {which} the defect or the crystal is not stable")
         where = f"at L = {radius:.3g}: " if name == DESIGNED else "over the design: "
         yield f"{name}, {where}{'; '.join(parts)}."
 

@@ -122,8 +122,9 @@ def choices_picture(material: str, defect: str, rows: pd.DataFrame) -> Picture:
             _variant_panel(panel, shown[shown["observations"] == observations], column, look)
             if not shown.empty:
                 finish(panel, shown["training_radius"].to_numpy(), shown[column].to_numpy(), ticks_at_values=True)
-            panel.set_title(observations)
         line[0].set_ylabel(label)
+    for panel, observations in zip(grid[0], sets, strict=True):
+        panel.set_title(observations)
     for panel in grid[-1]:
         panel.set_xlabel("radius $L$ of the training cell")
     legend(figure, look)
