@@ -137,11 +137,21 @@ if TYPE_CHECKING:
         predicted_rate,
         verdict,
     )
-    from .fit import Constraint, Loss, fit, losses, refit, weight_response
+    from .fit import Constraint, Loss, comparator, fit, fit_objective, linear_phonons, losses, refit, weight_response, weighting
     from .reference import equilibrate
     from .relax import equilibrium, migration_barrier, relax, saddle_point
     from .study.planning import judge_labels, plan_training
-    from .training import Cost, Rattle, Strains, diversity, label, select_cells, training_cells
+    from .training import (
+        Cost,
+        Rattle,
+        Strains,
+        combine_energies,
+        diversity,
+        energy_differences,
+        label,
+        select_cells,
+        training_cells,
+    )
 
 __version__ = "0.1.0"
 
@@ -171,6 +181,8 @@ __all__ = [
     "bcc",
     "bound",
     "certify",
+    "combine_energies",
+    "comparator",
     "compare",
     "compare_on_both_lattices",
     "crystal_force_constants",
@@ -187,6 +199,7 @@ __all__ = [
     "elastic_constant_error",
     "elastic_constants",
     "elastic_dipole",
+    "energy_differences",
     "enumerate_defects",
     "equilibrate",
     "equilibrium",
@@ -195,6 +208,7 @@ __all__ = [
     "export",
     "fcc",
     "fit",
+    "fit_objective",
     "force_constant_error",
     "force_error",
     "from_ase",
@@ -205,6 +219,7 @@ __all__ = [
     "l12",
     "label",
     "label_errors",
+    "linear_phonons",
     "load_domain",
     "load_model",
     "losses",
@@ -234,6 +249,7 @@ __all__ = [
     "vacancy",
     "verdict",
     "weight_response",
+    "weighting",
     "write_extxyz",
     "zincblende",
 ]

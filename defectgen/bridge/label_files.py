@@ -48,6 +48,7 @@ def read_dataset(
     files: str | Path | Iterable[str | Path],
     units: Mapping[str, str] | None = None,
     keys: Mapping[str, str] | None = None,
+    columns: Iterable[str] = (),
 ) -> LabelledSnapshots:
     """A labelled data set from one or several files.
 
@@ -63,6 +64,9 @@ def read_dataset(
     keys : mapping, optional
         Names of the columns that hold "energy", "forces", "virial", "stress", "group" (default `config_type`), "weight" (of a
         configuration) and "atom_weights". Labels that are not named are looked for as REF_energy, dft_energy, energy and so on.
+    columns : iterable of str
+        Further columns of numbers, one for the configuration or one for every atom, that weights of a loss are functions of
+        (`Snapshot.columns`). A frame may lack them; all frames together may not.
 
     Returns
     -------
@@ -95,6 +99,7 @@ def read_dataset(
     if not paths:
         raise InputError("a data set is read from one file or more; got none")
     named = label_keys(keys)
+    own = _columns(columns)
     stated = units_of(units)
     every = [source for path in paths for source in sources(_path(path))]
     if stated.stated and all(source.own_units for source in every):
@@ -117,8 +122,8 @@ def read_dataset(
             snapshot = as_snapshot(
                 atoms, {k: named.get(k) for k in LABEL_KEYS}, where, factors, notes, name, _group(store, named, source)
             )
-            found.append(_weighted(snapshot, store, named, where))
-    for what, key in named.items():
+            found.append(_with_columns(_weighted(snapshot, store, named, where), store, own, where))
+    for what, key in (*named.items(), *(("column", name) for name in own)):
         if key.lower() not in present:
             raise InputError(
                 f"no frame of {label} has the {what} key {key!r}; its keys are: {', '.join(sorted(present)) or 'none'}"
@@ -151,6 +156,36 @@ def label_keys(given: Mapping[str, str] | None) -> dict[str, str]:
     if unknown := [k for k in given if k not in KEYS]:
         raise InputError(f"keys name {', '.join(KEYS)}; got {unknown[0]!r}{did_you_mean(unknown[0], KEYS)}")
     return dict(given)
+
+
+def _columns(given: Iterable[str]) -> tuple[str, ...]:
+    """Names of further columns. Raises InputError for anything else."""
+    found = (given,) if isinstance(given, str) else tuple(given)
+    if any(not isinstance(name, str) for name in found):
+        raise InputError(f"columns are names, like ['temperature']; got {given!r}")
+    return found
+
+
+def _with_columns(snapshot: Snapshot, store: Mapping[str, Any], names: Iterable[str], where: str) -> Snapshot:
+    """With the numbers of further columns, as far as the frame has them."""
+    found: dict[str, Any] = {}
+    for name in names:
+        value = store.get(name.lower())
+        if value is None:
+            continue
+        try:
+            array = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"{where} has {str(value)[:40]!r} as its column {name!r}, which is no number; mend the file"
+            ) from None
+        if array.shape not in ((), (len(snapshot.cell),)):
+            raise InputError(
+                f"{where} has a column {name!r} of shape {array.shape}; it holds one number, or one for each of "
+                f"{len(snapshot.cell)} atoms"
+            )
+        found[name] = float(array) if array.ndim == 0 else array
+    return replace(snapshot, columns=found) if found else snapshot
 
 
 def _group(store: Mapping[str, Any], named: Mapping[str, str], source: "_Source") -> str:

@@ -55,6 +55,8 @@ class Snapshot:
     """Factor of all its rows in a fit, on top of the weights of kinds and groups."""
     atom_weights: Float[np.ndarray, " atoms"] | None = None
     """Factors of the force rows of every atom; None: one everywhere."""
+    columns: dict | None = None
+    """Numbers of your own, by name: one for the configuration, or one for every atom. Weights may be functions of them."""
 
     def __post_init__(self):
         if not isinstance(self.cell, Cell):
@@ -79,6 +81,7 @@ class Snapshot:
                 raise InputError(
                     f"the weights of the atoms of a {what} are zero or positive; the smallest is {np.min(self.atom_weights)}"
                 )
+        self._check_columns(what)
         if self.labels is None:
             return
         if not isinstance(self.labels, dict):
@@ -103,6 +106,22 @@ class Snapshot:
             f"role {self.role}" if self.role else "",
             f"labels: {known}" if known else "without labels",
         )
+
+    @property
+    def strain(self) -> str:
+        """The strain of a strained cell in words that a loss reads, `strain 0.01` or `strain 0.01 pair`; empty for others."""
+        if self.role != STRAIN or self.amplitude is None:
+            return ""
+        return f"strain {self.amplitude:g}{' pair' if self.pair else ''}"
+
+    def _check_columns(self, what: str) -> None:
+        """Raises InputError for columns that are no numbers of the configuration or of its atoms."""
+        if self.columns is None:
+            return
+        if not isinstance(self.columns, dict) or any(not isinstance(name, str) for name in self.columns):
+            raise InputError(f"columns are a table of names and numbers, like {{'temperature': 300.0}}; got {self.columns!r}")
+        for name, value in self.columns.items():
+            _check(value, () if np.ndim(value) == 0 else (len(self.cell),), f"column {name!r} of a {what}")
 
 
 def _check(value: object, shape: tuple[int, ...], what: str) -> None:

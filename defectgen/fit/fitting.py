@@ -20,7 +20,7 @@ from .prior import Auto, Prior, Smoothness, as_prior
 from .problem import Problem, pose
 from .regularised import Bayes, Tikhonov, cross_validated, standard_form
 from .result import Fit
-from .robust import huber, with_constraints
+from .robust import huber, single_residuals, with_constraints
 from .solvers import LSMR, QR, Solver, TruncatedSVD
 from .weights import FitWarning, Weights
 
@@ -137,21 +137,37 @@ def fit(
             exact = (*as_constraints(blocks, constraints), atoms)
         loss = Loss("+".join(wanted), weights or {}, prior=prior, constraints=exact)
         chosen = as_solver(solver, options)
-    used = loss.resolve(blocks)
-    multipliers = loss.multipliers(blocks, used)
+    return fitted(blocks, loss, loss.resolve(blocks), chosen)
+
+
+def fitted(blocks: Blocks, loss: Loss, used: Weights, chosen: Solver) -> Fit:
+    """The fit of a loss with these weights of kinds and groups: late weights, then robust ones, then one solve."""
+    posed, multipliers = loss.posed(blocks, used)
     if loss.robust is not None:
-        multipliers = multipliers * huber(blocks, multipliers, loss)
-    return solved(blocks, loss, used, multipliers, chosen)
+        multipliers = multipliers * huber(posed, multipliers, loss)
+    details: dict[str, float] = {}
+    if loss.residuals:
+        posed, details = single_residuals(blocks, posed, multipliers, loss)
+    return solved(posed, loss, used, multipliers, chosen, labelled=blocks, told=details)
 
 
-def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndarray, " blocks"], chosen: Solver) -> Fit:
-    """The fit of a loss whose every block has its multiplier."""
+def solved(
+    blocks: Blocks,
+    loss: Loss,
+    used: Weights,
+    multipliers: Float[np.ndarray, " blocks"],
+    chosen: Solver,
+    labelled: Blocks | None = None,
+    told: Mapping[str, float] | None = None,
+) -> Fit:
+    """The fit of a loss whose every block has its multiplier; `labelled` are the rows without late weights, if those are in."""
+    labelled = blocks if labelled is None else labelled
     selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
     prior, constraints = as_prior(loss.prior), loss.exact(blocks)
     problem = with_constraints(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
     chosen_by = None
     if isinstance(prior, Auto):
-        if loss.robust is not None:
+        if loss.robust is not None or loss.residuals:
             raise InputError("prior='auto' chooses its strength for least squares; give a robust loss a prior with a strength")
         prior, problem, chosen_by = _chosen(prior, problem, constraints)
     solution = chosen.solve(problem)
@@ -168,7 +184,8 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
         )
     elif one_body and "E" in used:  # a prior, or a solver that cannot tell, has chosen
         warnings.warn(one_body, FitWarning, stacklevel=3)
-    rmse, by_group = training_errors(blocks, theta)
+    rmse, by_group = training_errors(labelled, theta)
+    details = {**solution.details, **(told or {})}
     model = None
     if blocks.basis is not None:
         provenance = {
@@ -180,7 +197,7 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
             "rows": problem.rows,
             "rank": rank,
             "rmse": rmse,
-            **solution.details,
+            **details,
         }
         if one_body:
             provenance["undetermined_one_body"] = one_body
@@ -204,9 +221,9 @@ def solved(blocks: Blocks, loss: Loss, used: Weights, multipliers: Float[np.ndar
         residual=problem.residual(theta),
         posterior=solution.posterior,
         problem=problem,
-        blocks=blocks,
+        blocks=labelled,
         constraints=constraints,
-        details=solution.details,
+        details=details,
     )
 
 

@@ -1,8 +1,8 @@
-"""A loss: observations, weights, prior and constraints of one fit, and grids of them."""
+"""A loss: observations, weights, residual losses, prior and constraints of one fit, and grids of them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from numbers import Real
 from typing import Any
@@ -15,6 +15,8 @@ from ..training.blocks import Block, Blocks
 from ..training.observations import ELASTIC, TARGETS, spell_observations
 from .constraint import Constraint, as_constraints, check_constraints
 from .prior import as_prior
+from .residual import Residual, residuals_of
+from .weighting import as_weight, called, evaluated
 from .weights import Weights, check_weights, resolve_weights, weighted_kinds
 
 # ------ A loss: everything that decides a fit once rows are labelled, as one value that can be listed, varied and compared
@@ -24,7 +26,17 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Loss:
-    """Which observations, which weights. Powers, strains and `robust` want rows that were labelled with `subdivide=True`."""
+    """Everything that decides a fit once rows are labelled.
+
+    Powers, strains, `robust` and most weight functions need rows that were labelled with `subdivide=True`, functions of the
+    labelled force and losses of single residuals `subdivide="bins"` or `"rows"`.
+
+    Examples
+    --------
+    >>> loss = Loss("E+F", weights={"E": 30}, weight="by_distance(1) * boltzmann(1000)", residual={"F": "huber(1.345)"})
+    >>> loss.label
+    'E 30, weight by_distance(1) * boltzmann(1000), F huber(1.345)'
+    """
 
     observations: str = "E+F+FC+V"
     weights: Mapping[str, Any] = field(default_factory=dict)
@@ -39,6 +51,12 @@ class Loss:
     """Whether V takes pairs of strain modes too."""
     robust: float | None = None
     """Threshold of Huber's loss, in multiples of the median residual of a kind; None: least squares (see `robust`)."""
+    weight: Any = None
+    """A function of the rows whose values multiply their residuals, on top of everything else: a callable, or text that names
+    built-in ones, "by_distance(1) * boltzmann(1000)" (see `weighting`)."""
+    residual: Any = None
+    """What is summed over residuals instead of their squares: "huber(1.345)" for all kinds, or {"F": "tukey"} by kind (see
+    `residual`)."""
     prior: Any = None
     solver: str = "qr"
     constraints: Any = ()
@@ -51,6 +69,12 @@ class Loss:
         object.__setattr__(self, "observations", spell_observations(self.observations))
         check_weights(self.weights)
         as_prior(self.prior)
+        object.__setattr__(self, "weight", as_weight(self.weight))
+        if self.residuals and self.robust is not None:
+            raise InputError(
+                f"robust={self.robust!r} is Huber's loss of blocks and residual={self.residual!r} a loss of single rows; give "
+                "one of them"
+            )
         if isinstance(self.constraints, str | Constraint | np.ndarray):
             object.__setattr__(self, "constraints", (self.constraints,))
         if self.constraints is None:
@@ -85,6 +109,11 @@ class Loss:
         return {k: v for k, v in found.items() if v != (plain[k].default if k != "weights" else {}) and v != ()}
 
     @property
+    def residuals(self) -> dict[str, Residual]:
+        """The forms of the kinds that have one other than the square."""
+        return residuals_of(self.residual)
+
+    @property
     def label(self) -> str:
         """Its name, or its settings in short."""
         return self.name or spelled(self.settings) or DEFAULT
@@ -112,21 +141,52 @@ class Loss:
     def _holds_elastic(self) -> bool:
         return ELASTIC in self.observations.split("+")
 
-    def multipliers(self, blocks: Blocks, resolved: Weights | None = None) -> Float[np.ndarray, " blocks"]:
-        """What the rows of every block are multiplied by: weight, natural scale, distance and range weights; 0 for what is out.
+    def multipliers(
+        self, blocks: Blocks, resolved: Weights | None = None, late: Sequence[Float[np.ndarray, " entries"]] | None = None
+    ) -> Float[np.ndarray, " blocks"]:
+        """What the rows of every block are multiplied by: weight, natural scale, late weights; 0 for what is out.
 
-        Raises InputError for powers and strains if the rows were not kept apart.
+        Late weights (powers, strains, the weight function) of blocks that keep single rows are not in it: see `weighed`.
+        Raises InputError for powers and strains if the rows were not kept apart, and for a weight function that cannot be used.
         """
-        weights = self.resolve(blocks) if resolved is None else resolved
-        self._check(blocks, weights)
-        return np.array([weights.get(b.kind, {}).get(b.group, 0.0) * b.scale * self._late(b) for b in blocks.items])
+        resolved = self.resolve(blocks) if resolved is None else resolved
+        late = self.late(blocks, resolved) if late is None else late
+        own = np.array([1.0 if b.kept else float(f[0]) for b, f in zip(blocks.items, late, strict=True)])
+        return own * np.array([resolved.get(b.kind, {}).get(b.group, 0.0) * b.scale for b in blocks.items])
 
-    def _late(self, block: Block) -> float:
+    def posed(self, blocks: Blocks, resolved: Weights) -> tuple[Blocks, Float[np.ndarray, " blocks"]]:
+        """The blocks with late weights of single rows in their factors, and the multipliers of all blocks.
+
+        Raises InputError as `multipliers` does.
+        """
+        late = self.late(blocks, resolved)
+        return weighed(blocks, late), self.multipliers(blocks, resolved, late)
+
+    def late(self, blocks: Blocks, resolved: Weights) -> list[Float[np.ndarray, " entries"]]:
+        """Powers, choice of strains and weight function of every block: one number, or one for every row that is kept."""
+        self._check(blocks, resolved)
+        found = [np.atleast_1d(np.asarray(self._late(b), dtype=float)) for b in blocks.items]
+        if self.weight is not None:
+            taken = [k for k, b in enumerate(blocks.items) if any(resolved.get(b.kind, {}).values()) and b.rows]
+            if not taken:
+                raise InputError(f"the weight function {called(self.weight)!r} has no rows to act on; label some cells")
+            for k, factor in zip(taken, evaluated(self.weight, [blocks.items[k] for k in taken]), strict=True):
+                found[k] = found[k] * factor
+        return found
+
+    def _late(self, block: Block) -> float | np.ndarray:
         """Distance or range weight of a block, or whether its strain takes part."""
         if block.part.startswith("strain") and block.kind in ("V", "VF"):
-            amplitude, _, pair = block.part.removeprefix("strain ").partition(" ")
+            amplitude, *more = block.part.removeprefix("strain ").split(" ")
             chosen = self.strains is None or any(math.isclose(float(amplitude), a) for a in self.strains)
-            return float(chosen and (self.strain_pairs or not pair))
+            return float(chosen and (self.strain_pairs or "pair" not in more))
+        if block.kept and block.about is not None:
+            power, column = (
+                (self.force_distance_power, 1.0 + block.about.distance)
+                if block.kind == "F"
+                else (self.force_constant_range_power if block.kind == "FC" else 0.0, block.about.range)
+            )
+            return np.where(np.isnan(column), 1.0, np.where(np.isnan(column), 1.0, column) ** power) if power else 1.0
         if block.distance is None:
             return 1.0
         if block.kind == "F":
@@ -137,7 +197,7 @@ class Loss:
         """Raises InputError for what needs rows kept apart and does not find them, and for strains that were not labelled."""
         apart = "label the cells with subdivide=True, and the power to the loss"
         for kind, power in (("F", self.force_distance_power), ("FC", self.force_constant_range_power)):
-            alone = [b for b in blocks.items if b.kind == kind and b.distance is None]
+            alone = [b for b in blocks.items if b.kind == kind and b.distance is None and not b.kept]
             if power and kind in weights and len(alone) == sum(b.kind == kind for b in blocks.items):
                 raise InputError(f"a power of the distance needs {kind} rows kept apart by distance; {apart}")
         if "V" in weights and (self.strains is not None or not self.strain_pairs):
@@ -146,6 +206,58 @@ class Loss:
                 raise InputError(f"a choice of strains needs V rows kept apart by strain; {apart}")
             if missing := [a for a in self.strains or () if not any(math.isclose(a, k) for k in known)]:
                 raise InputError(f"strains of {missing[0]:g} were not labelled (there are {', '.join(f'{k:g}' for k in known)})")
+
+
+def weighed(blocks: Blocks, late: Sequence[Float[np.ndarray, " entries"]]) -> Blocks:
+    """The blocks with late weights of single rows multiplied into their factors; errors in field units are computed without them.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        The rows.
+    late : sequence of array (1,) or (rows,)
+        Of every block.
+
+    Returns
+    -------
+    Blocks
+        The same object if no weight varies within a block.
+    """
+    if not any(b.kept for b in blocks.items):
+        return blocks
+    whole = [np.broadcast_to(f, len(b.factor)) if b.kept else f for b, f in zip(blocks.items, late, strict=True)]
+    items = tuple(multiplied(b, f) if b.kept else b for b, f in zip(blocks.items, whole, strict=True))
+    by_key = {b.key: (b, f) for b, f in zip(blocks.items, whole, strict=True) if b.kept}
+    held = []
+    for parts in blocks.held:
+        found = []
+        for part in parts:
+            block, factor = by_key.get(part.key, (None, None))
+            if block is None or factor is None or block.about is None or part.about is None:
+                found.append(part)
+                continue
+            own = block.about.configuration == part.about.configuration[0]
+            found.append(multiplied(part, factor[own]))
+        held.append(tuple(found))
+    return replace(blocks, items=items, held=tuple(held))
+
+
+def multiplied(block: Block, factor: Float[np.ndarray, " rows"]) -> Block:
+    """A block whose factor carries one more weight of every row; errors are computed from its rows as they were.
+
+    Parameters
+    ----------
+    block : Block
+        Kept rows, or a single row.
+    factor : array (rows,)
+        Weights.
+
+    Returns
+    -------
+    Block
+    """
+    plain = block.factor if block.plain is None else block.plain
+    return replace(block, factor=block.factor * factor[:, None], plain=plain, plain_baseline=None, baseline=None)
 
 
 _SHORT = {
@@ -171,6 +283,10 @@ def spelled(settings: Mapping[str, Any]) -> str:
             ]
         elif key == "strains":
             words.append("strains " + " ".join(f"{a:g}" for a in value))
+        elif key == "weight":
+            words.append(f"weight {called(value)}")
+        elif key == "residual":
+            words += [f"{kind} {text}" for kind, text in value.items()] if isinstance(value, Mapping) else [str(value)]
         elif key == "strain_pairs":
             words.append("no strain pairs")
         elif value is None:

@@ -12,12 +12,12 @@ from .._typing import Float
 from ..ace import LinearACE
 from ..training.blocks import Block, Blocks
 from ..training.compress import join, residual_sum
-from .fitting import as_solver, solved
+from .fitting import as_solver, fitted
 from .loss import Loss
 from .prior import Auto, as_prior
 from .problem import Problem, pose
 from .result import Fit
-from .robust import huber, with_constraints
+from .robust import with_constraints
 from .shared import Shared, share
 from .solvers import QR
 from .weights import Weights
@@ -25,6 +25,8 @@ from .weights import Weights
 if TYPE_CHECKING:
     import pandas  # half a second, for one table
 
+CHEAPER = 12
+"""Rows that are weighed one by one in the time of one Gram matrix of a class of them (timed at 500 columns)."""
 ENOUGH = 3
 """Losses alike in what takes part from which a shared factorisation pays: making one costs about as much as two fits."""
 
@@ -144,6 +146,9 @@ class _Posed:
     loss: Loss
     used: Weights
     multipliers: Float[np.ndarray, " blocks"]
+    """Late weights of kept rows are not in it."""
+    late: list[Float[np.ndarray, " entries"]]
+    """Of every block: one number, or one for every row that is kept."""
     strength: float
     """Largest entry of the diagonal of the prior."""
     plain: bool
@@ -154,24 +159,25 @@ class _Posed:
 
 def _pose(blocks: Blocks, loss: Loss) -> _Posed:
     used = loss.resolve(blocks)
-    multipliers = loss.multipliers(blocks, used)
+    late = loss.late(blocks, used)
+    multipliers = loss.multipliers(blocks, used, late)
     prior = as_prior(loss.prior)
     gamma = np.zeros(blocks.columns) if prior is None else prior.diagonal(blocks.basis, blocks.columns)
     strength = float(gamma.max(initial=0.0))
     shape = (gamma / strength).tobytes() if strength else b""
     chosen = as_solver(loss.solver, {})
-    plain = loss.robust is None and isinstance(chosen, QR) and chosen.rtol is None and not isinstance(prior, Auto)
+    squares = loss.robust is None and not loss.residuals
+    plain = squares and isinstance(chosen, QR) and chosen.rtol is None and not isinstance(prior, Auto)
     exact = loss.constraints.items() if isinstance(loss.constraints, dict) else loss.constraints
     held = (loss.observations, *(each if isinstance(each, str | tuple) else id(each) for each in exact))
-    return _Posed(loss, used, multipliers, strength, plain, (plain, tuple(multipliers > 0), shape, held, loss.solver))
+    out = b"".join((f > 0).tobytes() for b, f in zip(blocks.items, late, strict=True) if b.kept)
+    signature = plain, tuple(multipliers > 0), out, shape, held, loss.solver
+    return _Posed(loss, used, multipliers, late, strength, plain, signature)
 
 
 def _own(blocks: Blocks, member: _Posed) -> Fit:
     """The fit of one loss by itself."""
-    multipliers = member.multipliers
-    if member.loss.robust is not None:
-        multipliers = multipliers * huber(blocks, multipliers, member.loss)
-    return solved(blocks, member.loss, member.used, multipliers, as_solver(member.loss.solver, {}))
+    return fitted(blocks, member.loss, member.used, as_solver(member.loss.solver, {}))
 
 
 class _Group:
@@ -180,16 +186,29 @@ class _Group:
     def __init__(self, blocks: Blocks, members: Sequence[_Posed]):
         live = np.flatnonzero(members[0].multipliers > 0)
         table = np.array([m.multipliers[live] for m in members])
-        centre = np.exp(np.log(table).mean(axis=0))
-        relative = np.round(table / centre, 12)
-        _, first, of = np.unique(relative, axis=1, return_index=True, return_inverse=True)
-        chosen = tuple(blocks.items[b] for b in live)
+        kept = np.array([blocks.items[b].kept for b in live])
+        rows = [np.array([m.multipliers[b] * m.late[b] for m in members]) for b in live[kept]]
+        middle = [np.exp(np.log(np.where(t > 0, t, 1.0)).mean(axis=0)) * (t[0] > 0) for t in rows]
+        centre = np.where(kept, 1.0, np.exp(np.log(table).mean(axis=0)))
+        chosen = [blocks.items[b] for b in live]
+        for place, factor in zip(np.flatnonzero(kept), middle, strict=True):
+            chosen[place] = replace(chosen[place], factor=chosen[place].factor * factor[:, None])
+        relative = np.round(table[:, ~kept] / centre[~kept], 12)
         first_loss = members[0].loss
         prior, constraints = as_prior(first_loss.prior), first_loss.exact(blocks)
-        problem = with_constraints(pose(replace(blocks, items=chosen), centre, prior), constraints)
+        problem = with_constraints(pose(replace(blocks, items=tuple(chosen)), centre, prior), constraints)
         stacked = list(problem.weighted())
-        factors = [join((stacked[b] for b in np.flatnonzero(of == k)), problem.columns) for k in range(len(first))]
-        squares = relative[:, first] ** 2
+        factors, squares = _classes([stacked[k] for k in np.flatnonzero(~kept)], relative, problem.columns)
+        self._row_squares, apart = None, None
+        if kept.any():
+            apart = np.concatenate([stacked[k] for k in np.flatnonzero(kept)])
+            ratios = [t / np.where(c > 0, c, 1.0) + (c == 0) for t, c in zip(rows, middle, strict=True)]
+            each = np.round(np.concatenate(ratios, axis=1), 12)
+            if len(np.unique(each, axis=1).T) * CHEAPER < len(apart):
+                more, of_rows = _classes(list(apart[:, None]), each, problem.columns)
+                factors, squares, apart = [*factors, *more], np.column_stack([squares, of_rows]), None
+            else:
+                self._row_squares = each**2
         if (gamma := problem.prior_rows()) is not None:
             factors.append(gamma)
             strengths = np.array([m.strength for m in members])
@@ -197,14 +216,29 @@ class _Group:
         self._problem: Problem = problem
         self._loose = tuple(c for c in constraints if c.tolerance is not None)
         self._squares = squares
-        self._shared: Shared | None = share(factors, np.ones(len(factors)))
+        self._shared: Shared | None = share(factors, np.ones(len(factors)), apart)
 
     def solve(self, number: int) -> Float[np.ndarray, " columns"] | None:
         """Coefficients of one member, None if it needs a fit of its own."""
-        found = None if self._shared is None else self._shared.solve(self._squares[number])
+        own = None if self._row_squares is None else self._row_squares[number]
+        found = None if self._shared is None else self._shared.solve(self._squares[number], own)
         theta = None if found is None else self._problem.lift(found)
         met = theta is not None and all(c.miss(theta) <= c.allowed for c in self._loose)  # held as at the centre
         return theta if met else None
+
+
+def _classes(
+    stacked: Sequence[np.ndarray], relative: Float[np.ndarray, "members parts"], columns: int
+) -> tuple[list[np.ndarray], Float[np.ndarray, "members classes"]]:
+    """Parts whose multipliers are proportional in all losses, joined; the squares of the multipliers relative to the centre."""
+    if not len(stacked):
+        return [], np.zeros((len(relative), 0))
+    _, first, of = np.unique(relative, axis=1, return_index=True, return_inverse=True)
+    order = np.argsort(of.ravel(), kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(of.ravel()))[:-1])
+    return [join((stacked[b] for b in own), columns) if len(own) > 1 else stacked[own[0]] for own in parts], relative[
+        :, first
+    ] ** 2
 
 
 class _Errors:

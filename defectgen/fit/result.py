@@ -94,7 +94,8 @@ class Fit:
         other defects or larger amplitudes. None for blocks without such configurations, and for the solver "lsmr", whose early
         stop no algebra follows.
         """
-        return held_out(self.problem, self.coefficients, self.rank, self.solver, self.details, self.blocks, self.weights)
+        weighed = self.problem.blocks
+        return held_out(self.problem, self.coefficients, self.rank, self.solver, self.details, weighed, self.weights)
 
     def table(self) -> str:
         """Rows, weight and error of every kind and group, for people."""

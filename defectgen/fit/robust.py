@@ -1,8 +1,9 @@
-"""Fits that take several solves: constraints that are held, and robust losses.
+"""Fits that take several solves: constraints that are held, and losses other than squares.
 
-Robust losses: rows are gone after compression, so the unit that may be an outlier is a block: with `subdivide` one shell of one
-configuration, one range of force constants, one strain, one energy. With u_b the root mean square residual of block b, s_k the
-median of u over the blocks of its kind in the fit by least squares, and c the threshold, minimised is
+Losses of single rows are in `residual`; they need every row kept. Losses of blocks (`robust`) do without: the unit that may be an
+outlier is a block, with `subdivide` one shell of one configuration, one range of force constants, one strain, one energy. With
+u_b the root mean square residual of block b, s_k the median of u over the blocks of its kind in the fit by least squares, and c
+the threshold, minimised is
 
     sum_b m_b^2 rows_b 2 s_k^2 huber(u_b / s_k),   huber(t) = t^2 / 2 for t <= c, else c t - c^2 / 2,
 
@@ -17,13 +18,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from .._input import InputError
 from .._typing import Float
 from ..training.blocks import Blocks
 from ..training.compress import residual_sum
 from .constraint import Constraint
-from .loss import Loss
+from .loss import Loss, multiplied
 from .prior import as_prior
 from .problem import Problem, pose
+from .residual import reweighted
 from .shared import share
 from .solvers import QR
 from .subspace import check_agreement, directions_of, meet
@@ -101,6 +104,33 @@ def huber(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss)
     found = np.ones(len(multipliers))
     found[live] = factor
     return found
+
+
+def single_residuals(
+    labelled: Blocks, posed: Blocks, multipliers: Float[np.ndarray, " blocks"], loss: Loss
+) -> tuple[Blocks, dict[str, float]]:
+    """The blocks whose factors carry the weights with which least squares minimises the losses of single residuals.
+
+    Raises InputError for a kind whose rows were not kept.
+    """
+    forms = loss.residuals
+    own = [forms.get(b.kind) if m > 0 and b.rows else None for b, m in zip(posed.items, multipliers, strict=True)]
+    for block, form in zip(posed.items, own, strict=True):
+        if form is not None and not block.kept and block.rows > 1:
+            raise InputError(
+                f"the loss {form} of the residuals of {block.kind} needs every row; label the cells with subdivide='rows', or "
+                "take robust=..., which weighs whole parts"
+            )
+    if not any(form is not None for form in own):
+        raise InputError(
+            f"residual losses are given for {', '.join(forms)}, and none of these kinds has rows with a weight; give those of "
+            f"{loss.observations}"
+        )
+    problem = with_constraints(pose(posed, multipliers, as_prior(loss.prior)), loss.exact(labelled))
+    raw = [b.factor if b.plain is None else b.plain for b in posed.items]
+    found = reweighted(problem, raw, own, [b.kind for b in posed.items])
+    items = tuple(b if f is None else multiplied(b, f) for b, f in zip(posed.items, found.factors, strict=True))
+    return replace(posed, items=items, held=()), found.details
 
 
 def _solver(blocks: Blocks, labelled: Blocks, multipliers: np.ndarray, loss: Loss) -> Callable[[np.ndarray], np.ndarray]:

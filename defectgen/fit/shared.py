@@ -34,14 +34,20 @@ class Shared:
     """Lower triangles of G_b by columns, one block a column."""
     rights: Float[np.ndarray, "columns blocks"]
     """h_b = (A_b R_0^-1)'(y_b - A_b theta_0)."""
+    apart: Float[np.ndarray, "rows columns_plus_one"] | None = None
+    """Rows [A R_0^-1 | y - A theta_0] that are each weighed by themselves."""
 
-    def solve(self, squares: Float[np.ndarray, " blocks"]) -> Float[np.ndarray, " columns"] | None:
+    def solve(
+        self, squares: Float[np.ndarray, " blocks"], of_rows: Float[np.ndarray, " rows"] | None = None
+    ) -> Float[np.ndarray, " columns"] | None:
         """The coefficients for other weights of the blocks.
 
         Parameters
         ----------
         squares : array (blocks,)
             Squares of the weights.
+        of_rows : array (rows,), optional
+            Squares of the weights of the rows that are weighed by themselves.
 
         Returns
         -------
@@ -50,16 +56,24 @@ class Shared:
         """
         n = len(self.centre)
         packed = dgemv(1.0, self.grams, squares)
-        gram = dtpttr(n, packed, uplo="L")[0]
+        gram, right = dtpttr(n, packed, uplo="L")[0], self.rights @ squares
+        if self.apart is not None and of_rows is not None:
+            weighed = np.asfortranarray(self.apart * np.sqrt(of_rows)[:, None])
+            gram = dsyrk(1.0, weighed[:, :-1], beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
+            right = right + weighed[:, :-1].T @ weighed[:, -1]
         norm = float(np.max(np.abs(np.tril(gram)).sum(axis=0)))
         lower, failed = dpotrf(gram, lower=1, overwrite_a=1)
         if failed or dpocon(lower, norm, uplo="L")[0] * LIMIT < 1:
             return None
-        x = dpotrs(lower, self.rights @ squares, lower=1)[0]
+        x = dpotrs(lower, right, lower=1)[0]
         return self.centre + self.through @ x
 
 
-def share(factors: Sequence[Float[np.ndarray, "_ columns_plus_one"]], weights: Float[np.ndarray, " blocks"]) -> Shared | None:
+def share(
+    factors: Sequence[Float[np.ndarray, "_ columns_plus_one"]],
+    weights: Float[np.ndarray, " blocks"],
+    apart: Float[np.ndarray, "rows columns_plus_one"] | None = None,
+) -> Shared | None:
     """Blocks in the coordinates of one factor of them all, around central weights.
 
     Parameters
@@ -68,14 +82,17 @@ def share(factors: Sequence[Float[np.ndarray, "_ columns_plus_one"]], weights: F
         Rows [A | y] of each block, without weights.
     weights : array (blocks,)
         The central weights.
+    apart : array (rows, columns + 1), optional
+        Rows [A | y] with their central weights, which `Shared.solve` weighs one by one.
 
     Returns
     -------
     Shared or None
         None if these rows do not determine all coefficients (to rounding).
     """
-    columns = factors[0].shape[1] - 1
-    whole = join((w * f for w, f in zip(weights, factors, strict=True) if w > 0), columns)
+    columns = (factors[0] if apart is None else apart).shape[1] - 1
+    parts = [w * f for w, f in zip(weights, factors, strict=True) if w > 0]
+    whole = join(parts if apart is None else [*parts, apart], columns)
     if len(whole) < columns:
         return None
     upper = whole[:columns, :-1]
@@ -90,4 +107,7 @@ def share(factors: Sequence[Float[np.ndarray, "_ columns_plus_one"]], weights: F
         rows = dtrmm(1.0, through, factor[:, :-1], side=1)  # A_b R_0^-1
         grams[:, b] = dtrttp(dsyrk(1.0, rows, trans=1, lower=1), uplo="L")[0]
         rights[:, b] = rows.T @ (factor[:, -1] - factor[:, :-1] @ centre)
-    return Shared(through, centre, grams, rights)
+    if apart is not None:
+        seen = dtrmm(1.0, through, apart[:, :-1], side=1)
+        apart = np.asfortranarray(np.column_stack([seen, apart[:, -1] - apart[:, :-1] @ centre]))
+    return Shared(through, centre, grams, rights, apart)

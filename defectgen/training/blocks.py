@@ -15,11 +15,15 @@ from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis, LinearACE, Repulsion, repulsion_from_description, same_repulsion
 from ..campaign.files import replaced
+from .about import NUMBERS, About, stacked
 from .baseline import extended, joined, parted, subtracted
 from .compress import Reduction, residual_sum, triangle
 from .observations import PARTS, parse_observations, parts_of
 
 FORMAT = "defectgen blocks 1"
+
+ROWS = "rows"
+"""What the keys of blocks with every row kept have more."""
 
 HELD = 3
 """Configurations whose rows are kept apart to be left out in turn; each takes the memory of one more block at most."""
@@ -58,15 +62,21 @@ class Block:
     """What may be subtracted from the labels, in the rows of `factor` (see `baseline`); None where that is zero."""
     plain_baseline: Float[np.ndarray, " h"] | None = None
     """The same in the rows of `plain`."""
+    about: About | None = None
+    """What a weight may be a function of: one entry for all rows, or one for each (`kept`). None: kind, group and atoms only."""
+    kept: bool = False
+    """Whether `factor` holds the rows as they are, in the order of `about`, and not their triangle."""
 
     def __post_init__(self):
         if self.kind not in PARTS:
             raise InputError(f"the rows of a block are of one of the kinds {', '.join(PARTS)}; got {self.kind!r}")
+        if self.about is not None and len(self.about) != (len(self.factor) if self.kept else 1):
+            raise InputError(f"the {len(self.factor)} rows of a block of {self.kind} have {len(self.about)} descriptions")
 
     @property
     def key(self) -> tuple:
         """What blocks are merged by: kind, group and atoms, and of subdivided rows part and distance."""
-        whole = self.kind, self.group, self.atoms
+        whole = (self.kind, self.group, self.atoms, *((ROWS,) if self.kept else ()))
         return whole if not self.part and self.distance is None else (*whole, self.part, self.distance)
 
     def squared_error(self, theta: Float[np.ndarray, " columns"]) -> float:
@@ -89,6 +99,8 @@ class Block:
         keep = np.append(columns, self.factor.shape[1] - 1)
 
         def chosen(factor: np.ndarray, baseline: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+            if self.kept:
+                return factor[:, keep], baseline
             if baseline is None:
                 return triangle(factor[:, keep]), None
             return parted(triangle(extended(factor, baseline)[:, np.append(keep, factor.shape[1])]))
@@ -99,8 +111,9 @@ class Block:
 
     def without_baseline(self) -> "Block":
         """The block of the labels less their baseline."""
-        plain = None if self.plain is None else subtracted(self.plain, self.plain_baseline)
-        factor = subtracted(self.factor, self.baseline)
+        less = _less if self.kept else subtracted
+        plain = None if self.plain is None else less(self.plain, self.plain_baseline)
+        factor = less(self.factor, self.baseline)
         return replace(self, factor=factor, plain=plain, baseline=None, plain_baseline=None)
 
 
@@ -223,6 +236,7 @@ class Blocks:
                 "blocks to be joined must have the same repulsion subtracted, or none; subtract it after joining them"
             )
         basis = other.basis if self.basis is None else self.basis
+        other = _renumbered(other, self)
         one, two = (self, other) if alike else (_bare(self), _bare(other))
         both = one.held + two.held
         held = tuple(both[k] for k in evenly(len(both), HELD))
@@ -271,6 +285,15 @@ class Blocks:
         return Blocks(basis, items, attributes["truth"], json.loads(attributes["notes"]), held, repulsion, subtracted)
 
 
+def _less(rows: np.ndarray, baseline: np.ndarray | None) -> np.ndarray:
+    """Kept rows [A | y - b]."""
+    if baseline is None:
+        return rows
+    found = rows.copy()
+    found[:, -1] -= baseline
+    return found
+
+
 def _frozen(value: Any) -> Any:
     """JSON knows lists only; settings are tuples."""
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
@@ -287,6 +310,16 @@ def _write(group: Any, block: Block) -> None:
     for name in ("plain", "baseline", "plain_baseline"):
         if getattr(block, name) is not None:
             group[name] = getattr(block, name)
+    if (about := block.about) is not None:
+        store = group.create_group("about")
+        store.attrs.update(
+            kept=int(block.kept), level=about.level, names=json.dumps(about.names), formulas=json.dumps(about.formulas)
+        )
+        for name in _ABOUT:
+            store[name] = getattr(about, name)
+        for number, (name, values) in enumerate(about.columns.items()):
+            store[f"column {number}"] = values
+            store[f"column {number}"].attrs["name"] = name
 
 
 def _read(group: Any) -> Block:
@@ -297,7 +330,37 @@ def _read(group: Any) -> Block:
     counts = {"atoms": int(a["atoms"]), "rows": int(a["rows"]), "scale": float(a["scale"])}
     words = {"kind": a["kind"], "group": a["group"], "source": a["source"], "part": a.get("part", "")}
     distance = float(a["distance"]) if "distance" in a else None
-    return Block(**words, factor=group["factor"][()], **arrays, reduction=reduction, distance=distance, **counts)
+    about, kept = (None, False) if "about" not in group else (_read_about(group["about"]), bool(group["about"].attrs["kept"]))
+    factor = group["factor"][()]
+    return Block(**words, factor=factor, **arrays, reduction=reduction, distance=distance, **counts, about=about, kept=kept)
+
+
+_ABOUT = ("rows", "configuration", "species", "formula", *NUMBERS)
+
+
+def _read_about(group: Any) -> About:
+    """The description of the rows of a block of a file."""
+    columns = {str(group[name].attrs["name"]): group[name][()] for name in group if name.startswith("column ")}
+    names, formulas = (tuple(json.loads(group.attrs[name])) for name in ("names", "formulas"))
+    arrays = {name: group[name][()] for name in _ABOUT}
+    return About(**arrays, names=names, formulas=formulas, level=str(group.attrs["level"]), columns=columns)
+
+
+def _renumbered(blocks: Blocks, after: Blocks) -> Blocks:
+    """The blocks with numbers of configurations that others do not have, as far as rows are described."""
+    last = max((int(b.about.configuration.max(initial=-1)) for b in after.items if b.about is not None), default=-1)
+    if last < 0:
+        return blocks
+
+    def moved(block: Block) -> Block:
+        if block.about is None:
+            return block
+        numbers = np.where(block.about.configuration >= 0, block.about.configuration + last + 1, -1)
+        part = str(int(block.part) + last + 1) if block.part.isdigit() else block.part
+        return replace(block, about=replace(block.about, configuration=numbers), part=part)
+
+    held = tuple(tuple(moved(b) for b in parts) for parts in blocks.held)
+    return replace(blocks, items=tuple(moved(b) for b in blocks.items), held=held)
 
 
 def _bare(blocks: Blocks) -> Blocks:
@@ -325,6 +388,8 @@ def _joined(blocks: list[Block]) -> Block:
             f"{sorted({b.scale for b in blocks})}: label all with the same settings or give them different groups"
         )
     name = f"{first.kind}:{first.group} rows"
+    if first.kept:
+        return _kept_together(blocks)
     factor, baseline = joined([(b.factor, b.baseline) for b in blocks], name)
     plain, of_plain = (
         joined([(b.plain, b.plain_baseline) for b in blocks if b.plain is not None], name) if plains else (None, None)
@@ -338,6 +403,38 @@ def _joined(blocks: list[Block]) -> Block:
         plain_baseline=of_plain,
         source="; ".join(dict.fromkeys(b.source for b in blocks if b.source)),
         reduction=sum((b.reduction for b in blocks), Reduction()),
+        about=_of_all([b.about for b in blocks]),
+    )
+
+
+def _of_all(parts: Sequence[About | None]) -> About | None:
+    """One entry for the rows of several blocks; None if one of them is not described."""
+    known = [part for part in parts if part is not None]
+    return None if len(known) < len(parts) else stacked(known).summary(known[0].level)
+
+
+def _kept_together(blocks: list[Block]) -> Block:
+    """One block of all the rows of several, each as it is."""
+
+    def column(name: str, of: str) -> np.ndarray | None:
+        if all(getattr(b, name) is None for b in blocks):
+            return None
+        own = [(getattr(b, name), len(getattr(b, of))) for b in blocks]
+        return np.concatenate([np.zeros(count) if values is None else values for values, count in own])
+
+    plain = None
+    if any(b.plain is not None for b in blocks):
+        plain = np.concatenate([b.factor if b.plain is None else b.plain for b in blocks])
+    return replace(
+        blocks[0],
+        rows=sum(b.rows for b in blocks),
+        factor=np.concatenate([b.factor for b in blocks]),
+        plain=plain,
+        baseline=column("baseline", "factor"),
+        plain_baseline=None if plain is None else column("plain_baseline", "factor"),
+        source="; ".join(dict.fromkeys(b.source for b in blocks if b.source)),
+        reduction=sum((b.reduction for b in blocks), Reduction()),
+        about=stacked([b.about for b in blocks if b.about is not None]),
     )
 
 

@@ -36,12 +36,13 @@ from ..observe import (
     respond,
 )
 from ..reference import check_stable
+from .about import About, stacked
 from .baseline import parted
 from .blocks import HELD, Block, Blocks, evenly
 from .compress import Compressor, triangle
 from .gram import condition
 from .observations import ELASTIC, FORMATION, PERFECT, TARGETS, parse_observations
-from .subdivide import RowStack, pieces
+from .subdivide import BINS, ROWS, KeptRows, RowStack, as_subdivision, bins, describe, pieces
 
 
 def label(
@@ -53,7 +54,7 @@ def label(
     force_distance_power: float = 0.0,
     force_constant_range_power: float = 0.0,
     core_atoms: int = 0,
-    subdivide: bool = False,
+    subdivide: bool | str = False,
     repulsion: Any = None,
     force_constants: MeasuredForceConstants | Iterable[MeasuredForceConstants] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -76,9 +77,12 @@ def label(
         Weights (1 + |l|)^power of forces and |rho|^power of force constants, l and rho in nearest-neighbour spacings.
     core_atoms : int
         Also observe the Hessian columns of that many atoms around the defect, in the first configuration of each defect cell.
-    subdivide : bool
-        Keep apart what a loss may weigh apart: configurations, shells around the defect (F), ranges (FC) and strains (V), so that
-        powers of the distance, strains and robust losses are chosen later (`dg.Loss`).
+    subdivide : bool, "bins" or "rows"
+        Keep apart what a loss may weigh apart, so that it is chosen later (`dg.Loss`). True: configurations, shells around the
+        defect (F), ranges (FC) and strains (V), for powers of the distance, strains and weights that are functions of these.
+        "bins": no configurations, but forces by their length and element and energies in steps of 0.01 eV/atom as well; memory
+        is bounded by the number of bins. "rows": every row, for any function and for losses of single residuals; m rows of p
+        functions take 8 m (p + 1) bytes, 18 MB for 4500 rows of 500 functions.
     repulsion : None, "zbl", ZBL or TabulatedPairs
         Keep what a short-range repulsion says of every row next to the labels, so that `dg.fit(blocks, repulsion="zbl")` may be
         made on top of it. None: "zbl" for labels that configurations carry, nothing for those of a reference.
@@ -130,7 +134,8 @@ def label(
     core_atoms = whole(core_atoms, "core_atoms counts the atoms around the defect whose Hessian is observed: it")
     force_distance_power = real(force_distance_power, "force_distance_power")
     force_constant_range_power = real(force_constant_range_power, "force_constant_range_power")
-    if subdivide and (force_distance_power or force_constant_range_power):
+    subdivision = as_subdivision(subdivide)
+    if subdivision and (force_distance_power or force_constant_range_power):
         raise InputError(
             "subdivided rows get distance and range weights late: give the powers to a loss, dg.Loss(force_distance_power=1)"
         )
@@ -138,7 +143,7 @@ def label(
         check_potential(truth)
     _check_reach(cells, basis)
     pushed = as_repulsion("zbl" if repulsion is None and truth is None else repulsion, basis.species, basis.cutoff)
-    gathered = _Gathered(basis.size, _name(truth), subdivide, pushed is not None)
+    gathered = _Gathered(basis.size, _name(truth), subdivision, pushed is not None)
     seen_core: set[tuple[str, int]] = set()
     stress = "V" in kinds or not isinstance(truth, BlackBox) or truth.has_stress
     if truth is None:
@@ -150,11 +155,12 @@ def label(
             if snapshot.role == BULK:
                 _check_at_rest(snapshot, respond(truth, snapshot, stress))
     offered = [_finite(snapshot, kinds, force_distance_power, truth is None, stress) for snapshot in cells]
-    apart = [] if subdivide else _apart(cells, offered)
+    apart = _apart(cells, offered) if subdivision in ("", ROWS) else []
     for number, (snapshot, observations) in enumerate(zip(cells, offered, strict=True)):
-        gathered.configuration = number
+        gathered.configuration, gathered.energy = number, None
         if observations:
             labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
+            gathered.energy = None if labels.energy is None else float(labels.energy)
             rows = respond(basis, snapshot)
             short = None if pushed is None else pair_response(pushed, snapshot)
             for observation in observations:
@@ -178,6 +184,7 @@ def label(
             gathered.add(core, core(truth), core(basis), None if pushed is None else core(pushed))
         if progress is not None:
             progress(number + 1, len(cells))
+    gathered.energy = None
     for one in measured:
         _measured_force_constants(gathered, one, basis, force_constant_range_power, pushed)
     held = tuple(tuple(parts) for parts in gathered.held.values())
@@ -330,12 +337,15 @@ def _measured_force_constants(gathered: "_Gathered", one: MeasuredForceConstants
 class _Gathered:
     """Compressors by key of their block, filled as rows arrive."""
 
-    def __init__(self, columns: int, source: str, subdivide: bool = False, baseline: bool = False):
+    def __init__(self, columns: int, source: str, subdivide: str = "", baseline: bool = False):
         self.columns, self.source, self.subdivide, self.baseline = columns, source, subdivide, baseline
         self.width = columns + baseline
         """Columns of the compressors: with a baseline, which takes the place of the label, the label is one of them."""
         self.configuration = 0
         """Number of the configuration whose rows arrive."""
+        self.energy: float | None = None
+        """Its labelled energy, eV, if it has one."""
+        self._about: dict[tuple, list[About]] = {}
         self.held: dict[int, list[Block]] = {}
         """Rows of single configurations, by number."""
         self._weighted: dict = {}
@@ -349,13 +359,26 @@ class _Gathered:
         if baseline is not None:
             rows, labels = np.column_stack([rows, labels]), baseline
         if self.subdivide:
-            for part, distance, own in pieces(observation, len(labels), self.configuration):
+            truth = rows[:, -1] if baseline is not None else labels
+            about = describe(observation, truth, self.energy, self.configuration)
+            kind = KeptRows if self.subdivide == ROWS else RowStack
+            for part, distance, own in self._pieces(observation, about):
                 whole = (*key, part, distance)
-                self._take(whole, RowStack(self.width, name), rows[own], labels[own], None if weights is None else weights[own])
+                self._take(whole, kind(self.width, name), rows[own], labels[own], None if weights is None else weights[own])
                 self._count(whole, observation.scale, len(own))
+                self._about.setdefault(whole, []).append(about.take(own))
             return
         self._take((*key, "", None), Compressor(self.width, name), rows, labels, weights)
         self._count((*key, "", None), observation.scale, len(labels))
+
+    def _pieces(self, observation: Observation, about: About):
+        """The parts that the rows of an observation are kept in."""
+        if self.subdivide == BINS:
+            return bins(observation, about)
+        if self.subdivide == ROWS:
+            strain = observation.snapshot.strain if isinstance(observation, Virial | InternalForces) else ""
+            return [(strain, None, np.arange(len(about)))]
+        return pieces(observation, len(about), self.configuration)
 
     def _take(self, key: tuple, empty: Rows, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> None:
         """Into the block of this key; its rows are kept without weights too from the first that has some."""
@@ -371,8 +394,14 @@ class _Gathered:
     def hold(self, observation: Observation, labels: np.ndarray, rows: np.ndarray, baseline: np.ndarray | None = None) -> None:
         """Keep these rows apart as well."""
         weights, stacked = observation.row_weights, np.column_stack([rows, labels] + ([] if baseline is None else [baseline]))
-        factor, own = self._parted(triangle(stacked if weights is None else stacked * weights[:, None]))
-        plain, of_plain = (None, None) if weights is None else self._parted(triangle(stacked))
+        kept = self.subdivide == ROWS
+
+        def reduced(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+            return self._parted(rows if kept else triangle(rows), kept)
+
+        factor, own = reduced(stacked if weights is None else stacked * weights[:, None])
+        plain, of_plain = (None, None) if weights is None else reduced(stacked)
+        truth = stacked[:, self.columns]
         block = Block(
             kind=observation.kind,
             group=observation.group,
@@ -384,12 +413,18 @@ class _Gathered:
             source=self.source,
             baseline=own,
             plain_baseline=of_plain,
+            about=describe(observation, truth, self.energy, self.configuration) if kept else None,
+            kept=kept,
         )
         self.held.setdefault(self.configuration, []).append(block)
 
-    def _parted(self, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def _parted(self, factor: np.ndarray, kept: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
         """The factor of [A | y], and the baseline if there is one."""
-        return parted(factor) if self.baseline else (factor, None)
+        if not self.baseline:
+            return factor, None
+        if kept:
+            return factor[:, :-1].copy(), factor[:, -1].copy() if np.any(factor[:, -1]) else None
+        return parted(factor)
 
     def _count(self, key: tuple, scale: float, rows: int) -> None:
         self._scale[key] = scale
@@ -400,8 +435,14 @@ class _Gathered:
 
     def _block(self, key: tuple, compressor: Rows) -> Block:
         kind, group, atoms, part, distance = key
-        factor, baseline = self._parted(compressor.factor())
-        plain, of_plain = self._parted(self._plain[key].factor()) if key in self._plain else (None, None)
+        kept = isinstance(compressor, KeptRows)
+        factor, baseline = self._parted(compressor.factor(), kept)
+        plain, of_plain = self._parted(self._plain[key].factor(), kept) if key in self._plain else (None, None)
+        about = stacked(self._about[key]) if key in self._about else None
+        if about is not None and not kept:
+            about = about.summary(self.subdivide)
+            if self.subdivide == BINS and kind == "F" and not np.isnan(about.distance[0]):
+                distance = float(np.round(about.distance[0], 6))
         reduction = compressor.reduction()
         if self.baseline and not self.subdivide:  # a condition is that of the rows, and labels are none
             reduction = replace(reduction, condition=condition(factor))
@@ -419,6 +460,8 @@ class _Gathered:
             distance=distance,
             baseline=baseline,
             plain_baseline=of_plain,
+            about=about,
+            kept=kept,
         )
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -128,15 +128,17 @@ def _moved(rest: Equilibrium, model: LinearACE) -> Equilibrium:
 def _again(old: Fit, weights: Weights) -> Fit:
     """The same fit with other weights: its constraints, and what its loss weighted block by block, stay as they are."""
     loss = Loss(old.observations, weights, prior=old.prior, constraints=old.constraints)
-    multipliers = np.zeros(len(old.blocks.items))
-    fitted = [place for place, block in enumerate(old.blocks.items) if block.kind in old.weights]
-    for place, multiplier in zip(fitted, old.problem.multipliers, strict=True):
-        block = old.blocks.items[place]
+    items = list(old.blocks.items)
+    multipliers = np.zeros(len(items))
+    fitted = [place for place, block in enumerate(items) if block.kind in old.weights]
+    for place, block, multiplier in zip(fitted, old.problem.blocks.items, old.problem.multipliers, strict=True):
+        items[place] = block  # with the late weights of its rows
         before = old.weights[block.kind][block.group]
         multipliers[place] = multiplier * weights[block.kind][block.group] / before if before else 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # the pilot has said which coefficients its rows leave open
-        return solved(old.blocks, loss, weights, multipliers, old.solver)
+        weighed = replace(old.problem.blocks, items=tuple(items))
+        return solved(weighed, loss, weights, multipliers, old.solver, labelled=old.blocks)
 
 
 def _mean_log(certificates: Sequence[Certificate], share: float) -> float:
