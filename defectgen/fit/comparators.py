@@ -57,7 +57,7 @@ _MADE = (
         Loss(
             "E+F+V", _weights(E=1.0, F=1.0, V=1.0), weight="energy_based(DE=1.0, DF=1.0, kappa=0.5, DEup=10.0)", name="pacemaker"
         ),
-        "python-ace, pyace/preparedata.py, EnergyBasedWeightingPolicy: w_E = 1/(E + DE)^2, w_F = w_E/(|F|^2 + DF), each normalised "
+        "python-ace, pyace/preparedata.py, EnergyBasedWeightingPolicy: w_E = 1/(E + DE)^2, w_F = w_E/(|F|^2 + DF), each summing "
         "to one; docs/pacemaker/inputfile.md: DE 1, DF 1, DEup 10, energies above the convex hull, kappa the share of the forces",
         "kappa 0.5 (the documented default, 0, fits energies only); wlow, which rescales two tiers, and virials are not in it: V "
         "keeps the weight 1",

@@ -106,7 +106,8 @@ class Loss:
         """What differs from a loss of no arguments, by name."""
         plain = Loss.__dataclass_fields__
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
-        return {k: v for k, v in found.items() if v != (plain[k].default if k != "weights" else {}) and v != ()}
+        empty = {"weights": {}, "constraints": ()}
+        return {k: v for k, v in found.items() if v != empty.get(k, plain[k].default)}
 
     @property
     def residuals(self) -> dict[str, Residual]:
@@ -142,7 +143,7 @@ class Loss:
         return ELASTIC in self.observations.split("+")
 
     def multipliers(
-        self, blocks: Blocks, resolved: Weights | None = None, late: Sequence[Float[np.ndarray, " entries"]] | None = None
+        self, blocks: Blocks, resolved: Weights | None = None, late: Sequence[np.ndarray] | None = None
     ) -> Float[np.ndarray, " blocks"]:
         """What the rows of every block are multiplied by: weight, natural scale, late weights; 0 for what is out.
 
@@ -162,7 +163,7 @@ class Loss:
         late = self.late(blocks, resolved)
         return weighed(blocks, late), self.multipliers(blocks, resolved, late)
 
-    def late(self, blocks: Blocks, resolved: Weights) -> list[Float[np.ndarray, " entries"]]:
+    def late(self, blocks: Blocks, resolved: Weights) -> list[np.ndarray]:
         """Powers, choice of strains and weight function of every block: one number, or one for every row that is kept."""
         self._check(blocks, resolved)
         found = [np.atleast_1d(np.asarray(self._late(b), dtype=float)) for b in blocks.items]
@@ -208,7 +209,7 @@ class Loss:
                 raise InputError(f"strains of {missing[0]:g} were not labelled (there are {', '.join(f'{k:g}' for k in known)})")
 
 
-def weighed(blocks: Blocks, late: Sequence[Float[np.ndarray, " entries"]]) -> Blocks:
+def weighed(blocks: Blocks, late: Sequence[np.ndarray]) -> Blocks:
     """The blocks with late weights of single rows multiplied into their factors; errors in field units are computed without them.
 
     Parameters

@@ -147,7 +147,7 @@ class _Posed:
     used: Weights
     multipliers: Float[np.ndarray, " blocks"]
     """Late weights of kept rows are not in it."""
-    late: list[Float[np.ndarray, " entries"]]
+    late: list[np.ndarray]
     """Of every block: one number, or one for every row that is kept."""
     strength: float
     """Largest entry of the diagonal of the prior."""

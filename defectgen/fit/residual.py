@@ -215,7 +215,7 @@ def residuals_of(given: Any) -> dict[str, Residual]:
 class Reweighted:
     """Factors that the rows of every block have at the end."""
 
-    factors: list[Float[np.ndarray, " rows"] | None]
+    factors: list[np.ndarray | None]
     """Of the residuals of each block; None: one everywhere."""
     details: dict[str, float]
     """Steps, the last relative change of the objective, the objective over that of the fit by least squares."""

@@ -55,7 +55,7 @@ class Shared:
             What minimises sum_b squares_b |A_b theta - y_b|^2; None if it would lose too many digits.
         """
         n = len(self.centre)
-        packed = dgemv(1.0, self.grams, squares)
+        packed = dgemv(1.0, self.grams, squares) if len(squares) else np.zeros(len(self.grams))
         gram, right = dtpttr(n, packed, uplo="L")[0], self.rights @ squares
         if self.apart is not None and of_rows is not None:
             weighed = np.asfortranarray(self.apart * np.sqrt(of_rows)[:, None])

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError, real, takes, whole
-from .._typing import Array, Complex, Float
+from .._typing import Anywhere, Array, Complex, Float
 from ..crystal.lattice import Lattice
 from ..energy.crystal_state import crystal_force_constants
 from .prior import Smoothness
@@ -27,7 +27,7 @@ class LinearPhonons:
     matrices: Complex[np.ndarray, "waves n n columns"]
     """sum_rho Phi(rho) e^{i k rho} of every function, eV/A^2 per unit coefficient; n is the dimension times the sublattices."""
 
-    def eigenvalues(self, theta: Float[Array, " columns"]) -> Float[Array, "waves n"]:
+    def eigenvalues(self, theta: Float[Anywhere, " columns"]) -> Float[Array, "waves n"]:
         """Eigenvalues of the force constants on every wave, eV/A^2; negative ones belong to unstable waves.
 
         Parameters
@@ -42,7 +42,7 @@ class LinearPhonons:
         """
         return jnp.linalg.eigvalsh(jnp.asarray(self.matrices) @ theta)
 
-    def instability(self, floor: float, sharpness: float = 5.0) -> Callable[[Float[Array, " columns"]], Float[Array, ""]]:
+    def instability(self, floor: float, sharpness: float = 5.0) -> Callable[[Float[Anywhere, " columns"]], Float[Array, ""]]:
         """A penalty for soft waves: the sum of exp(-sharpness (lambda / floor - 1)) over all eigenvalues, smooth and convex.
 
         Parameters
@@ -61,7 +61,7 @@ class LinearPhonons:
         sharpness = real(sharpness, "the sharpness of the penalty", 0.0, above=True)
         unit = np.eye(self.matrices.shape[1])
 
-        def penalty(theta: Float[Array, " columns"]) -> Float[Array, ""]:
+        def penalty(theta: Float[Anywhere, " columns"]) -> Float[Array, ""]:
             excess = jnp.asarray(self.matrices) @ theta / floor - unit
             return jnp.real(jnp.sum(jnp.trace(jax.vmap(jax.scipy.linalg.expm)(-sharpness * excess), axis1=1, axis2=2)))
 
@@ -112,7 +112,7 @@ def linear_phonons(lattice: Lattice, basis: Any, size: int = 4) -> LinearPhonons
     return LinearPhonons(waves, (matrices + np.conj(np.swapaxes(matrices, 1, 2))) / 2)
 
 
-def smoothness(basis: Any, strength: float, power: float = 4.0) -> Callable[[Float[Array, " columns"]], Float[Array, ""]]:
+def smoothness(basis: Any, strength: float, power: float = 4.0) -> Callable[[Float[Anywhere, " columns"]], Float[Array, ""]]:
     """The smoothness prior as a term: |Gamma theta|^2.
 
     Parameters

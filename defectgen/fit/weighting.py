@@ -480,7 +480,7 @@ def called(weight: Function) -> str:
 # ------ Evaluated
 
 
-def evaluated(weight: Function, blocks: Sequence[Block]) -> list[Float[np.ndarray, " entries"]]:
+def evaluated(weight: Function, blocks: Sequence[Block]) -> list[np.ndarray]:
     """The weights of the entries of every block.
 
     Raises InputError for a function that fails, reads a column that is not there, or gives numbers that are no weights.
