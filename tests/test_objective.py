@@ -9,6 +9,7 @@ import pytest
 
 import defectgen as dg
 from defectgen._input import InputError
+from defectgen.errors.certificate import sensitivity
 from defectgen.fit import Loss, fit, smoothness
 from defectgen.relax import greens_function
 from defectgen.training import Block, Blocks
@@ -125,3 +126,25 @@ def test_bad_starts_are_one_sentence():
         dg.fit_objective(made_up(), lambda t, s: s("F"), start=np.ones(3))
     with pytest.raises(InputError, match="needs rows of"):
         dg.fit_objective(made_up(kinds=()), lambda t, s: jnp.sum(t**2))
+
+
+def test_a_certificate_is_a_loss():
+    """A fit to few rows moves towards the richer fit's answer: the difference of strains and energies of the defect falls."""
+    lattice, _, rows = layer()
+    few = fit(rows, "E+F", {"E": 1.0}, prior="smoothness(1e-3)")
+    wide = fit(rows, "E+F+V", prior="smoothness(1e-6)")
+    cell = dg.vacancy().apply(dg.supercell(lattice, 5))
+    rest = dg.relax(cell, few.model)
+    own = sensitivity(rest, few.model)
+    rich = sensitivity(rest, wide.model, answer=own.answer)
+    strains, goal = own.strains(), rich.strains() @ wide.coefficients
+    level = rich.energy @ wide.coefficients
+
+    def miss(theta):
+        return jnp.sum((strains @ theta - goal) ** 2) + (own.energy @ theta - level) ** 2
+
+    squares_of = Loss("E+F", {"E": 1.0}, prior="smoothness(1e-3)")
+    found = dg.fit_objective(rows, lambda theta, squares: squares(squares_of) + 1e3 * miss(theta), start=few)
+    assert found.converged and miss(found.coefficients) < 0.1 * miss(few.coefficients)
+    gap = [abs(dg.relax(cell, model).energy - dg.relax(cell, wide.model).energy) for model in (few.model, found.model)]
+    assert gap[1] < gap[0]

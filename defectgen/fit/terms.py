@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError, real, takes, whole
+from .._input import real, takes, whole
 from .._typing import Anywhere, Array, Complex, Float
 from ..crystal.lattice import Lattice
 from ..energy.crystal_state import crystal_force_constants
+from ..energy.perfect import ForceConstants
 from .prior import Smoothness
 
 
@@ -26,6 +27,39 @@ class LinearPhonons:
     """In multiples of the reciprocal vectors; the zero wave is left out."""
     matrices: Complex[np.ndarray, "waves n n columns"]
     """sum_rho Phi(rho) e^{i k rho} of every function, eV/A^2 per unit coefficient; n is the dimension times the sublattices."""
+
+    @staticmethod
+    def of(constants: ForceConstants, lattice: Lattice, size: int) -> "LinearPhonons":
+        """From force constants that are already there; those of a potential are one column, with the coefficient one.
+
+        Parameters
+        ----------
+        constants : ForceConstants
+            Of the infinite crystal.
+        lattice : Lattice
+            The perfect crystal.
+        size : int
+            Primitive cells along each side of the supercell.
+
+        Returns
+        -------
+        LinearPhonons
+        """
+        d, s = lattice.dimension, lattice.sublattices
+        axis = np.arange(size) / size
+        grid = np.stack(np.meshgrid(*[axis if k < d else np.zeros(1) for k in range(3)], indexing="ij"), -1).reshape(-1, 3)
+        back = np.round((-grid) % 1.0, 9)
+        first = [tuple(a) <= tuple(b) for a, b in zip(np.round(grid, 9), back, strict=True)]
+        waves = grid[np.array(first) & (np.abs(grid).max(axis=1) > 0)]
+        phase = np.exp(2j * np.pi * waves @ constants.translations.T)
+        phi = constants.phi[:, :d, :d].reshape(len(constants.phi), d, d, -1)
+        found = np.zeros((len(waves), s, d, s, d, phi.shape[3]), dtype=complex)
+        for a in range(s):
+            for b in range(s):
+                own = (constants.first == a) & (constants.second == b)
+                found[:, a, :, b] = np.einsum("qp,pijk->qijk", phase[:, own], phi[own])
+        matrices = found.reshape(len(waves), s * d, s * d, -1)
+        return LinearPhonons(waves, (matrices + np.conj(np.swapaxes(matrices, 1, 2))) / 2)
 
     def eigenvalues(self, theta: Float[Anywhere, " columns"]) -> Float[Array, "waves n"]:
         """Eigenvalues of the force constants on every wave, eV/A^2; negative ones belong to unstable waves.
@@ -91,25 +125,7 @@ def linear_phonons(lattice: Lattice, basis: Any, size: int = 4) -> LinearPhonons
         For a size below two.
     """
     size = whole(size, "the size of the supercell whose waves are looked at", 2)
-    constants = crystal_force_constants(lattice, basis)
-    d, s = lattice.dimension, lattice.sublattices
-    axis = np.arange(size) / size
-    grid = np.stack(np.meshgrid(*[axis if k < d else np.zeros(1) for k in range(3)], indexing="ij"), -1).reshape(-1, 3)
-    back = np.round((-grid) % 1.0, 9)
-    first = [tuple(a) <= tuple(b) for a, b in zip(np.round(grid, 9), back, strict=True)]
-    waves = grid[np.array(first) & (np.abs(grid).max(axis=1) > 0)]
-    if not len(waves):
-        raise InputError("no waves are left to look at; take a larger size")
-    phase = np.exp(2j * np.pi * waves @ constants.translations.T)
-    phi = constants.phi[:, :d, :d]
-    found = np.zeros((len(waves), s, d, s, d, phi.shape[3]), dtype=complex)
-    for a in range(s):
-        for b in range(s):
-            own = (constants.first == a) & (constants.second == b)
-            found[:, a, :, b] = np.einsum("qp,pijk->qijk", phase[:, own], phi[own])
-    n = s * d
-    matrices = found.reshape(len(waves), n, n, -1)
-    return LinearPhonons(waves, (matrices + np.conj(np.swapaxes(matrices, 1, 2))) / 2)
+    return LinearPhonons.of(crystal_force_constants(lattice, basis), lattice, size)
 
 
 def smoothness(basis: Any, strength: float, power: float = 4.0) -> Callable[[Float[Anywhere, " columns"]], Float[Array, ""]]:

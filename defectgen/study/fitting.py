@@ -23,7 +23,7 @@ class Fits:
         """The defect relaxed with the reference in a cell of `size`."""
         return Exact(crystal=Crystal(material=case.material), defect=case.defect, size=size, eigenvalue=eigenvalue)
 
-    def rows(self, case: Case, training_size: int, subdivide: bool = False) -> TrainingRows:
+    def rows(self, case: Case, training_size: int, subdivide: bool | str = False) -> TrainingRows:
         """The rows of one training size, for the largest basis of the run."""
         training, crystal = self.spec.training, Crystal(material=case.material)
         rest = self.exact(case, training_size, training_size == case.simulation_size) if training.relaxed else None

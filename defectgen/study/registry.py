@@ -21,6 +21,7 @@ BUILT_IN: tuple[str, ...] = (
     "certificates",
     "design",
     "loss",
+    "loss_bench",
     "surrogates",
     "dislocations",
     "barriers",

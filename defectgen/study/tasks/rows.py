@@ -48,8 +48,8 @@ class TrainingRows(Step[Rows]):
     basis: Basis
     """The largest of the run."""
     training: Training
-    subdivide: bool = False
-    """Whether rows are kept apart that losses weigh apart."""
+    subdivide: bool | str = False
+    """Whether rows are kept apart that losses weigh apart, and how (see `label`)."""
     elastic: bool = False
     """Whether a set of the run holds the elastic constants, "E+F+C"."""
     variant: str = ""
