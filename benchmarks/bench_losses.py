@@ -94,14 +94,16 @@ def huber(blocks: Blocks) -> None:
     def loop() -> tuple[np.ndarray, int]:
         theta = least(rows)
         value, weights = objective(theta)
-        for step in range(1, 300):
+        steps = 0
+        while steps < 300:
+            steps += 1
             scaled = rows.copy()
             scaled[:count] *= np.sqrt(weights)[:, None]
             theta = least(scaled)
             before, (value, weights) = value, objective(theta)
             if abs(before - value) < 1e-10 * before:
                 break
-        return theta, step
+        return theta, steps
 
     peer, (theta, steps) = timed(loop)
     values = [objective(fit.coefficients)[0], objective(theta)[0]]

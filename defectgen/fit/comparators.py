@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from .._input import InputError, did_you_mean
 from .loss import Loss
-from .weights import DEFAULT_WEIGHTS
 
 SEEN = "2026-12-01"
 """When the sources were read."""
@@ -27,36 +26,34 @@ class Comparator:
     """How it was translated."""
 
 
-def _weights(**by_kind: float) -> dict[str, float]:
-    """Weights of E, F, V with VF like F and V0 like V."""
-    return {**by_kind, "VF": by_kind["F"], "V0": by_kind["V"]}
+def _weights(energy: float, virial: float) -> dict[str, float]:
+    """Weights of E, V and V0 where that of F is one, as it is by default."""
+    return {"E": energy, "V": virial, "V0": virial}
 
 
 _MADE = (
     Comparator(
         "default",
-        Loss("E+F+V", _weights(E=DEFAULT_WEIGHTS["E"], F=1.0, V=1.0) | {"V0": DEFAULT_WEIGHTS["V0"]}, name="default"),
+        Loss("E+F+V", {}, name="default"),
         "this package, theory/fit/defaults.md",
         "E 1000, F 1, V 1, V0 1000; E and V with 1/sqrt(N)",
     ),
     Comparator(
         "ace",
-        Loss("E+F+V", _weights(E=30.0, F=1.0, V=1.0), name="ace"),
+        Loss("E+F+V", _weights(30.0, 1.0), name="ace"),
         "ACEpotentials.jl, tutorials (weights default E 30, F 1, V 1) and src/atoms_data.jl (w_E and w_V over sqrt(N))",
         "as it is",
     ),
     Comparator(
         "gap",
-        Loss("E+F+V", _weights(E=1 / 0.002, F=1 / 0.2, V=1 / 0.2), name="gap"),
+        Loss("E+F+V", _weights(0.2 / 0.002, 0.2 / 0.2), name="gap"),
         "gap_fit tutorial, default_sigma={0.002 0.2 0.2 0.0} (eV/atom, eV/A, eV/atom); gap_fit's sigma_per_atom multiplies the "
         "sigma of a total energy by sqrt(N)",
-        "weight 1/sigma; noise levels are chosen by the user of GAP, these are the tutorial's for silicon",
+        "weight 1/sigma, F set to 1; noise levels are chosen by the user of GAP, these are the tutorial's for silicon",
     ),
     Comparator(
         "pacemaker",
-        Loss(
-            "E+F+V", _weights(E=1.0, F=1.0, V=1.0), weight="energy_based(DE=1.0, DF=1.0, kappa=0.5, DEup=10.0)", name="pacemaker"
-        ),
+        Loss("E+F+V", _weights(1.0, 1.0), weight="energy_based(DE=1.0, DF=1.0, kappa=0.5, DEup=10.0)", name="pacemaker"),
         "python-ace, pyace/preparedata.py, EnergyBasedWeightingPolicy: w_E = 1/(E + DE)^2, w_F = w_E/(|F|^2 + DF), each summing "
         "to one; docs/pacemaker/inputfile.md: DE 1, DF 1, DEup 10, energies above the convex hull, kappa the share of the forces",
         "kappa 0.5 (the documented default, 0, fits energies only); wlow, which rescales two tiers, and virials are not in it: V "
@@ -66,18 +63,18 @@ _MADE = (
         "mace",
         Loss(
             "E+F+V",
-            _weights(E=1.0, F=10.0, V=1.0),
+            _weights(0.1, 0.1),
             weight="by_size(-0.5) * balanced()",
             residual="huber(0.01, absolute=True)",
             name="mace",
         ),
         "MACE, mace/modules/loss.py, WeightedHuberEnergyForcesStressLoss (means over E/N, F and stress); "
         "mace/tools/arg_parser.py: energy_weight 1, forces_weight 100, stress_weight 1, huber_delta 0.01",
-        "the square root of the weights; the stress (eV/A^3) is replaced by the virial per atom (eV/atom)",
+        "the square root of the weights, F set to 1; the stress (eV/A^3) is replaced by the virial per atom (eV/atom)",
     ),
     Comparator(
         "uniform",
-        Loss("E+F+V", _weights(E=1.0, F=1.0, V=1.0), name="uniform"),
+        Loss("E+F+V", _weights(1.0, 1.0), name="uniform"),
         "pacemaker's UniformWeightingPolicy in spirit: every row alike",
         "E and V keep 1/sqrt(N)",
     ),
@@ -85,7 +82,7 @@ _MADE = (
         "theory",
         Loss(
             "E+F+V",
-            _weights(E=DEFAULT_WEIGHTS["E"], F=1.0, V=1.0) | {"V0": DEFAULT_WEIGHTS["V0"]},
+            {},
             weight="by_distance(1.0)",
             name="theory",
         ),

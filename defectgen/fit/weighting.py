@@ -292,6 +292,8 @@ def relative_force(floor: float) -> Weighting:
 def balanced() -> Weighting:
     """1 / sqrt(rows) of every kind, times that of F: each kind counts by the mean of its squares, as losses of networks do.
 
+    V0 counts as V, and VF as F.
+
     Returns
     -------
     Weighting
@@ -299,6 +301,7 @@ def balanced() -> Weighting:
 
     def weight(row: Described) -> np.ndarray:
         kinds = np.array(row.kind)
+        kinds[kinds == "V0"], kinds[kinds == "VF"] = "V", "F"
         counts = {kind: float(row.rows[kinds == kind].sum()) for kind in np.unique(kinds)}
         first = counts.get("F", max(counts.values()))
         return np.sqrt(first / np.array([counts[k] for k in kinds]))
