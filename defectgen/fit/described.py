@@ -185,11 +185,11 @@ def above_hull(energies: Float[np.ndarray, " entries"], formulas: Sequence[str])
     place = {}
     for formula, share in shares.items():
         place[formula] = tuple(round(share.get(e, 0.0), 9) for e in elements)
-    for number in np.flatnonzero(known):
+    for number in np.flatnonzero(known).tolist():
         key = place[formulas[number]]
         points[key] = min(points.get(key, np.inf), float(energies[number]))
     hull = {key: _mixture(key, points) for key in points}
-    for number in np.flatnonzero(known):
+    for number in np.flatnonzero(known).tolist():
         found[number] = max(float(energies[number]) - hull[place[formulas[number]]], 0.0)
     return found
 

@@ -307,11 +307,11 @@ def _check_slope(both: Callable, slope: np.ndarray, value: float) -> None:
 def _check_kink(both: Callable, x: np.ndarray, slope: np.ndarray, scale: float) -> None:
     """Raises InputError where the slope jumps across the end of the minimisation."""
     d = slope / np.linalg.norm(slope)
+    sides = [0.0, 0.0]
     for h in (1e-6, 1e-8):
         sides = [float(_at(both, x + side * h * scale * d)[1] @ d) for side in (1.0, -1.0)]
-        if sides[0] > 0 > sides[1] and sides[0] - sides[1] > 0.5 * np.linalg.norm(slope):
-            continue
-        return
+        if not (sides[0] > 0 > sides[1] and sides[0] - sides[1] > 0.5 * np.linalg.norm(slope)):
+            return
     raise InputError(
         f"the objective is not differentiable where the minimisation ended: its slope jumps from {sides[1]:.2g} to "
         f"{sides[0]:.2g}; round the corner off, such as |x| by sqrt(x^2 + c^2)"

@@ -6,6 +6,7 @@ A weight is a function of such a description (`dg.Loss(weight=...)`). What is de
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,9 @@ class About:
         names = tuple(dict.fromkeys(species))
         places = {name: place for place, name in enumerate(names)}
         codes = np.array([places[s] for s in species], dtype=int)
-        found = {name: np.array(np.broadcast_to(numbers.get(name, np.nan), count), dtype=float) for name in NUMBERS}
+        found: dict[str, Any] = {
+            name: np.array(np.broadcast_to(numbers.get(name, np.nan), count), dtype=float) for name in NUMBERS
+        }
         if "weight" not in numbers:
             found["weight"] = np.ones(count)
         own = dict(columns or {})

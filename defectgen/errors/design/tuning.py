@@ -6,7 +6,7 @@ A family is any function from numbers to a `Loss`, so that weights, powers, temp
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -76,10 +76,10 @@ def tune_loss(
     blocks: Blocks,
     family: Family,
     start: Sequence[float] | Float[np.ndarray, " parameters"],
-    design: Sequence[Equilibrium],
-    held_out: Sequence[Equilibrium],
+    design: Sequence[Any],
+    held_out: Sequence[Any],
     *,
-    by: Literal["errors", "certificate"] = "errors",
+    by: str = "errors",
     share: float = 0.5,
     step: float = 0.5,
     evaluations: int = 40,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._input import InputError, takes
 from ...campaign import Given, Store
+from ...campaign.store import Damaged, Outdated
 from ...fit import Loss
 from ..spec import load
 from .settings import LossBench, listed
@@ -92,9 +93,15 @@ def _results(store: Store, steps: list[Any]) -> Given:
         step = todo.pop()
         if step.key in records:
             continue
-        record = store.load(step)
+        try:
+            record = store.load(step)
+        except (Damaged, Outdated):
+            record = None
         if record is None or not record.ok:
-            raise InputError(f"the bench has no result of {step.label!r}; finish it first with the command that started it")
+            raise InputError(
+                f"the bench has no result of {step.label!r} that this version computed; finish it first with the command that "
+                "started it"
+            )
         records[step.key] = record
         todo += step.after
     return Given(records)

@@ -29,8 +29,7 @@ class LossBench(Strict):
 
     @model_validator(mode="after")
     def _can_be_used(self):
-        made = listed(self)
-        names = [loss.name for loss in made]
+        names = [loss.name for loss in listed(self)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two losses are called {twice[0]!r} and could not be told apart; give them names of their own")
         return self
@@ -48,9 +47,15 @@ def listed(asked: LossBench) -> list[Loss]:
             continue
         if not str(given.get("name", "")).strip():
             raise InputError(f"a loss of the bench has a name, by which its lines are called; got {given!r}")
-        try:
-            found.append(Loss(**{key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}))
-        except TypeError:
-            known = ", ".join(Loss.__dataclass_fields__)
-            raise InputError(f"a loss has the settings {known}; got {', '.join(given)}") from None
+        found.append(made(given))
     return found
+
+
+def made(given: dict[str, Any]) -> Loss:
+    """A loss from its settings as a file holds them. Raises InputError for settings that a loss does not have."""
+    settings: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+    try:
+        return Loss(**settings)
+    except TypeError:
+        known = ", ".join(Loss.__dataclass_fields__)
+        raise InputError(f"a loss has the settings {known}; got {', '.join(given)}") from None

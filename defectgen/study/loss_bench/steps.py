@@ -18,6 +18,7 @@ from ...relax import Equilibrium, GreensFunction, greens_function
 from ...training import Blocks
 from ..settings import Basis
 from ..tasks import Crystal, Exact, TrainingRows, kept, remarked, rested, truth_of
+from .settings import made
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +153,7 @@ class BenchTrial(Step[Benched]):
 
     def of(self) -> Loss:
         """The loss."""
-        return Loss(**{key: tuple(value) if isinstance(value, list) else value for key, value in self.loss.items()})
+        return made(self.loss)
 
     def scene(self, given: Given) -> Scene:
         """Rows, reference and phonons: kept by the process for the next loss on this training set."""
