@@ -19,19 +19,19 @@ name = "bench"
 material = "triangular"
 defect = "vacancy"
 simulation_size = 7
-basis = { cutoff = 4.6, order = 2 }
+basis = { cutoff = 4.6, order = 2, degree = 4 }
 [[cases]]
 material = "triangular"
 defect = "divacancy"
 simulation_size = 7
-basis = { cutoff = 4.6, order = 2 }
+basis = { cutoff = 4.6, order = 2, degree = 4 }
 [training]
 configurations = 3
 rattle = 0.05
 virial_strains = [0.01]
 [loss_bench]
 sizes = [4]
-degrees = [4]
+degrees = [0]
 losses = ["ace", { name = "far", observations = "E+F+V", weight = "by_distance(2)" }]
 """
 
@@ -149,7 +149,7 @@ def test_a_small_bench_ranks_its_losses_and_one_written_outside(tmp_path):
         (("by_distance(2)", "by_distanc(2)"), "did you mean 'by_distance'"),
         (('weight = "by', 'heavy = "by'), "a loss has the settings"),
         (('defect = "divacancy"', 'defect = "vacancy"'), "there twice"),
-        (("degrees = [4]", "degrees = []"), "degrees"),
+        (("degrees = [0]", "degrees = []"), "degrees"),
         (("rattle = 0.05", "force_distance_power = 1.0"), "take the powers out of"),
     ],
 )

@@ -57,9 +57,9 @@ class LossBenchStudy(Study[LossBench]):
         """Of the training cells."""
         return asked.sizes
 
-    def degrees(self, asked: LossBench) -> Iterable[float]:
-        """Of the bases."""
-        return asked.degrees
+    def richer(self, asked: LossBench) -> float:
+        """Degrees of the largest basis beyond that of the case."""
+        return max(0.0, *asked.degrees)
 
     def plan(self, spec: RunSpec, asked: LossBench) -> list[Step[Any]]:
         """All trials."""
@@ -94,7 +94,7 @@ def trials(spec: RunSpec, asked: LossBench) -> Iterator[BenchTrial]:
         cases = [other for other in spec.cases if other.material == case.material]
         for size in asked.sizes:
             for degree in asked.degrees:
-                like = fits.trial(case, size, degree, "E+F")
+                like = fits.trial(case, size, case.basis.degree + degree, "E+F")
                 first = None
                 for loss in listed(asked):
                     trial = BenchTrial(

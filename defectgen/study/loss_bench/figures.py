@@ -34,9 +34,11 @@ def _front(ranking: pd.DataFrame, colours: dict[str, str]) -> Picture:
         name = str(row["loss"])
         beaten = any((other <= (x, y)).all() and (other < (x, y)).any() for other in points)
         if name != DEFAULT:
-            ends = {q: (max(row[f"{q}_low"], 1e-3), min(row[f"{q}_high"], 1e3)) for q in ("geometry", "energy")}
-            axes.plot(ends["geometry"], (y, y), color=colours[name], lw=1, alpha=0.6)
-            axes.plot((x, x), ends["energy"], color=colours[name], lw=1, alpha=0.6)
+            ends = {q: (float(row[f"{q}_low"]), float(row[f"{q}_high"])) for q in ("geometry", "energy")}
+            for quantity, bar in ends.items():
+                if bar[0] > 0 and np.isfinite(bar[1]):
+                    across = quantity == "geometry"
+                    axes.plot(bar if across else (x, x), (y, y) if across else bar, color=colours[name], lw=1, alpha=0.6)
         style = {"ms": 13, "marker": "*"} if name == DEFAULT else {"ms": 7, "marker": "D" if name == CHOSEN else "o"}
         edge = "white" if beaten else "#222222"
         axes.plot([x], [y], ls="none", color=colours[name], mec=edge, mew=1.2, label=name, zorder=3, **style)

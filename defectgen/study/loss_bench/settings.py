@@ -17,8 +17,8 @@ class LossBench(Strict):
 
     sizes: tuple[int, ...] = Field((2, 3), min_length=1)
     """Conventional cells along each side of the training cells."""
-    degrees: tuple[float, ...] = Field((6.0, 9.0), min_length=1)
-    """Of the bases."""
+    degrees: tuple[float, ...] = Field((0.0, 2.0), min_length=1)
+    """Of the bases, added to that of the case."""
     losses: tuple[str | dict[str, Any], ...] = Field(min_length=1)
     """Names of losses in use elsewhere (see `defectgen.fit.comparators`), and tables of settings of a loss with a name of its
     own: { name = "mine", observations = "E+F+V", weight = "by_distance(2)" }."""

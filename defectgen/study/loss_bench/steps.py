@@ -41,7 +41,7 @@ class Benched:
     """eV."""
     state: tuple[str, ...]
     """What became of every defect; empty for those whose errors mean something."""
-    positions: tuple[Float[np.ndarray, "atoms 3"], ...]
+    positions: tuple[Float[np.ndarray, "_ 3"], ...]
     """Where each rests with the model, A."""
     details: dict[str, float]
     """What the fit reports: reweightings and so on."""
@@ -65,7 +65,7 @@ def frequencies(eigenvalues: Float[np.ndarray, "waves n"]) -> Float[np.ndarray, 
     return np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues))
 
 
-def measured(scene: Scene, loss: Loss, starts: Sequence[Float[np.ndarray, "atoms 3"] | None]) -> Benched:
+def measured(scene: Scene, loss: Loss, starts: Sequence[np.ndarray | None]) -> Benched:
     """Fit a loss and relax every defect with its model, from the given positions or from the reference's.
 
     Raises InputError for a loss that cannot be fitted to the rows.
