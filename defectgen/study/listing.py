@@ -16,11 +16,13 @@ def embedded() -> dict[str, str]:
 
 
 def template(name: str) -> str:
-    """The text of an embedded study, to start an own one from. Raises InputError for an unknown name."""
+    """An embedded study with all other keys as comments, to start an own one from. Raises InputError for an unknown name."""
     known = _run_files()
     if name not in known:
         raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(known)}{did_you_mean(name, known)}")
-    return known[name].read_text(encoding="utf-8")
+    from .keys import commented
+
+    return commented(known[name].read_text(encoding="utf-8"))
 
 
 def _run_files() -> dict[str, Traversable]:

@@ -35,12 +35,14 @@ CRYSTALS = {
 class Material(BaseModel):
     """A crystal and its reference. Either `crystal`, `species` and `a`, or a `structure` file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     name: str
+    """Name in run files and tables."""
     crystal: str | None = None
     """One of CRYSTALS."""
     species: tuple[str, ...] = ()
+    """Chemical symbol of each sublattice."""
     a: float | None = None
     """Lattice constant to start from, A; equilibrated before use."""
     c: float | None = None
@@ -56,6 +58,7 @@ class Material(BaseModel):
     files: dict[str, str] = {}
     """Path -> digest of the files named here; in the key of a task the digest stands for the path, so that files may move."""
     description: str = ""
+    """Shown by defectgen list."""
 
 
 MATERIALS: dict[str, Material] = {

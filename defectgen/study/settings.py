@@ -35,7 +35,7 @@ Settings = TypeVar("Settings", bound="Strict")
 class Strict(BaseModel):
     """A table without room for misspelt keys and for numbers that are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Basis(Strict):
@@ -48,11 +48,15 @@ class Basis(Strict):
     cutoff: float = Field(gt=0, le=REACH)
     """A."""
     order: int = Field(3, ge=1, le=4)
+    """Neighbours at once; one less than the body order."""
     degree: float = Field(10, gt=0)
+    """Largest total degree, n + w_l l summed over the neighbours."""
     w_l: float = Field(1.5, gt=0)
+    """Price of an angular momentum in degrees."""
     pair_degree: int | None = Field(None, ge=0)
     """Pair functions of each pair of species, whatever the degree; as many as the degree if not given."""
     envelope: int = Field(4, ge=2, le=100)
+    """Power with which functions vanish at the cutoff."""
 
     @model_validator(mode="after")
     def _holds_functions(self):
@@ -95,7 +99,9 @@ class Case(Strict):
     """One defect in one crystal."""
 
     material: Material
+    """A material by name (see defectgen list), or one of the tables [materials.NAME]."""
     defect: str
+    """A defect as it is written in defectgen list, such as divacancy or interstitial(octahedral)."""
     simulation_size: Size
     """Of the cell in which reference and model are compared: n or three numbers of conventional cells, or an integer matrix of
     conventional vectors."""
@@ -122,19 +128,27 @@ class Training(Strict):
     relaxed: bool = True
     """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
     configurations: int = Field(Rattle.configurations, ge=0, le=COPIES)
+    """Rattled copies of the defect cell."""
     rattle: float = Field(Rattle.amplitude, ge=0)
-    """A."""
+    """Standard deviation of the displacements of a rattled copy, A."""
     rattle_radius: float | None = Field(None, gt=0)
     """Nearest-neighbour spacings around the defect that are rattled; all atoms if there is none."""
     strain: float = Field(Rattle.strain, ge=0)
+    """Standard deviation of a random homogeneous strain of each rattled copy; 0 keeps the box of the crystal."""
     virial_strains: tuple[float, ...] = Strains.amplitudes
+    """Strains of the primitive cells of V."""
     virial_pairs: bool = Strains.pairs
+    """Whether two strain modes are also combined."""
     shift: float = Field(Strains.shift, ge=0)
     """A; sublattice displacements of strained primitive cells."""
     core_atoms: int = Field(0, ge=0, le=COPIES)
+    """Atoms next to the defect whose force constants are labelled too."""
     force_distance_power: float = 0.0
+    """Force rows are weighted by the distance to the defect to this power."""
     force_constant_range_power: float = 0.0
+    """FC rows are weighted by the distance of the pair to this power."""
     seed: int = Field(0, ge=0)
+    """Of the random displacements; equal seeds give equal cells."""
 
     def rattles(self) -> Rattle:
         """How defect cells are varied."""
@@ -151,7 +165,9 @@ class FitSettings(Strict):
     weights: dict[str, float] = {}
     """By kind ("E") or kind and group ("E:bulk"); what is not named has its default, `defectgen.fit.DEFAULT_WEIGHTS`."""
     solver: str = "qr"
+    """qr, tsvd, ridge, lsmr or bayes."""
     prior: str | float | None = None
+    """A ridge parameter or the name of a prior, such as "smoothness(1e-6)"; none if it is left out."""
 
     @model_validator(mode="after")
     def _can_be_used(self):
@@ -165,8 +181,11 @@ class Variant(Strict):
     """What one variant of a run does otherwise: keys of [training], [fit] and of the basis, with their other values."""
 
     training: dict[str, Any] = {}
+    """Keys of [training]."""
     fit: dict[str, Any] = {}
+    """Keys of [fit]."""
     basis: dict[str, Any] = {}
+    """Keys of the basis of every case."""
 
 
 class Shared(Strict, ABC):
@@ -175,11 +194,15 @@ class Shared(Strict, ABC):
     name: str
     """Also names the output directory."""
     title: str = ""
+    """Heading of the page."""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
+    """Sets of kinds that are fitted, each a curve."""
     cases: tuple[Case, ...] = ()
     """Defects in crystals; a study of diversity has none."""
     training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
+    """How training cells are made."""
     fit: FitSettings = Field(default_factory=FitSettings)
+    """How models are fitted."""
     tables: dict[str, SerializeAsAny[Any]] = {}
     """Settings of the studies that are asked for, by name; a run file has them as tables of these names."""
 

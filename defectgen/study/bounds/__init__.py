@@ -25,7 +25,9 @@ class Bounds(Strict):
     """For which fits every term of the bound is measured (theory: bounds/term-by-term)."""
 
     cell_size: bool = True
+    """Whether for the fits of [cell_size]."""
     choices: bool = True
+    """Whether for those of [choices]."""
     fit_accuracy: bool = False
     """Each degree triggers its own compilation, which takes about as long as its fits."""
 

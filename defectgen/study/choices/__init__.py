@@ -25,6 +25,7 @@ class Choices(Strict):
     sizes: tuple[int, ...] = Field(min_length=1)
     """Conventional cells along each side of the training cell."""
     variants: dict[str, Variant] = Field(min_length=1)
+    """What is changed, by the name of the variant."""
     varied_at: tuple[int, ...] | None = None
     """Those of the sizes at which the variants are carried out; all of them if not given."""
 

@@ -40,6 +40,7 @@ class DesignData(Strict):
     prior: str = "smoothness(1e-6)"
     """Of all fits to chosen data, unless [fit] has one: small sets do not determine every function."""
     seed: int = Field(0, ge=0)
+    """Of the random choices."""
 
     @model_validator(mode="after")
     def _can_be_used(self):

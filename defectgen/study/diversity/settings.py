@@ -16,17 +16,24 @@ class DiversityBasis(Strict):
     cutoff: float = Field(4.0, gt=0, le=REACH)
     """A."""
     order: int = Field(2, ge=1, le=4)
+    """Neighbours at once; one less than the body order."""
     degree: float = Field(5, gt=0)
+    """Largest total degree, n + w_l l summed over the neighbours."""
     w_l: float = Field(0.5, gt=0)
+    """Price of an angular momentum in degrees."""
     pair_degree: int | None = Field(10, ge=0)
+    """Pair functions of each pair of species, whatever the degree."""
     envelope: int = Field(4, ge=2, le=100)
+    """Power with which functions vanish at the cutoff."""
 
 
 class FixedSet(Strict):
     """So many structures, and growing numbers of configurations of each."""
 
     structures: tuple[Count, ...] = ()
+    """Numbers of structures; each is one curve."""
     conformations: tuple[Count, ...] = (1, 2, 4, 8, 16)
+    """Configurations of each structure."""
 
 
 class Diversity(Strict):
@@ -37,11 +44,13 @@ class Diversity(Strict):
     settings: dict[str, Any] = {}
     """Of the source."""
     basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
+    """The basis of the linear model."""
     budgets: tuple[Annotated[int, Field(ge=4, le=10_000_000)], ...] = ()
     """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
     ratio: float = Field(2.0, gt=1.01)
     """Of neighbouring splits."""
     fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
+    """The second experiment: so many structures, growing numbers of configurations."""
     seeds: int = Field(5, ge=1, le=COPIES)
     """Repetitions: each divides and draws anew."""
     selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
@@ -49,9 +58,11 @@ class Diversity(Strict):
     reserve: int = Field(4, ge=1, le=COPIES)
     """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
     structural: Part = 0.12
+    """Part of all structures that is held out at random."""
     scaffold: Part = 0.1
+    """Part that is held out by whole scaffolds."""
     size: Part = 0.1
-    """Parts of all structures that are held out: at random, by whole scaffolds, the largest."""
+    """Part that is held out as the largest."""
     baseline: bool = True
     """Whether a kernel ridge regression of the energies is fitted too."""
     domain: bool = True
@@ -70,6 +81,7 @@ class DiversitySets(Strict):
     """Several data sets in one study, [[diversity_sets]], each with a table of its own."""
 
     sets: tuple[Diversity, ...] = Field(min_length=1)
+    """One table of the keys of [diversity] for each data set."""
 
     @model_validator(mode="before")
     @classmethod

@@ -41,6 +41,7 @@ class Curves(Strict):
     radii: tuple[Radius, ...] = ()
     """Training cells of the pure fits: for each radius (spacings) the smallest cube of conventional cells that holds the ball."""
     beyond: Beyond | None = None
+    """Fits that are used beyond a radius, with the reference within."""
 
     @model_validator(mode="after")
     def _are_curves(self):
