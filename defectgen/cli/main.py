@@ -26,12 +26,17 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 a run has failed cases, structures are outside a domain or labels miss a target, 2 bad input, "
     "130 stopped by Ctrl-C or a terminate signal.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
-@app.command()
+
+@app.command(
+    epilog="Examples: defectgen run  |  defectgen run fits-2d --workers 2  |  defectgen run mine.toml --out runs/mine --json"
+)
 def run(
     study: Annotated[str, typer.Argument(help="A TOML file, or the name of an embedded study (see list).")] = "quickstart",
     out: Annotated[
@@ -43,15 +48,17 @@ def run(
     reuse_old: Annotated[
         bool, typer.Option("--reuse-old", help="Keep records that other code computed; the report lists them.")
     ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Run a study and write its report; given again, it goes on where it stopped."""
-    with spoken():
+    with spoken(quiet, as_json):
         from .running import run_study
 
         raise typer.Exit(run_study(study, out, workers, scheduler, dry_run, reuse_old))
 
 
-@app.command()
+@app.command(epilog="Example: defectgen report runs/quickstart")
 def report(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
 ) -> None:
@@ -62,7 +69,7 @@ def report(
         say(f"report: {write(directory)}")
 
 
-@app.command()
+@app.command(epilog="Examples: defectgen init fits-2d  |  defectgen init fit")
 def init(
     name: Annotated[str, typer.Argument(help="The study to start from (see list), or fit; NAME.toml is written here.")],
 ) -> None:
@@ -75,7 +82,6 @@ def init(
 
 
 @app.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Examples: defectgen fit train.extxyz --out fits/cu  |  defectgen fit relax/OUTCAR md/vasprun.xml --degree 6 "
     "--weights E=30,F=1,E:md=10  |  defectgen fit InP/JSON --test-groups vv,aa  |  defectgen init fit && defectgen fit fit.toml",
 )
@@ -116,8 +122,8 @@ def fit(
     by: Annotated[str | None, typer.Option(help="What stays together: frame, structure or group.", show_default="frame")] = None,
     test_groups: Annotated[str | None, typer.Option(help="Groups that are tested, like liquid,surface.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the split.", show_default="0")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what was written.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a potential to a labelled data set: writes model.json, errors.csv, fit.toml, figures and report.html."""
     with spoken():
@@ -143,16 +149,19 @@ def fit(
         raise typer.Exit(fit_files(data, Path("fit") if out is None else out, options, quiet, as_json))
 
 
-@app.command("list")
-def list_(section: Annotated[str | None, typer.Argument(help="Only materials, defects, references or studies.")] = None) -> None:
+@app.command("list", epilog="Examples: defectgen list  |  defectgen list defects  |  defectgen list studies --json")
+def list_(
+    section: Annotated[str | None, typer.Argument(help="Only materials, defects, references or studies.")] = None,
+    as_json: Json = False,
+) -> None:
     """What can be named in a run file."""
-    with spoken():
+    with spoken(as_json=as_json):
         from .starting import show_catalogue
 
         show_catalogue(section)
 
 
-@app.command()
+@app.command(epilog="Example: defectgen domain fits/cu/model.json structures.extxyz")
 def domain(
     model: Annotated[Path, typer.Argument(help="A model written by model.save.")],
     structures: Annotated[Path, typer.Argument(help="Structures: extended XYZ (all frames), or any format that ASE reads.")],
@@ -160,15 +169,17 @@ def domain(
         Path | None, typer.Option("--domain", help="File of domain.save.", show_default="MODEL with the suffix .domain.npz")
     ] = None,
     measure: Annotated[str | None, typer.Option(help="Which of the measures in it to ask.", show_default="its first")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Say which structures are like those a model was trained on; status 1 if some are not."""
-    with spoken():
+    with spoken(quiet, as_json):
         from .domain import judge
 
         raise typer.Exit(judge(model, structures, companion, measure))
 
 
-@app.command()
+@app.command(epilog='Example: defectgen design --material Si --defect "interstitial(tetrahedral)" --budget 3')
 def design(
     material: Annotated[str, typer.Option(help="A material (see list).")],
     defect: Annotated[str, typer.Option(help="A defect (see list).")],
@@ -194,7 +205,7 @@ def design(
         raise typer.Exit(designed(out, material, defect, budget, criterion, observations=observations, **settings))
 
 
-@app.command()
+@app.command(epilog="Example: defectgen diversity train.extxyz --structure smiles")
 def diversity(
     datasets: Annotated[list[Path], typer.Argument(help="Labelled data sets: extended XYZ, or HDF5 with a group a molecule.")],
     structure: Annotated[str | None, typer.Option(help="Key that says which structure a configuration is of.")] = None,
@@ -215,7 +226,9 @@ def diversity(
         raise typer.Exit(describe(datasets, structure, keys, cutoff, study))
 
 
-@app.command()
+@app.command(
+    epilog="Examples: defectgen plan --material W --defect vacancy --target-energy 0.01  |  the same with --labelled done.extxyz"
+)
 def plan(
     material: Annotated[str, typer.Option(help="A material (see list).")],
     defect: Annotated[str, typer.Option(help="A defect (see list).")],
@@ -255,12 +268,14 @@ def plan(
     cost_smallest: Annotated[float, typer.Option(help="Atoms that a smaller cell costs as much as.")] = 1.0,
     workers: Annotated[int, typer.Option(help="Local worker processes.")] = 1,
     reuse_old: Annotated[bool, typer.Option("--reuse-old", help="Keep records that other code computed.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Find the cheapest labels with which a fit reaches a target, and write their structures; judge them when labelled.
 
     Status 1 if the labels do not reach the target, 2 if no plan does.
     """
-    with spoken():
+    with spoken(quiet, as_json):
         from .planning import numbers, plan_labels, stated
 
         grid = {
@@ -289,7 +304,7 @@ def plan(
         raise typer.Exit(plan_labels(material, defect, cost, out, labelled or [], *told))
 
 
-@app.command()
+@app.command(epilog="Example: defectgen export fits/cu/model.json --format yace --out cu.yace")
 def export(
     model: Annotated[
         str, typer.Argument(help="A model; for phonopy and extxyz also a reference, a .yace or another potential file.")
@@ -308,16 +323,16 @@ def export(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: Json = False) -> None:
     """Check the installation and say what is missing."""
-    with spoken():
+    with spoken(as_json=as_json):
         from .doctor import examine
 
         raise typer.Exit(examine())
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _options(version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and stop.")] = False) -> None:
     if version:
         from ..campaign.provenance import own_version
 

@@ -28,7 +28,7 @@ from ..study.planning import (
 )
 from ..training import Cost
 from .live import Live, brief
-from .speak import console, say
+from .speak import answer, console, say
 
 Number = TypeVar("Number", int, float)
 
@@ -75,7 +75,7 @@ def plan_labels(
     write_structures(store.directory / STRUCTURES, wanted, proposal.lattice, search.defect)
     _show_front(proposal)
     _show_wanted(wanted, search.cost)
-    say(f"plan: {proposal.sentence}")
+    answer(f"plan: {proposal.sentence}", {"plan": proposal.sentence, **_written(proposal, store)})
     say(f"compute {store.directory / STRUCTURES}, and hand the labelled frames back with --labelled FILE")
     say(f"took {brief(time.perf_counter() - start)}")
     return 0
@@ -114,6 +114,11 @@ def _write(proposal: Proposal, store: Store) -> None:
     say(f"figure: {store.directory / 'figures' / picture.name}.png; all plans: {store.directory / 'plans.csv'}")
 
 
+def _written(proposal: Proposal, store: Store) -> dict[str, Any]:
+    """All plans and the directory with the files, for --json."""
+    return {"directory": store.directory.absolute(), "plans": proposal.rows()}
+
+
 def _judge(proposal: Proposal, labelled: list[Path], units: dict[str, str] | None, store: Store) -> int:
     """Say what the labels are worth; write the model, and what to add."""
     verdict = judge_labels(proposal, labelled, units)
@@ -124,7 +129,7 @@ def _judge(proposal: Proposal, labelled: list[Path], units: dict[str, str] | Non
         write_structures(store.directory / MORE, verdict.add, proposal.lattice, proposal.search.defect)
         _show_wanted(verdict.add, proposal.search.cost)
         say(f"compute {store.directory / MORE}, and hand its frames back beside those that are labelled")
-    say(verdict.sentence)
+    answer(verdict.sentence, {"verdict": verdict.sentence, "reached": verdict.reached, **_written(proposal, store)})
     return 0 if verdict.reached else 1
 
 

@@ -23,7 +23,7 @@ from ..campaign.stop import STATUS
 from ..campaign.store import Damaged, Outdated
 from ..study.columns import FAILURES, RATES, RESULTS
 from .live import Live, brief
-from .speak import console, say
+from .speak import answer, console, say
 
 
 def run_study(
@@ -60,7 +60,7 @@ def run_study(
             say(str(stop), error=True)
             return STATUS
         try:
-            _tabulate(spec, tasks, records, store)
+            tables = _tabulate(spec, tasks, records, store)
         except (KeyError, TypeError) as error:
             if not reuse_old:
                 raise
@@ -70,13 +70,24 @@ def run_study(
         page = report.write(directory)
     failed, idle = _lost(tasks, records)
     fate = f"{len(failed) or 'none'} failed" + (f", {len(idle)} not run because they need what failed" if idle else "")
-    say(f"report: {page}")
-    say(f"{len(tasks)} tasks, {fate}; took {brief(time.perf_counter() - start)}")
+    seconds = time.perf_counter() - start
+    summary = {
+        "study": spec.name,
+        "directory": directory.absolute(),
+        "report": page.absolute(),
+        "tasks": len(tasks),
+        "failed": sorted(failed),
+        "not_run": sorted(idle),
+        "seconds": round(seconds, 1),
+        "rates": tables.rates,
+    }
+    answer(f"report: {page}", summary)
+    say(f"{len(tasks)} tasks, {fate}; took {brief(seconds)}")
     return 1 if failed else 0
 
 
-def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], store: Store) -> None:
-    """Write the tables; show the rates and the failures."""
+def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], store: Store) -> Any:
+    """The tables of the run, written; shows the rates and the failures."""
     tables = study.tables(spec, [(task, records[task.key]) for task in tasks])
     store.table("results.csv", tables.results, RESULTS)
     store.table("rates.csv", tables.rates, RATES)
@@ -89,6 +100,7 @@ def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], s
     for row in tables.failures:  # a case that ran but proved nothing is there too, as a note
         if row["label"] not in idle:
             say(f"{'failed' if row['label'] in lost else 'note'}: {row['label']}: {row['reason']}", error=True)
+    return tables
 
 
 def _lost(tasks: Sequence[Task], records: Mapping[str, Record]) -> tuple[set[str], set[str]]:

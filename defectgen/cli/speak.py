@@ -1,10 +1,13 @@
-"""How the program speaks: results on stdout, complaints on stderr in one sentence, an exit status that scripts can use."""
+"""What the program prints: results on stdout, errors on stderr in one sentence, an exit status that scripts can use."""
 
+import json
+import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -12,25 +15,51 @@ from rich.console import Console
 from .._input import InputError, InputWarning
 from ..campaign.stop import STATUS, heeded
 
+_prints = {"progress": True, "answers": True, "json": False}
+"""What this call prints: everything, only its answer (--quiet), or only JSON (--json)."""
+
 
 def console() -> Console:
-    """The terminal, or plain text of 120 columns where there is none."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120, soft_wrap=False)
+    """The terminal, or plain text of 120 columns where there is none; silent with --quiet and --json."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    return Console(highlight=False, width=width, soft_wrap=False, quiet=not _prints["progress"])
 
 
 def say(text: str, error: bool = False) -> None:
-    """One line as it is: no markup, no wrapping."""
-    print(text, file=sys.stderr if error else sys.stdout, flush=True)
+    """One line as it is, without markup and wrapping: an error, or progress, which --quiet leaves out."""
+    if error or _prints["progress"]:
+        print(text, file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def answer(text: str, data: Mapping[str, Any]) -> None:
+    """The result of a call: the text (nothing if it is empty), or with --json the data in one object."""
+    if _prints["json"]:
+        print(json.dumps(_plain(data), allow_nan=False), flush=True)
+    elif text and _prints["answers"]:
+        print(text, flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types; numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if hasattr(value, "item") or isinstance(value, float):
+        value = value.item() if hasattr(value, "item") else value
+        return value if not isinstance(value, float) or math.isfinite(value) else None
+    return value if isinstance(value, (str, int, bool)) or value is None else str(value)
 
 
 @contextmanager
-def spoken() -> Iterator[None]:
+def spoken(quiet: bool = False, as_json: bool = False) -> Iterator[None]:
     """Bad input ends the program with one sentence and status 2; an interruption with a sentence and status 130.
 
     So does what the system refuses, such as a stdout that is a full disk or a pipe whose reader has left. Warnings about input
     are one sentence each, on stderr.
     """
     warnings.showwarning = _show
+    _prints.update(progress=not (quiet or as_json), json=as_json)
     try:
         yield
     except InputError as error:

@@ -8,7 +8,10 @@ from rich.text import Text
 from .. import study
 from .._input import InputError, did_you_mean
 from ..campaign.files import utf8, write_whole
-from .speak import console
+from .speak import answer, console
+
+NARROW = 70
+"""Columns of a terminal up to which long names are wrapped too."""
 
 
 def start_file(name: str) -> Path:
@@ -43,14 +46,14 @@ def show_catalogue(section: str | None) -> None:
     catalogue = study.catalogue()
     if section is not None and section not in catalogue:
         raise InputError(f"there is no section {section!r}; choose from {', '.join(catalogue)}{did_you_mean(section, catalogue)}")
+    shown = {heading: entries for heading, entries in catalogue.items() if section in (None, heading)}
     screen = console()
-    for heading, entries in catalogue.items():
-        if section not in (None, heading):
-            continue
+    for heading, entries in shown.items():
         table = Table(title=heading, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
-        table.add_column(no_wrap=True)
-        table.add_column()
+        table.add_column(no_wrap=screen.width > NARROW, overflow="fold", ratio=None if screen.width > NARROW else 2)
+        table.add_column(ratio=None if screen.width > NARROW else 3)
         for name, meaning in entries.items():
             table.add_row(Text(f"  {name}"), Text(meaning))
         screen.print(table)
         screen.print()
+    answer("", shown)

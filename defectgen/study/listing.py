@@ -1,8 +1,10 @@
 """What a study file may name; nothing is imported that computes."""
 
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from .._input import InputError, did_you_mean
 from ..crystal.naming import DEFECTS
@@ -12,7 +14,16 @@ from .materials import MATERIALS
 
 def embedded() -> dict[str, str]:
     """Studies that come with the package: name -> title."""
-    return {name: tomllib.loads(entry.read_text(encoding="utf-8"))["title"] for name, entry in _run_files().items()}
+    return {name: content["title"] for name, content in _contents().items()}
+
+
+def _contents() -> dict[str, dict[str, Any]]:
+    return {name: tomllib.loads(entry.read_text(encoding="utf-8")) for name, entry in _run_files().items()}
+
+
+def _lasting(content: Mapping[str, Any]) -> str:
+    """The title of a study, and how long it takes on two cores where that is known."""
+    return content["title"] + (f" ({content['duration']})" if "duration" in content else "")
 
 
 def template(name: str) -> str:
@@ -38,5 +49,5 @@ def catalogue() -> dict[str, dict[str, str]]:
         "materials": {name: m.description for name, m in MATERIALS.items()},
         "defects": dict(DEFECTS),
         "references": descriptions(),
-        "studies": embedded(),
+        "studies": {name: _lasting(content) for name, content in _contents().items()},
     }

@@ -195,6 +195,8 @@ class Shared(Strict, ABC):
     """Also names the output directory."""
     title: str = ""
     """Heading of the page."""
+    duration: str = ""
+    """How long the run took on two cores, such as "5 min"; shown by defectgen list."""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
     """Sets of kinds that are fitted, each a curve."""
     cases: tuple[Case, ...] = ()
