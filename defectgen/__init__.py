@@ -73,7 +73,9 @@ if TYPE_CHECKING:
     from .bridge import (
         ASEReference,
         Calculator,
+        StoredReference,
         defect_from_atoms,
+        finite_difference_force_constants,
         from_ase,
         read_dataset,
         read_extxyz,
@@ -135,10 +137,11 @@ if TYPE_CHECKING:
         load_domain,
         predict,
         predicted_rate,
+        relax_from,
         verdict,
     )
     from .fit import Constraint, Loss, comparator, fit, fit_objective, linear_phonons, losses, refit, weight_response, weighting
-    from .reference import equilibrate
+    from .reference import check_labels, equilibrate
     from .relax import equilibrium, migration_barrier, relax, saddle_point
     from .study.planning import judge_labels, plan_training
     from .training import (
@@ -173,6 +176,7 @@ __all__ = [
     "Rattle",
     "SlipSystem",
     "Snapshot",
+    "StoredReference",
     "Strains",
     "TabulatedPairs",
     "antisite",
@@ -181,6 +185,7 @@ __all__ = [
     "bcc",
     "bound",
     "certify",
+    "check_labels",
     "combine_energies",
     "comparator",
     "compare",
@@ -207,6 +212,7 @@ __all__ = [
     "evaluate",
     "export",
     "fcc",
+    "finite_difference_force_constants",
     "fit",
     "fit_objective",
     "force_constant_error",
@@ -236,6 +242,7 @@ __all__ = [
     "refit",
     "relax",
     "relax_far_field",
+    "relax_from",
     "rocksalt",
     "saddle_point",
     "sc",

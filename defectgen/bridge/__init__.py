@@ -4,25 +4,34 @@ Molecules are in `bridge.molecules`, which is imported by name because RDKit and
 """
 
 from .calculator import Calculator
+from .differenced import finite_difference_force_constants
+from .espresso import espresso
 from .extxyz import read_extxyz, write_extxyz
+from .kpoints import KPoints, common_kpoints
 from .label_files import read_dataset
 from .labelled import LabelledReference, inequivalent
 from .measured_constants import MeasuredForceConstants, read_force_constants
 from .phonons import phonon_frequencies
 from .phonopy_files import fold_force_constants, primitive_sites, read_force_constant_arrays, write_force_constants
 from .reference import ASEReference
+from .stored import StoredReference
 from .structured_sets import dataset_from_extxyz, dataset_from_hdf5
 from .structures import cell_from_ase, defect_from_atoms, from_ase, to_ase
 
 __all__ = [
     "ASEReference",
     "Calculator",
+    "KPoints",
     "LabelledReference",
     "MeasuredForceConstants",
+    "StoredReference",
     "cell_from_ase",
+    "common_kpoints",
     "dataset_from_extxyz",
     "dataset_from_hdf5",
     "defect_from_atoms",
+    "espresso",
+    "finite_difference_force_constants",
     "fold_force_constants",
     "from_ase",
     "inequivalent",

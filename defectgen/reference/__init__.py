@@ -6,6 +6,7 @@ from .._door import door
 
 if TYPE_CHECKING:
     from .catalogue import REFERENCES, NamedReference, Reference, parse_reference, reference_from_name, references
+    from .consistency import LabelCheck, check_labels, compare_sizes
     from .eam import EAM
     from .equilibrate import check_stable, equilibrate
     from .pair import LennardJones, Morse
@@ -19,13 +20,16 @@ __all__ = [
     "REFERENCES",
     "CleriRosato",
     "FinnisSinclair",
+    "LabelCheck",
     "LennardJones",
     "Morse",
     "NamedReference",
     "Reference",
     "StillingerWeber",
     "Tersoff",
+    "check_labels",
     "check_stable",
+    "compare_sizes",
     "distances",
     "equilibrate",
     "fade",
