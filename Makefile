@@ -3,6 +3,7 @@
 # make bench  time and accuracy beside peers                 make docs   theory/ as a book: build/theory/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
 # make fuzz   N=10000 mutated files for every reader, and a table of what came of them
+# make dft    the labels of examples/dft_silicon computed with Quantum ESPRESSO (pw.x), in build/dft; resumes
 # make clean  remove what these targets made (runs are kept)
 # PYTHON=python3.13 with any of them: the same with another Python, in an environment of its own (.venv-3.13); .venv stays
 
@@ -38,7 +39,7 @@ STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials t
 CASES ?= $(sort $(wildcard benchmarks/bench_*.py))
 ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
 
-.PHONY: run test slow fuzz check bench theory docs clean
+.PHONY: run test slow fuzz check bench theory docs dft clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.package
@@ -73,6 +74,9 @@ docs: $(VENV)/.dev
 	$(BIN)/python theory/ledger.py
 	@rm -rf build/theory
 	@$(BIN)/python theory/book.py build/theory
+
+dft: $(VENV)/.package
+	$(BIN)/python examples/dft_silicon/dft_silicon.py --compute build/dft --command "nice -n 15 pw.x"
 
 clean:
 	rm -rf .venv .venv-3.* build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,5 +1,7 @@
 """Any ASE calculator as a reference: energies, forces and stress of another code become energies, forces and virials here."""
 
+import functools
+import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -75,7 +77,7 @@ class ASEReference(BlackBox):
     @property
     def _made_for_each(self) -> bool:
         """Whether a function makes a calculator for each cell."""
-        return not _is_calculator(self.calculator) and callable(self.calculator)
+        return inspect.isroutine(self.calculator) or isinstance(self.calculator, functools.partial)
 
     def __repr__(self) -> str:
         return shown(self, self.name, f"step of differences {self.step:g} A")

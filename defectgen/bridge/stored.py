@@ -38,7 +38,7 @@ class StoredReference(BlackBox):
     Raises InputError if the folder holds labels of other settings, or files that are no labels.
     """
 
-    reference: BlackBox
+    reference: Any
     """What computes labels, such as `dg.ASEReference(calculator)`."""
     folder: str | Path
     """Where they are kept; it is made if it does not exist."""

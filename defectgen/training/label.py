@@ -40,6 +40,7 @@ from .about import About, stacked
 from .baseline import parted
 from .blocks import HELD, Block, Blocks, evenly
 from .compress import Compressor, triangle
+from .consistent import calculates, check_gradient, check_sizes
 from .gram import condition
 from .observations import ELASTIC, FORMATION, PERFECT, TARGETS, parse_observations
 from .subdivide import BINS, ROWS, KeptRows, RowStack, as_subdivision, bins, describe, pieces
@@ -99,7 +100,9 @@ def label(
     Raises
     ------
     InputError
-        For labels that are missing, NaN, or not available from a calculator, for virials that only part of a group of training
+        For labels that are missing, NaN, or not available from a calculator, for those of an ASE calculator that contradict each
+        other (`dg.check_labels`: the energy per atom of the smallest perfect supercell, which is one more evaluation, and the
+        work of the forces of rattled cells), for virials that only part of a group of training
         cells carries, for a perfect crystal that is not at equilibrium with `truth`, or (with FC) not stable, and for a basis
         that reaches no neighbour.
 
@@ -154,6 +157,9 @@ def label(
         for snapshot in cells:
             if snapshot.role == BULK:
                 _check_at_rest(snapshot, respond(truth, snapshot, stress))
+    compared: list[tuple[Snapshot, Response]] = []
+    if truth is not None and calculates(truth) and "E" in kinds:
+        check_sizes(cells, truth)
     offered = [_finite(snapshot, kinds, force_distance_power, truth is None, stress) for snapshot in cells]
     apart = _apart(cells, offered) if subdivision in ("", ROWS) else []
     for number, (snapshot, observations) in enumerate(zip(cells, offered, strict=True)):
@@ -161,6 +167,8 @@ def label(
         if observations:
             labels = from_labels(snapshot) if truth is None else respond(truth, snapshot, any(o.stress for o in observations))
             gathered.energy = None if labels.energy is None else float(labels.energy)
+            if truth is not None and calculates(truth) and "E" in kinds and snapshot.role == DEFECT:
+                compared.append((snapshot, labels))
             rows = respond(basis, snapshot)
             short = None if pushed is None else pair_response(pushed, snapshot)
             for observation in observations:
@@ -185,6 +193,8 @@ def label(
         if progress is not None:
             progress(number + 1, len(cells))
     gathered.energy = None
+    if truth is not None and compared:
+        check_gradient(compared, truth)
     for one in measured:
         _measured_force_constants(gathered, one, basis, force_constant_range_power, pushed)
     held = tuple(tuple(parts) for parts in gathered.held.values())

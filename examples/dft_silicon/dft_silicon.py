@@ -1,0 +1,156 @@
+"""Density-functional theory in the loop: a vacancy in silicon, with labels of Quantum ESPRESSO on cells of up to 15 atoms.
+
+python dft_silicon.py                     # with the labels of labels.extxyz, some seconds of fit and relaxation
+python dft_silicon.py --compute FOLDER    # with pw.x: what FOLDER holds is not computed again
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import defectgen as dg
+from defectgen.bridge import LabelledReference, espresso, read_extxyz
+from defectgen.energy import BlackBox
+from defectgen.fit import Fit
+from defectgen.reference import LabelCheck
+from defectgen.relax import Equilibrium, greens_function
+
+HERE = Path(__file__).parent
+SETTINGS = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
+"""What all labels are computed with."""
+
+CELL, SMALL, LARGE = (
+    np.diag([1, 1, 1]),
+    np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]),
+    np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]),
+)
+"""Cells of 8, 16 and 32 sites, in units of the conventional cubic vectors: simple, face- and body-centred cubic."""
+
+TOLERANCE = 5e-3
+"""eV/A: forces that the relaxation with pw.x leaves. They move atoms by about 1e-3 A."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the study finds."""
+
+    checked: LabelCheck
+    fit: Fit
+    certificate: dg.errors.Certificate
+    exact: Equilibrium
+    approximate: Equilibrium
+    errors: dg.errors.Comparison
+
+    def __str__(self) -> str:
+        rows = (
+            ("energy (eV)", self.certificate.energy, self.errors.energy),
+            ("geometry (A)", self.certificate.geometry, self.errors.geometry),
+        )
+        return "\n".join(
+            [
+                str(self.checked),
+                str(self.fit),
+                f"vacancy in {len(self.exact.cell)} atoms, formation energy: pw.x {self.exact.energy:.3f} eV, "
+                f"model {self.approximate.energy:.3f} eV",
+                "| | posterior | estimate | true error | bound |",
+                "|---|---|---|---|---|",
+                *(f"| {n} | {q.deviation:.3g} | {q.estimate:.3g} | {e:.3g} | {q.bound:.3g} |" for n, q, e in rows),
+            ]
+        )
+
+
+def training(lattice: dg.Lattice) -> list[dg.Snapshot]:
+    """The perfect crystal, strained primitive cells, rattled crystals of 8 atoms, and vacancies in 7 and 15 atoms."""
+    strains = dg.Strains((0.015,), pairs=False, shift=0.02)
+    cells = dg.training_cells(lattice, dg.vacancy(), CELL, seed=0, rattle=dg.Rattle(6, 0.15), strains=strains)
+    crystals = dg.training_cells(lattice, None, CELL, seed=2, rattle=dg.Rattle(4, 0.15))[:5]
+    vacancies = dg.training_cells(lattice, dg.vacancy(), SMALL, seed=3, rattle=dg.Rattle(3, 0.12))[:4]
+    return [*cells, *crystals, *vacancies]
+
+
+def fitted(reference: BlackBox, lattice: dg.Lattice) -> tuple[LabelCheck, Fit]:
+    """Check the labels of the reference, and fit to them."""
+    checked = dg.check_labels(reference, lattice, (CELL, SMALL))
+    constants = dg.finite_difference_force_constants(reference, lattice, SMALL)
+    basis = dg.ACEBasis(["Si"], cutoff=5.5, order=3, degree=8)
+    blocks = dg.label(training(lattice), reference, basis, "E+F+FC+V", force_constants=constants, repulsion="zbl")
+    return checked, dg.fit(blocks, "E+F+FC+V", prior="auto", repulsion="zbl")
+
+
+def outcome(checked: LabelCheck, fit: Fit, lattice: dg.Lattice, relaxed: Callable[[Equilibrium], Equilibrium]) -> Outcome:
+    """The vacancy in 31 atoms by the model, its certificate, and its errors; `relaxed` relaxes it with the reference."""
+    rest = dg.relax(dg.vacancy().apply(dg.supercell(lattice, LARGE)), fit.model)
+    certificate = dg.certify(fit, rest)
+    exact = relaxed(rest)
+    return Outcome(checked, fit, certificate, exact, rest, dg.compare(exact, rest))
+
+
+def from_file(path: Path = HERE / "labels.extxyz") -> Outcome:
+    """With the labels of a file."""
+    frames = read_extxyz(path)
+    bulk = next(f for f in frames if f.group == "perfect crystal")
+    lattice = dg.diamond("Si", 2 * float(np.abs(bulk.vectors).max()))
+    reference = LabelledReference(tuple(frames), lattice, step=SETTINGS["step"], name="labels of pw.x")
+    checked, fit = fitted(reference, lattice)
+    vacancies = [f for f in frames if len(f.cell) == 31]
+    best = min(vacancies, key=lambda f: np.abs(f.labels["forces"]).max())
+
+    def relaxed(rest: Equilibrium) -> Equilibrium:
+        green = greens_function(rest.cell, fit.model)
+        return dg.relax(rest.cell, reference, start=best.positions, tolerance=TOLERANCE, preconditioner=green, eigenvalue=False)
+
+    return outcome(checked, fit, lattice, relaxed)
+
+
+def computed(folder: Path, command: str) -> Outcome:
+    """With pw.x; labels that the folder holds are not computed again. Writes labels.extxyz next to them."""
+    start = dg.diamond("Si", 5.38)
+    pw = espresso(
+        start,
+        {"Si": SETTINGS["pseudopotential"]},
+        SETTINGS["cutoff"],
+        SETTINGS["grid"],
+        smearing=SETTINGS["smearing"],
+        threshold=SETTINGS["threshold"],
+        step=SETTINGS["step"],
+        command=command,
+        folder=folder / "pw",
+    )
+    lattice = dg.equilibrate(start, dg.StoredReference(pw, folder / "labels", SETTINGS), tolerance=1e-4)
+    reference = dg.StoredReference(pw, folder / "labels", SETTINGS, crystal=lattice)
+    checked, fit = fitted(reference, lattice)
+    print(fit, flush=True)
+    found = outcome(checked, fit, lattice, lambda rest: dg.relax_from(rest, fit.model, reference, TOLERANCE, progress=told))
+    volume = lattice.volume / lattice.sublattices
+    near = [f for f in reference.labels if 0.9 < abs(np.linalg.det(f.vectors)) / len(f.cell) / volume < 1.4]
+    dg.write_extxyz(folder / "labels.extxyz", [named(f, lattice) for f in near])
+    return found
+
+
+def named(frame: dg.Snapshot, lattice: dg.Lattice) -> dg.Snapshot:
+    """A label with a name that says what it is."""
+    at_rest = len(frame.cell) == 2 and np.abs(frame.vectors - lattice.vectors).max() < 1e-9
+    if at_rest and np.abs(frame.positions - dg.primitive_cell(lattice).positions).max() < 1e-9:
+        return replace(frame, group="perfect crystal")
+    defect = len(frame.cell) in (7, 15, 31)
+    return replace(frame, group=f"{'vacancy' if defect else 'crystal'}, {len(frame.cell)} atoms")
+
+
+def told(evaluation: int, energy: float, residual: float) -> None:
+    print(f"pw.x evaluation {evaluation}: formation energy {energy:.4f} eV, forces {residual:.1e} eV/A", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A vacancy in silicon: labels of pw.x, fit, certificate, comparison.")
+    parser.add_argument("--compute", type=Path, metavar="FOLDER", help="compute with pw.x what this folder does not hold")
+    parser.add_argument("--command", default="pw.x", help="how pw.x is started (pw.x)")
+    given = parser.parse_args()
+    try:
+        print(computed(given.compute, given.command) if given.compute else from_file())
+    except dg.InputError as error:
+        sys.exit(f"dft_silicon: {error}")
