@@ -96,13 +96,18 @@ def test_k_points_of_a_cubic_cell_are_a_grid():
 
 @pytest.mark.parametrize(
     ("size", "grid", "words"),
-    [(3, (4, 4, 4), "divide a mesh of 4 x 4 x 4"), (1, (4, 4), "three numbers"), (1, (0, 1, 1), "whole number from 1")],
-    ids=["a cell that does not fit", "two numbers", "zero"],
+    [
+        (3, (4, 4, 4), "divide a mesh of 4 x 4 x 4"),
+        (1.4, (4, 4, 4), "no supercell of diamond Si"),
+        (1, (4, 4), "three numbers"),
+        (1, (0, 1, 1), "whole number from 1"),
+    ],
+    ids=["a cell that does not fit", "another crystal", "two numbers", "zero"],
 )
 def test_k_points_are_refused_in_one_sentence(size, grid, words):
     lattice = dg.diamond("Si", 5.4)
     with pytest.raises(dg.InputError, match=words):
-        common_kpoints(lattice, dg.supercell(lattice, size).vectors, grid)
+        common_kpoints(lattice, size * dg.supercell(lattice, 1).vectors, grid)
 
 
 # ------ The store

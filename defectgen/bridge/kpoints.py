@@ -10,8 +10,8 @@ from .._typing import Float
 from ..crystal.cell import check_lattice
 from ..crystal.lattice import Lattice
 
-OFF = 0.2
-"""Largest deviation of a box from whole multiples of the mesh: strains of some per cent stay well below, other boxes do not."""
+OFF = 0.35
+"""Largest deviation of box vectors from whole multiples of the primitive ones: `dg.equilibrate` strains these by 30 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,7 @@ def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Se
     lattice : Lattice
         The perfect crystal.
     vectors : array (3, 3)
-        Vectors of the cell as rows, A: the primitive cell, or any supercell whose vectors divide the mesh; strained by a few per
-        cent or not.
+        Vectors of the cell as rows, A: the primitive cell, or any supercell whose periods divide the mesh, strained or not.
     grid : sequence of int
         Divisions of the reciprocal vectors of the conventional cell, such as (4, 4, 4).
     shifted : bool
@@ -50,7 +49,8 @@ def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Se
     Raises
     ------
     InputError
-        If the periods of the cell do not divide the mesh, so that no set of k-points of this cell is equivalent to it.
+        For a cell that is no supercell of the crystal, or one whose periods do not divide the mesh, so that no set of k-points of
+        this cell is equivalent to it.
 
     Notes
     -----
@@ -62,10 +62,17 @@ def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Se
     divisions = np.array([whole(n, "a number of divisions of a k-point mesh", 1, 1000) for n in grid])
     if divisions.shape != (3,):
         raise InputError(f"a k-point mesh has three numbers of divisions, such as (4, 4, 4); got {tuple(grid)}")
-    mesh = np.linalg.inv(lattice.conventional @ lattice.vectors).T / divisions[:, None]
-    exact = np.linalg.inv(np.asarray(vectors, dtype=float)).T @ np.linalg.inv(mesh)
+    strained = np.asarray(vectors, dtype=float) @ np.linalg.inv(lattice.vectors)
+    repeats = np.rint(strained)
+    if np.abs(strained - repeats).max() > OFF or round(abs(np.linalg.det(repeats))) == 0:
+        raise InputError(
+            f"this cell is no supercell of {lattice.name}: its vectors are not whole multiples of the primitive ones; "
+            "give the lattice that it is made of"
+        )
+    mesh = np.linalg.inv(lattice.conventional).T / divisions[:, None]  # in reciprocal primitive vectors, as the cell below
+    exact = np.linalg.inv(repeats).T @ np.linalg.inv(mesh)
     multiples = np.rint(exact).astype(int)
-    if np.abs(exact - multiples).max() > OFF or round(abs(np.linalg.det(multiples))) == 0:
+    if np.abs(exact - multiples).max() > 1e-6:
         raise InputError(
             f"the periods of this cell do not divide a mesh of {' x '.join(map(str, divisions))} k-points of the conventional "
             f"cell of {lattice.name}; use a mesh whose divisions are multiples of the repetitions of the cell"
