@@ -82,7 +82,8 @@ def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Se
     sides = np.diag(multiples)
     plain = bool(np.array_equal(multiples, np.diag(sides)) and np.all(sides > 0))
     grid_of = (int(sides[0]), int(sides[1]), int(sides[2])) if plain else None
-    return KPoints(points, weights, grid_of, (int(shifted),) * 3)
+    half = int(shifted)
+    return KPoints(points, weights, grid_of, (half, half, half))
 
 
 def _points(multiples: np.ndarray, offset: float) -> Float[np.ndarray, "points 3"]:

@@ -80,7 +80,7 @@ class ASEReference(BlackBox):
         return inspect.isroutine(self.calculator) or isinstance(self.calculator, functools.partial)
 
     def __repr__(self) -> str:
-        return shown(self, self.name, f"step of differences {self.step:g} A")
+        return shown(self, self.name or "", f"step of differences {self.step:g} A")
 
     def evaluate(
         self,

@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 from ase import Atoms
 
+from .._display import shown
 from .._input import InputError, came, one_line, reading
 from .._typing import Float
 from ..crystal.lattice import Lattice
@@ -63,6 +64,9 @@ class StoredReference(BlackBox):
         _agree(Path(self.folder), {"step": self.step, **self.settings})
         for path in sorted(Path(self.folder).glob("*.extxyz")):
             self._known.extend(read_extxyz(path, units={"stress": "eV/A^3"}))  # stated: `dg.equilibrate` compresses far
+
+    def __repr__(self) -> str:
+        return shown(self, self.name, f"{len(self._known)} labels in {self.folder}")
 
     @property
     def name(self) -> str:
