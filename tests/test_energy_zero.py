@@ -11,8 +11,12 @@ from ase.calculators.emt import EMT
 
 import defectgen as dg
 from defectgen._input import InputError, InputWarning
+from defectgen.cli.planning import potentials_of
 from defectgen.crystal import composition_change, exchanged_species
 from defectgen.fit import FitWarning, fit
+from defectgen.study import dump, parse
+from defectgen.study.planning import prepared
+from defectgen.study.tasks import Crystal, Exact
 
 SHIFT = 100.0
 
@@ -177,3 +181,64 @@ def test_one_body_energies_that_only_their_sum_determines_are_named():
     with pytest.warns(FitWarning, match="no energy has an atom of Cu"):
         fit(dg.label(cells, truth, dg.ACEBasis(["Ni", "Al", "Cu"], cutoff=4.0, order=1, degree=3), "E+F"), "E+F")
     assert "undetermined_one_body" not in fitted(0).model.provenance
+
+
+RUN = """
+name = "potentials"
+[materials.NiAl]
+crystal = "cscl"
+species = ["Ni", "Al"]
+a = 2.9
+reference = "LennardJones(Ar)"
+[[cases]]
+material = "{material}"
+defect = "{defect}"
+simulation_size = 6
+basis = {{ cutoff = 4.0 }}
+chemical_potentials = {{ {potentials} }}
+[cell_size]
+sizes = [3]
+"""
+
+
+@pytest.mark.parametrize(
+    ("potentials", "words"),
+    [
+        ("Ni = -4.0", r"Al_Ni .* no chemical potential of Al was given"),
+        ("Ni = -4.0, Al = -3.0, Cu = 0.0", "of Cu is given, and neither the crystal nor antisite.* has such an atom"),
+        ("Ni = -4.0, A1 = -3.0", "chemical symbol"),
+        ("Ni = -4.0, Al = 'low'", "chemical_potentials"),
+    ],
+    ids=["missing", "foreign", "unknown", "no number"],
+)
+def test_chemical_potentials_of_a_run_file_are_checked_when_it_is_read(potentials, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        parse(RUN.format(material="NiAl", defect="antisite(Ni)", potentials=potentials), tmp_path)
+
+
+def test_a_run_relaxes_with_its_chemical_potentials(tmp_path):
+    """In an element they are not needed; given, they move the formation energy of a vacancy by mu - E_bulk."""
+    text = RUN.format(material="triangular", defect="vacancy", potentials="Cu = -1.25")
+    spec = parse(text, tmp_path)
+    assert parse(dump(spec), tmp_path) == spec
+    (case,) = spec.cases
+    exact = Exact(crystal=Crystal(material=case.material), defect=case.defect, size=6, eigenvalue=False)
+    given = {exact.crystal: exact.crystal.run({})}
+    found = exact.run(given).at(exact.cell(given))
+    assert found.chemical_potentials == {"Cu": -1.25}
+    assert found.formation_energy == pytest.approx(found.energy - 1.25 - found.bulk_energy, abs=1e-12)
+    assert found.formation_energy != pytest.approx(found.energy, abs=1e-3)
+    bare = parse(text.replace("chemical_potentials = { Cu = -1.25 }", ""), tmp_path)
+    assert bare.cases[0].material.potentials is None
+
+
+def test_the_planner_and_the_designer_take_chemical_potentials():
+    search = prepared("Cu", "vacancy", target_energy=0.1, chemical_potentials={"Cu": -3.5}, sizes=(2,), cutoff=4.0)
+    assert search.study.cases[0].material.potentials == {"Cu": -3.5}
+    for defect, words in (("substitution(Cu,Ag)", "no chemical potential of Ag"), ("vacancy", "of Au is given, and neither")):
+        with pytest.raises(InputError, match=words):
+            prepared("Cu", defect, target_energy=0.1, chemical_potentials={"Au": -3.5}, sizes=(2,), cutoff=4.0)
+    assert potentials_of("Ag=-2.95, Cu=-3.5") == {"Ag": -2.95, "Cu": -3.5} and potentials_of(None) is None
+    for text in ("Ag", "Ag=low"):
+        with pytest.raises(InputError, match="--chemical-potentials takes"):
+            potentials_of(text)

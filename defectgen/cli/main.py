@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -193,6 +193,9 @@ def design(
         float | None, typer.Option(help="Also choose training data for so much, in calculations of the training cell.")
     ] = None,
     criterion: Annotated[str, typer.Option(help="How: G or M (for this defect, without or with misfit), A or D.")] = "G",
+    chemical_potentials: Annotated[
+        str | None, typer.Option(help="Of atoms that the defect exchanges, like Ag=-2.95 (eV per atom).", show_default="none")
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="Run file to write; chosen structures go beside it.", parser=_path, metavar="PATH")
     ] = Path("designed.toml"),
@@ -200,8 +203,10 @@ def design(
     """Design the weights of a loss for one defect, and write a run file that uses them; with --budget the data as well."""
     with spoken():
         from .designing import design as designed
+        from .planning import potentials_of
 
-        settings = {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff, "share": share}
+        settings: dict[str, Any] = {"chemical_potentials": potentials_of(chemical_potentials)}
+        settings |= {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff, "share": share}
         raise typer.Exit(designed(out, material, defect, budget, criterion, observations=observations, **settings))
 
 
@@ -247,6 +252,12 @@ def plan(
     reference: Annotated[
         str | None, typer.Option(help="Cheap stand-in for the code that labels (see list).", show_default="the material's own")
     ] = None,
+    chemical_potentials: Annotated[
+        str | None,
+        typer.Option(
+            help="Of atoms that the defect exchanges, like Ag=-2.95 (eV per atom), of the stand-in.", show_default="none"
+        ),
+    ] = None,
     order: Annotated[int, typer.Option(help="Of the basis: neighbours at once, plus one is the body order.")] = 3,
     by: Annotated[str, typer.Option(help="Judge plans by their measured error, or as certified.")] = "measured",
     sizes: Annotated[
@@ -276,9 +287,10 @@ def plan(
     Status 1 if the labels do not reach the target, 2 if no plan does.
     """
     with spoken(quiet, as_json):
-        from .planning import numbers, plan_labels, stated
+        from .planning import numbers, plan_labels, potentials_of, stated
 
         grid = {
+            "chemical_potentials": potentials_of(chemical_potentials),
             "target_energy": target_energy,
             "target_geometry": target_geometry,
             "reference": reference,

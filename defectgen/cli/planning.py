@@ -27,6 +27,7 @@ from ..study.planning import (
     write_structures,
 )
 from ..training import Cost
+from .fitting import pairs
 from .live import Live, brief
 from .speak import answer, console, say
 
@@ -101,6 +102,19 @@ def stated(text: str | None) -> dict[str, str] | None:
     found = {kind.strip(): unit.strip() for kind, unit in pairs}
     units_of(found)
     return found
+
+
+def potentials_of(text: str | None) -> dict[str, float] | None:
+    """What `--chemical-potentials` says: "Ag=-2.95,Cu=-3.5" as numbers. Raises InputError for anything else."""
+    option, example = "--chemical-potentials", "Ag=-2.95,Cu=-3.54 (eV per atom)"
+    if text is None:
+        return None
+    try:
+        return {species: float(value) for species, value in pairs(text, option, example).items()}
+    except ValueError as error:
+        raise (
+            error if isinstance(error, InputError) else InputError(f"{option} takes numbers, like {example}; got {text!r}")
+        ) from None
 
 
 def _write(proposal: Proposal, store: Store) -> None:

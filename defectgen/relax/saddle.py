@@ -252,7 +252,11 @@ class Barrier:
 
 @takes(cell=(Cell, "a cell, such as dg.vacancy().apply(dg.supercell(lattice, 4))"))
 def migration_barrier(
-    cell: Cell, potential: Potential, atom: int | None = None, preconditioner: GreensFunction | None = None
+    cell: Cell,
+    potential: Potential,
+    atom: int | None = None,
+    preconditioner: GreensFunction | None = None,
+    chemical_potentials: Mapping[str, float] | None = None,
 ) -> Barrier:
     """The barrier of a hop of an atom into the vacancy.
 
@@ -266,6 +270,8 @@ def migration_barrier(
         The atom that hops; by default the nearest one, of several that with largest x, then y, then z.
     preconditioner : GreensFunction, optional
         From `greens_function`; saves time when a supercell is used more than once.
+    chemical_potentials : mapping, optional
+        Those of `relax`, for the formation energies of both states; the barrier does not depend on them.
 
     Returns
     -------
@@ -296,11 +302,11 @@ def migration_barrier(
     if not 0 <= atom < len(cell) or not cell.free[atom]:
         raise InputError(f"the atom that hops is a free one, 0 to {len(cell) - 1}; got {atom}")
     green = greens_function(cell, potential) if preconditioner is None else preconditioner
-    minimum = relax(cell, potential, preconditioner=green)
+    minimum = relax(cell, potential, preconditioner=green, chemical_potentials=chemical_potentials)
     start, direction = minimum.positions.copy(), np.zeros_like(cell.positions)
     start[atom] = cell.positions[atom] - away[atom] / 2
     direction[atom] = -away[atom]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # the same as that of the minimum
-        saddle = saddle_point(cell, potential, start, direction, preconditioner=green)
+        saddle = saddle_point(cell, potential, start, direction, preconditioner=green, chemical_potentials=chemical_potentials)
     return Barrier(minimum, saddle, atom)

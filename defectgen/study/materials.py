@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from .._input import InputError, did_you_mean
 from ..campaign.files import digest as file_digest
 from ..campaign.files import expanded
 from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, triangular, zincblende
+from ..crystal.elements import numbers_by_species
 from ..crystal.lattice import Lattice
 
 if TYPE_CHECKING:
@@ -53,12 +54,25 @@ class Material(BaseModel):
     """Such as "CleriRosato(Cu)", "CleriRosato(Cu, cutoff=4.2)" or "EAM(path, interpolation=lammps)"; see `parse_reference`."""
     equilibrate: bool = True
     """Whether the lattice is brought to zero stress first; without it a lattice that is not there is refused."""
+    chemical_potentials: dict[str, float] = {}
+    """eV per atom, by species, in the energy zero of the reference, of the atoms that defects exchange with reservoirs. With them
+    energies of defects are formation energies; without, E - N E_bulk."""
     digest: str = ""
     """Content of the files named here, so that a changed file is a changed material."""
     files: dict[str, str] = {}
     """Path -> digest of the files named here; in the key of a task the digest stands for the path, so that files may move."""
     description: str = ""
     """Shown by defectgen list."""
+
+    @field_validator("chemical_potentials")
+    @classmethod
+    def _of_species(cls, value):
+        return numbers_by_species(value, "Si")
+
+    @property
+    def potentials(self) -> dict[str, float] | None:
+        """The chemical potentials as `relax` takes them; None where none are given."""
+        return self.chemical_potentials or None
 
 
 MATERIALS: dict[str, Material] = {

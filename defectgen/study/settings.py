@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
 import numpy as np
@@ -16,13 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from .._input import closest
+from .._input import InputError, closest
 from ..ace import ACEBasis, check_count, followed
-from ..crystal import Cell
+from ..crystal import Cell, defect_from_name, supercell
+from ..crystal.elements import checked_potentials, numbers_by_species
 from ..fit import as_prior, as_solver, check_weights
 from ..training import Rattle, Strains
 from ..training.observations import spell_observations
-from .materials import Material, build_reference
+from .materials import Material, build_lattice, build_reference
 
 REACH = 50.0
 """A: no cutoff is larger; a sphere of this radius holds some 40000 atoms."""
@@ -107,6 +109,33 @@ class Case(Strict):
     conventional vectors."""
     basis: Basis | None = None
     """What is fitted; a study of surrogates fits nothing."""
+    chemical_potentials: dict[str, float] | None = None
+    """eV per atom, by species, for this defect; those of the material if none are given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_potentials(cls, given: Any) -> Any:
+        """The material with the chemical potentials of the case: what the steps read."""
+        if not isinstance(given, dict) or given.get("chemical_potentials") is None:
+            return given
+        own = given.get("material")
+        if not isinstance(own, Material):
+            return given
+        known = numbers_by_species(given["chemical_potentials"], "Si")
+        return {**given, "material": own.model_copy(update={"chemical_potentials": known})}
+
+    @model_validator(mode="after")
+    def _has_all_potentials(self):
+        if self.material.chemical_potentials:
+            cell = _example(self)
+            checked_potentials(self.material.chemical_potentials, cell)
+            known = {*cell.lattice.species, *cell.symbols}
+            if foreign := [s for s in self.chemical_potentials or {} if s not in known]:
+                raise ValueError(
+                    f"a chemical potential of {foreign[0]} is given, and neither the crystal nor {self.defect} has such an atom; "
+                    f"give those of {', '.join(sorted(known))}"
+                )
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -120,6 +149,26 @@ class Case(Strict):
         if "cutoff" not in basis and set(basis) <= set(Basis.model_fields):
             return {**given, "basis": {**followed(build_reference(own), basis.get("order")), **basis}}
         return given
+
+
+def with_potentials(material: Material, defect: str, potentials: Mapping[str, float] | None) -> Material:
+    """The material with chemical potentials (eV per atom) for a defect, if there are any. Raises InputError as a case does."""
+    if potentials is None:
+        return material
+    try:
+        case = {"material": material, "defect": defect, "simulation_size": 4, "chemical_potentials": potentials}
+        return Case.model_validate(case).material
+    except ValidationError as error:
+        raise InputError(sentence(error, "")) from None
+
+
+def _example(case: Case) -> Cell:
+    """The defect of a case in a small cell: which atoms it exchanges does not depend on the size."""
+    lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
+    try:
+        return defect.apply(supercell(lattice, 4))
+    except InputError:  # too small for this defect
+        return defect.apply(supercell(lattice, 12))
 
 
 class Training(Strict):

@@ -6,7 +6,7 @@ from typing import Any
 from ..._input import InputError
 from ...campaign import Given, Step
 from ...crystal import Cell
-from ...crystal.elements import exchanged_species
+from ...crystal.elements import missing_potentials
 from ...relax import migration_barrier
 from ...surrogate import far_field, sites_of
 from ..surrogates.scene import Scene, Solve, Solved
@@ -52,10 +52,12 @@ class Hop(Step[Pass]):
 
     def run(self, given: Given) -> Pass:
         """Minimum and saddle point."""
-        found = migration_barrier(self.cell(given), truth_of(self.crystal.material))
+        material = self.crystal.material
+        found = migration_barrier(self.cell(given), truth_of(material), chemical_potentials=material.potentials)
         if not found.converged:
             raise InputError(f"no barrier was found: {found.minimum.message}; {found.saddle.message}")
-        formation = None if exchanged_species(found.minimum.cell) else found.minimum.energy
+        missing = missing_potentials(found.minimum.cell, material.chemical_potentials)
+        formation = None if missing else found.minimum.formation_energy
         return Pass(found.energy, found.atom, Rest.of(found.minimum), Rest.of(found.saddle), formation)
 
 

@@ -79,7 +79,7 @@ class Certification(Step[Certified]):
         cell = trial.cell(given)
         green = greens_function(cell, fitted.model)
         try:
-            rest = rested(cell, fitted.model, found.positions, green)
+            rest = rested(cell, fitted.model, found.positions, green, trial.crystal.material.potentials)
             told = certify(fitted, rest, richer=richer, preconditioner=green)
         except InputError as error:
             return Certified(str(error))

@@ -172,7 +172,7 @@ class Choosing(Step[Choices]):
         cell = defect_cell(lattice, self.pool.defect, self.simulation_size)
         offer = pool.offer(self.basis, self.pool.full, self.fitting, cell)
         try:
-            promise = promise_of(self.fitting, cell, offer)
+            promise = promise_of(self.fitting, cell, offer, self.pool.crystal.material.potentials)
         except InputError as error:
             return Choices(str(error), ())
         found = []
@@ -187,7 +187,7 @@ class Choosing(Step[Choices]):
         return Choices("", tuple(found))
 
 
-def promise_of(fitting: FitSettings, cell: Cell, offer: Offer) -> Promise:
+def promise_of(fitting: FitSettings, cell: Cell, offer: Offer, potentials: dict[str, float] | None = None) -> Promise:
     """What choices promise for the defect at the equilibrium that a pilot finds from the unrelaxed one.
 
     The pilot has the prior of the fits, or a stronger one if it does not hold the defect with that. Raises InputError where
@@ -199,7 +199,7 @@ def promise_of(fitting: FitSettings, cell: Cell, offer: Offer) -> Promise:
     for prior in (None, *STRONGER):
         pilot = fitted(fitting, offer.blocks(), prior)
         green = greens_function(cell, pilot.model)
-        rest = rested(cell, pilot.model, preconditioner=green)
+        rest = rested(cell, pilot.model, preconditioner=green, potentials=potentials)
         moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
         if not rest.converged or moved > 2 * BASIN * cell.lattice.nearest_neighbour:
             why = f"the pilot does not hold the defect: an atom moves by {moved:.2f} A, {rest.message}"

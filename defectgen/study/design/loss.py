@@ -86,7 +86,7 @@ class LossDesign(Step[Designed]):
         cell = self.trial.cell(given)
         green = greens_function(cell, pilot.model)
         try:
-            rest = rested(cell, pilot.model, preconditioner=green)
+            rest = rested(cell, pilot.model, preconditioner=green, potentials=self.trial.crystal.material.potentials)
             found = design_loss(pilot, rest, richer=richer, share=self.share)
         except InputError as error:
             return Designed(str(error), {})

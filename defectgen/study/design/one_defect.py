@@ -1,9 +1,10 @@
 """Design a loss for one defect in one crystal, from a small training cell labelled with the crystal's reference."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tomli_w
@@ -21,6 +22,7 @@ from ...training import label, training_cells
 from ...training.observations import spell_observations
 from ..certificates.steps import RICHER_PRIOR
 from ..materials import build_lattice, build_reference, material
+from ..settings import with_potentials
 
 REACH = 2.1
 """Cutoff of the basis in nearest-neighbour spacings, if none is given: two shells of bcc and fcc, three of diamond."""
@@ -43,6 +45,8 @@ class Designed:
     """In which the defect was relaxed with the models."""
     study: str
     """Text of a run file: the defect, the basis, the weights, and training cells of some sizes."""
+    potentials: dict[str, float] | None = None
+    """Chemical potentials of the atoms that the defect exchanges, eV per atom."""
 
 
 def design_for(
@@ -55,6 +59,7 @@ def design_for(
     cutoff: float | None = None,
     observations: str = "E+F+FC+V",
     share: float = 0.5,
+    chemical_potentials: Mapping[str, float] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Designed:
     """Weights for `defect` in the material `name`, trained in cells of `size`, judged in a cell of `simulation` (size + 2).
@@ -62,7 +67,7 @@ def design_for(
     The reference labels the training cells and is asked nothing in the larger cell. Raises InputError for names, sizes and
     sets that make no sense, and if the default loss does not hold the defect.
     """
-    given = material(name, Path.cwd())
+    given = with_potentials(material(name, Path.cwd()), defect, chemical_potentials)
     observations = spell_observations(observations.split("+"))
     if size < 1 or (simulation is not None and simulation < size):
         raise InputError(
@@ -77,7 +82,7 @@ def design_for(
     small, cell = (edit.apply(supercell(lattice, n)) for n in (size, simulation or size + 2))
     species = tuple(dict.fromkeys((*lattice.species, *cell.symbols)))
     wide, own = (ACEBasis(species, cutoff=reach, order=3, degree=d) for d in (degree + RICHER, degree))
-    rest = relax(small, truth)
+    rest = relax(small, truth, chemical_potentials=given.potentials)
     cells = training_cells(
         lattice,
         edit,
@@ -93,7 +98,7 @@ def design_for(
         pilot = fit(blocks.restrict(wide.columns_of(own), own), observations)
         richer = fit(blocks, observations, prior=RICHER_PRIOR)
         progress(f"pilot with {own.size} functions, relaxed in {len(cell)} atoms")
-        approx = relax(cell, pilot.model, eigenvalue=False)
+        approx = relax(cell, pilot.model, eigenvalue=False, chemical_potentials=given.potentials)
         progress("weights")
         try:
             loss = design_loss(pilot, approx, richer=richer, share=share)
@@ -102,24 +107,35 @@ def design_for(
                 f"a loss is designed from a pilot that holds the defect, and the one of degree {degree:g} does not ({error}); "
                 "raise --degree or --size"
             ) from None
-    study = _study(name, defect, size, simulation or size + 2, degree, reach, observations, loss)
-    return Designed(lattice, truth, wide, loss, cell, study)
+    study = _study(name, defect, size, simulation or size + 2, degree, reach, observations, loss, given.potentials)
+    return Designed(lattice, truth, wide, loss, cell, study, given.potentials)
 
 
 def _study(
-    name: str, defect: str, size: int, simulation: int, degree: float, cutoff: float, observations: str, loss: LossDesign
+    name: str,
+    defect: str,
+    size: int,
+    simulation: int,
+    degree: float,
+    cutoff: float,
+    observations: str,
+    loss: LossDesign,
+    potentials: dict[str, float] | None,
 ) -> str:
     """The run file; weights with as many digits as they are worth."""
     weights = {
         f"{k}:{g}": float(np.format_float_scientific(w, 3)) for k, groups in loss.weights.items() for g, w in groups.items()
     }
     basis = {"cutoff": round(cutoff, 3), "order": 3, "degree": degree}
+    case: dict[str, Any] = {"material": name, "defect": defect, "simulation_size": simulation, "basis": basis}
+    if potentials:
+        case["chemical_potentials"] = potentials
     return tomli_w.dumps(
         {
             "name": f"{name}-designed",
             "title": f"A loss designed for {defect} in {name}",
             "observations": [observations],
-            "cases": [{"material": name, "defect": defect, "simulation_size": simulation, "basis": basis}],
+            "cases": [case],
             "training": {"configurations": 3, "rattle": 0.015, "virial_strains": [0.005, 0.01]},
             "fit": {"weights": weights},
             "cell_size": {"sizes": sorted({max(1, size - 1), size, size + 1})},

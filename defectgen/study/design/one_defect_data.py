@@ -82,7 +82,7 @@ def data_for(
     offer = Offer.of(parts, len(start), pool, cost, designed.loss.fit.blocks.basis, asked.prior)
     progress("choices")
     settings = FitSettings(prior=asked.prior, weights=START)
-    promise = promise_of(settings, designed.cell, offer)
+    promise = promise_of(settings, designed.cell, offer, designed.potentials)
     numbers = promise.choose(criterion, budget * unit)
     measure = promise.errors if criterion == MISFIT else promise.spreads
     return Chosen(

@@ -111,7 +111,7 @@ def pure_errors(step: _Fitted, given: Given, fitted: Fit, told: tuple[str, ...])
     """Errors of the defect relaxed with the fit of a step."""
     exact = given[step.exact].at(step.exact.cell(given))
     green = greens_function(exact.cell, fitted.model)
-    model = rested(exact.cell, fitted.model, exact.positions, green)
+    model = rested(exact.cell, fitted.model, exact.positions, green, exact.chemical_potentials)
     error, phonon = compare(exact, model), lowest_phonon(green)
     return Pure(
         geometry_error=error.geometry,

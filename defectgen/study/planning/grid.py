@@ -1,6 +1,6 @@
 """The search: every plan of the grid is a task of a campaign, with the cheap reference in place of the expensive one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ def plan_training(
     target_energy: float | None = None,
     target_geometry: float | None = None,
     reference: str | None = None,
+    chemical_potentials: Mapping[str, float] | None = None,
     lattice_constant: float | None = None,
     out: str | Path | None = None,
     workers: int = 1,
@@ -38,13 +39,20 @@ def plan_training(
     """The cheapest labels with which a fit reaches the targets for a defect, and every other plan of the grid beside it.
 
     `target_energy` (eV) and `target_geometry` (A), at least one; `reference` in place of the material's own cheap one;
+    `chemical_potentials` (eV per atom, by species) of a defect that exchanges atoms, in the zero of the cheap reference;
     `lattice_constant` (A) of the expensive one, to which the structures are scaled. `grid` takes the fields of `Search`:
     sizes, configurations, observations, degrees, cutoff, simulation_size, by, cost and others. Records are kept in `out`
     (default: plans/MATERIAL-DEFECT), where the same call finds them again.
     Raises InputError for names, numbers and grids that make no sense, and for tasks that fail.
     """
     search = prepared(
-        material_name, defect, reference=reference, target_energy=target_energy, target_geometry=target_geometry, **grid
+        material_name,
+        defect,
+        reference=reference,
+        chemical_potentials=chemical_potentials,
+        target_energy=target_energy,
+        target_geometry=target_geometry,
+        **grid,
     )
     store = Store(Path("plans") / search.name.removeprefix("plan-") if out is None else out)
     with store.lock():

@@ -192,7 +192,7 @@ def _attempts(proposal: Proposal, truth: LabelledReference, plans: list[Plan]) -
             continue
         try:
             one, other = (_fitted(blocks, widest, b, prior) for b, prior in ((basis, None), (richer, RICHER_PRIOR)))
-            found.append(Attempt(plan, one, certificate(one, other, cell)))
+            found.append(Attempt(plan, one, certificate(one, other, cell, search.material.potentials)))
         except InputError as error:
             refused.append(f"degree {plan.degree:g}: {error}")
     if not found:

@@ -1,5 +1,6 @@
 """What is wanted of a plan, and the grid of plans that is searched for it."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from ..cell_size import CellSize
 from ..certificates.settings import Certificates
 from ..fit_accuracy import FitAccuracy
 from ..materials import Material, build_lattice, material
-from ..settings import Basis, Case, FitSettings, Strict, Training, sentence, without_none
+from ..settings import Basis, Case, FitSettings, Strict, Training, sentence, with_potentials, without_none
 from ..spec import RunSpec
 
 LARGEST = 256
@@ -98,13 +99,21 @@ class Search(Strict):
         return tomli_w.dumps({"name": self.name, "search": without_none(self.model_dump(mode="json"))})
 
 
-def prepared(name: str | Material, defect: str, *, reference: str | None = None, **given) -> Search:
+def prepared(
+    name: str | Material,
+    defect: str,
+    *,
+    reference: str | None = None,
+    chemical_potentials: Mapping[str, float] | None = None,
+    **given,
+) -> Search:
     """The search with what was not given filled in. Raises InputError for what cannot be searched."""
     if given.get("target_energy") is None and given.get("target_geometry") is None:
         raise InputError("a plan needs a target: the error of the formation energy in eV, of the geometry in A, or both")
     found = material(name, Path.cwd())
     if reference is not None:
         found = material(found.model_copy(update={"reference": reference, "digest": ""}), Path.cwd())
+    found = with_potentials(found, defect, chemical_potentials)
     given = {key: value for key, value in given.items() if value is not None}
     if "observations" in given:
         given["observations"] = tuple(dict.fromkeys(spell_observations(o) for o in given["observations"]))

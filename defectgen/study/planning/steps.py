@@ -177,7 +177,7 @@ class CertifiedPlan(PlanStep):
             fitted = self.fitted(taken, cell, trial.basis)
             richer = self.fitted(taken, cell, self.richer, RICHER_PRIOR)
         try:
-            found = certificate(fitted, richer, cell)
+            found = certificate(fitted, richer, cell, trial.crystal.material.potentials)
         except InputError as error:
             return Judged(rows, functions, str(error))
         energy, geometry = found.energy, found.geometry
@@ -185,13 +185,13 @@ class CertifiedPlan(PlanStep):
         return Judged(rows, functions, "", *(float(value) if np.isfinite(value) else None for value in numbers))
 
 
-def certificate(fitted: Fit, richer: Fit, cell: Cell) -> Certificate:
+def certificate(fitted: Fit, richer: Fit, cell: Cell, potentials: dict[str, float] | None = None) -> Certificate:
     """The certificate at the equilibrium that the model finds from the unrelaxed defect.
 
     Raises InputError where it finds none, or another defect than the one it started from.
     """
     green = greens_function(cell, fitted.model)
-    rest = rested(cell, fitted.model, preconditioner=green)
+    rest = rested(cell, fitted.model, preconditioner=green, potentials=potentials)
     moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
     if rest.converged and moved > 2 * BASIN * cell.lattice.nearest_neighbour:
         raise InputError(f"the fit does not hold the defect: an atom moves by {moved:.2f} A")

@@ -59,7 +59,8 @@ class Exact(Step[Rest]):
     def run(self, given: Given) -> Rest:
         """Relax, and refuse what did not converge or is a saddle point."""
         what = f"{self.defect} in {self.crystal.material.name}"
-        result = relax(self.cell(given), truth_of(self.crystal.material), eigenvalue=self.eigenvalue)
+        material = self.crystal.material
+        result = relax(self.cell(given), truth_of(material), eigenvalue=self.eigenvalue, chemical_potentials=material.potentials)
         if not result.converged:
             raise InputError(f"{what} did not relax with the reference: {result.message}")
         if result.is_saddle:

@@ -7,6 +7,7 @@ from math import isfinite
 
 import numpy as np
 
+from ..._input import InputWarning
 from ..._typing import Float
 from ...ace import LinearACE
 from ...campaign import Given, Step
@@ -28,10 +29,29 @@ rounding of others; their errors are above 1e-7."""
 
 
 def rested(
-    cell: Cell, model: Potential, start: np.ndarray | None = None, preconditioner: GreensFunction | None = None
+    cell: Cell,
+    model: Potential,
+    start: np.ndarray | None = None,
+    preconditioner: GreensFunction | None = None,
+    potentials: dict[str, float] | None = None,
 ) -> Equilibrium:
-    """The equilibrium of a fitted model; as near as the rounding of its forces allows counts as converged."""
-    found = relax(cell, model, start=start, tolerance=AT_REST, preconditioner=preconditioner, eigenvalue=False)
+    """The equilibrium of a fitted model; as near as the rounding of its forces allows counts as converged.
+
+    `potentials` are the chemical potentials of the reference (eV per atom). They need not add up to the energy of the model's
+    crystal: its error is part of the error of the formation energy.
+    """
+    with warnings.catch_warnings():
+        if potentials:
+            warnings.filterwarnings("ignore", "the chemical potentials of a formula unit", InputWarning)
+        found = relax(
+            cell,
+            model,
+            start=start,
+            tolerance=AT_REST,
+            preconditioner=preconditioner,
+            eigenvalue=False,
+            chemical_potentials=potentials,
+        )
     return replace(found, converged=found.settled)
 
 
@@ -140,7 +160,7 @@ def assess(exact: Equilibrium, truth: Potential, fitting: Callable[[], Fit]) -> 
     cell = exact.cell
     fitted, remarks = remarked(fitting)
     green = greens_function(cell, fitted.model)
-    model = rested(cell, fitted.model, exact.positions, green)
+    model = rested(cell, fitted.model, exact.positions, green, exact.chemical_potentials)
     error = compare(exact, model)
     stability, phonon = _stability(truth, fitted.model, green, exact, model)
     stable = stability > 0 and phonon > 0

@@ -197,7 +197,7 @@ def _rms(values: np.ndarray) -> float:
 def _judged(model: LinearACE, cell: Cell, truth: Equilibrium) -> dict[str, Any]:
     try:
         green = greens_function(cell, model)
-        found = rested(cell, model, truth.positions, green)
+        found = rested(cell, model, truth.positions, green, truth.chemical_potentials)
     except InputError as error:
         return {"outcome": f"not relaxed: {error}"}
     error = compare(truth, found)

@@ -204,7 +204,8 @@ class ExactDefect(Step[Rest]):
 
     def run(self, given: Given) -> Rest:
         """Relax, and refuse what has no equilibrium."""
-        found = relax(self.cell(given), truth_of(self.rest.material))
+        material = self.rest.material
+        found = relax(self.cell(given), truth_of(material), chemical_potentials=material.potentials)
         if not found.converged or found.is_saddle:
             raise InputError(
                 f"{self.defect} in {self.rest.material.name} has no equilibrium with the reference ({found.message}); "
