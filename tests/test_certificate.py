@@ -168,3 +168,33 @@ def test_a_certificate_needs_a_fit_and_its_relaxed_defect(unchecked):
         dg.certify(made, replace(rest, converged=False, message="stopped"))
     with pytest.raises(InputError, match="no basis"):
         dg.certify(replace(made, model=None), rest)
+
+
+def test_the_estimate_includes_the_bias_of_the_prior():
+    """A reference in the span, labels without noise: the error of a fit with a prior is its bias, a known linear map.
+
+    Exact: R'R (theta* - theta) = Gamma^2 theta*; where the data decide, its value at theta is that at theta* to first order.
+    """
+    made, _, plain = case()
+    assert plain.geometry.prior == plain.energy.prior == 0.0 and "prior" not in plain.summary()
+    inside = replace(
+        blocks()[1],
+        items=tuple(
+            replace(b, factor=np.column_stack([b.factor[:, :-1], b.factor[:, :-1] @ made.coefficients]), plain=None)
+            for b in blocks()[1].items
+        ),
+    )
+    theta = made.coefficients
+    shares = []
+    for strength in (1e-6, 1e-5):
+        biased = fit(inside, SET, weights=WEIGHTS, prior=Ridge(strength))
+        gamma, factor = biased.problem.gamma, biased.problem.factor[:, :-1]
+        np.testing.assert_allclose(factor.T @ (factor @ (theta - biased.coefficients)), gamma**2 * theta, rtol=1e-5, atol=1e-12)
+        rest = relaxed(biased.model)
+        certificate = dg.certify(biased, rest)
+        error = dg.compare(relaxed(made.model), rest)
+        assert 0 < certificate.energy.prior < certificate.energy.estimate
+        assert certificate.energy.estimate == pytest.approx(np.hypot(certificate.energy.spread, certificate.energy.prior))
+        shares.append((certificate.energy.prior / error.energy, certificate.geometry.prior / error.geometry))
+        assert "bias of the prior" in certificate.summary()
+    print(shares)

@@ -365,10 +365,20 @@ def test_a_data_set_is_described_beside_published_ones(tmp_path, capsys):
     assert order == sorted(order) and "openQDC" in said
 
 
+def test_a_data_set_without_structure_ids_is_grouped_by_composition(tmp_path, capsys):
+    pool = toy_diversity.made(8)
+    path = as_file(tmp_path / "toy.extxyz", pool)
+    with pytest.raises(SystemExit) as status:
+        main(["diversity", str(path), "--cutoff", "3"])
+    said = " ".join(capsys.readouterr().out.split())
+    structures = len({tuple(sorted(c.symbols)) for c in pool.dataset.configurations})
+    assert status.value.code == 0 and "is read without structure ids" in said and "name a key with --structure" in said
+    assert f"configurations of {structures} structure" in said and structures > 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        pytest.param([], "nobody can tell a new structure from a new configuration", id="no structure key"),
         pytest.param(["--structure", "smiles"], "has no structure id 'smiles'; its keys are", id="wrong key"),
         pytest.param(["--structure", "name", "--energy-unit", "erg"], "units of energy are", id="unit"),
         pytest.param(["--structure", "name", "--study", "."], "no finished study of diversity", id="study"),

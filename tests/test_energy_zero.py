@@ -11,10 +11,11 @@ from ase.calculators.emt import EMT
 
 import defectgen as dg
 from defectgen._input import InputError, InputWarning
+from defectgen.campaign import Given, execute
 from defectgen.cli.planning import potentials_of
 from defectgen.crystal import composition_change, exchanged_species
 from defectgen.fit import FitWarning, fit
-from defectgen.study import dump, parse
+from defectgen.study import dump, parse, plan
 from defectgen.study.planning import prepared
 from defectgen.study.tasks import Crystal, Exact
 
@@ -207,7 +208,7 @@ sizes = [3]
         ("Ni = -4.0", r"Al_Ni .* no chemical potential of Al was given"),
         ("Ni = -4.0, Al = -3.0, Cu = 0.0", "of Cu is given, and neither the crystal nor antisite.* has such an atom"),
         ("Ni = -4.0, A1 = -3.0", "chemical symbol"),
-        ("Ni = -4.0, Al = 'low'", "chemical_potentials"),
+        ("Ni = -4.0, Al = 'low'", "chemical potential of Al must be a finite energy"),
     ],
     ids=["missing", "foreign", "unknown", "no number"],
 )
@@ -222,9 +223,13 @@ def test_a_run_relaxes_with_its_chemical_potentials(tmp_path):
     spec = parse(text, tmp_path)
     assert parse(dump(spec), tmp_path) == spec
     (case,) = spec.cases
-    exact = Exact(crystal=Crystal(material=case.material), defect=case.defect, size=6, eigenvalue=False)
-    given = {exact.crystal: exact.crystal.run({})}
-    found = exact.run(given).at(exact.cell(given))
+    exact = Exact(crystal=Crystal(material=case.material), defect=case.defect, size=6, eigenvalue=True)
+    records = {}
+    for task in plan(spec):
+        if task.key in (exact.crystal.key, exact.key):
+            records[task.key] = execute(task, records)
+    given = Given(records)
+    found = given[exact].at(exact.cell(given))
     assert found.chemical_potentials == {"Cu": -1.25}
     assert found.formation_energy == pytest.approx(found.energy - 1.25 - found.bulk_energy, abs=1e-12)
     assert found.formation_energy != pytest.approx(found.energy, abs=1e-3)

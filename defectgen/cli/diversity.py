@@ -12,9 +12,9 @@ from rich.text import Text
 
 from .._input import InputError
 from ..ace import ACEBasis
-from ..bridge import dataset_from_extxyz, dataset_from_hdf5
+from ..bridge import dataset_from_extxyz, dataset_from_hdf5, read_dataset
 from ..campaign.files import unguarded
-from ..dataset import Dataset
+from ..dataset import Configuration, Dataset
 from ..dataset.division import PUBLISHED, SOURCE
 from ..training.diversity import DatasetDiversity, dataset_diversity
 from .speak import console, say
@@ -32,7 +32,8 @@ def describe(
     Raises
     ------
     InputError
-        A file cannot be read, has no structure ids, the same configuration twice, mixed units or missing labels.
+        A file cannot be read, has the same configuration twice, mixed units or missing labels, or a structure key that its
+        frames do not have.
     """
     whole = Dataset(())
     for path in paths:
@@ -55,11 +56,35 @@ def _read(path: Path, structure: str | None, keys: dict[str, str | None]) -> Dat
     if path.suffix.lower() in (".h5", ".hdf5"):
         return dataset_from_hdf5(path, structure=structure, **given)
     if structure is None:
-        raise InputError(
-            f"{path} is read frame by frame, and without a structure id nobody can tell a new structure from a new "
-            "configuration; name its key with --structure KEY"
-        )
+        return _by_composition(path, given)
     return dataset_from_extxyz(path, structure, **given)
+
+
+def _by_composition(path: Path, given: dict[str, Any]) -> Dataset:
+    """A labelled data set without structure ids: configurations with the same numbers of atoms are one structure."""
+    units = {name.removesuffix("_unit"): given[name] for name in ("energy_unit", "length_unit") if name in given}
+    keys = {name: given[name] for name in ("energy", "forces") if name in given}
+    found, counts = [], Counter()
+    for snapshot in read_dataset(path, units or None, keys or None):
+        cell, known = snapshot.cell, snapshot.labels or {}
+        name = " ".join(f"{symbol}{count}" for symbol, count in sorted(Counter(cell.symbols).items()))
+        found.append(
+            Configuration(
+                *(name, counts[name, snapshot.group], cell.symbols, snapshot.positions, snapshot.group),
+                energy=known.get("energy"),
+                forces=known.get("forces"),
+                vectors=snapshot.vectors if any(cell.periodic) else None,
+                periodic=cell.periodic,
+                source=snapshot.source,
+                virial=known.get("virial") if any(cell.periodic) else None,
+            )
+        )
+        counts[name, snapshot.group] += 1
+    say(
+        f"{path.name} is read without structure ids: configurations with the same numbers of atoms of each species count as one "
+        "structure, isomers and phases included; name a key with --structure KEY to tell them apart"
+    )
+    return Dataset(tuple(found), path.name)
 
 
 def _show(found: DatasetDiversity) -> None:

@@ -212,8 +212,10 @@ def design(
 
 @app.command(epilog="Example: defectgen diversity train.extxyz --structure smiles")
 def diversity(
-    datasets: Annotated[list[Path], typer.Argument(help="Labelled data sets: extended XYZ, or HDF5 with a group a molecule.")],
-    structure: Annotated[str | None, typer.Option(help="Key that says which structure a configuration is of.")] = None,
+    datasets: Annotated[list[Path], typer.Argument(help="Labelled data sets: what fit reads, or HDF5 (a group a molecule).")],
+    structure: Annotated[
+        str | None, typer.Option(help="Key that says which structure a configuration is of.", show_default="its composition")
+    ] = None,
     energy: Annotated[str | None, typer.Option(help="Key of the energies.", show_default="the usual ones")] = None,
     forces: Annotated[str | None, typer.Option(help="Key of the forces.", show_default="the usual ones")] = None,
     energy_unit: Annotated[

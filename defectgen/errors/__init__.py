@@ -5,6 +5,7 @@ from .bound import bound
 from .bound_terms import Bound, Term
 from .certificate import Certificate, Prediction, certify, predict
 from .compare import Comparison, compare
+from .decay import StrainDecay, strain_decay
 from .design import LossDesign, choose_data, design_loss
 from .domain import Check, Domain, domain, load_domain
 from .label_errors import LabelErrors, LabelledPrediction, label_errors
@@ -44,6 +45,7 @@ __all__ = [
     "Power",
     "Prediction",
     "Rate",
+    "StrainDecay",
     "Term",
     "bonds_of",
     "bound",
@@ -70,6 +72,7 @@ __all__ = [
     "rejects",
     "relax_from",
     "stability_constant",
+    "strain_decay",
     "strain_max",
     "strain_norm",
     "verdict",

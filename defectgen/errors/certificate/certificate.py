@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..._display import shown
-from ..._input import InputError, InputWarning, did_you_mean, takes, whole
+from ..._input import InputError, InputWarning, came, did_you_mean, takes, whole
 from ..._typing import Float
 from ...ace import LinearACE
 from ...crystal.elements import exchanged_species
 from ...energy.functional import cell_energy
 from ...fit import Fit
 from ...relax import Equilibrium, GreensFunction, relax
+from ..domain import Check, Domain
 from ..norms import strain_norm
 from .quantity import Quantity, Rows
 from .sensitivity import Sensitivity, sensitivity
@@ -36,6 +37,10 @@ class Certificate:
     """Independent directions that rows and prior determine."""
     sensitivity: Sensitivity = field(repr=False)
     """K and k, with which more can be asked."""
+    outside: Check | None = None
+    """Which atoms of the defect are outside the domain of the training data; None if no domain was given."""
+    baseline: str = ""
+    """The repulsion under the fit, whose error in places without rows no number here contains; empty without one."""
 
     def __repr__(self) -> str:
         return shown(
@@ -56,6 +61,15 @@ class Certificate:
                 f"{name}: estimate {q.estimate:.3g} {unit}, bound {q.bound:.3g} {unit}, posterior {q.deviation:.3g} {unit}"
                 + (f"; more weight on {neediest} lowers it most" if q.weights[neediest] < 0 else "")
             )
+        prior = [
+            f"{q.prior:.2g} {unit} of the {n}" for n, unit, q in (("geometry", "A", self.geometry), (named, "eV", self.energy))
+        ]
+        if self.geometry.prior or self.energy.prior:
+            lines.append(f"included to first order: the bias of the prior, {' and '.join(prior)}")
+        if self.baseline:
+            lines.append(f"not included: the error of the repulsion ({self.baseline}) at distances that no row has")
+        if self.outside is not None:
+            lines.append(_domain_in_words(self.outside))
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -63,7 +77,12 @@ class Certificate:
 
 
 def certify(
-    fit: Fit, rest: Equilibrium, *, richer: Fit | None = None, preconditioner: GreensFunction | None = None
+    fit: Fit,
+    rest: Equilibrium,
+    *,
+    richer: Fit | None = None,
+    preconditioner: GreensFunction | None = None,
+    domain: Domain | None = None,
 ) -> Certificate:
     """Estimate and bound of the errors of a fit for one defect; no reference is evaluated.
 
@@ -77,6 +96,8 @@ def certify(
         A fit of a larger basis to the same labels. The estimate is then the response to its forces, with a spread of its own.
     preconditioner : GreensFunction, optional
         From ``greens_function(cell, fit.model)``; saves time.
+    domain : Domain, optional
+        Of the training data, from `dg.domain`. The certificate then names the atoms outside, for which no row of the fit speaks.
 
     Returns
     -------
@@ -99,7 +120,12 @@ def certify(
     with |W A dtheta| equal to the residual of the fit, the bound is the worst, |residual| * sigma_max(D K R^-1), and the spread
     their root mean square, |residual| * |D K R^-1|_F / sqrt(parameters): what the basis cannot represent is an error of the size
     of the residual in an unknown direction. A richer fit knows part of that direction. theory: fit/certificate.
-     Without chemical potentials the energy of a defect that exchanges atoms is E - N E_bulk, in the zero of the labels: its error
+
+    A prior pulls the coefficients of the reference by (R'R)^-1 Gamma^2 theta. Taken at the coefficients of the fit this is the
+    bias that the estimate includes; in directions that only the prior determines it is blind, and the spread stands for the
+    unknown coefficient there. The error of a repulsion under the fit is included where rows see it, as part of the residual.
+
+    Without chemical potentials the energy of a defect that exchanges atoms is E - N E_bulk, in the zero of the labels: its error
     does not depend on that zero, but includes that of the bulk.
     """
     model = _model_of(fit)
@@ -108,7 +134,11 @@ def certify(
         raise InputError(f"a certificate needs the defect relaxed with the fitted model, dg.relax(cell, fit.model): {what}")
     if rest.unrest:
         warnings.warn(f"{rest.unrest}: the certificate is that of a defect under this pressure", InputWarning, stacklevel=2)
+    if domain is not None and not isinstance(domain, Domain):
+        raise InputError(f"a domain is that of the training data, dg.domain(cells, fit); got {came(domain)}")
     found = judge(fit, sensitivity(rest, model, preconditioner))
+    if domain is not None:
+        found = replace(found, outside=domain.check(rest))
     return found if richer is None else _sharpened(found, richer, rest)
 
 
@@ -141,7 +171,24 @@ def judge(fit: Fit, sensitive: Sensitivity) -> Certificate:
         rows=fit.rows,
         parameters=rows.parameters,
         sensitivity=sensitive,
+        baseline=_baseline(fit),
     )
+
+
+def _domain_in_words(found: Check) -> str:
+    """Whether the numbers hold for this defect."""
+    if found.inside:
+        return "all atoms are inside the domain of the training data"
+    return (
+        f"{found}: estimate and posterior are of errors that the training rows see, and do not hold outside their domain; "
+        "label such atoms, or rely on the bound"
+    )
+
+
+def _baseline(fit: Fit) -> str:
+    """The name of the repulsion that the model carries."""
+    repulsion = getattr(fit.model, "repulsion", None)
+    return "" if repulsion is None else type(repulsion).__name__
 
 
 def _sharpened(found: Certificate, richer: Fit, rest: Equilibrium) -> Certificate:
@@ -159,8 +206,8 @@ def _sharpened(found: Certificate, richer: Fit, rest: Equilibrium) -> Certificat
     own = judge(richer, sensitivity(rest, model, answer=found.sensitivity.answer))
     return replace(
         found,
-        geometry=replace(found.geometry, shift=strain_norm(rest.cell, answer), remainder=own.geometry.spread),
-        energy=replace(found.energy, shift=abs(shifted - rest.energy), remainder=own.energy.spread),
+        geometry=replace(found.geometry, shift=strain_norm(rest.cell, answer), remainder=own.geometry.estimate),
+        energy=replace(found.energy, shift=abs(shifted - rest.energy), remainder=own.energy.estimate),
     )
 
 

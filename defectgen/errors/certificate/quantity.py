@@ -35,13 +35,15 @@ class Quantity:
     shift: float | None = None
     """What a richer fit to the same labels changes, |Q| of its difference; None without one."""
     remainder: float | None = None
-    """The spread of the richer fit."""
+    """The spread of the richer fit, with the bias of its prior."""
+    prior: float = 0.0
+    """Bias of the prior of the fit, to first order: |Q| of (R'R)^-1 Gamma^2 theta; zero without a prior."""
 
     @property
     def estimate(self) -> float:
-        """The sharpest estimate there is: (shift^2 + remainder^2)^(1/2) of the richer fit, or the spread without one."""
+        """The sharpest estimate there is: (shift^2 + remainder^2)^(1/2) of the richer fit, or (spread^2 + prior^2)^(1/2)."""
         if self.shift is None or self.remainder is None:
-            return self.spread
+            return float(np.hypot(self.spread, self.prior))
         return float(np.hypot(self.shift, self.remainder))
 
 
@@ -53,6 +55,8 @@ class Rows:
         self.residual = float(np.sqrt(fit.residual**2 + np.sum((problem.gamma * fit.coefficients) ** 2)))
         """|W (A theta - y)|, the prior's rows included."""
         self.leverage = Leverage.posed(problem)
+        self.bias = self.leverage.root @ (self.leverage.root.T @ (problem.gamma**2 * fit.coefficients))
+        """What the prior has taken from the coefficients, to first order: theta_true - theta = (R'R)^-1 Gamma^2 theta_true."""
         self.parameters = self.leverage.root.shape[1]
         """Independent directions that rows and prior determine."""
         freedom = problem.rows - fit.degrees_of_freedom
@@ -91,4 +95,5 @@ class Rows:
             weights=slopes,
             shares={name: float(np.sum((seen @ worst) ** 2)) for name, seen in self._seen.items()},
             direction=residual * leverage.root @ worst,
+            prior=float(np.linalg.norm(rows @ self.bias)),
         )

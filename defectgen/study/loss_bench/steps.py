@@ -100,9 +100,9 @@ def _relaxed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # a fit without V0 puts the crystal under pressure: its errors count
         try:
-            model = rested(exact.cell, fitted.model, begin, green)
+            model = rested(exact.cell, fitted.model, begin, green, exact.chemical_potentials)
             if not model.converged and start is not None:
-                model = rested(exact.cell, fitted.model, exact.positions, green)
+                model = rested(exact.cell, fitted.model, exact.positions, green, exact.chemical_potentials)
             error = compare(exact, model)
         except InputError as trouble:
             return np.nan, np.nan, str(trouble), exact.positions
