@@ -96,7 +96,7 @@ def write_phonons(folder: Path) -> None:
     peer = Phonopy(
         PhonopyAtoms(symbols=list(unit.symbols), cell=np.asarray(unit.cell), positions=unit.positions),
         supercell_matrix=np.diag([2, 2, 2]),
-        primitive_matrix="auto",
+        primitive_matrix=[[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]],
     )
     peer.generate_displacements(distance=0.01)
     sets = []
