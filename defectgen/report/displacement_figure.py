@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import NullLocator
 
 from ..errors import strain_decay
 from ..plot.style import RC
@@ -53,6 +54,8 @@ def displacement_figure(*equilibria: Equilibrium, names: tuple[str, ...] = ()) -
         left.set_ylim(bottom=0)
         right.set_xscale("log")
         right.set_yscale("log")
+        right.set_xticks(first.radius, [f"{r:.2g}" for r in first.radius])
+        right.xaxis.set_minor_locator(NullLocator())
         right.set_xlabel("distance $r$  (nearest-neighbour spacings)")
         right.set_ylabel("root mean square of bond differences  (Å)")
         for axes in (left, right):
