@@ -10,8 +10,9 @@ from .extxyz import read_extxyz, write_extxyz
 from .kpoints import KPoints, common_kpoints
 from .label_files import read_dataset
 from .labelled import LabelledReference, inequivalent
+from .lammps_styles import lammps_reference
 from .measured_constants import MeasuredForceConstants, read_force_constants
-from .phonons import phonon_frequencies
+from .phonons import BandPath, band_path, phonon_frequencies
 from .phonopy_files import fold_force_constants, primitive_sites, read_force_constant_arrays, write_force_constants
 from .reference import ASEReference
 from .stored import StoredReference
@@ -20,11 +21,13 @@ from .structures import cell_from_ase, defect_from_atoms, from_ase, to_ase
 
 __all__ = [
     "ASEReference",
+    "BandPath",
     "Calculator",
     "KPoints",
     "LabelledReference",
     "MeasuredForceConstants",
     "StoredReference",
+    "band_path",
     "cell_from_ase",
     "common_kpoints",
     "dataset_from_extxyz",
@@ -35,6 +38,7 @@ __all__ = [
     "fold_force_constants",
     "from_ase",
     "inequivalent",
+    "lammps_reference",
     "phonon_frequencies",
     "primitive_sites",
     "read_dataset",

@@ -1,6 +1,9 @@
 """Phonon frequencies of the infinite crystal, the quantity in which force constants are compared with other codes."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from ase.cell import Cell as Box
 from scipy.constants import atomic_mass, elementary_charge
 
 from .._typing import Float
@@ -46,3 +49,41 @@ def phonon_frequencies(
         square = np.linalg.eigvalsh((matrix + matrix.conj().T) / 2)
         result.append(np.sign(square) * np.sqrt(np.abs(square)) * THZ)
     return np.array(result)
+
+
+@dataclass(frozen=True, eq=False)
+class BandPath:
+    """Wave vectors along lines between points of high symmetry."""
+
+    points: Float[np.ndarray, "points 3"]
+    """In units of the reciprocal primitive vectors."""
+    axis: Float[np.ndarray, " points"]
+    """Length along the path, 1/A, without the factor 2 pi."""
+    ticks: Float[np.ndarray, " corners"]
+    """Places of the corners on the axis."""
+    labels: tuple[str, ...]
+    """Names of the corners, G for the centre; two names where the path jumps, "U,K"."""
+
+
+def band_path(lattice: Lattice, count: int = 200) -> BandPath:
+    """The path through the Brillouin zone that is usual for the Bravais lattice of a crystal.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The crystal, periodic in three dimensions.
+    count : int
+        Wave vectors, all segments together.
+
+    Returns
+    -------
+    BandPath
+        Wave vectors, their place on the axis, and the corners.
+
+    Notes
+    -----
+    The path is that of ASE: W. Setyawan and S. Curtarolo, Comput. Mater. Sci. 49, 299 (2010).
+    """
+    path = Box(lattice.vectors).bandpath(npoints=count)
+    axis, ticks, labels = path.get_linear_kpoint_axis()
+    return BandPath(np.asarray(path.kpts), np.asarray(axis), np.asarray(ticks), tuple(labels))

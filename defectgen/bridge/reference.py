@@ -116,9 +116,10 @@ class ASEReference(BlackBox):
         Raises
         ------
         InputError
-            The calculator fails, has no stress though it is needed, or returns something that is no number.
+            The calculator fails, changes the atoms, has no stress though it is needed, or returns something that is no number.
         """
         atoms = _boxed(symbols, positions, vectors, periodic)
+        before = atoms.copy()
         for given, put in (
             (self.magnetic_moments, atoms.set_initial_magnetic_moments),
             (self.charges, atoms.set_initial_charges),
@@ -139,6 +140,11 @@ class ASEReference(BlackBox):
             virial = -tensor * atoms.get_volume()
         forces = np.array(self._ask("forces", atoms, calculator), dtype=float)
         energy = self._energy(atoms, calculator)
+        if not _untouched(before, atoms):
+            raise InputError(
+                f"{self.name} changed the atoms that it was given ({atoms.get_chemical_formula()}: positions, box or "
+                "elements), so its results belong to another structure; give a calculator that evaluates and does not move or wrap atoms"
+            )
         if forces.shape != positions.shape:
             raise InputError(
                 f"{self.name} returned forces of shape {forces.shape} for {len(symbols)} atoms; it must return one row per atom"
@@ -223,6 +229,16 @@ def _is_calculator(given: Any) -> bool:
 
 def _properties(calculator: Any) -> tuple[str, ...]:
     return tuple(getattr(calculator, "implemented_properties", ()))
+
+
+def _untouched(before: Atoms, after: Atoms) -> bool:
+    """Whether a calculator left positions, box and elements as they were."""
+    return (
+        len(before) == len(after)
+        and np.array_equal(before.positions, after.positions)
+        and np.array_equal(before.cell.array, after.cell.array)
+        and np.array_equal(before.numbers, after.numbers)
+    )
 
 
 def _is_element_number(item: tuple) -> bool:

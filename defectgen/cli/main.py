@@ -336,6 +336,72 @@ def export(
         raise typer.Exit(exported(model, kind, out, material, size, structures))
 
 
+@app.command(
+    epilog='Examples: defectgen audit --model "EAM(Cu_zhou.eam.alloy)" --reference "EAM(Cu_mishin1.eam.alloy)" --material Cu  |  '
+    'defectgen audit --model model.json --material W --defects "vacancy,dumbbell(110)" --sizes 3,4,5  |  defectgen audit '
+    "--model mymodule:calculator --reference Si.tersoff --lattice POSCAR --out audits/si",
+)
+def audit(
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The potential that is audited: a reference with arguments, model.json, model.yace, a potential file, "
+            "LAMMPS(pair_style=..., pair_coeff=...), or module:callable, which makes an ASE calculator.",
+            metavar="SPEC",
+        ),
+    ],
+    reference: Annotated[
+        str | None,
+        typer.Option(help="What it is compared with, in the same forms.", metavar="SPEC", show_default="the material's own"),
+    ] = None,
+    material: Annotated[str | None, typer.Option(help="A material (see list).")] = None,
+    lattice: Annotated[
+        Path | None, typer.Option(help="Instead of a material: a structure file of the crystal.", metavar="FILE")
+    ] = None,
+    defects: Annotated[str, typer.Option(help="Defects (see list), like vacancy,dumbbell(100).")] = "vacancy",
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Cells, like 2,3,4: conventional cells along each side.", show_default="those with 30 to 260 atoms"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="audits/NAME")
+    ] = None,
+    radius: Annotated[float | None, typer.Option(help="Of the core in the bound, spacings.", show_default="2.5")] = None,
+    strain: Annotated[float | None, typer.Option(help="Largest strain of the strained crystals.", show_default="0.05")] = None,
+    mesh: Annotated[int | None, typer.Option(help="Wave vectors along each axis, of the phonons.", show_default="16")] = None,
+    mu_reference: Annotated[
+        str | None, typer.Option(help="Chemical potentials of the reference, like Ga=-2.8,As=-4.6 (eV per atom).")
+    ] = None,
+    mu_model: Annotated[str | None, typer.Option(help="The same of the model, in its own zero of the energy.")] = None,
+    barrier: Annotated[bool, typer.Option(help="Compute the barrier of a hop into a vacancy.")] = True,
+    bound: Annotated[bool, typer.Option(help="Compute the terms of the bound.")] = True,
+    workers: Annotated[int | None, typer.Option(help="Local worker processes.", show_default="all processors")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and stop.")] = False,
+    reuse_old: Annotated[bool, typer.Option("--reuse-old", help="Keep records that other code computed.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a potential with another one: crystal, phonons, strains, defects, a barrier, the terms of the bound.
+
+    Writes report.html, scorecard.json, results.csv and figures; given again, it goes on where it stopped.
+    """
+    with spoken(quiet, as_json):
+        from .auditing import audit as audited
+        from .auditing import potentials_of
+
+        options = {
+            "radius": radius,
+            "strain": strain,
+            "mesh": mesh,
+            "barrier": barrier,
+            "bound": bound,
+            "chemical_potentials": potentials_of(mu_reference, "--mu-reference"),
+            "chemical_potentials_model": potentials_of(mu_model, "--mu-model"),
+        }
+        how = workers, dry_run, reuse_old
+        raise typer.Exit(audited(model, reference, material, lattice, defects, sizes, out, options, *how))
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check the installation and say what is missing."""

@@ -1,5 +1,6 @@
 """``defectgen run``: load, plan, compute, tabulate, report."""
 
+import json
 import math
 import os
 import shlex
@@ -17,7 +18,7 @@ from rich.text import Text
 from .. import campaign, report, study
 from .._input import InputError
 from ..campaign import Event, Record, Store, Task
-from ..campaign.files import utf8
+from ..campaign.files import utf8, write_whole
 from ..campaign.provenance import versions
 from ..campaign.stop import STATUS
 from ..campaign.store import Damaged, Outdated
@@ -36,14 +37,26 @@ def run_study(
     InputError
         The study, the directory or an option cannot be used.
     """
-    start = time.perf_counter()
     if workers is not None and scheduler is not None:
         raise InputError("give --workers or --scheduler, not both")
+    spec = study.load(name)
+    return carry_out(spec, out if out is not None else Path("runs") / spec.name, workers, scheduler, dry_run, reuse_old)
+
+
+def carry_out(
+    spec: Any,
+    out: Path,
+    workers: int | None,
+    scheduler: str | None,
+    dry_run: bool,
+    reuse_old: bool = False,
+) -> int:
+    """Plan, compute, tabulate and report a specification; the exit status is that of `run_study`."""
+    start = time.perf_counter()
     if workers is not None and workers < 0:
         raise InputError(f"--workers must be 0 or more, but {workers} came; use 1 to compute in one process")
-    spec = study.load(name)
     tasks = campaign.in_order(study.plan(spec))
-    store = Store(out if out is not None else Path("runs") / spec.name, reuse_old)
+    store = Store(out, reuse_old)
     directory = store.directory
     if dry_run:
         _show_plan(tasks, store)
@@ -81,7 +94,7 @@ def run_study(
         "seconds": round(seconds, 1),
         "rates": tables.rates,
     }
-    answer(f"report: {page}", summary)
+    answer("\n".join([f"report: {page}", *getattr(tables, "answers", ())]), summary | getattr(tables, "documents", {}))
     say(f"{len(tasks)} tasks, {fate}; took {brief(seconds)}")
     return 1 if failed else 0
 
@@ -94,6 +107,8 @@ def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], s
     store.table("failures.csv", tables.failures, FAILURES)
     for name, rows in tables.others.items():
         store.table(f"{name}.csv", rows, ())
+    for name, content in getattr(tables, "documents", {}).items():
+        write_whole(store.directory / f"{name}.json", utf8(json.dumps(content, indent=1, allow_nan=False) + "\n"))
     if tables.rates:
         _show_rates(tables.rates)
     lost, idle = _lost(tasks, records)

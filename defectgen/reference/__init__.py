@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._door import door
 
 if TYPE_CHECKING:
-    from .catalogue import REFERENCES, NamedReference, Reference, parse_reference, reference_from_name, references
+    from .catalogue import REFERENCES, NamedReference, Reference, parse_call, parse_reference, reference_from_name, references
     from .consistency import LabelCheck, check_labels, compare_sizes
     from .eam import EAM
     from .equilibrate import check_stable, equilibrate
@@ -33,6 +33,7 @@ __all__ = [
     "distances",
     "equilibrate",
     "fade",
+    "parse_call",
     "parse_reference",
     "per_pair",
     "ramp",

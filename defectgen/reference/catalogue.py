@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -140,14 +140,38 @@ def parse_reference(text: str) -> NamedReference:
     InputError
         For an unknown reference or argument, saying which are known, and for a value of another kind than is expected.
     """
+    return parse_call(text, references())
+
+
+def parse_call(text: str, known: Mapping[str, Reference]) -> NamedReference:
+    """The same for any functions that make potentials.
+
+    Parameters
+    ----------
+    text : str
+        A name of `known`, with arguments as in `parse_reference`.
+    known : mapping
+        What makes each of them; the names and annotations of its arguments are read.
+
+    Returns
+    -------
+    NamedReference
+        Checked, but not made.
+
+    Raises
+    ------
+    InputError
+        As `parse_reference`.
+    """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*(.*?)\s*\))?\s*", text)
-    if match is None or match[1] not in references():
-        known = ", ".join(references())
-        near = get_close_matches(match[1], references(), 1) if match else []
+    if match is None or match[1] not in known:
+        near = get_close_matches(match[1], known, 1) if match else []
         meant = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"a reference is one of {known}, with a symbol or a path as in CleriRosato(Cu); got {text!r}{meant}")
+        raise InputError(
+            f"a reference is one of {', '.join(known)}, with a symbol or a path as in CleriRosato(Cu); got {text!r}{meant}"
+        )
     name, inside = match[1], match[2] or ""
-    parameters = {key: str(p.annotation) for key, p in inspect.signature(references()[name].make).parameters.items()}
+    parameters = {key: str(p.annotation) for key, p in inspect.signature(known[name].make).parameters.items()}
     first = next(iter(parameters), None)
     argument: str | None = None
     raw: dict[str, str] = {}
@@ -178,7 +202,7 @@ def parse_reference(text: str) -> NamedReference:
             break
     if first in raw:
         argument = raw.pop(first)
-    if not argument and name in FROM_FILES and not references()[name].species:
+    if not argument and name in FROM_FILES and not known[name].species:
         raise InputError(f"{name} reads a file: write {name}(path); got {text!r}")
     options = tuple((key, _value(value, parameters[key], f"{key} in {text!r}")) for key, value in raw.items())
     if argument and first is not None and "Sequence" in parameters[first] and argument.startswith("["):

@@ -68,11 +68,13 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
         findings=[*page.findings, *findings(run, compared)],
         largest=_largest(compared),
         figures=[drawn[picture.name] for picture in page.figures],
-        apart=run.results.empty and bool(page.sections),
+        apart=bool(page.sections) and run.rates.empty and not run.results["training_radius"].notna().any(),
         sections=page.sections,
         drawn=drawn,
         rates=PageTable.of(_shown(run.rates.assign(interval=_intervals(run.rates))), _RATES),
-        results=PageTable.of(_shown(run.results), _RESULTS),
+        results=PageTable.of(_shown(run.results), _RESULTS)
+        if run.results["training_radius"].notna().any()
+        else PageTable((), ()),
         verdicts=VERDICTS,
         rules=_rules(run.rates),
         failures=run.failures.to_dict("records"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .registry import studies
     from .run import Run, gather
     from .settings import Basis, Case, FitSettings, Strict, Training
-    from .spec import RunSpec, dump, load, parse
+    from .spec import RunSpec, dump, load, parse, resolved
     from .tasks import Crystal, Exact, FitTrial, Rows, TrainingRows, Trial
     from .whole import check, pages, plan, tables
 
@@ -63,6 +63,7 @@ __all__ = [
     "parse",
     "plan",
     "potential_from_spec",
+    "resolved",
     "studies",
     "tables",
     "template",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from ..campaign import Given, Step
@@ -26,12 +27,17 @@ class Tables:
     failures: list[dict] = field(default_factory=list)
     others: dict[str, list[dict]] = field(default_factory=dict)
     """Further tables by name: what a study measures besides."""
+    documents: dict[str, Any] = field(default_factory=dict)
+    """Files of plain data by name, which are written as JSON."""
+    answers: list[str] = field(default_factory=list)
+    """What the command line prints at the end: the results, one sentence each."""
 
     def __add__(self, other: Tables) -> Tables:
         """The rows of both; tables of one name are joined."""
         names = dict.fromkeys([*self.others, *other.others])
         others = {name: [*self.others.get(name, []), *other.others.get(name, [])] for name in names}
-        return Tables(self.results + other.results, self.rates + other.rates, self.failures + other.failures, others)
+        rows = (self.results + other.results, self.rates + other.rates, self.failures + other.failures)
+        return Tables(*rows, others, {**self.documents, **other.documents}, self.answers + other.answers)
 
 
 class Study(ABC, Generic[Settings]):
@@ -55,6 +61,13 @@ class Study(ABC, Generic[Settings]):
     """Whether it is carried out with its default settings where studies of fits are asked for and its table is not there."""
     needs_cases: ClassVar[bool] = True
     """Whether it is about defects in crystals, [[cases]]; otherwise it has structures of its own, and cases are refused."""
+
+    def located(self, asked: Settings, folder: Path, code: bool) -> Settings:
+        """The settings of a file in this folder: paths absolute, and with the digests of the files.
+
+        `code` allows texts that run code, as those of a command line do. Raises InputError for a file that is not there.
+        """
+        return asked
 
     def check(self, spec: Shared, asked: Settings) -> None:
         """Raises InputError for settings, cells and files that cannot be used; computes nothing."""

@@ -10,6 +10,7 @@ from .._input import InputError, did_you_mean
 from ..crystal.naming import DEFECTS
 from ..reference.descriptions import descriptions
 from .materials import MATERIALS
+from .potentials import ABOUT, LAMMPS
 
 
 def embedded() -> dict[str, str]:
@@ -48,6 +49,6 @@ def catalogue() -> dict[str, dict[str, str]]:
     return {
         "materials": {name: m.description for name, m in MATERIALS.items()},
         "defects": dict(DEFECTS),
-        "references": descriptions(),
+        "references": descriptions() | {LAMMPS: ABOUT},
         "studies": {name: _lasting(content) for name, content in _contents().items()},
     }

@@ -13,6 +13,7 @@ from ..campaign.files import expanded
 from ..crystal import bcc, cscl, diamond, fcc, hcp, l12, rocksalt, sc, square, triangular, zincblende
 from ..crystal.elements import numbers_by_species
 from ..crystal.lattice import Lattice
+from .potentials import located, potential_from_spec
 
 if TYPE_CHECKING:
     from ..energy.potential import Potential
@@ -51,7 +52,7 @@ class Material(BaseModel):
     structure: str | None = None
     """A structure file that ASE can read."""
     reference: str
-    """Such as "CleriRosato(Cu)", "CleriRosato(Cu, cutoff=4.2)" or "EAM(path, interpolation=lammps)"; see `parse_reference`."""
+    """Such as "CleriRosato(Cu, cutoff=4.2)", "EAM(path, interpolation=lammps)" or "model.json"; see `potential_from_spec`."""
     equilibrate: bool = True
     """Whether the lattice is brought to zero stress first; without it a lattice that is not there is refused."""
     chemical_potentials: dict[str, float] = {}
@@ -123,13 +124,12 @@ MATERIALS: dict[str, Material] = {
 """Materials that a study may name; lattice constants at room temperature, only starting points."""
 
 
-def material(given: "str | dict | Material", folder: Path) -> Material:
+def material(given: "str | dict | Material", folder: Path, code: bool = False) -> Material:
     """The material of a name, or of a table in a study file; paths are taken relative to the file's folder.
 
-    Raises InputError for an unknown name, a file that is not there, or a description with parts missing.
+    `code` allows a reference that runs code, as `module:callable` of a command line does. Raises InputError for an unknown name,
+    a file that is not there, or a description with parts missing.
     """
-    from ..reference import parse_reference
-
     if isinstance(given, str):
         if given not in MATERIALS:
             raise InputError(
@@ -149,21 +149,26 @@ def material(given: "str | dict | Material", folder: Path) -> Material:
         )
     if found.crystal is not None and (not found.species or found.a is None):
         raise InputError(f"material {found.name} needs species and the lattice constant a (A) for its {found.crystal} crystal")
-    digest, updates = hashlib.sha256(), {}
-    files: dict[str, str] = {}
-    reference = parse_reference(found.reference)
-    for name, path in (("structure", found.structure), ("reference", reference.path)):
-        if not path:
-            continue  # none, or a symbol
-        absolute = (folder / expanded(path)).resolve()
+    digest, updates, files = hashlib.sha256(), {}, {}
+    if found.structure:
+        absolute = (folder / expanded(found.structure)).resolve()
         if not absolute.is_file():
             raise InputError(
-                f"material {found.name} names the file {path}, which is not there; give its path relative to the study file"
+                f"material {found.name} names the file {found.structure}, which is not there; give its path relative to the "
+                "study file"
             )
-        digest.update(absolute.read_bytes())
         files[str(absolute)] = file_digest(absolute)
-        updates[name] = str(reference.with_path(str(absolute))) if name == "reference" else str(absolute)
-    if updates:
+        updates["structure"] = str(absolute)
+    try:
+        reference = located(found.reference, folder, code)
+    except InputError as error:
+        raise InputError(f"material {found.name}: {error}") from None
+    if reference.files:
+        updates["reference"] = reference.text
+    files |= reference.files
+    for path in files:
+        digest.update(Path(path).read_bytes())
+    if files:
         updates["digest"] = digest.hexdigest()[:16]
     return found.model_copy(update={**updates, "files": files})
 
@@ -186,9 +191,7 @@ def build_lattice(spec: Material) -> Lattice:
 
 def build_reference(spec: Material) -> "Potential":
     """The reference potential of a material."""
-    from ..reference import reference_from_name
-
-    return reference_from_name(spec.reference)
+    return potential_from_spec(spec.reference, code=True)  # `material` has decided whether code may be named
 
 
 def centrosymmetric(lattice: Lattice) -> bool:

@@ -27,6 +27,7 @@ BUILT_IN: tuple[str, ...] = (
     "barriers",
     "boundary",
     "diversity",
+    "audit",
 )
 """Folders of this package that hold a study each, in the order of the page. A folder that is not there is passed over."""
 

@@ -162,6 +162,15 @@ def parse(text: str, folder: Path) -> RunSpec:
         raise InputError(f"the study is not valid TOML: {error}") from None
     except RecursionError:
         raise InputError("the study is nested too deeply; see defectgen init for a template") from None
+    return resolved(content, folder)
+
+
+def resolved(content: dict[str, Any], folder: Path, code: bool = False) -> RunSpec:
+    """A study from the tables of its file; paths are relative to the folder.
+
+    `code` allows potentials that run code, as `module:callable` of a command line does. Raises InputError, naming the key that is
+    wrong.
+    """
     content.pop("versions", None)  # written back by a run, for people to read
     own = content.pop("materials", {})
     cases = content.get("cases", [])
@@ -181,12 +190,14 @@ def parse(text: str, folder: Path) -> RunSpec:
             if named is not None:
                 if not isinstance(named, str | dict | Material):
                     raise InputError(f"the material of case {number + 1} is a name or a table; got {short(named)}")
-                case["material"] = material(named, folder)
-        return RunSpec(**content)
+                case["material"] = material(named, folder, code)
+        spec = RunSpec(**content)
     except ValidationError as error:
         raise InputError(sentence(error, model=_WithStudies())) from None
     except TypeError as error:
         raise InputError(f"a study file has a name, [[cases]] and the table of a study, such as [cell_size]: {error}") from None
+    found = {study.name: study.located(asked, folder, code) for study, asked in spec.studies}
+    return spec.model_copy(update={"tables": {**spec.tables, **found}})
 
 
 def _check_depth(value: Any, depth: int = 0) -> None:

@@ -40,7 +40,7 @@ class Hop(Step[Pass]):
 
     @property
     def label(self) -> str:
-        return f"{self.crystal.material.name} {self.defect} hop reference"
+        return f"{self.crystal.material.name} {self.defect} hop"
 
     @property
     def weight(self) -> float:

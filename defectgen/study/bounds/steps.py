@@ -6,6 +6,7 @@ from typing import Any
 
 from ...campaign import Given, Step
 from ...errors import bound
+from ...errors.bound_terms import Bound as Terms
 from ..tasks import FitTrial, truth_of
 
 
@@ -89,37 +90,42 @@ class Bound(Step[Measured]):
             given[trial.rows].radius,
             stability=given[trial].stability_constant,
         )
-        own = {name: group for group in found.groups for name in group.names}
-        energetic = {name: group for group in found.energy_groups for name in group.names}
-        terms = tuple(
-            Term(
-                term=term.name,
-                symbol=term.symbol,
-                value=_finite(term.value),
-                unit=term.unit,
-                power=term.geometry_power,
-                energy_power=term.energy_power,
-                tail=_finite(term.tail),
-                geometry_contribution=_finite(term.geometry),
-                geometry_response=term.response,
-                geometry_norms=_finite(term.norms),
-                energy_contribution=_finite(term.energy),
-                group=own[term.name].name if term.name in own else term.name,
-                joint_response=own[term.name].together if term.name in own else term.response,
-                energy_group=energetic[term.name].name if term.name in energetic else term.name,
-                joint_energy=energetic[term.name].together if term.name in energetic else _finite(term.energy),
-            )
-            for term in found.terms
+        return measured(found)
+
+
+def measured(found: Terms) -> Measured:
+    """A bound as the result of a step."""
+    own = {name: group for group in found.groups for name in group.names}
+    energetic = {name: group for group in found.energy_groups for name in group.names}
+    terms = tuple(
+        Term(
+            term=term.name,
+            symbol=term.symbol,
+            value=_finite(term.value),
+            unit=term.unit,
+            power=term.geometry_power,
+            energy_power=term.energy_power,
+            tail=_finite(term.tail),
+            geometry_contribution=_finite(term.geometry),
+            geometry_response=term.response,
+            geometry_norms=_finite(term.norms),
+            energy_contribution=_finite(term.energy),
+            group=own[term.name].name if term.name in own else term.name,
+            joint_response=own[term.name].together if term.name in own else term.response,
+            energy_group=energetic[term.name].name if term.name in energetic else term.name,
+            joint_energy=energetic[term.name].together if term.name in energetic else _finite(term.energy),
         )
-        return Measured(
-            terms=terms,
-            geometry_bound=_finite(found.geometry),
-            geometry_estimate=found.estimate,
-            energy_bound=_finite(found.energy),
-            energy_estimate=abs(found.energy_estimate),
-            floor=found.floor,
-            energy_floor=found.energy_floor,
-        )
+        for term in found.terms
+    )
+    return Measured(
+        terms=terms,
+        geometry_bound=_finite(found.geometry),
+        geometry_estimate=found.estimate,
+        energy_bound=_finite(found.energy),
+        energy_estimate=abs(found.energy_estimate),
+        floor=found.floor,
+        energy_floor=found.energy_floor,
+    )
 
 
 def _finite(value: float) -> float | None:
