@@ -32,7 +32,7 @@ def call(*arguments) -> int:
 @pytest.fixture(scope="module")
 def silicon(tmp_path_factory):
     """The folder of the first audit of the page: Tersoff's silicon against that of Stillinger and Weber."""
-    (command,) = re.findall(r"^defectgen (audit .*--model \"Tersoff\(Si\)\".*)$", PAGE.read_text(encoding="utf-8"), flags=re.M)
+    command = re.findall(r"^defectgen (audit .*--model \"Tersoff\(Si\)\".*)$", PAGE.read_text(encoding="utf-8"), flags=re.M)[0]
     folder = tmp_path_factory.mktemp("audit")
     arguments = shlex.split(command)
     arguments[arguments.index("--out") + 1] = str(folder / "si")
