@@ -26,11 +26,10 @@ class _Styles(LAMMPSlib):
     """ASE's calculator around the library, which names the elements that it has no parameters for."""
 
     def calculate(self, atoms, properties, system_changes=tuple(all_changes)) -> None:
-        unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.parameters.atom_types))
+        known: dict[str, int] = self.parameters["atom_types"]  # pyright: ignore[reportOptionalSubscript] - ASE declares None
+        unknown = sorted(set(atoms.get_chemical_symbols()) - set(known))
         if unknown:
-            raise ValueError(
-                f"pair_coeff gives types to {', '.join(self.parameters.atom_types)}, and not to {', '.join(unknown)}"
-            )
+            raise ValueError(f"pair_coeff gives types to {', '.join(known)}, and not to {', '.join(unknown)}")
         super().calculate(atoms, properties, list(system_changes))
 
 

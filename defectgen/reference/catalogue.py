@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from .._input import InputError
+from ..energy.potential import Potential
 from ..energy.site import SiteEnergy
 from . import pair, second_moment, stillinger_weber, tersoff_parameters
 from .descriptions import DESCRIPTIONS, description, installed
@@ -23,7 +24,7 @@ from .tersoff import Tersoff
 class Reference(NamedTuple):
     """One line of the list."""
 
-    make: Callable[..., SiteEnergy]
+    make: Callable[..., Potential]
     description: str
     species: tuple[str, ...]
     """Symbols with published parameters; empty if the potential comes from a file."""
@@ -116,7 +117,7 @@ class NamedReference:
     def make(self) -> SiteEnergy:
         """The potential."""
         given = () if self.argument is None else (self.argument,)
-        return references()[self.name].make(*given, **dict(self.options))
+        return cast(SiteEnergy, references()[self.name].make(*given, **dict(self.options)))
 
 
 def parse_reference(text: str) -> NamedReference:

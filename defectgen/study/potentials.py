@@ -207,7 +207,9 @@ def _there(path: str, folder: Path) -> Path:
     """The absolute path of a file. Raises InputError if it is not there."""
     found = (folder / expanded(path)).resolve()
     if not found.is_file():
-        raise InputError(f"there is no file {path!r} for a potential; give its path relative to {str(folder.resolve())!r}")
+        raise InputError(
+            f"a potential names the file {path!r}, which is not there; give its path relative to {str(folder.resolve())!r}"
+        )
     return found
 
 

@@ -1,6 +1,6 @@
 """The numbers of an audit: rows of quantity, unit, reference, model and difference, made of the results of the steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Number:
 
     def row(self, material: str) -> dict[str, Any]:
         """As a line of audit.csv."""
-        known = self.reference is not None and self.difference is not None and self.reference != 0
+        relative = self.difference / abs(self.reference) if self.reference and self.difference is not None else None
         return {
             "material": material,
             "group": self.group,
@@ -46,13 +46,13 @@ class Number:
             "reference": self.reference,
             "model": self.model,
             "difference": self.difference,
-            "relative": self.difference / abs(self.reference) if known else None,  # pyright: ignore[reportOptionalOperand]
+            "relative": relative,
         }
 
 
-def pair(group: str, quantity: str, unit: str, reference: float | None, model: float | None, case: str = "") -> Number:
+def pair(group: str, quantity: str, unit: str, both: Iterable[float | None], case: str = "") -> Number:
     """A quantity of both potentials."""
-    one, other = (None if value is None or not np.isfinite(value) else float(value) for value in (reference, model))
+    one, other = (None if value is None or not np.isfinite(value) else float(value) for value in both)
     return Number(group, quantity, unit, one, other, None if one is None or other is None else other - one, case)
 
 
@@ -72,11 +72,11 @@ def bulk_numbers(material: Material, reference: BulkFound, model: BulkFound) -> 
     for axis, name in enumerate("abc"):
         if not any(all(np.isclose(each[axis], each[k], rtol=1e-6) for each in lengths) for k in named):
             named.append(axis)
-            yield pair("crystal", f"lattice constant {name}", "A", *(each[axis] for each in lengths))
-    yield pair("crystal", "volume", "A^3/atom", *(lattice.volume / lattice.sublattices for lattice in both))
-    yield pair("crystal", "energy", "eV/atom", reference.energy, model.energy)
+            yield pair("crystal", f"lattice constant {name}", "A", (each[axis] for each in lengths))
+    yield pair("crystal", "volume", "A^3/atom", (lattice.volume / lattice.sublattices for lattice in both))
+    yield pair("crystal", "energy", "eV/atom", (reference.energy, model.energy))
     bound = [None if found.alone is None else found.alone - found.energy for found in (reference, model)]
-    yield pair("crystal", "cohesive energy", "eV/atom", *bound)
+    yield pair("crystal", "cohesive energy", "eV/atom", bound)
     yield from elastic_numbers(reference.elastic, model.elastic)
 
 
@@ -97,17 +97,17 @@ def elastic_numbers(reference: Float[np.ndarray, "6 6"], model: Float[np.ndarray
             ]
             seen.append((i, j))
             if not equal:
-                yield pair("elasticity", f"C{i + 1}{j + 1}", "GPa", *(c[i, j] for c in both))
-    yield pair("elasticity", "bulk modulus", "GPa", *(1.0 / np.linalg.inv(c)[:3, :3].sum() for c in both))
+                yield pair("elasticity", f"C{i + 1}{j + 1}", "GPa", (c[i, j] for c in both))
+    yield pair("elasticity", "bulk modulus", "GPa", (1.0 / np.linalg.inv(c)[:3, :3].sum() for c in both))
 
 
 def phonon_numbers(reference: VibrationsFound, model: VibrationsFound) -> Iterator[Number]:
     """Largest frequency, lowest one if it is unstable, and the difference over all waves."""
     every = [np.concatenate([found.bands, found.mesh]) for found in (reference, model)]
-    yield pair("phonons", "highest frequency", "THz", *(each.max() for each in every))
+    yield pair("phonons", "highest frequency", "THz", (each.max() for each in every))
     if min(each.min() for each in every) < -0.05:  # the rounding of acoustic waves at the centre stays far below
-        yield pair("phonons", "lowest frequency (negative: unstable)", "THz", *(each.min() for each in every))
-    yield pair("phonons", "mean frequency", "THz", *(found.mesh.mean() for found in (reference, model)))
+        yield pair("phonons", "lowest frequency (negative: unstable)", "THz", (each.min() for each in every))
+    yield pair("phonons", "mean frequency", "THz", (found.mesh.mean() for found in (reference, model)))
     yield apart("phonons", "largest difference over all waves", "THz", np.abs(every[1] - every[0]).max())
     square = (model.mesh - reference.mesh) ** 2
     yield apart("phonons", "root mean square difference", "THz", np.sqrt(square.mean()))
@@ -134,9 +134,9 @@ def strain_numbers(reference: StrainedFound, model: StrainedFound) -> Iterator[N
             both = [found.stresses[m, a, i, j] * EV_PER_A3_IN_GPA for found in (reference, model)]
             case = f"{name} {amplitude * 100:+g} %"
             if np.all(np.isfinite(both)):
-                yield pair("strain", f"stress {'xy' if name == 'shear' else 'xx'}", "GPa", *both, case=case)
+                yield pair("strain", f"stress {'xy' if name == 'shear' else 'xx'}", "GPa", both, case=case)
             else:
-                yield pair("strain", "energy", "eV/atom", *(found.energies[m, a] for found in (reference, model)), case=case)
+                yield pair("strain", "energy", "eV/atom", (found.energies[m, a] for found in (reference, model)), case=case)
 
 
 # ------ Defects
@@ -146,8 +146,8 @@ def defect_numbers(defect: str, found: ComparedFound) -> Iterator[Number]:
     """Formation energies in both conventions, and geometry errors."""
     case, name = f"{defect}, {found.atoms} atoms", "formation energy" if found.formation else "energy"
     reference, held, own = found.energies
-    own_row = pair("defects", f"{name}, each on its own lattice", "eV", reference, own, case)
-    held_row = pair("defects", f"{name}, both on the reference's lattice", "eV", reference, held, case)
+    own_row = pair("defects", f"{name}, each on its own lattice", "eV", (reference, own), case)
+    held_row = pair("defects", f"{name}, both on the reference's lattice", "eV", (reference, held), case)
     if not found.formation:  # the zeros of the energies of single atoms differ: only what `compare` says is defined
         own_row = apart("defects", f"{name}, each on its own lattice", "eV", found.own, case)
         held_row = apart("defects", f"{name}, both on the reference's lattice", "eV", found.held, case)

@@ -282,14 +282,15 @@ class Compared(Step[ComparedFound]):
                 chemical_potentials=mus,
             )
         three = (found.exact, found.on_reference, found.on_own)
+        formation = True
         try:
-            energies = tuple(one.formation_energy for one in three)
-            formation = True
+            first, second, third = (one.formation_energy for one in three)
         except InputError:
-            energies, formation = tuple(one.energy for one in three), False
+            first, second, third = (one.energy for one in three)
+            formation = False
         return ComparedFound(
             atoms=len(found.exact.cell),
-            energies=energies,
+            energies=(first, second, third),
             formation=formation,
             held=found.held.energy_signed,
             own=found.energy_own,

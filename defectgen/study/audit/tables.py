@@ -111,7 +111,7 @@ def tables(crystals: Sequence[CrystalPlan], defects: Sequence[DefectPlan], given
             if defect.hops is not None and (hops := _both(defect.hops, given)) is not None:
                 case = f"{defect.case.defect}, {len(hops[0].minimum.positions)} atoms"
                 numbers.append(
-                    pair("barrier", "migration barrier, each on its own lattice", "eV", *(h.barrier for h in hops), case)
+                    pair("barrier", "migration barrier, each on its own lattice", "eV", (h.barrier for h in hops), case)
                 )
             if defect.bound is not None and (found := given.get(defect.bound)) is not None:
                 numbers += bound_numbers(defect.case.defect, found)
