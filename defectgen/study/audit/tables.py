@@ -140,6 +140,7 @@ def tables(crystals: Sequence[CrystalPlan], defects: Sequence[DefectPlan], given
         failures=failures,
         others={k: v for k, v in found.items() if v},
         documents={"scorecard": card} if scorecard else {},
+        answers=[line["answer"] for line in about] if scorecard else [],
     )
 
 
