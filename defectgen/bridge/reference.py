@@ -143,7 +143,7 @@ class ASEReference(BlackBox):
         if not _untouched(before, atoms):
             raise InputError(
                 f"{self.name} changed the atoms that it was given ({atoms.get_chemical_formula()}: positions, box or "
-                "elements), so its results belong to another structure; give a calculator that evaluates and does not move or wrap atoms"
+                "elements), so its results belong to another structure; give a calculator that does not move or wrap atoms"
             )
         if forces.shape != positions.shape:
             raise InputError(
