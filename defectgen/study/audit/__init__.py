@@ -88,9 +88,9 @@ class AuditStudy(Study[Audit]):
 def _model(material: Material, asked: Audit) -> Material:
     """The material with the potential that is audited in the place of the reference."""
     own = {} if material.structure is None else {p: d for p, d in material.files.items() if p == material.structure}
-    return material.model_copy(
-        update={"name": f"{material.name} (model)", "reference": asked.model, "files": {**own, **asked.files}, "digest": ""}
-    )
+    files = {**own, **asked.files}
+    changed = {"name": f"{material.name} (model)", "reference": asked.model, "files": files, "digest": ""}
+    return material.model_copy(update={**changed, "chemical_potentials": {}})
 
 
 def _crystals(spec: RunSpec, asked: Audit) -> Iterator[CrystalPlan]:
@@ -118,8 +118,8 @@ def _names(material: Material, asked: Audit) -> tuple[str, str]:
 
 
 def _defects(spec: RunSpec, asked: Audit) -> Iterator[DefectPlan]:
-    mus = (asked.chemical_potentials, asked.chemical_potentials_model)
     for case in spec.cases:
+        mus = (asked.chemical_potentials or case.material.chemical_potentials, asked.chemical_potentials_model)
         model = _model(case.material, asked)
         pair = Crystal(material=case.material), Crystal(material=model)
         sizes = sorted({*asked.sizes, case.simulation_size}, key=lambda size: _atoms(case, size))

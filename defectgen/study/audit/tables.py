@@ -100,7 +100,7 @@ def tables(crystals: Sequence[CrystalPlan], defects: Sequence[DefectPlan], given
         if strained is not None:
             numbers += strain_numbers(*strained)
             others["strains"] += _strains(name, *strained)
-        for defect in (d for d in defects if d.case.material == crystal.material):
+        for defect in (d for d in defects if d.case.material.name == name):
             for step in defect.compared:
                 if (found := given.get(step)) is None:
                     continue
