@@ -1,5 +1,6 @@
 """Relaxation: the Green's function inverts the crystal; Newton finds what others find, at a cost blind to the cell's size."""
 
+import pickle
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import defectgen  # noqa: F401 - float64
-from defectgen._input import InputError
+from defectgen._input import InputError, InputWarning
 from defectgen.bridge import ASEReference
 from defectgen.crystal import (
     ball,
@@ -32,6 +33,7 @@ from defectgen.crystal import (
     zincblende,
 )
 from defectgen.energy import BlackBox, Evaluation, SiteEnergy, cell_energy
+from defectgen.errors import compare
 from defectgen.reference import CleriRosato, LennardJones, equilibrate
 from defectgen.relax import (
     Preconditioner,
@@ -369,6 +371,19 @@ def test_eigenvalues_agree_with_dense_linear_algebra(kind):
     scaled = scaled[np.abs(scaled) > 1e-9]
     assert found.stability_constant == pytest.approx(scaled.min(), rel=1e-3)
     assert ("saddle point" in found.message) == (kind == "saddle")
+
+
+def test_the_eigenvalue_is_computed_when_it_is_read_and_agrees_with_the_stability_constant():
+    cell = vacancy().apply(supercell(PLANE, 7))
+    found = relax(cell, METAL)
+    assert found.is_minimum and found.eigenvalue_products <= 20 and "lowest_eigenvalue" not in vars(found)
+    assert compare(found, found).same_basin and "lowest_eigenvalue" not in vars(found)  # the sign is known without it
+    sent = pickle.loads(pickle.dumps(found))
+    values = np.linalg.eigvalsh(dense_hessian(cell, METAL, found.positions))
+    assert sent.lowest_eigenvalue == found.lowest_eigenvalue == pytest.approx(values[values > 1e-9].min(), rel=1e-3)
+    contrary = partial(found.eigenvalue.func, -found.stability_constant, *found.eigenvalue.args[1:])
+    with pytest.warns(InputWarning, match="stability undecided"):
+        assert replace(found, eigenvalue=contrary).lowest_eigenvalue is None
 
 
 def test_a_push_off_the_saddle_leads_downhill_to_the_vacancy():

@@ -77,8 +77,13 @@ class FarFieldEquilibrium:
 
     @property
     def lowest_eigenvalue(self) -> float | None:
-        """Of the Hessian on the free atoms, eV/A^2; None if it was not asked for."""
+        """Of the Hessian on the free atoms, eV/A^2, computed when it is first read; None if it was not asked for."""
         return self.inner.lowest_eigenvalue
+
+    @property
+    def is_minimum(self) -> bool | None:
+        """Whether the interior is at a minimum; None if it was not examined."""
+        return self.inner.is_minimum
 
 
 def relax_far_field(

@@ -142,7 +142,7 @@ def equilibrium(
         residual=residual,
         residuals=(residual,),
         converged=converged,
-        lowest_eigenvalue=None,
+        eigenvalue=None,
         stability_constant=None,
         bulk_stable=None,
         newton_steps=0,

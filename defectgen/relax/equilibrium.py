@@ -2,7 +2,10 @@
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -35,12 +38,12 @@ class Equilibrium:
     """The same after every Newton step, the starting point first."""
     converged: bool
     """Whether the residual is below the tolerance that was asked for, or has reached the rounding of the forces."""
-    lowest_eigenvalue: float | None
-    """Smallest eigenvalue of the Hessian on free atoms, rigid translations excluded, eV/A^2; None if it was not asked for, or if
-    differences of forces do not tell its sign (`message` says why)."""
+    eigenvalue: float | Callable[[], float | None] | None = field(repr=False)
+    """The lowest eigenvalue, eV/A^2, or a function that computes it when `lowest_eigenvalue` is first read."""
     stability_constant: float | None
     """Smallest c with <H v, v> = c <P v, v>, P the perfect crystal's operator (missing sites relaxed along): dimensionless.
-    None where the eigenvalue is; its sign is the same."""
+    None if it was not requested, or if differences of forces do not determine its sign (`message` gives the reason). The lowest
+    eigenvalue has the same sign."""
     bulk_stable: bool | None
     """Whether all waves of the perfect crystal have positive energy (on the wave vectors of this cell); None if it is not known,
     as of an equilibrium from another code."""
@@ -50,7 +53,7 @@ class Equilibrium:
     hessian_products: int
     """Hessian-vector products of the relaxation; in large periodic cells those of the split Hessian, which cost a fraction."""
     eigenvalue_products: int
-    """Hessian-vector products of the stability check."""
+    """Hessian-vector products of the stability check; those of an eigenvalue that is computed later are not counted."""
     seconds: float
     message: str
     bulk_energy: float | None = None
@@ -80,6 +83,19 @@ class Equilibrium:
             "converged" if self.converged else f"not converged: {self.message}",
             minimum[self.is_minimum],
         )
+
+    @cached_property
+    def lowest_eigenvalue(self) -> float | None:
+        """Smallest eigenvalue of the Hessian on free atoms, rigid translations excluded, eV/A^2.
+
+        It takes several times as long as the stability constant, so it is computed when it is first read. None where the
+        stability constant is None, and, with an InputWarning, where the signs of the two differ.
+        """
+        return self.eigenvalue() if callable(self.eigenvalue) else self.eigenvalue
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: the eigenvalue is computed first, because not every potential can be sent."""
+        return {**vars(self), "eigenvalue": self.lowest_eigenvalue}
 
     @property
     def displacement(self) -> Float[np.ndarray, "atoms 3"]:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -18,7 +19,7 @@ from .equilibrium import Equilibrium, check_reservoirs
 from .greens import GreensFunction, greens_function
 from .preconditioner import Preconditioner
 from .search import FLOOR, Field, advance, first
-from .stability import stability
+from .stability import Eigenpair, Stability, lowest_eigenvalue, sign_in_doubt, stability
 
 COLLAPSED = "collapsed"
 
@@ -59,7 +60,8 @@ def relax(
     preconditioner : GreensFunction, optional
         From `greens_function`; saves time when a supercell is relaxed more than once.
     eigenvalue : bool
-        Whether it is checked that the result is a minimum.
+        Whether it is checked that the result is a minimum, by its stability constant. The lowest eigenvalue itself is computed
+        when it is first read.
     progress : callable, optional
         Called as `progress(step, energy, residual)` (eV, eV/A) after every Newton step.
     chemical_potentials : mapping, optional
@@ -150,7 +152,7 @@ def relax(
         residual=now.residual,
         residuals=tuple(residuals),
         converged=converged,
-        lowest_eigenvalue=None if checked is None else checked.eigenvalue,
+        eigenvalue=None if checked is None else _eigenvalue(checked, potential, precondition, now.x),
         stability_constant=None if checked is None else checked.constant,
         bulk_stable=green.stable,
         newton_steps=len(residuals) - 1,
@@ -165,6 +167,25 @@ def relax(
         unrest=unrest,
         rounding=rounding,
     )
+
+
+def _eigenvalue(
+    checked: Stability, potential: Potential, precondition: Preconditioner, x: Field
+) -> float | Callable[[], float | None]:
+    """The lowest eigenvalue of the Hessian at x, if the check needed it; otherwise the function that computes it."""
+    if checked.eigenvalue is not None:
+        return checked.eigenvalue
+    return partial(_eigenvalue_at, checked.constant, checked.mode, potential, precondition, x)
+
+
+def _eigenvalue_at(constant: float, mode: Field, potential: Potential, precondition: Preconditioner, x: Field) -> float | None:
+    """The lowest eigenvalue, eV/A^2; None, with a warning, if its sign is not that of the stability constant."""
+    counted = Counted(cell_energy(precondition.cell, potential), potential, precondition)
+    value = lowest_eigenvalue(counted.hessian(x), precondition, mode)[0]
+    if doubt := sign_in_doubt(Eigenpair(constant, mode, 0.0), value):
+        warnings.warn(doubt, InputWarning, stacklevel=4)
+        return None
+    return value
 
 
 UNDER_PRESSURE = (

@@ -162,7 +162,7 @@ def saddle_point(
         residual=residuals[-1],
         residuals=tuple(residuals),
         converged=converged,
-        lowest_eigenvalue=None if doubt else eigenvalue,
+        eigenvalue=None if doubt else eigenvalue,
         stability_constant=None if doubt else lowest.value,
         bulk_stable=green.stable,
         newton_steps=len(residuals) - 1,

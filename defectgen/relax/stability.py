@@ -18,6 +18,10 @@ MAX_LANCZOS = 60
 """Lanczos steps; far from the defect P^+ H is the identity, so the few outliers are found in about twenty."""
 
 
+CLEAR = 0.02
+"""A stability constant above it is positive whatever its error; below, the lowest eigenvalue is computed as a second route."""
+
+
 SMALL = 40
 """Degrees of freedom below which the whole Hessian is formed."""
 
@@ -28,12 +32,12 @@ class Stability:
 
     constant: float
     """min <H v, v> / <P v, v>, dimensionless."""
-    eigenvalue: float
-    """min <H v, v> / <v, v>, eV/A^2."""
+    eigenvalue: float | None
+    """min <H v, v> / <v, v>, eV/A^2; None if the sign of the constant was clear without it."""
     mode: Field
-    """Unit vector that attains the eigenvalue."""
+    """The vector that attains the constant."""
     undecided: str = ""
-    """Why the two do not tell a minimum from a saddle point; empty if they do: then their signs agree."""
+    """Why a minimum is not distinguished from a saddle point; empty if it is."""
 
 
 class Eigenpair(NamedTuple):
@@ -50,7 +54,7 @@ class Eigenpair(NamedTuple):
 def stability(
     product: Product, precondition: Preconditioner, accuracy: float = 1e-3, coarser: Product | None = None
 ) -> Stability | None:
-    """Strong-stability constant and lowest eigenvalue of a Hessian.
+    """Strong-stability constant of a Hessian, and its lowest eigenvalue where the sign of the constant is not clear.
 
     Parameters
     ----------
@@ -72,8 +76,11 @@ def stability(
     if precondition.movable.sum() <= rigid:
         return None
     found = lowest_eigenpair(product, precondition, accuracy)
-    value, mode = lowest_eigenvalue(product, precondition, found.mode, accuracy)
-    return Stability(found.value, value, mode, sign_in_doubt(found, value, coarser))
+    doubt = sign_in_doubt(found, None, coarser)
+    if doubt or found.value > CLEAR:
+        return Stability(found.value, None, found.mode, doubt)
+    value = lowest_eigenvalue(product, precondition, found.mode, accuracy)[0]
+    return Stability(found.value, value, found.mode, sign_in_doubt(found, value))
 
 
 def sign_in_doubt(found: Eigenpair, eigenvalue: float | None = None, coarser: Product | None = None) -> str:

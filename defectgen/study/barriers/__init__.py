@@ -65,7 +65,7 @@ def _line(hop: Hop, found: Pass) -> dict:
         "defect": hop.defect,
         "barrier": found.barrier,
         "formation_energy": found.formation_energy,
-        "lowest_eigenvalue": found.saddle.scalars["lowest_eigenvalue"],
+        "lowest_eigenvalue": found.saddle.scalars["eigenvalue"],
     }
 
 

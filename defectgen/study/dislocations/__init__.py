@@ -98,7 +98,7 @@ def _core(line: Line, given: Given) -> dict:
         "energy_factor": field.energy_factor,
         "energy": scalars["energy"],
         "stability_constant": scalars["stability_constant"],
-        "lowest_eigenvalue": scalars["lowest_eigenvalue"],
+        "lowest_eigenvalue": scalars["eigenvalue"],
     }
 
 

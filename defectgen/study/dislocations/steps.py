@@ -1,6 +1,6 @@
 """The steps of the study of dislocations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..._input import InputError
 from ...campaign import Given, Step
@@ -48,7 +48,7 @@ class Line(Step[Rest]):
         found = relax(cell, truth_of(self.crystal.material), tolerance=1e-10)
         if not found.converged or not found.is_minimum:
             raise InputError(f"the dislocation did not relax: {found.message}")
-        return Rest.of(found)
+        return Rest.of(replace(found, eigenvalue=found.lowest_eigenvalue))  # a column of the table
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

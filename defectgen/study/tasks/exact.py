@@ -23,13 +23,15 @@ class Rest:
     forces: Float[np.ndarray, "atoms 3"]
     """eV/A."""
     scalars: dict[str, Any]
-    """Every other field of `relax.Equilibrium`, by name."""
+    """Every other field of `relax.Equilibrium`, by name; an eigenvalue that nobody has read is not computed."""
 
     @classmethod
     def of(cls, found: Equilibrium) -> "Rest":
         """An equilibrium as the result of a step."""
-        apart = ("cell", "positions", "forces", "seconds")
-        return cls(found.positions, found.forces, {f.name: getattr(found, f.name) for f in fields(found) if f.name not in apart})
+        apart = ("cell", "positions", "forces", "seconds", "eigenvalue")
+        scalars = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in apart}
+        known = vars(found).get("lowest_eigenvalue", None if callable(found.eigenvalue) else found.eigenvalue)
+        return cls(found.positions, found.forces, {**scalars, "eigenvalue": known})
 
     def at(self, cell: Cell, seconds: float = 0.0) -> Equilibrium:
         """The equilibrium, in the cell it belongs to."""
@@ -46,7 +48,7 @@ class Exact(Step[Rest]):
     size: Any
     """Of this cell: n or three numbers of conventional cells, or an integer matrix of conventional vectors."""
     eigenvalue: bool
-    """Whether the lowest eigenvalue is computed too."""
+    """Whether it is checked that the defect is at a minimum."""
 
     @property
     def label(self) -> str:
