@@ -23,7 +23,7 @@ import jax
 
 import defectgen as dg
 from defectgen.campaign import Store, run
-from defectgen.campaign.workers import share_cache, worker_environment
+from defectgen.campaign.workers import worker_environment
 from defectgen.study import load, plan
 
 COMPILE = "/jax/core/compile/backend_compile_duration"
@@ -53,7 +53,6 @@ class Heard:
 def quickstart(folder: str) -> None:
     """All its tasks in this process; what was heard goes to standard output."""
     heard, start = Heard(), process_time()
-    share_cache()
     run(plan(load("quickstart")), Store(folder), workers=0)
     print(json.dumps({**heard.told(), "processor": process_time() - start}))
 

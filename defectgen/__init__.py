@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import kernel
+from ._compiled import share_cache
 from ._door import door
 
 
@@ -50,6 +51,7 @@ def _compute_in_float64() -> None:
 os.environ.setdefault("HOME", _home())
 os.environ["XLA_FLAGS"] = _quick_to_compile()  # XLA reads it when it makes its first array
 _compute_in_float64()
+share_cache()
 
 if TYPE_CHECKING:
     from . import ace as ace

@@ -245,7 +245,7 @@ def test_chunks_do_not_matter(large, chunk):
 @pytest.mark.parametrize("extra", [0, 1, 5])
 def test_padding_does_not_matter(large, extra, monkeypatch):
     cell = dg.vacancy().apply(dg.supercell(CRYSTALS["fcc"][0], 2))
-    monkeypatch.setattr(import_module("defectgen.energy.bonds"), "padded_rows", lambda atoms: atoms + extra)
+    monkeypatch.setattr(import_module("defectgen.energy.bonds"), "padded_rows", lambda atoms, row_bytes: atoms + extra)
     padded = laid_out(cell, TOY, rattled(cell))
     assert padded[0].shape[0] == len(cell) + extra
     values, forces, virial = energy_forces_virial(TOY, *padded)
@@ -266,6 +266,14 @@ def test_padding_is_in_few_sizes():
     assert np.all(rows[large] <= 1.125 * atoms_[large])  # where memory matters
     assert len(np.unique(rows[~large])) == 2
     assert len(np.unique(rows)) < 50  # eight for each of five doublings beyond, and the ends
+
+
+def test_small_cells_are_padded_by_a_quarter_where_their_rows_are_large():
+    wide = 24 * 7460  # bytes of the three force rows of an atom
+    atoms_ = np.arange(1, 2049)
+    rows = np.array([padded_rows(n, wide) for n in range(1, 2049)])
+    assert np.all(rows >= atoms_) and np.all(rows <= np.maximum(1.25 * atoms_, atoms_ + 1)) and len(np.unique(rows)) < 50
+    assert padded_rows(64, wide) == 64 and padded_rows(64, 24 * 510) == padded_rows(64) == 256
 
 
 class Counted(Toy):

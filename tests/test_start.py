@@ -59,6 +59,18 @@ def test_flags_of_the_user_stay():
     assert flags[0] == "--xla_cpu_use_fusion_emitters=true" and "--xla_cpu_use_fusion_emitters=false" not in flags
 
 
+@pytest.mark.parametrize("first", ["import defectgen", "import jax, defectgen"])
+def test_compiled_programs_are_kept_for_the_next_process(first, tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    show = f"{first}\nimport json, jax\nprint(json.dumps(jax.config.jax_compilation_cache_dir))"
+    home = {"XDG_CACHE_HOME": str(tmp_path)}
+    assert told(show, **home).startswith(str(tmp_path / "defectgen" / "jax"))
+    assert told(show, **home, DEFECTGEN_CACHE="0") is None
+    assert told(show, **home, JAX_COMPILATION_CACHE_DIR="/elsewhere") == "/elsewhere"
+    (tmp_path / "file").write_text("")
+    assert told(show, XDG_CACHE_HOME=str(tmp_path / "file")) is None  # no folder can be made there
+
+
 def test_functions_win_over_rooms_of_the_same_name():
     script = (
         "import json, defectgen as dg\n"

@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import kernel
 from .._input import InputError
 from .._typing import Anywhere, Array, Bool, Float, Int
 from ..crystal.neighbours import neighbours
+from .forms import PackedBasis
 from .site import SiteEnergy, Stencil
 
 Part = tuple[int | Array, int]
@@ -134,19 +136,29 @@ TOGETHER = 64
 """Rows that are added up at once."""
 
 
-def padded_rows(atoms: int) -> int:
+def padded_rows(atoms: int, row_bytes: int = 0) -> int:
     """The number of rows that `atoms` atoms are padded to: one of SMALL, or at most 1/8 more.
 
-    Padding is memory and no work (see `chunks`), and small cells, of which there are many sizes, share what is compiled.
+    Padding is memory and no work (see `chunks`), and small cells, of which there are many sizes, share what is compiled. Where
+    the results of a row (`row_bytes`) are so large that the memory itself takes time, small cells get at most 1/4 more.
     """
-    if atoms <= SMALL[-1]:
-        return next(rows for rows in SMALL if rows >= atoms)
-    step = 1 << (atoms.bit_length() - 4)
+    if atoms > SMALL[-1]:
+        return _stepped(atoms, 4)
+    rows = next(rows for rows in SMALL if rows >= atoms)
+    return rows if rows * row_bytes <= CHEAP else _stepped(atoms, 3)
+
+
+def _stepped(atoms: int, digits: int) -> int:
+    """Rounded up to a number that so many binary digits write."""
+    step = 1 << max(atoms.bit_length() - digits, 0)
     return -(-atoms // step) * step
 
 
 SMALL = (256, 2048)
 """Rows of small cells: a neighbour list of 0.4 and of 4 MB."""
+
+CHEAP = 4 << 20
+"""Bytes that are written as fast as they are computed, about a second cache: design rows of 700 functions for 256 atoms."""
 
 
 def bonds(
@@ -192,7 +204,10 @@ def bonds(
     check_species(energy, symbols)
     known = {symbol: k for k, symbol in enumerate(energy.species)}
     atoms = len(positions)
-    rows = padded_rows(atoms) if bucket is None else -(-atoms // bucket) * bucket
+    # a compiled kernel makes the rows of a basis, so that another shape takes a tenth of a second to compile, and not seconds
+    compiled = isinstance(energy, PackedBasis) and kernel.missing() is None
+    width = 24 * energy.size if compiled else 0
+    rows = padded_rows(atoms, width) if bucket is None else -(-atoms // bucket) * bucket
     near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows)
     slots = near.index.shape[1]
 

@@ -16,7 +16,7 @@ from scipy.linalg import qr
 from scipy.linalg.lapack import dtpqrt  # pyright: ignore[reportAttributeAccessIssue]
 
 from .._input import InputError
-from .._typing import Float
+from .._typing import Float, Int
 from .gram import Gram, condition
 
 # ------ Which way rows went when they were reduced: a record that travels with their block
@@ -60,7 +60,13 @@ class Compressor:
         self._buffer = np.empty((max(2 * (columns + 1), 2048), columns + 1))
         self._filled = 0
         self._room = len(self._buffer)
-        self._factor = np.zeros((0, columns + 1))
+        self._taken = 0
+        self._seen = np.zeros(columns + 1, dtype=bool)
+        """Columns that were not zero in every row so far: the others (one-body energies, in rows of forces) are left out."""
+        self._live: slice | Int[np.ndarray, " live"] = slice(0, 0)
+        """The same as an index."""
+        self._factor = np.zeros((0, 0))
+        """Of the columns seen."""
         self._gram: Gram | None = None
         self._counts = {"householder": 0, "solved": 0, "plain": 0}
 
@@ -85,7 +91,13 @@ class Compressor:
         """Upper-triangular R of everything added so far, k = min(rows, columns + 1)."""
         self._fold()
         self._close()
-        return self._factor.copy()
+        if self._seen.all():
+            return self._factor.copy()
+        width, seen = self.columns + 1, np.flatnonzero(self._seen)
+        full = np.zeros((min(self._taken, width), width))
+        place = seen if len(full) == width else np.arange(len(self._factor))
+        full[np.ix_(place, seen)] = self._factor
+        return full
 
     def reduction(self) -> Reduction:
         """How the rows that `factor` stands for were reduced; factors that were added count their own rows."""
@@ -110,6 +122,7 @@ class Compressor:
     def _take(self, rows: np.ndarray, labels: np.ndarray) -> None:
         """Through the buffer into the factor."""
         start = 0
+        self._taken += len(rows)
         while start < len(rows):
             take = min(len(rows) - start, self._room - self._filled)
             part = self._buffer[self._filled : self._filled + take]
@@ -124,9 +137,12 @@ class Compressor:
         """Empty the buffer into the Gram matrix if its factor knows such rows, else into the factor."""
         if self._filled == 0:
             return
-        fresh, width = self._buffer[: self._filled], self._buffer.shape[1]
+        fresh = self._buffer[: self._filled]
         self._filled = 0
-        if len(self._factor) < width:
+        self._meet(fresh)
+        fresh = fresh[:, self._live]
+        width = fresh.shape[1]
+        if len(self._factor) < width or not width:
             self._factor = triangle(np.concatenate([self._factor, fresh]))
             self._room = CHUNK if len(self._factor) == width else self._room
             self._counts["householder"] += len(fresh)
@@ -134,7 +150,7 @@ class Compressor:
         if self._gram is not None and self._enter(self._gram, fresh):
             return
         self._close()  # full of such rows, perhaps: what it has learned makes a better start
-        self._gram = Gram(self._factor)
+        self._gram = Gram(self._factor, bool(self._seen[-1]))
         if self._enter(self._gram, fresh):
             return
         self._gram = None
@@ -142,6 +158,22 @@ class Compressor:
         joined = dtpqrt(0, min(PANEL, width), np.asfortranarray(self._factor), np.asfortranarray(fresh))[0]
         self._factor = np.ascontiguousarray(np.triu(joined))
         self._counts["householder"] += len(fresh)
+
+    def _meet(self, fresh: np.ndarray) -> None:
+        """Make room in the factor for columns that are not zero for the first time."""
+        missing = np.flatnonzero(~self._seen)
+        found = missing[fresh[:, missing].any(axis=0)]
+        if not found.size:
+            return
+        self._close()
+        before = self._seen.copy()
+        self._seen[found] = True
+        wider = np.zeros((len(self._factor), int(self._seen.sum())))
+        wider[:, before[self._seen]] = self._factor
+        self._factor = wider
+        live = np.flatnonzero(self._seen)
+        together = live[-1] - live[0] + 1 == len(live)
+        self._live = slice(int(live[0]), int(live[-1]) + 1) if together else live
 
     def _enter(self, gram: Gram, fresh: np.ndarray) -> bool:
         """Whether the Gram matrix took the rows; if so they are counted."""
@@ -170,6 +202,15 @@ def join(
     compressor = Compressor(columns, name)
     for factor in factors:
         compressor.add_factor(factor, rows=len(factor))
+    return compressor.factor()
+
+
+def compressed(stacked: Float[np.ndarray, "m n"], name: str = "rows") -> Float[np.ndarray, "k n"]:
+    """The same as `triangle`, streamed where that is faster."""
+    if len(stacked) <= 2 * stacked.shape[1] + CHUNK:
+        return triangle(stacked)
+    compressor = Compressor(stacked.shape[1] - 1, name)
+    compressor.add_factor(stacked, len(stacked))
     return compressor.factor()
 
 

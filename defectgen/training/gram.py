@@ -28,19 +28,15 @@ EPS = float(np.finfo(float).eps)
 class Gram:
     """Gram matrix of rows in the coordinates of a factor R_0 that stands for earlier rows: `add` rows, then `factor`."""
 
-    def __init__(self, start: Float[np.ndarray, "n n"]):
-        """`start`: the square R_0 of the rows so far, the label in its last column."""
-        self._width = len(start)
-        self._seen = np.linalg.norm(start, axis=0) > 0
-        if not self._seen.all():  # columns of zeros say nothing about what later rows will have there: those are refused
-            start = np.linalg.qr(start[:, self._seen], mode="r")  # pyright: ignore[reportAssignmentType]
+    def __init__(self, start: Float[np.ndarray, "n n"], labelled: bool = True):
+        """`start`: the square R_0 of the rows so far, no column zero; `labelled`: whether the last one is the label."""
         norms = np.linalg.norm(start, axis=0)
         pivots = np.diag(start)
         lifted = np.copysign(np.maximum(np.abs(pivots), EPS * norms), pivots)
         self._through = np.array(start, order="F")
         np.fill_diagonal(self._through, lifted)  # an error of rounding in that column, and no division by zero
         weakest = 0.0
-        if len(start) > 1 and self._seen[-1] and np.min(np.abs(lifted)) > TINY:
+        if len(start) > 1 and labelled and np.min(np.abs(lifted)) > TINY:
             head = self._through[:-1, :-1]
             if np.min(np.abs(np.diag(head)) / norms[:-1]) ** 2 * START > 1:  # no singular value is above the smallest pivot
                 weakest = extremes(head)[0] ** 2
@@ -61,12 +57,6 @@ class Gram:
 
     def add(self, rows: Float[np.ndarray, "m n"]) -> bool:
         """Take in rows [A | y]; False, and nothing is changed, if G would become too uneven for them to be told from rounding."""
-        if not self._seen.all():
-            if rows[:, ~self._seen].any():
-                return False
-            rows = rows[:, self._seen]
-            if rows.size == 0:  # zeros after zeros
-                return True
         label = rows[:, -1].copy()
         if self.solved:
             left = dtrsm(1.0, self._through, rows.T, trans_a=1)  # T' B' = A'
@@ -83,18 +73,12 @@ class Gram:
 
     def factor(self) -> Float[np.ndarray, "n n"]:
         """Upper-triangular R of the rows that gave R_0 and all that were added."""
-        if not self._seen.any():
-            return np.zeros((self._width, self._width))
         upper = dpotrf(self._gram, clean=1)[0]  # cannot fail: G is at least the identity, or far from singular
         if self.solved:
             upper = dtrmm(1.0, self._through, upper, side=1)
         else:
             upper[:, -1] += upper[:, :-1] @ self._fit
-        if self._seen.all():
-            return np.ascontiguousarray(upper)
-        full = np.zeros((self._width, self._width))
-        full[np.ix_(self._seen, self._seen)] = np.triu(upper)
-        return full
+        return np.ascontiguousarray(upper)
 
 
 def extremes(triangle: Float[np.ndarray, "n n"]) -> tuple[float, float]:

@@ -39,7 +39,7 @@ from ..reference import check_stable
 from .about import About, stacked
 from .baseline import parted
 from .blocks import HELD, Block, Blocks, evenly
-from .compress import Compressor, triangle
+from .compress import Compressor, compressed
 from .consistent import calculates, check_gradient, check_sizes
 from .gram import condition
 from .observations import ELASTIC, FORMATION, PERFECT, TARGETS, parse_observations
@@ -407,7 +407,7 @@ class _Gathered:
         kept = self.subdivide == ROWS
 
         def reduced(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-            return self._parted(rows if kept else triangle(rows), kept)
+            return self._parted(rows if kept else compressed(rows), kept)
 
         factor, own = reduced(stacked if weights is None else stacked * weights[:, None])
         plain, of_plain = (None, None) if weights is None else reduced(stacked)
