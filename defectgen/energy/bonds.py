@@ -205,8 +205,7 @@ def bonds(
     known = {symbol: k for k, symbol in enumerate(energy.species)}
     atoms = len(positions)
     # a compiled kernel makes the rows of a basis, so that another shape takes a tenth of a second to compile, and not seconds
-    compiled = isinstance(energy, PackedBasis) and kernel.missing() is None
-    width = 24 * energy.size if compiled else 0
+    width = 24 * energy.size if isinstance(energy, PackedBasis) and kernel.missing() is None else 0
     rows = padded_rows(atoms, width) if bucket is None else -(-atoms // bucket) * bucket
     near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows)
     slots = near.index.shape[1]
