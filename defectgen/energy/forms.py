@@ -56,7 +56,8 @@ class SumEnergy(SiteEnergy):
     def __call__(self, stencil: Stencil) -> Float[Array, " sites"]:
         return self.of_sums(tuple(jnp.sum(t, axis=1) for t in self.terms(stencil)), stencil.centre)
 
-    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3"]:
+    def _flat(self, stencil: Stencil) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+        """The terms of all neighbours (sites, slots, sums) as a function of g, and the energy of all sites as one of the sums."""
         sites, slots, _ = stencil.g.shape
         shapes = [t.shape[2:] for t in jax.eval_shape(self.terms, stencil)]
         ends = list(accumulate(prod(shape) for shape in shapes))
@@ -70,6 +71,34 @@ class SumEnergy(SiteEnergy):
             parts = tuple(p.reshape(sites, *shape) for p, shape in zip(parts, shapes, strict=True))
             return jnp.sum(self.of_sums(parts, stencil.centre))
 
+        return terms, value
+
+    def factors(self, stencil: Stencil) -> tuple[Float[Array, "sites numbers slots"], Float[Array, "sites sums sums"]]:
+        """What Hessian products of one place are made of: with it each costs a fraction of its first evaluation.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        factors : array, (sites, 3 sums + 6, slots)
+            psi_i' of every sum and coordinate, then the entries xx, xy, xz, yy, yz, zz of sum_i F_i psi_i''.
+        curvature : array, (sites, sums, sums)
+            F_ij.
+        """
+        terms, value = self._flat(stencil)
+        sites, slots, _ = stencil.g.shape
+        slope, sums = jax.grad(value), jnp.sum(terms(stencil.g), axis=1)
+        seed = jnp.broadcast_to(slope(sums)[:, None, :], (sites, slots, sums.shape[1]))
+        first = jnp.transpose(_derivatives(terms, stencil.g), (1, 3, 0, 2)).reshape(sites, -1, slots)
+        second = _derivatives(lambda g: jax.vjp(terms, g)[1](seed)[0], stencil.g)
+        own = [second[a, :, None, :, b] for a in range(3) for b in range(a, 3)]
+        return jnp.concatenate([first, *own], axis=1), jnp.swapaxes(_derivatives(slope, sums), 0, 1)
+
+    def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3"]:
+        terms, value = self._flat(stencil)
         sums, slope = jnp.sum(terms(stencil.g), axis=1), jax.grad(value)
         first, second = _derivatives(terms, stencil.g), _derivatives(lambda g: _derivatives(terms, g), stencil.g)
         return hessian_of_sums(

@@ -1,6 +1,7 @@
 """The bulk-referenced energy of one cell as a function of its positions: E(x) = sum_l [V_l(Dx) - V_l(0)]."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from .bonds import Bonds, bonds, pad
 from .crystal_state import CrystalState, crystal_state, state_of
 from .perfect import ForceConstants, crystal_bonds, force_constants
 from .potential import Potential, check_potential
+from .prepared import prepared_hessian
 from .site import SiteEnergy
 from .total import energy_forces_virial, hessian_product
 
@@ -61,6 +63,10 @@ class CellEnergy(ABC):
         array, (atoms, 3)
             eV/A^2 times the unit of v.
         """
+
+    def hessian(self, x: Float[np.ndarray, "atoms 3"]) -> Callable[[Float[np.ndarray, "atoms 3"]], Float[np.ndarray, "atoms 3"]]:
+        """v -> (d2E/dx2) v at positions x (A), for several products at one place."""
+        return lambda v: self.hessian_product(x, v)
 
     @abstractmethod
     def force_constants(self) -> ForceConstants:
@@ -180,6 +186,13 @@ class SiteSum(CellEnergy):
         v = v * self._movable
         product = hessian_product(self.potential, pad(x, rows), self._vectors, near, pad(v, rows))
         return np.asarray(product)[: len(x)] * self._movable
+
+    def hessian(self, x: Float[np.ndarray, "atoms 3"]) -> Callable[[Float[np.ndarray, "atoms 3"]], Float[np.ndarray, "atoms 3"]]:
+        near = self.bonds(x)
+        prepared = prepared_hessian(self.potential, pad(x, near.index.shape[0]), self._vectors, near)
+        if prepared is None:
+            return super().hessian(x)
+        return lambda v: prepared(v * self._movable) * self._movable
 
     def force_constants(self) -> ForceConstants:
         return force_constants(self.cell.lattice, self.potential)

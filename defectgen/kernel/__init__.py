@@ -15,9 +15,23 @@ from .._door import door
 
 if TYPE_CHECKING:
     from .calls import gradient, hessian_products, rows
+    from .sums import MOST, product_of_sums
 
 FOLDER = Path(__file__).parent
-__all__ = ["FOLDER", "HIGHEST_L", "LIBRARY", "gradient", "hessian_products", "missing", "refused", "rows", "sources"]
+__all__ = [
+    "FOLDER",
+    "HIGHEST_L",
+    "LIBRARY",
+    "MOST",
+    "gradient",
+    "hessian_products",
+    "library",
+    "missing",
+    "product_of_sums",
+    "refused",
+    "rows",
+    "sources",
+]
 
 LIBRARY = FOLDER / "kernel.so"
 
@@ -39,7 +53,7 @@ def refused() -> str | None:
     if not LIBRARY.exists():
         return "it was not built: install the package again where there is a C compiler"
     try:
-        if _library().defectgen_sources().decode() != sources():
+        if library().defectgen_sources().decode() != sources():
             return "it was built from other sources: install the package again"
     except (OSError, AttributeError) as error:
         return f"it cannot be loaded ({error}): install the package again"
@@ -59,13 +73,14 @@ def missing() -> str | None:
         return f"computing on {jax.default_backend()}"
     try:
         for name in TARGETS:
-            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(_library(), name)), platform="cpu")
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library(), name)), platform="cpu")
     except (AttributeError, RuntimeError, ValueError) as error:
         return f"JAX does not take it ({error}): install the package again"
     return None
 
 
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """The library; ask `missing` first."""
     library = ctypes.CDLL(str(LIBRARY))
     library.defectgen_sources.restype = ctypes.c_char_p
     return library

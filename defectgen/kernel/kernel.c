@@ -1,6 +1,7 @@
 // The handlers that XLA calls, see defectgen/kernel/__init__.py: read the buffers, go through the sites batch by batch.
 #include "energy.h"
 #include "rows.h"
+#include "sums.h"
 #include "xla.h"
 
 // ---- reading: buffers in the order of defectgen/ace/program.py
@@ -137,6 +138,15 @@ XLA_FFI_Error* defectgen_ace_rows(XLA_FFI_CallFrame* frame) {
     for (int64_t next = 0; fill(&in, live, z, &next, &batch) > 0;)
       rows_of_batch(&basis, &in, index, &batch, &work, total, forces, virial);
   return NULL;
+}
+
+// ---- called from Python, not by XLA: out += H v; 0 if there is no memory for the work arrays
+int defectgen_product_of_sums(int64_t sites, int64_t slots, int64_t sums, const int32_t* index, const double* factors,
+                              const double* curvature, const double* v, double* out) {
+  if (!reserve(6 * slots * sizeof(double))) return 0;
+  const Factors f = {sites, slots, sums, index, factors, curvature};
+  product_of_sums(&f, v, out, (double*)arena, (double*)arena + 3 * slots);
+  return 1;
 }
 
 const char* defectgen_sources(void) { return SOURCES; }

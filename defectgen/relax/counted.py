@@ -58,12 +58,11 @@ class Counted:
     def hessian(self, x: Field) -> Product:
         """v -> H v at x to a few parts in a thousand: split into a strained neighbourhood and a crystal where that pays."""
         split = None if self._split is None else self._split(x)
-        if split is None:
-            return lambda v: self.product(x, v)
+        apply = self._functional.hessian(x) if split is None else split
 
         def product(v: Field) -> Field:
             self.products += 1
-            return split(v)
+            return self.precondition.project(apply(v))
 
         return product
 

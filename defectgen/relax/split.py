@@ -9,6 +9,7 @@ from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..energy.bonds import Bonds, bonds, pad, padded_rows
 from ..energy.potential import Potential
+from ..energy.prepared import prepared_hessian
 from ..energy.site import SiteEnergy
 from ..energy.total import hessian_product
 from .preconditioner import Preconditioner
@@ -60,11 +61,15 @@ class _Near:
         self._x, self._box = jax.device_put((pad(place, rows), np.eye(3)))
         counted = int((distance[near] <= radius).sum())
         self._counted = jax.device_put(np.arange(min(padded_rows(counted), rows)) < counted)
+        self._prepared = prepared_hessian(potential, self._x, self._box, self._bonds, self._counted)
 
     def __call__(self, v: Field) -> Field:
         rows = len(self._x)
         near = pad(v[self._atom], rows)
-        product = hessian_product(self._potential, self._x, self._box, self._bonds, near, counted=self._counted)
+        if self._prepared is not None:
+            product = self._prepared(near)
+        else:
+            product = hessian_product(self._potential, self._x, self._box, self._bonds, near, counted=self._counted)
         result = np.zeros_like(v)
         result[self._atom] = np.asarray(product)[: len(self._atom)]
         return result
