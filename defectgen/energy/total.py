@@ -14,6 +14,7 @@ import numpy as np
 from .._typing import Anywhere, Array, Bool, Float, Int
 from .bonds import Bonds, Part, over_rows, over_sites, part_of
 from .forms import PackedBasis, PackedHessian
+from .native import host_cell, native_of
 from .site import SiteEnergy, Stencil
 
 
@@ -81,8 +82,8 @@ def packed_hessians(energy: PackedBasis, stencil: Stencil) -> PackedHessian:
 
 def energy_forces_virial(
     energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"], bonds: Bonds
-) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
-    """Site energies, forces and virial of a scalar potential.
+) -> tuple[Float[Anywhere, " rows"], Float[Anywhere, "rows 3"], Float[Anywhere, "3 3"]]:
+    """Site energies, forces and virial of a scalar potential, by its own compiled code where there is some.
 
     Parameters
     ----------
@@ -104,6 +105,9 @@ def energy_forces_virial(
     virial : array, (3, 3)
         -dE/dF at F = 1, eV.
     """
+    native = native_of(energy, x, vectors)
+    if native is not None:
+        return native.sums(host_cell(x, vectors, bonds))
     return _energy_forces_virial(energy.compact, x, vectors, bonds)
 
 

@@ -15,7 +15,7 @@ from .._door import door
 
 if TYPE_CHECKING:
     from .calls import gradient, hessian_products, rows
-    from .sums import MOST, product_of_sums
+    from .host import MOST, HostCell, eam, eam_factors, pairing, product_of_sums, stillinger_weber, stillinger_weber_factors
 
 FOLDER = Path(__file__).parent
 __all__ = [
@@ -23,14 +23,20 @@ __all__ = [
     "HIGHEST_L",
     "LIBRARY",
     "MOST",
+    "HostCell",
+    "eam",
+    "eam_factors",
     "gradient",
     "hessian_products",
     "library",
     "missing",
+    "pairing",
     "product_of_sums",
     "refused",
     "rows",
     "sources",
+    "stillinger_weber",
+    "stillinger_weber_factors",
 ]
 
 LIBRARY = FOLDER / "kernel.so"

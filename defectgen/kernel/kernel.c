@@ -1,6 +1,9 @@
 // The handlers that XLA calls, see defectgen/kernel/__init__.py: read the buffers, go through the sites batch by batch.
+#include "eam.h"
 #include "energy.h"
+#include "pairing.h"
 #include "rows.h"
+#include "stillinger_weber.h"
 #include "sums.h"
 #include "xla.h"
 
@@ -146,6 +149,57 @@ int defectgen_product_of_sums(int64_t sites, int64_t slots, int64_t sums, const 
   if (!reserve(6 * slots * sizeof(double))) return 0;
   const Factors f = {sites, slots, sums, index, factors, curvature};
   product_of_sums(&f, v, out, (double*)arena, (double*)arena + 3 * slots);
+  return 1;
+}
+
+static int room_for_neighbours(int64_t slots, double** work, int64_t** slot) {
+  if (!reserve((10 + 1) * slots * 8)) return 0;
+  *work = (double*)arena, *slot = (int64_t*)arena + 10 * slots;
+  return 1;
+}
+
+// Energies, forces and virial, or with `factors` what products of sums need; all arrays are zero before.
+int defectgen_eam(int64_t rows, int64_t slots, int64_t live, const double* x, const double* box, const int32_t* index,
+                  const int32_t* shift, const uint8_t* mask, const int64_t* kind, const int64_t* sizes, const double* numbers,
+                  const double* radial, const double* embedding, double* energy, double* force, double* virial,
+                  double* factors, double* curvature) {
+  const Eam eam = {sizes[0],   sizes[1],   sizes[2],   sizes[3],   sizes[4], numbers[0],
+                   numbers[1], numbers[2], numbers[3], numbers[4], radial,   embedding};
+  const Cell cell = {rows, slots, live, x, box, index, shift, mask, kind};
+  const Sums out = {energy, force, virial};
+  double* work;
+  int64_t* slot;
+  if (!room_for_neighbours(slots + eam.species, &work, &slot)) return 0;
+  double* reach = work + 10 * slots;
+  for (int64_t z = 0; z < eam.species; z++) reach[z] = eam.cutoff;
+  eam_cell(&eam, &cell, reach, work, slot, &out, factors, curvature);
+  return 1;
+}
+
+int defectgen_stillinger_weber(int64_t rows, int64_t slots, int64_t live, const double* x, const double* box,
+                               const int32_t* index, const int32_t* shift, const uint8_t* mask, const int64_t* kind,
+                               const int64_t* sizes, const double* pairs, const double* triplets, double* energy,
+                               double* force, double* virial, double* factors, double* curvature) {
+  const int64_t s = sizes[0], of_pairs = s * s;
+  const StillingerWeber sw = {s,
+                              pairs,
+                              pairs + of_pairs,
+                              pairs + 2 * of_pairs,
+                              pairs + 3 * of_pairs,
+                              pairs + 4 * of_pairs,
+                              pairs + 5 * of_pairs,
+                              pairs + 6 * of_pairs,
+                              triplets,
+                              triplets + of_pairs * s};
+  const Cell cell = {rows, slots, live, x, box, index, shift, mask, kind};
+  const Sums out = {energy, force, virial};
+  double* work;
+  int64_t* slot;
+  if (!room_for_neighbours(slots, &work, &slot)) return 0;
+  if (factors)
+    stillinger_weber_factors(&sw, &cell, work, slot, factors, curvature);
+  else
+    stillinger_weber_cell(&sw, &cell, work, slot, &out);
   return 1;
 }
 

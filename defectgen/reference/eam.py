@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import kernel
 from .._input import InputError, InputWarning
 from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
+from ..energy.native import HasNative, Native
 from ..energy.site import Stencil
 from .eam_difference import Polynomials, largest_difference
 from .eam_tables import Tables, read_tables
@@ -38,7 +40,7 @@ ROUGH = 0.01
 """eV/A^2: from this scatter of second derivatives on a smooth spline follows the scatter of the table."""
 
 
-class EAM(SumEnergy):
+class EAM(SumEnergy, HasNative):
     """V = F( sum_j rho(r_j) ) + 1/2 sum_j z(r_j) / r_j,   F, rho and z = r phi tabulated.
 
     interpolation="quintic": the fifth-order interpolating spline, C4 at the grid points. With `resolution` (A) rho and z
@@ -172,6 +174,10 @@ class EAM(SumEnergy):
         """The embedding energy and the pair energy."""
         return self._embed(sums[0], 0 if len(self.species) == 1 else centre) + sums[1]
 
+    def native(self) -> "CompiledEAM":
+        """Its compiled code."""
+        return CompiledEAM(self)
+
     def _embed(self, density: Float[Array, " sites"], centre: Int[Array, " sites"] | int) -> Float[Array, " sites"]:
         """F(rho), along its last tangent beyond the table.
 
@@ -187,6 +193,22 @@ class EAM(SumEnergy):
         slope = jnp.sum(last * jnp.arange(powers), axis=-1) / self.density_spacing
         tangent = jnp.sum(last, axis=-1) + slope * (density - end)
         return jnp.where(beyond, tangent, _horner(self.embedding[centre, step], part))
+
+
+class CompiledEAM(Native):
+    """The embedded-atom method in the compiled kernel."""
+
+    def __init__(self, of: EAM):
+        kinds, _, intervals, _, powers = of.radial.shape
+        self._sizes = [kinds, intervals, powers, *of.embedding.shape[1:]]
+        self._numbers = [of.spacing, of.density_spacing, of.fraction, of.cutoff, TAIL if of.fading else 0.0]
+        self._tables = [np.ascontiguousarray(of.radial), np.ascontiguousarray(of.embedding)]
+
+    def sums(self, cell: kernel.HostCell):
+        return kernel.eam(cell, self._sizes, self._numbers, self._tables)
+
+    def factors(self, cell: kernel.HostCell, first: int):
+        return kernel.eam_factors(cell, self._sizes, self._numbers, self._tables, first)
 
 
 def _locate(x: Float[Array, "*n"], intervals: int):

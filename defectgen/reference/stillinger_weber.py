@@ -9,9 +9,11 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .. import kernel
 from .._input import InputError, InputWarning
 from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
+from ..energy.native import HasNative, Native
 from ..energy.site import Stencil
 from .potential_file import chosen_species, energy_unit, number, read_lines, read_triplets
 from .radial import distances, per_pair
@@ -29,7 +31,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
 """Parameters by chemical symbol."""
 
 
-class StillingerWeber(SumEnergy):
+class StillingerWeber(SumEnergy, HasNative):
     """Two-body and angular terms that end smoothly (C-infinity) at a sigma.
 
     V = 1/2 sum_j A eps [B (sigma/r)^p - (sigma/r)^q] exp(sigma / (r - a sigma))
@@ -131,6 +133,10 @@ class StillingerWeber(SumEnergy):
         self.species = species
         self.cutoff = float(reach.max())
 
+    def native(self) -> "CompiledStillingerWeber":
+        """Its compiled code."""
+        return CompiledStillingerWeber(self)
+
     @property
     def correlation_order(self) -> int:
         """Bonds and the angles between two of them."""
@@ -184,6 +190,23 @@ class StillingerWeber(SumEnergy):
         squares = jnp.einsum("sam,sbm->sab", tensor, tensor) - 2 * c0 * jnp.einsum("sam,sbm->sab", vector, vector)
         squares = squares + c0**2 * scalar * jnp.swapaxes(scalar, 1, 2)
         return 0.5 * (pair - own + jnp.einsum("sab,sab->s", k, squares))
+
+
+class CompiledStillingerWeber(Native):
+    """The Stillinger-Weber potential in the compiled kernel."""
+
+    def __init__(self, of: StillingerWeber):
+        shape = (len(of.species),) * 2
+        pairs = [of.well, of.core, of.sigma, of.reach, of.decay, np.broadcast_to(of.p, shape), np.broadcast_to(of.q, shape)]
+        self._kinds = len(of.species)
+        self._pairs = np.array([np.asarray(table) for table in pairs])
+        self._triplets = np.array([np.asarray(of.stiffness), np.asarray(of.cos0)])
+
+    def sums(self, cell: kernel.HostCell):
+        return kernel.stillinger_weber(cell, self._kinds, self._pairs, self._triplets)
+
+    def factors(self, cell: kernel.HostCell, first: int):
+        return kernel.stillinger_weber_factors(cell, self._kinds, self._pairs, self._triplets, first)
 
 
 def _exponent(table: np.ndarray) -> float | tuple[tuple[float, ...], ...]:

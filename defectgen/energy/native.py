@@ -1,0 +1,62 @@
+"""Potentials with compiled code of their own: energies, forces and virial without a program of JAX, on processors only."""
+
+from abc import ABC, abstractmethod
+
+import jax
+import numpy as np
+
+from .. import kernel
+from .._typing import Anywhere, Bool, Float
+from .bonds import Bonds
+from .site import SiteEnergy
+
+
+class Native(ABC):
+    """The compiled code of one potential."""
+
+    @abstractmethod
+    def sums(
+        self, cell: kernel.HostCell
+    ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "rows 3"], Float[np.ndarray, "3 3"]]:
+        """Energies of the sites (eV), forces (eV/A) and virial (eV)."""
+
+    def factors(
+        self, cell: kernel.HostCell, first: int
+    ) -> tuple[Float[np.ndarray, "first numbers slots"], Float[np.ndarray, "first sums sums"]] | None:
+        """What Hessian products are made of (`SumEnergy.factors`), for the first rows; None if JAX has to compute it."""
+        return None
+
+
+class HasNative(ABC):
+    """A site energy that may have compiled code."""
+
+    @abstractmethod
+    def native(self) -> Native:
+        """Its code, which reads the parameters as they are now."""
+
+
+def native_of(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"]) -> Native | None:
+    """The compiled code of a potential; None where it has none, or where JAX differentiates or compiles."""
+    if not isinstance(energy, HasNative) or kernel.missing() is not None:
+        return None
+    if any(isinstance(a, jax.core.Tracer) for a in (x, vectors, *jax.tree.leaves(energy))):
+        return None
+    return energy.native()
+
+
+def host_cell(
+    x: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
+    bonds: Bonds,
+    counted: Bool[Anywhere, " first"] | None = None,
+) -> kernel.HostCell:
+    """A cell as compiled code reads it."""
+    return kernel.HostCell(
+        np.ascontiguousarray(x, dtype=float),
+        np.ascontiguousarray(vectors, dtype=float),
+        np.asarray(bonds.index),
+        np.asarray(bonds.shift),
+        np.asarray(bonds.mask),
+        np.asarray(bonds.kinds),
+        int(np.sum(np.asarray(bonds.real if counted is None else counted))),
+    )
