@@ -202,10 +202,11 @@ def release_kernels() -> bool:
 
 
 class Tidier:
-    """Gives memory back between tasks, when that is worth its price: a collection of garbage takes a tenth of a second.
+    """Gives memory back between tasks, when that is worth its price: a full collection of garbage takes a tenth of a second.
 
     Iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell. Memory that has grown by less than
-    GROWTH is left alone, but not for longer than PERIOD: what lies on other devices is not seen here.
+    GROWTH is left alone, but not for longer than PERIOD: what lies on other devices is not seen here. What survives a collection
+    is frozen, so that the next one only looks at what is younger, in some milliseconds; if memory has grown, all is looked at.
     """
 
     GROWTH = 64 << 20
@@ -219,11 +220,13 @@ class Tidier:
     def tidy(self) -> bool:
         """Collect garbage and let kernels go if memory has grown or it is time; whether that was done."""
         size = resident()
-        if size is not None and self._size is not None and size < self._size + self.GROWTH:
-            if time.perf_counter() < self._last + self.PERIOD:
-                return False
-        release_kernels()
+        grown = size is None or self._size is None or size >= self._size + self.GROWTH
+        if not grown and time.perf_counter() < self._last + self.PERIOD:
+            return False
+        if release_kernels() or grown:
+            gc.unfreeze()
         gc.collect()
+        gc.freeze()
         self._last, self._size = time.perf_counter(), resident()
         return True
 

@@ -132,7 +132,9 @@ def _kernel() -> Finding:
 
     missing = kernel.missing()
     if missing is None:
-        return Finding(True, "compiled kernel: fitted potentials are several times as fast as without")
+        return Finding(
+            True, "compiled kernel: fitted, embedded-atom and Stillinger-Weber potentials are several times as fast as without"
+        )
     return Finding(None, f"no compiled kernel ({missing}): everything works, more slowly")
 
 

@@ -1,4 +1,7 @@
-"""The compiled kernel of the ACE potential, called from within JAX programs; everything works without it, more slowly.
+"""The compiled kernel: ACE, embedded-atom and Stillinger-Weber potentials, Hessian products, lists of bonds.
+
+Functions of `calls` are called from within JAX programs, those of `host` on arrays of NumPy. Without it everything works, more
+slowly.
 
 `kernel.c` is built with the package where there is a C compiler (`hatch_build.py`). It serves on processors only, and only if it
 was built from the sources that stand beside it; `DEFECTGEN_KERNEL=0` in the environment leaves it out.

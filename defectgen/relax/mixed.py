@@ -147,13 +147,13 @@ def mixed_equilibrium(
     steps = products = 0
     inverse = LinearOperator((w.size, w.size), lambda f: precondition(f.reshape(shape)).ravel(), dtype=float)
     while now > accuracy * first and steps < max_newton:
+        apply = counted.hessian(exact.positions + w) if split is None else split
 
-        def jacobian(v, at=w):
+        def jacobian(v, at=w, apply=apply):
             nonlocal products
             products += 1
             v = v.reshape(shape)
-            own = counted.product(exact.positions + at, v) if split is None else split(v)
-            return (own + precondition.project(extra.product(start + at, v))).ravel()
+            return (apply(v) + precondition.project(extra.product(start + at, v))).ravel()
 
         target = max(0.3 * accuracy * first / now, 1e-8)
         step, _ = gmres(
