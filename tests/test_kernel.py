@@ -276,6 +276,7 @@ def test_building_it_for_another_interface(build, tmp_path, monkeypatch):
 SUMS = {
     "Stillinger-Weber": (lambda: dg.reference.StillingerWeber("Si"), dg.diamond("Si", 5.43)),
     "second moment": (lambda: dg.reference.CleriRosato("Cu"), dg.fcc("Cu", 3.61)),
+    "Finnis-Sinclair": (lambda: dg.reference.FinnisSinclair("W"), dg.bcc("W", 3.165)),
     "pairs": (lambda: dg.reference.LennardJones("Cu", epsilon=0.4, sigma=2.3, cutoff=5.0), dg.fcc("Cu", 3.61)),
 }
 

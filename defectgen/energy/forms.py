@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from itertools import accumulate
 from math import prod
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -20,6 +21,9 @@ class SumEnergy(SiteEnergy):
     V''(k, l) = sum_ij F_ij psi_i'(k) (x) psi_j'(l) + [k = l] sum_i F_i psi_i''(k): each neighbour is differentiated by itself,
     so the cost of a Hessian is that of writing it.
     """
+
+    by_distance: ClassVar[bool] = False
+    """Whether every psi_i depends on the distance of the neighbour only, so that its derivatives along the bond are enough."""
 
     @abstractmethod
     def terms(self, stencil: Stencil) -> tuple[Float[Array, "sites slots *kind"], ...]:
@@ -84,18 +88,23 @@ class SumEnergy(SiteEnergy):
         Returns
         -------
         factors : array, (sites, 3 sums + 6, slots)
-            psi_i' of every sum and coordinate, then the entries xx, xy, xz, yy, yz, zz of sum_i F_i psi_i''.
+            psi_i' of every sum and coordinate, then the entries xx, xy, xz, yy, yz, zz of sum_i F_i psi_i''. With
+            `by_distance` (sites, sums + 5, slots): psi_i' along the bond; w'' - w'/r and w'/r of w = sum_i F_i psi_i; the
+            direction of the bond.
         curvature : array, (sites, sums, sums)
             F_ij.
         """
         terms, value = self._flat(stencil)
         sites, slots, _ = stencil.g.shape
         slope, sums = jax.grad(value), jnp.sum(terms(stencil.g), axis=1)
+        curvature = jnp.swapaxes(_derivatives(slope, sums), 0, 1)
+        if self.by_distance:
+            return _along_bonds(terms, stencil.g, slope(sums)), curvature
         seed = jnp.broadcast_to(slope(sums)[:, None, :], (sites, slots, sums.shape[1]))
         first = jnp.transpose(_derivatives(terms, stencil.g), (1, 3, 0, 2)).reshape(sites, -1, slots)
         second = _derivatives(lambda g: jax.vjp(terms, g)[1](seed)[0], stencil.g)
         own = [second[a, :, None, :, b] for a in range(3) for b in range(a, 3)]
-        return jnp.concatenate([first, *own], axis=1), jnp.swapaxes(_derivatives(slope, sums), 0, 1)
+        return jnp.concatenate([first, *own], axis=1), curvature
 
     def hessian(self, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3"]:
         terms, value = self._flat(stencil)
@@ -113,6 +122,18 @@ def _derivatives(f: Callable[[Array], Array], x: Float[Array, "*batch axes"]) ->
     """df/dx along each axis, where f takes the batch one by one: one sweep for all of it."""
     axes = jnp.eye(x.shape[-1], dtype=x.dtype)
     return jax.vmap(lambda e: jax.jvp(f, (x,), (jnp.broadcast_to(e, x.shape),))[1])(axes)
+
+
+def _along_bonds(
+    terms: Callable[[Array], Array], g: Float[Array, "sites slots 3"], slope: Float[Array, "sites sums"]
+) -> Float[Array, "sites numbers slots"]:
+    """`SumEnergy.factors` of terms that depend on distances only."""
+    r = jnp.sqrt(jnp.sum(g**2, axis=2))
+    n = g / r[..., None]
+    first, second = jax.jvp(lambda g: jax.jvp(terms, (g,), (n,))[1], (g,), (n,))
+    across = jnp.einsum("skm,sm->sk", first, slope) / r
+    along = jnp.einsum("skm,sm->sk", second, slope) - across
+    return jnp.stack([*jnp.moveaxis(first, 2, 0), along, across, *jnp.moveaxis(n, 2, 0)], axis=1)
 
 
 def hessian_of_sums(

@@ -55,7 +55,7 @@ def prepared_hessian(
     rows, slots = bonds.index.shape
     first = rows if counted is None else len(counted)
     sums = _sums(energy)
-    if sums > kernel.MOST or first * slots * 8 * (3 * sums + 6) > MEMORY:
+    if sums > kernel.MOST or first * slots * 8 * (sums + 5 if energy.by_distance else 3 * sums + 6) > MEMORY:
         return None
     live = np.asarray(np.sum(np.asarray(bonds.real if counted is None else counted)))
     native = native_of(energy, x, vectors)
@@ -63,8 +63,8 @@ def prepared_hessian(
     if found is None:
         found = _factors(energy, x, vectors, bonds, first, live)
     factors, curvature = (np.asarray(a) for a in found)
-    index, sites = np.asarray(bonds.index), int(live)
-    return lambda v: kernel.product_of_sums(index, factors, curvature, np.ascontiguousarray(v), sites)
+    index, sites, radial = np.asarray(bonds.index), int(live), energy.by_distance
+    return lambda v: kernel.product_of_sums(index, factors, curvature, np.ascontiguousarray(v), sites, radial)
 
 
 def _sums(energy: SumEnergy) -> int:

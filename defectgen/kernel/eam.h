@@ -91,16 +91,13 @@ FOR_EVERY_PROCESSOR static void eam_cell(const Eam* eam, const Cell* cell, const
       continue;
     }
     curvature[4 * i] = f[2];
-    double* at = factors + 12 * i * slots;
+    double* at = factors + 7 * i * slots;
     for (int64_t k = 0; k < n; k++) {
-      const double u = 1.0 / r[k], unit[3] = {g[3 * k] * u, g[3 * k + 1] * u, g[3 * k + 2] * u};
-      const double across = (f[1] * rho[3 * k + 1] + pair[3 * k + 1]) * u;
-      const double along = f[1] * rho[3 * k + 2] + pair[3 * k + 2] - across;
-      for (int a = 0, c = 6; a < 3; a++) {
-        at[a * slots + slot[k]] = rho[3 * k + 1] * unit[a];
-        at[(3 + a) * slots + slot[k]] = pair[3 * k + 1] * unit[a];
-        for (int b = a; b < 3; b++, c++) at[c * slots + slot[k]] = along * unit[a] * unit[b] + (a == b ? across : 0.0);
-      }
+      const double u = 1.0 / r[k], across = (f[1] * rho[3 * k + 1] + pair[3 * k + 1]) * u;
+      double* to = at + slot[k];
+      to[0] = rho[3 * k + 1], to[slots] = pair[3 * k + 1];
+      to[2 * slots] = f[1] * rho[3 * k + 2] + pair[3 * k + 2] - across, to[3 * slots] = across;
+      for (int a = 0; a < 3; a++) to[(4 + a) * slots] = g[3 * k + a] * u;
     }
   }
 }

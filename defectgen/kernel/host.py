@@ -20,6 +20,7 @@ def product_of_sums(
     curvature: Float[np.ndarray, "sites sums sums"],
     v: Float[np.ndarray, "atoms 3"],
     sites: int,
+    radial: bool,
 ) -> Float[np.ndarray, "atoms 3"]:
     """H v of the first `sites` sites, eV/A^2 times the unit of v: see sums.h for the order of the factors.
 
@@ -28,7 +29,7 @@ def product_of_sums(
     slots, sums = factors.shape[2], curvature.shape[1]
     out = np.zeros_like(v)
     arrays = (a.ctypes.data for a in (index, factors, curvature, v, out))
-    if not _call("defectgen_product_of_sums", 3, 5)(sites, slots, sums, *arrays):
+    if not _call("defectgen_product_of_sums", 4, 5)(sites, slots, sums, radial, *arrays):
         raise MemoryError("no memory for the work arrays of the kernel")
     return out
 
@@ -81,9 +82,9 @@ def eam(cell: HostCell, sizes: list[int], numbers: list[float], tables: list[np.
 
 def eam_factors(
     cell: HostCell, sizes: list[int], numbers: list[float], tables: list[np.ndarray], first: int
-) -> tuple[Float[np.ndarray, "first 12 slots"], Float[np.ndarray, "first 2 2"]]:
+) -> tuple[Float[np.ndarray, "first 7 slots"], Float[np.ndarray, "first 2 2"]]:
     """What `product_of_sums` needs of it, for the first rows."""
-    out = np.zeros((first, 12, cell.index.shape[1])), np.zeros((first, 2, 2))
+    out = np.zeros((first, 7, cell.index.shape[1])), np.zeros((first, 2, 2))
     given = [np.array(sizes), np.array(numbers, dtype=float), *tables]
     _potential("defectgen_eam", cell, given, [None, None, None, *out])
     return out

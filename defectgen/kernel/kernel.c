@@ -144,11 +144,11 @@ XLA_FFI_Error* defectgen_ace_rows(XLA_FFI_CallFrame* frame) {
 }
 
 // ---- called from Python, not by XLA: out += H v; 0 if there is no memory for the work arrays
-int defectgen_product_of_sums(int64_t sites, int64_t slots, int64_t sums, const int32_t* index, const double* factors,
-                              const double* curvature, const double* v, double* out) {
+int defectgen_product_of_sums(int64_t sites, int64_t slots, int64_t sums, int64_t radial, const int32_t* index,
+                              const double* factors, const double* curvature, const double* v, double* out) {
   if (!reserve(6 * slots * sizeof(double))) return 0;
   const Factors f = {sites, slots, sums, index, factors, curvature};
-  product_of_sums(&f, v, out, (double*)arena, (double*)arena + 3 * slots);
+  (radial ? product_of_radial_sums : product_of_sums)(&f, v, out, (double*)arena, (double*)arena + 3 * slots);
   return 1;
 }
 

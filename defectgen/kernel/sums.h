@@ -7,13 +7,58 @@
 
 enum { MOST_SUMS = 32 };  // MOST in sums.py
 
-// Of every site: the slopes of all sums, (sums, 3, slots), then xx, xy, xz, yy, yz, zz of `own`, (6, slots).
+// Of every site: the slopes of all sums, (sums, 3, slots), then xx, xy, xz, yy, yz, zz of `own`, (6, slots). Of functions of the
+// distance: the slopes (sums, slots), w'' - w'/r and w'/r of the function w that `own` belongs to, and the unit vector, (5, slots).
 typedef struct {
   int64_t sites, slots, sums;
   const int32_t* index;     // (sites, slots)
   const double* factors;    // (sites, 3 sums + 6, slots)
   const double* curvature;  // (sites, sums, sums)
 } Factors;
+
+FOR_EVERY_PROCESSOR static void product_of_radial_sums(const Factors* f, const double* v, double* out, double* restrict d,
+                                                       double* restrict p) {
+  const int64_t slots = f->slots, sums = f->sums;
+  double *restrict dx = d, *restrict dy = d + slots, *restrict dz = d + 2 * slots, *restrict dn = p, *restrict pn = p + slots;
+  for (int64_t i = 0; i < f->sites; i++) {
+    const int32_t* index = f->index + i * slots;
+    const double *factors = f->factors + i * (sums + 5) * slots, *along = factors + sums * slots, *across = along + slots;
+    const double *nx = across + slots, *ny = nx + slots, *nz = ny + slots;
+    for (int64_t k = 0; k < slots; k++) {
+      const double* there = v + 3 * (int64_t)index[k];
+      dx[k] = there[0] - v[3 * i], dy[k] = there[1] - v[3 * i + 1], dz[k] = there[2] - v[3 * i + 2];
+    }
+    for (int64_t k = 0; k < slots; k++) {
+      dn[k] = nx[k] * dx[k] + ny[k] * dy[k] + nz[k] * dz[k];
+      pn[k] = along[k] * dn[k];
+    }
+    double change[MOST_SUMS];
+    for (int64_t m = 0; m < sums; m++) {
+      const double* s = factors + m * slots;
+      lanes total = all(0.0);
+      for (int64_t k = 0; k + LANES <= slots; k += LANES)
+        for (int n = 0; n < LANES; n++) total[n] += s[k + n] * dn[k + n];
+      change[m] = (total[0] + total[1]) + (total[2] + total[3]);
+      for (int64_t k = slots - slots % LANES; k < slots; k++) change[m] += s[k] * dn[k];
+    }
+    for (int64_t m = 0; m < sums; m++) {
+      const double *row = f->curvature + (i * sums + m) * sums, *s = factors + m * slots;
+      double by = 0.0;
+      for (int64_t n = 0; n < sums; n++) by += row[n] * change[n];
+      if (by == 0.0) continue;  // the energy is linear in this sum
+      for (int64_t k = 0; k < slots; k++) pn[k] += by * s[k];
+    }
+    double x = 0.0, y = 0.0, z = 0.0;
+    for (int64_t k = 0; k < slots; k++) {
+      double* there = out + 3 * (int64_t)index[k];
+      const double px = pn[k] * nx[k] + across[k] * dx[k], py = pn[k] * ny[k] + across[k] * dy[k];
+      const double pz = pn[k] * nz[k] + across[k] * dz[k];
+      there[0] += px, there[1] += py, there[2] += pz;
+      x += px, y += py, z += pz;
+    }
+    out[3 * i] -= x, out[3 * i + 1] -= y, out[3 * i + 2] -= z;
+  }
+}
 
 FOR_EVERY_PROCESSOR static void product_of_sums(const Factors* f, const double* v, double* out, double* restrict d,
                                                 double* restrict p) {

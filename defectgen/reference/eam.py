@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -70,6 +71,7 @@ class EAM(SumEnergy, HasNative):
     Source: M. S. Daw and M. I. Baskes, Phys. Rev. B 29, 6443 (1984); formats as in LAMMPS `eam`, `eam/alloy`, `eam/fs`.
     """
 
+    by_distance: ClassVar[bool] = True
     embedding: Float[Array, "species intervals powers"]
     """Polynomial coefficients of F in the fraction of a grid step, constant first."""
     radial: Float[Array, "species species intervals 2 powers"]

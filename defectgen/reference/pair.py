@@ -1,6 +1,7 @@
 """Pair potentials with a smooth end: Lennard-Jones and Morse, in two and three dimensions alike."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -38,6 +39,7 @@ class LennardJones(SumEnergy):
     Several species mix by Lorentz (sigma, arithmetic) and Berthelot (epsilon, geometric).
     """
 
+    by_distance: ClassVar[bool] = True
     epsilon: Float[Array, "species species"]
     """eV."""
     sigma: Float[Array, "species species"]
@@ -107,6 +109,7 @@ class Morse(SumEnergy):
     tail, which changes the equilibrium lattice constant by less than a per cent.
     """
 
+    by_distance: ClassVar[bool] = True
     epsilon: Float[Array, ""]
     """D, eV."""
     alpha: Float[Array, ""]

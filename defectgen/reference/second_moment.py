@@ -1,5 +1,7 @@
 """Second-moment potentials of metals: Cleri and Rosato's of the fcc metals, Finnis and Sinclair's of the bcc metals."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +39,7 @@ class CleriRosato(SumEnergy):
     Source: F. Cleri and V. Rosato, Phys. Rev. B 48, 22 (1993).
     """
 
+    by_distance: ClassVar[bool] = True
     repulsion: Float[Array, ""]
     """A, eV."""
     hopping: Float[Array, ""]
@@ -131,6 +134,7 @@ class FinnisSinclair(SumEnergy):
     Source: M. W. Finnis and J. E. Sinclair, Phil. Mag. A 50, 45 (1984) and 53, 161 (1986, erratum).
     """
 
+    by_distance: ClassVar[bool] = True
     strength: Float[Array, ""]
     """A, eV/A."""
     density_reach: Float[Array, ""]
