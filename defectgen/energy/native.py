@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from .. import kernel
 from .._typing import Anywhere, Bool, Float
@@ -39,7 +40,7 @@ def native_of(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[A
     """The compiled code of a potential; None where it has none, or where JAX differentiates or compiles."""
     if not isinstance(energy, HasNative) or kernel.missing() is not None:
         return None
-    if any(isinstance(a, jax.core.Tracer) for a in (x, vectors, *jax.tree.leaves(energy))):
+    if any(isinstance(a, Tracer) for a in (x, vectors, *jax.tree.leaves(energy))):
         return None
     return energy.native()
 

@@ -120,7 +120,7 @@ def relax_from(
         residual=residual,
         residuals=tuple(residuals),
         converged=converged,
-        lowest_eigenvalue=None,
+        eigenvalue=None,
         stability_constant=None,
         bulk_stable=rest.bulk_stable,
         newton_steps=len(residuals) - 1,
