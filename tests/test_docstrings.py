@@ -29,7 +29,7 @@ def section(doc: str, title: str) -> str:
 def undocumented(function) -> list[str]:
     """Parameters that the docstring leaves out, and the result if it does."""
     doc = inspect.getdoc(function) or ""
-    headings = re.findall(r"^(\w[\w, *]*?)(?: : .*)?$", section(doc, "Parameters"), re.M)
+    headings = re.findall(r"^([\w*][\w, *]*?)(?: : .*)?$", section(doc, "Parameters"), re.M)
     named = {name.strip(" *") for line in headings for name in line.split(",")}
     signature = inspect.signature(function)
     missing = [name for name in signature.parameters if name not in named]
@@ -43,6 +43,30 @@ def test_public_functions_document_what_they_take_and_return(room):
     functions = {name: getattr(door, name) for name in door.__all__ if inspect.isroutine(getattr(door, name))}
     assert functions
     assert {name: found for name, each in functions.items() if (found := undocumented(each))} == {}
+
+
+def methods(cls):
+    """Public methods of a class, each with the definitions of it that its bases have."""
+    for name in vars(cls):
+        found = [vars(base)[name] for base in cls.__mro__ if name in vars(base)]
+        found = [each.__func__ if isinstance(each, staticmethod | classmethod) else each for each in found]
+        if not name.startswith("_") and inspect.isfunction(found[0]):
+            yield name, [each for each in found if inspect.isfunction(each)]
+
+
+def test_public_names_of_the_package_document_what_they_take_and_return():
+    """A method may leave that to the base class whose method it is."""
+    missing = {}
+    for name in dg.__all__:
+        value = getattr(dg, name)
+        if inspect.isclass(value):
+            for method, definitions in methods(value):
+                lacking = ({*undocumented(each)} - {"self", "cls"} for each in definitions)
+                if found := min(lacking, key=len):
+                    missing[f"{name}.{method}"] = found
+        elif inspect.isroutine(value) and (found := undocumented(value)):
+            missing[name] = found
+    assert missing == {}
 
 
 def test_an_undocumented_parameter_is_found():

@@ -165,8 +165,24 @@ class LinearACE(SiteEnergy):
         return own if self.repulsion is None else jax.tree.map(jnp.add, own, self.repulsion.gradient(stencil))
 
     def gradient_in_jax(self, stencil: Stencil) -> tuple[Float[Array, " sites"], Float[Array, "sites slots 3"]]:
-        """That of the polynomial: dV/dA, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order
-        (Euler)."""
+        """Site energies and their gradients without the compiled kernel.
+
+        Parameters
+        ----------
+        stencil : Stencil
+            The surroundings of a batch of sites.
+
+        Returns
+        -------
+        values : array, (sites,)
+            eV.
+        gradients : array, (sites, slots, 3)
+            eV/A.
+
+        Notes
+        -----
+        dV/dA of the polynomial, order by order, and from it the forces; the value is sum_v A_v dV/dA_v over the order (Euler).
+        """
         one_particle = self.basis.one_particle
         factors = one_particle.factors(stencil)
         a = one_particle.sums(factors)

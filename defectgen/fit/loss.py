@@ -120,7 +120,18 @@ class Loss:
         return self.name or spelled(self.settings) or DEFAULT
 
     def resolve(self, blocks: Blocks) -> Weights:
-        """weights[kind][group] of what is weighed: the observation set, and targets (C, Ef) that were given a weight."""
+        """The weights of what is weighed: the observation set, and targets (C, Ef) that were given a weight.
+
+        Parameters
+        ----------
+        blocks : Blocks
+            Rows and labels.
+
+        Returns
+        -------
+        dict
+            weights[kind][group].
+        """
         resolved = resolve_weights(blocks, self.weights)
         parts = blocks.select(self.observations).kinds
         wanted = {*(k for k in parts if k not in TARGETS), *(k for k in TARGETS if any(resolved.get(k, {}).values()))}
@@ -129,7 +140,22 @@ class Loss:
     def exact(self, blocks: Blocks) -> tuple[Constraint, ...]:
         """What holds exactly: the constraints, and the elastic constants if the set contains them.
 
-        A tolerance of C among the constraints takes the place of exactness. Raises InputError for what has no rows.
+        A tolerance of C among the constraints takes the place of exactness.
+
+        Parameters
+        ----------
+        blocks : Blocks
+            Rows and labels.
+
+        Returns
+        -------
+        tuple of Constraint
+            In their order.
+
+        Raises
+        ------
+        InputError
+            For what has no rows.
         """
         given = as_constraints(blocks, self.constraints)
         if not self._holds_elastic or any(isinstance(name, str) and name.split(":")[0] == ELASTIC for name in self.constraints):
@@ -148,7 +174,25 @@ class Loss:
         """What the rows of every block are multiplied by: weight, natural scale, late weights; 0 for what is out.
 
         Late weights (powers, strains, the weight function) of blocks that keep single rows are not in it: see `weighed`.
-        Raises InputError for powers and strains if the rows were not kept apart, and for a weight function that cannot be used.
+
+        Parameters
+        ----------
+        blocks : Blocks
+            Rows and labels.
+        resolved : dict, optional
+            From `resolve`.
+        late : list of array, optional
+            From `late`.
+
+        Returns
+        -------
+        array, (blocks,)
+            Factors of the rows.
+
+        Raises
+        ------
+        InputError
+            For powers and strains if the rows were not kept apart, and for a weight function that cannot be used.
         """
         resolved = self.resolve(blocks) if resolved is None else resolved
         late = self.late(blocks, resolved) if late is None else late
@@ -158,13 +202,43 @@ class Loss:
     def posed(self, blocks: Blocks, resolved: Weights) -> tuple[Blocks, Float[np.ndarray, " blocks"]]:
         """The blocks with late weights of single rows in their factors, and the multipliers of all blocks.
 
-        Raises InputError as `multipliers` does.
+        Parameters
+        ----------
+        blocks : Blocks
+            Rows and labels.
+        resolved : dict
+            From `resolve`.
+
+        Returns
+        -------
+        blocks : Blocks
+            With the weights of their rows.
+        multipliers : array, (blocks,)
+            Factors of the rows.
+
+        Raises
+        ------
+        InputError
+            As `multipliers` does.
         """
         late = self.late(blocks, resolved)
         return weighed(blocks, late), self.multipliers(blocks, resolved, late)
 
     def late(self, blocks: Blocks, resolved: Weights) -> list[np.ndarray]:
-        """Powers, choice of strains and weight function of every block: one number, or one for every row that is kept."""
+        """Powers, choice of strains and weight function of every block.
+
+        Parameters
+        ----------
+        blocks : Blocks
+            Rows and labels.
+        resolved : dict
+            From `resolve`.
+
+        Returns
+        -------
+        list of array
+            For every block one number, or one for every row that is kept.
+        """
         self._check(blocks, resolved)
         found = [np.atleast_1d(np.asarray(self._late(b), dtype=float)) for b in blocks.items]
         if self.weight is not None:

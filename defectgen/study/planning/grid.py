@@ -38,12 +38,38 @@ def plan_training(
 ) -> Proposal:
     """The cheapest labels with which a fit reaches the targets for a defect, and every other plan of the grid beside it.
 
-    `target_energy` (eV) and `target_geometry` (A), at least one; `reference` in place of the material's own cheap one;
-    `chemical_potentials` (eV per atom, by species) of a defect that exchanges atoms, in the zero of the cheap reference;
-    `lattice_constant` (A) of the expensive one, to which the structures are scaled. `grid` takes the fields of `Search`:
-    sizes, configurations, observations, degrees, cutoff, simulation_size, by, cost and others. Records are kept in `out`
-    (default: plans/MATERIAL-DEFECT), where the same call finds them again.
-    Raises InputError for names, numbers and grids that make no sense, and for tasks that fail.
+    Parameters
+    ----------
+    material_name : str or Material
+        The crystal (see ``defectgen list``).
+    defect : str
+        The defect, as run files write it.
+    target_energy, target_geometry : float, optional
+        Errors to reach, eV and A; at least one.
+    reference : str, optional
+        In place of the cheap reference of the material.
+    chemical_potentials : mapping, optional
+        eV per atom, by species, for a defect that exchanges atoms, in the zero of the cheap reference.
+    lattice_constant : float, optional
+        Of the expensive reference, A; the structures are scaled to it.
+    out : str or path, optional
+        Where records are kept, plans/MATERIAL-DEFECT by default; the same call finds them again.
+    workers : int
+        Local worker processes.
+    progress : callable, optional
+        Called with every event.
+    **grid
+        The fields of `Search`: sizes, configurations, observations, degrees, cutoff, simulation_size, by, cost and others.
+
+    Returns
+    -------
+    Proposal
+        All plans, the cheapest that reaches the targets, and the structures to label.
+
+    Raises
+    ------
+    InputError
+        For names, numbers and grids that make no sense, and for tasks that fail.
     """
     search = prepared(
         material_name,

@@ -99,10 +99,27 @@ def judge_labels(proposal: Proposal, files: Iterable[str | Path], units: Mapping
 
     Of the plans whose structures are all labelled the most expensive is fitted with every degree of the grid. Where no
     estimate reaches the targets, the errors that the cheap reference predicts for the other plans are scaled by what this one's
-    estimate is of its own prediction, and the cheapest to be completed is the next step. `units` are those of the files, as
-    `dg.read_extxyz` takes them.
-    Raises InputError for files that cannot be read, structures that are missing, a crystal that is not at rest in the labels,
-    and labels that are fewer than the parameters of every fit.
+    estimate is of its own prediction, and the cheapest to be completed is the next step.
+
+    Parameters
+    ----------
+    proposal : Proposal
+        From `plan_training`.
+    files : path or iterable of path
+        The labelled frames.
+    units : mapping, optional
+        Those of the files, as `dg.read_extxyz` takes them.
+
+    Returns
+    -------
+    Verdict
+        The fits and their certificates, and what to label next.
+
+    Raises
+    ------
+    InputError
+        For files that cannot be read, structures that are missing, a crystal that is not at equilibrium in the labels, and
+        fewer labels than every fit has parameters.
     """
     if not isinstance(proposal, Proposal):
         raise InputError(f"labels are judged by the result of dg.plan_training; got {came(proposal)}")
