@@ -113,6 +113,8 @@ def ranking(table: pd.DataFrame, resamples: int) -> pd.DataFrame:
             ratio = rows[f"{name}_ratio"].astype(float)
             good = ratio.notna() & (ratio > 0)
             middle, low, high = interval(np.log(ratio[good].to_numpy()), clusters[good].to_numpy(), resamples)
+            if loss == DEFAULT:  # compared with itself
+                low = high = middle
             line |= {
                 f"{name}_ratio": middle,
                 f"{name}_low": low,
