@@ -10,7 +10,7 @@ from .._input import InputError
 
 DESCRIPTIONS: dict[str, str] = {
     "CleriRosato": "second-moment tight binding, fcc metals (1993)",
-    "StillingerWeber": "angular potential of silicon (1985), or any LAMMPS .sw file",
+    "StillingerWeber": "angular potentials of silicon (1985) and GaN (2006), or any LAMMPS .sw file",
     "Tersoff": "bond-order potentials by name (Si, SiC, SiC-Erhart, BCN, AlN, PtC, FeC, WCH, ...), or any LAMMPS .tersoff file",
     "FinnisSinclair": "N-body potential of bcc metals (1984) with rounded ends",
     "EAM": "embedded atom from a funcfl, setfl or eam.fs file: EAM(path, interpolation=lammps)",
