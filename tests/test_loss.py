@@ -430,6 +430,22 @@ def test_the_embedded_study_has_many_losses():
     assert len(listed(spec)) >= 60 and plan(spec)
 
 
+def test_weights_as_functions_and_residual_losses_are_grids_too(tmp_path):
+    """They are kept by name in the plan, in the tables, and in the file that is written back."""
+    text = STUDY.replace(
+        "weights = { E = [30, 1000], FC = 2 }\nforce_distance_power = [0, 1]", 'weight = ["by_distance(1)", "by_kind(E=3)"]'
+    )
+    text = text.replace('constraints = ["V0", "C"]', 'residual = { F = "huber(1.345)" }').replace(
+        "size = 5", 'size = 5\nsubdivide = "rows"'
+    )
+    found, _ = carried_out(text, tmp_path)
+    rows = {row["loss"]: row for row in found.others["losses"]}
+    assert rows["E+F, weight by_distance(1)"]["weight"] == "by_distance(1)" and rows["held"]["residual"] == "F huber(1.345)"
+    assert len({row["rmse_forces"] for row in rows.values() if row["observations"] == "E+F"}) == 3
+    with pytest.raises(InputError, match="needs every row; give subdivide = 'rows'"):
+        plan(parse(text.replace('subdivide = "rows"', ""), tmp_path))
+
+
 def test_settings_that_act_on_nothing_are_dropped():
     assert canonical(
         Loss("E+F", {"FC": 3.0, "E": DEFAULT_WEIGHTS["E"]}, strain_pairs=False, force_constant_range_power=2.0)

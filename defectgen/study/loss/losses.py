@@ -94,6 +94,8 @@ def canonical(loss: Loss) -> Loss:
         strains=loss.strains if "V" in has else None,
         strain_pairs=loss.strain_pairs or "V" not in has,
         robust=loss.robust,
+        weight=loss.weight,
+        residual=loss.residual,
         prior=loss.prior,
         solver=loss.solver,
         constraints=loss.constraints,
@@ -118,7 +120,12 @@ def check(spec: RunSpec, case: Case) -> None:
         "C": ["bulk"],
         "Ef": ["defect"],
     }
+    asked = spec.asked(LossStudy)
     for loss in listed(spec):
+        if loss.residuals and asked is not None and asked.subdivide != "rows":
+            raise InputError(
+                f"loss.grids: the residual loss {loss.residual!r} needs every row; give subdivide = 'rows' in [loss]"
+            )
         for key in loss.weights:
             kind, _, group = key.partition(":")
             if not groups[kind] or (group and group not in groups[kind]):

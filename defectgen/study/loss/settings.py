@@ -1,6 +1,6 @@
 """Settings of the study of losses."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,9 @@ class LossStudy(Strict):
     grids: tuple[dict[str, Any], ...] = Field(min_length=1)
     """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
     does not mention is as in [fit]; its observations are those of the study."""
+    subdivide: Literal["parts", "bins", "rows"] = "parts"
+    """How rows are kept apart: bins or rows for weights that are functions of the labelled force, rows for losses of
+    residuals."""
     sensitivity: bool = True
     """Whether the answer of every error to every weight is measured too."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...campaign import Given
-from ...fit import DEFAULT_WEIGHTS, Loss
+from ...fit import DEFAULT_WEIGHTS, Loss, spelled
 from ...training import undominated
 from ...training.observations import KINDS, TARGETS, parts_of
 from ..interface import Tables
@@ -72,6 +72,8 @@ def _line(spec: RunSpec, loss: Loss, row: dict, base: dict | None, front: bool, 
         "strains": " ".join(f"{a:g}" for a in loss.strains or spec.training.virial_strains) if "V" in loss.observations else "",
         "strain_pairs": loss.strain_pairs,
         "robust": loss.robust,
+        "weight": "" if loss.weight is None else str(loss.weight),
+        "residual": spelled({"residual": loss.residual}) if loss.residual else "",
         "prior": loss.prior,
         "solver": loss.solver,
         "constraints": " ".join(name if tolerance is None else f"{name}±{tolerance:g}" for name, tolerance in exact),

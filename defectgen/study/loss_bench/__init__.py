@@ -5,8 +5,7 @@ from typing import Any
 
 from ..._input import InputError
 from ...campaign import Given, Step
-from ...fit import Loss
-from ...fit.weighting import Weighting
+from ...fit import Loss, Weighting
 from ..fitting import Fits
 from ..interface import Study, Tables
 from ..page import Page, Part, Section
