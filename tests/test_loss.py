@@ -432,12 +432,14 @@ def test_the_embedded_study_has_many_losses():
 
 def test_weights_as_functions_and_residual_losses_are_grids_too(tmp_path):
     """They are kept by name in the plan, in the tables, and in the file that is written back."""
-    text = STUDY.replace(
-        "weights = { E = [30, 1000], FC = 2 }\nforce_distance_power = [0, 1]", 'weight = ["by_distance(1)", "by_kind(E=3)"]'
-    )
-    text = text.replace('constraints = ["V0", "C"]', 'residual = { F = "huber(1.345)" }').replace(
-        "size = 5", 'size = 5\nsubdivide = "rows"'
-    )
+    text = STUDY
+    for old, new in (
+        ("weights = { E = [30, 1000], FC = 2 }\nforce_distance_power = [0, 1]", 'weight = ["by_distance(1)", "by_kind(E=3)"]'),
+        ('constraints = ["V0", "C"]', 'residual = { F = "huber(1.345)" }'),
+        ("size = 5", 'size = 5\nsubdivide = "rows"'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
     found, _ = carried_out(text, tmp_path)
     rows = {row["loss"]: row for row in found.others["losses"]}
     assert rows["E+F, weight by_distance(1)"]["weight"] == "by_distance(1)" and rows["held"]["residual"] == "F huber(1.345)"
