@@ -46,7 +46,7 @@ def _front(ranking: pd.DataFrame, colours: dict[str, str]) -> Picture:
     axes.set_yscale("log")
     for line in (axes.axvline, axes.axhline):
         line(1, color="#999999", lw=0.8, zorder=0)
-    ticks(axes.xaxis)
+    _few_ticks(axes)
     ticks(axes.yaxis)
     axes.set_xlabel(_LABELS["geometry"])
     axes.set_ylabel(_LABELS["energy"])
@@ -57,6 +57,17 @@ def _front(ranking: pd.DataFrame, colours: dict[str, str]) -> Picture:
         "loss is better than the default."
     )
     return Picture("loss-bench", "Losses judged on defects that they were not tuned on", caption, figure, ranking)
+
+
+def _few_ticks(axes: Axes) -> None:
+    """Numbers on an axis that spans less than a decade; geometry errors of losses are near each other."""
+    low, high = axes.get_xlim()
+    shown = [t for t in (0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0) if low < t < high]
+    if high / low > 10 or len(shown) < 2:
+        ticks(axes.xaxis)
+        return
+    axes.set_xticks(shown, [f"{t:g}" for t in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _spread(table: pd.DataFrame, ranking: pd.DataFrame, colours: dict[str, str]) -> Picture:
