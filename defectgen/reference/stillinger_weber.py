@@ -27,20 +27,20 @@ FIELDS: tuple[str, ...] = ("epsilon", "sigma", "a", "lambda", "gamma", "cos0", "
 _GA, _N, _GAN = (1.2, 2.100, 1.6), (1.2, 1.300, 1.8), (2.17, 1.695, 1.8)  # epsilon (eV), sigma (A), a of each pair
 
 
-def _entry(*numbers: float) -> dict[str, float]:
+def _parameters(*numbers: float) -> dict[str, float]:
     return dict(zip(FIELDS, numbers, strict=True))
 
 
 def _pair_of(epsilon: float, sigma: float, a: float) -> dict[str, float]:
     """An entry of Bere and Serra with a pair term."""
-    return _entry(epsilon, sigma, a, 32.5, 1.2, -1 / 3, 7.917, 0.72, 4.0, 0.0, 0.0)
+    return _parameters(epsilon, sigma, a, 32.5, 1.2, -1 / 3, 7.917, 0.72, 4.0, 0.0, 0.0)
 
 
-_MIXED = _entry(float(np.sqrt(1.2 * 2.17)), 0.0, 0.0, 32.5, 0.0, -1 / 3, 0.0, 0.0, 0.0, 0.0, 0.0)
+_MIXED = _parameters(float(np.sqrt(1.2 * 2.17)), 0.0, 0.0, 32.5, 0.0, -1 / 3, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 PUBLISHED: dict[str, dict[tuple[str, ...], dict[str, float]]] = {
     # F. H. Stillinger and T. A. Weber, Phys. Rev. B 31, 5262 (1985): 50 kcal/mol = 2.1683 eV, 0.20951 nm
-    "Si": {("Si",) * 3: _entry(2.1683, 2.0951, 1.80, 21.0, 1.20, -1 / 3, 7.049556277, 0.6022245584, 4.0, 0.0, 0.0)},
+    "Si": {("Si",) * 3: _parameters(2.1683, 2.0951, 1.80, 21.0, 1.20, -1 / 3, 7.049556277, 0.6022245584, 4.0, 0.0, 0.0)},
     # A. Bere and A. Serra, Phil. Mag. 86, 2159 (2006), in the form of LAMMPS' GaN.sw: triplets of unlike bonds have the geometric
     # mean of the strengths of their bonds
     "GaN": {
