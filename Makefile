@@ -1,9 +1,10 @@
 # make run    set up .venv and run the quickstart study      make test   the tests
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
-# make bench  time and accuracy beside peers                 make docs   theory/ as a book: build/theory/index.html
+# make bench  time and accuracy beside peers                 make docs   the documentation site: build/docs/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
 # make fuzz   N=10000 mutated files for every reader, and a table of what came of them
 # make dft    the labels of examples/dft_silicon computed with Quantum ESPRESSO (pw.x), in build/dft; resumes
+# make package  wheel and source distribution in build/dist, the wheel installed and tried in a clean environment
 # make clean  remove what these targets made (runs are kept)
 # PYTHON=python3.13 with any of them: the same with another Python, in an environment of its own (.venv-3.13); .venv stays
 
@@ -39,7 +40,7 @@ STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials t
 CASES ?= $(sort $(wildcard benchmarks/bench_*.py))
 ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
 
-.PHONY: run test slow fuzz check bench theory docs dft clean
+.PHONY: run test slow fuzz check bench theory docs dft package clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.package
@@ -70,10 +71,21 @@ bench: $(VENV)/.bench
 theory: $(VENV)/.package
 	@for study in $(STUDIES); do $(BIN)/defectgen run $$study --out runs/$$study || exit 1; done
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.docs
 	$(BIN)/python theory/ledger.py
-	@rm -rf build/theory
-	@$(BIN)/python theory/book.py build/theory
+	@rm -rf build/docs
+	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+	@$(BIN)/python theory/book.py build/docs/theory ../index.html
+	@$(BIN)/python docs/_ext/links.py build/docs
+	@echo "documentation: build/docs/index.html"
+
+package: $(VENV)/.dev
+	@rm -rf build/dist build/clean
+	$(BIN)/python -m build --outdir build/dist .
+	@$(BIN)/python -m venv build/clean
+	@build/clean/bin/python -m pip --quiet --disable-pip-version-check install -c requirements.txt build/dist/*.whl
+	cd build/clean && bin/defectgen --version && bin/defectgen doctor && bin/defectgen run --dry-run
+	@rm -rf build/clean
 
 dft: $(VENV)/.package
 	$(BIN)/python examples/dft_silicon/dft_silicon.py --compute build/dft --command "nice -n 15 pw.x"
@@ -101,6 +113,11 @@ $(VENV)/.package: pyproject.toml hatch_build.py $(wildcard defectgen/kernel/*.[c
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.package
 	@echo "adding the development tools to $(VENV) (about a minute)"
 	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.docs: requirements-docs.txt $(VENV)/.dev
+	@echo "adding the builder of the documentation to $(VENV)"
+	@$(PIP) install -r requirements-docs.txt
 	@touch $@
 
 $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev

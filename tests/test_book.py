@@ -167,6 +167,12 @@ def test_a_bibliography_that_does_not_parse_is_refused(tmp_path):
         bibliography.read(tmp_path / "refs.bib")
 
 
+def test_every_page_of_a_book_in_a_site_leads_to_the_site():
+    for name, page in book.pages(BOOK, "../index.html").items():
+        (link,) = [link for link in Seen(page).links if link.endswith("../index.html")]
+        assert normpath(PurePosixPath("theory") / PurePosixPath(name).parent / link) == "index.html"
+
+
 def test_the_book_is_written_with_its_figures(tmp_path):
     first = book.write(tmp_path / "book")
     written = {str(path.relative_to(first.parent)) for path in first.parent.rglob("*") if path.is_file()}

@@ -89,21 +89,21 @@ def read() -> Book:
     return Book(found, references, texts, titles)
 
 
-def pages(book: Book) -> dict[str, str]:
-    """Every page of the book by its name, "bounds/rates.html"."""
+def pages(book: Book, site: str = "") -> dict[str, str]:
+    """Every page of the book by its name, "bounds/rates.html"; `site` leads from its folder to the site that it is a part of."""
     template = TEMPLATES.get_template("book.html.j2")
     titles = {**book.titles, "references": "References"}
     names = {path: "index" if path == "README" else path for path in titles}
     return {
-        f"{names[path]}.html": template.render(book=book, path=path, title=title, root="../" * path.count("/"))
+        f"{names[path]}.html": template.render(book=book, path=path, title=title, root="../" * path.count("/"), site=site)
         for path, title in titles.items()
     }
 
 
-def write(out: Path) -> Path:
-    """Writes the book into a folder and returns the path of its first page."""
+def write(out: Path, site: str = "") -> Path:
+    """Writes the book into a folder and returns the path of its first page; `site` as in `pages`."""
     book = read()
-    for name, text in pages(book).items():
+    for name, text in pages(book, site).items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text(text, encoding="utf-8")
     shutil.copy(HERE / "book.css", out)
@@ -115,6 +115,6 @@ def write(out: Path) -> Path:
 
 if __name__ == "__main__":
     try:
-        print(f"the book: {write(Path(sys.argv[1]))}")
+        print(f"the book: {write(Path(sys.argv[1]), *sys.argv[2:])}")
     except ValueError as error:
         sys.exit(str(error))

@@ -57,6 +57,7 @@ class EAM(SumEnergy, HasNative):
         either one: C11 of Al_mm changes by up to 8 % when the lattice constant changes by 0.1 %. With `resolution` = 0.02 A it
         does not, and forces change by less than NOTICEABLE. Where "quintic" changes forces by more than NOTICEABLE a warning
         says where (see `largest_difference`).
+
     The attribute `interpolation` says which one it is.
 
     "quintic" differs from LAMMPS, in crystals rattled by 0.1 A, by 1e-9 eV/A in Mishin's Cu (step 9e-4 A), 4e-5 in Ni-Al
