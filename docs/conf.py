@@ -17,8 +17,11 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathm
 exclude_patterns = ["_ext"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]  # a page that is included begins with a heading of its own
-default_role = "py:obj"
+suppress_warnings = [
+    "myst.header",  # a page that is included begins with a heading of its own
+    "ref.python",  # a word in the type of a parameter that several classes have as an attribute
+]
+default_role = "code"
 nitpicky = False  # types in docstrings are words
 
 autodoc_member_order = "bysource"

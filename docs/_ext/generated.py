@@ -129,7 +129,7 @@ class Commands(Markdown):
             usage = " ".join(["defectgen", name, *map(self.argument, arguments), *(["[OPTIONS]"] * bool(options))])
             lines += [f"## `defectgen {name}`", "", f"`{usage}`", "", inspect.cleandoc(command.help or ""), ""]
             if command.epilog:
-                lines += ["```text", *re.split(r"\s+\|\s+|\n", command.epilog.strip().removeprefix("Examples: ")), "```", ""]
+                lines += ["```text", *re.split(r"\s+\|\s+|\n", re.sub(r"^Examples?:\s*", "", command.epilog.strip())), "```", ""]
             if arguments:
                 lines += table(("argument", "meaning"), [row(f"`{self.argument(each)}`", each.help or "") for each in arguments])
             if options:
