@@ -58,11 +58,11 @@ def continued(page: Path) -> Path | None:
     return DOCS / found[1] if found else None
 
 
-def alike(shown: str, printed: str, relative: float = 0.02) -> bool:
-    """Whether two outputs have the same words, and numbers that agree to some digits; spaces do not count."""
+def alike(shown: str, printed: str, relative: float = 0.02, rounding: float = 1e-7) -> bool:
+    """Whether two outputs have the same words and numbers that agree to some digits, or are rounding; spaces do not count."""
     texts = [re.sub(r"\s+", " ", NUMBER.sub("#", text)).strip() for text in (shown, printed)]
     numbers = [[float(n) for n in NUMBER.findall(text)] for text in (shown, printed)]
-    return texts[0] == texts[1] and all(abs(a - b) <= relative * abs(a) for a, b in zip(*numbers, strict=True))
+    return texts[0] == texts[1] and all(abs(a - b) <= max(relative * abs(a), rounding) for a, b in zip(*numbers, strict=True))
 
 
 def refreshed(text: str, printed: list[str]) -> str:
