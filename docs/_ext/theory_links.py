@@ -14,6 +14,7 @@ from sphinx.util import logging
 ROOT = Path(__file__).parents[2]
 MARK = "https://theory.invalid/"
 LINK = re.compile(r"\]\((?:\.\./)+theory/([\w/-]+)\.md(#[\w-]+)?\)")
+FILE = re.compile(r"(?<!!)\[([^\]]+)\]\((?:\.\./)+([^)]+)\)")
 NAMED = re.compile(r"theory(?:: |/)([a-z]+/[a-z-]+)")
 INITIAL = re.compile(r"^(\s*)([A-Za-z]\.(?:\s|$))")
 BAR = re.compile(r"(``.*?``)|(?<!\\)\|")
@@ -21,7 +22,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 def marked(app: Sphinx, name: str, source: list[str]) -> None:
-    """Links to theory/*.md become addresses that the parser leaves alone."""
+    """Links to theory/*.md become addresses that the parser leaves alone; other files of the repository are named."""
 
     def address(found: re.Match) -> str:
         page = found[1]
@@ -29,7 +30,7 @@ def marked(app: Sphinx, name: str, source: list[str]) -> None:
             LOGGER.warning("theory/%s.md does not exist", page, location=name)
         return f"]({MARK}{'index' if page == 'README' else page}.html{found[2] or ''})"
 
-    source[0] = LINK.sub(address, source[0])
+    source[0] = FILE.sub(lambda found: f"{found[1]} (`{found[2]}`)", LINK.sub(address, source[0]))
 
 
 def resolved(app: Sphinx, tree: nodes.document, name: str) -> None:
