@@ -42,8 +42,8 @@ from defectgen.campaign import (
     stop,
     workers,
 )
+from defectgen.campaign.board import Board
 from defectgen.campaign.files import guarded, unguarded
-from defectgen.campaign.run import Board
 from defectgen.campaign.store import Damaged, Outdated, _checksum, read
 
 HERE = Path(__file__).parent

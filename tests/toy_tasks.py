@@ -107,3 +107,13 @@ def cycle(spec: dict) -> Record:
     node = Node()
     node.own, node.array = node, np.ones(spec["megabytes"] << 17)
     return Record()
+
+
+def fill(spec: dict) -> Record:
+    """Takes memory step by step, and keeps it."""
+    note(spec)
+    kept = []
+    for _ in range(spec["megabytes"] // 50):
+        kept.append(np.ones(50 << 17))
+        time.sleep(0.1)
+    return Record({"arrays": len(kept)})

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._door import door
 
 if TYPE_CHECKING:
+    from .cluster import Scheduler, SchedulerLost
     from .files import StorageError
     from .record import Record
     from .run import Interrupted, run
@@ -19,6 +20,8 @@ __all__ = [
     "Interrupted",
     "PlainTask",
     "Record",
+    "Scheduler",
+    "SchedulerLost",
     "Step",
     "StorageError",
     "Store",

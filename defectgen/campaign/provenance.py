@@ -59,11 +59,11 @@ _STAMPS: dict[str, str] = {}
 
 
 def _stamp(task: Task, needed: list[str]) -> str:
-    others = [code(value) for value in (*task.modules, *_named_plugins(task))]
+    others = [code(value) for value in (*task.modules, *named_plugins(task))]
     return _sha("\n".join([own_version(), code(task.function), *others, *needed]))[:32]
 
 
-def _named_plugins(task: Task) -> list[str]:
+def named_plugins(task: Task) -> list[str]:
     """``module:name`` of the references and sources of other packages whose names are in the inputs of a task."""
     installed = _plugins()
     if not installed:

@@ -1,112 +1,22 @@
 """Run a plan: skip what is on disk, compute the rest in order of need, keep every result the moment it exists."""
 
-import heapq
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
 
 from .._input import InputError
+from .board import Board, Shape, shape
+from .cluster import Answer, Batch, Cluster, Member, Scheduler, SchedulerLost, connected
 from .provenance import origin
 from .record import Record
+from .remote import ENOUGH, execute_within
 from .stop import NeverStopped, Stop, stoppable
 from .store import Damaged, Event, Kind, Outdated, Store
-from .task import Task, in_order
-from .workers import Crew, crew, execute, sentence
-
-
-class Board:
-    """Which tasks wait, are ready, run, or are settled; every step of the bookkeeping costs as much as a task has neighbours.
-
-    ``records`` grows from what was found on disk to all tasks.
-    """
-
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self.tasks = in_order(tasks)
-        self.records: dict[str, Record] = {}
-        self.running: set[str] = set()
-        self._place = {task.key: place for place, task in enumerate(self.tasks)}
-        needed = [{other.key for other in task.after} for task in self.tasks]
-        self._users: dict[str, list[int]] = {}  # key -> places of the tasks that need it
-        for place, keys in enumerate(needed):
-            for key in keys:
-                self._users.setdefault(key, []).append(place)
-        self._missing = [len(keys) for keys in needed]  # needed results that are not there
-        self._ready = [
-            place for place, count in enumerate(self._missing) if not count
-        ]  # heaps of places, settled ones among them
-        self._blocked: list[int] = []
-        self._waiting, self._waiting_weight = len(self.tasks), sum(task.weight for task in self.tasks)
-        self._seconds = 0.0
-        self._weight = 0.0
-
-    def ready(self) -> Task | None:
-        """The first task of the plan that can start now."""
-        while self._ready:
-            task = self.tasks[self._ready[0]]
-            if task.key not in self.records and task.key not in self.running:
-                return task
-            heapq.heappop(self._ready)
-        return None
-
-    def start(self, task: Task) -> None:
-        """Note that ``task`` runs."""
-        self.running.add(task.key)
-
-    def give_back(self, task: Task) -> None:
-        """Note that ``task`` was not finished, and can start again."""
-        self.running.discard(task.key)
-        heapq.heappush(self._ready, self._place[task.key])
-
-    def blocked(self) -> tuple[Task, Task] | None:
-        """(task, the needed one that failed) for a task that can never start, or whose result nobody can use any more.
-
-        The latter was found on disk, while something it needs was lost and could not be computed again.
-        """
-        while self._blocked:
-            task = self.tasks[heapq.heappop(self._blocked)]
-            if task.key not in self.running and (task.key not in self.records or self._ok(task)):
-                return task, next(needed for needed in task.after if needed.key in self.records and not self._ok(needed))
-        return None
-
-    def settle(self, task: Task, record: Record, fresh: bool = True) -> None:
-        """Enter the record of ``task``; ``fresh`` ones teach the clock."""
-        self.running.discard(task.key)
-        before = self.records.get(task.key)
-        if before is None:
-            self._waiting -= 1
-            self._waiting_weight -= task.weight
-        self.records[task.key] = record
-        change = int(record.ok) - int(before is not None and before.ok)
-        for user in self._users.get(task.key, ()):
-            self._missing[user] -= change
-            if not record.ok:
-                heapq.heappush(self._blocked, user)
-            elif not self._missing[user]:
-                heapq.heappush(self._ready, user)
-        if record.ok and any(needed.key in self.records and not self._ok(needed) for needed in task.after):
-            heapq.heappush(self._blocked, self._place[task.key])  # what it needs was lost while it ran
-        if fresh and record.ok:
-            self._seconds += record.seconds
-            self._weight += task.weight
-
-    def left(self, hands: int) -> float | None:
-        """Estimated seconds to the end with ``hands`` workers; None before the first task is done.
-
-        Seconds per weight of what is done, times the weight that is not settled, shared by as many workers as there are tasks.
-        """
-        if not self._waiting:
-            return 0.0
-        if not self._weight:
-            return None
-        return self._seconds / self._weight * self._waiting_weight / max(1, min(hands, self._waiting))
-
-    def _ok(self, task: Task) -> bool:
-        record = self.records.get(task.key)
-        return record is not None and record.ok
-
+from .task import Task
+from .workers import Crew, crew, scratch, sentence
 
 _DIED = (
     "the worker process died twice while computing it (killed, out of memory, or a script without "
@@ -114,6 +24,16 @@ _DIED = (
 )
 
 
+TRIES = 3
+"""How often a task is tried on a cluster whose workers end while they compute it."""
+PATIENCE = 30.0
+"""Seconds without a worker, after which a sentence says so; then twice as long, and so on, up to an hour."""
+STILL = 600.0
+"""Seconds in which no task was finished, after which a sentence says so; then twice as long, and so on."""
+_GRACE = 30.0
+"""Seconds over the limit of a task after which its worker, which should have ended itself, counts as stopped."""
+_LARGEST = 64
+"""Tasks in a batch."""
 _LOOK_UP = 0.2
 """Seconds between two looks at whether the run was stopped."""
 
@@ -130,27 +50,34 @@ def run(
     tasks: Sequence[Task],
     store: Store,
     workers: int = 1,
-    scheduler: str | None = None,
+    scheduler: str | Scheduler | None = None,
     progress: Callable[[Event], None] | None = None,
+    timeout: float | None = None,
+    retry_failed: bool = True,
 ) -> dict[str, Record]:
     """The record of every task and of every task it needs, by key.
 
     Finished records are read back; failed and damaged ones are computed again, and so are those of other code, unless the
     store reuses them. A task that fails is recorded with its reason and the others go on; what needs it is skipped with that
-    reason, also if it was finished before. A task whose worker dies is tried once more, alone.
+    reason, also if it was finished before. A task whose worker dies is tried once more, alone; on a cluster, up to `TRIES`
+    times.
 
     Parameters
     ----------
     tasks : sequence of Task
         The plan, in any order.
     store : Store
-        Where records and events are kept; the caller holds its lock.
+        Where records and events are kept; the caller holds its lock. This process is the only writer.
     workers : int
         Local processes; 0 or 1 computes in this process.
-    scheduler : str, optional
-        Address of a dask scheduler, used instead of local processes.
+    scheduler : str or Scheduler, optional
+        A dask scheduler, used instead of local processes. Workers may join and leave at any time.
     progress : callable, optional
         Called with every event after it is written.
+    timeout : float, optional
+        Seconds that a task may take. The worker process that takes longer ends, and the task counts as one whose worker died.
+    retry_failed : bool
+        Whether tasks that failed in an earlier run are computed again.
 
     Returns
     -------
@@ -160,41 +87,60 @@ def run(
     Raises
     ------
     InputError
-        ``workers`` is negative, or the scheduler cannot be reached.
+        ``workers`` is negative, ``timeout`` is not positive or there is no worker process to end, or the scheduler cannot be
+        reached.
     StorageError
         A record could not be written (full disk); those before it are safe.
+    SchedulerLost
+        The scheduler was there and is gone; a further run resumes.
     Interrupted
         Ctrl-C or SIGTERM.
     """
     if workers < 0:
         raise InputError(f"workers must be 0 or more, but {workers} came; use 1 to compute in this process")
-    return _Run(Board(tasks), store, progress or (lambda event: None)).go(workers, scheduler)
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"timeout must be a positive number of seconds, but {timeout:g} came")
+    if timeout is not None and scheduler is None and workers < 2:
+        raise InputError("a time limit of tasks (timeout) needs worker processes that can be ended; use 2 workers or more")
+    told = progress or (lambda event: None)
+    if scheduler is None:
+        return _Local(Board(tasks), store, told, timeout, retry_failed, workers).go()
+    where = Scheduler(scheduler) if isinstance(scheduler, str) else scheduler
+    return _Spread(Board(tasks), store, told, timeout, retry_failed, where).go()
 
 
 class _Run:
-    def __init__(self, board: Board, store: Store, progress: Callable[[Event], None]) -> None:
+    """What a run does wherever its tasks are computed: recall, keep, skip, tell."""
+
+    where: dict[str, object]
+
+    def __init__(
+        self, board: Board, store: Store, progress: Callable[[Event], None], timeout: float | None, retry_failed: bool
+    ) -> None:
         self.board, self.store, self.progress = board, store, progress
+        self.timeout, self.retry_failed = timeout, retry_failed
         self.start = time.perf_counter()
         self.hands = 1
-        self.futures: dict[Future[Record], Task] = {}
-        self.suspects: dict[str, Task] = {}  # ran when a worker died: each is tried once more, alone
         self.stop: Stop = NeverStopped()
 
-    def go(self, workers: int, scheduler: str | None) -> dict[str, Record]:
+    def go(self) -> dict[str, Record]:
         with stoppable(interruptible=False) as self.stop:
             self.stop.last_words = self.interrupted
             try:
-                self.tell("begin", detail={"workers": workers, "scheduler": scheduler})
+                self.tell("begin", detail=self.where)
                 self.recall()
                 while len(self.board.records) < len(self.board.tasks):
-                    with crew(workers, scheduler, self.stop) as hired:
-                        self.work(hired)
+                    self.work()
                 self.heed()
             except KeyboardInterrupt:
                 self.interrupted()
                 raise Interrupted(self.stop.signal or signal.SIGINT, len(self.board.records), len(self.board.tasks)) from None
         self.tell("end", seconds=time.perf_counter() - self.start, detail=self.mixed() or None)
         return self.board.records
+
+    def work(self) -> None:
+        """Compute what is not settled, or a part of it."""
+        raise NotImplementedError
 
     def heed(self) -> None:
         """Raises KeyboardInterrupt if a signal came."""
@@ -229,12 +175,73 @@ class _Run:
                 elif error.record.ok:
                     self.tell("outdated", task, detail=str(error))
                 continue
-            if record is not None and record.ok:
+            if record is not None and (record.ok or not self.retry_failed):
                 self.board.settle(task, record, fresh=False)
-                self.tell("found", task, record.seconds)
+                self.tell("found", task, record.seconds, record.failed)
 
-    def work(self, hired: Crew) -> None:
-        """Until all is settled, or a worker dies (then the caller hires a new crew)."""
+    def needed(self, task: Task) -> dict[str, Record]:
+        """The records that a task reads, by key."""
+        return {other.key: self.board.records[other.key] for other in task.after}
+
+    def finish(self, task: Task, record: Record, libraries: dict[str, str] | None = None) -> None:
+        """Keep a record, then say so; ``libraries`` are those with which it was computed, if not those of this process."""
+        stamps = [needed.origin.stamp if needed.origin is not None else "" for needed in self.needed(task).values()]
+        source = origin(task, stamps)
+        record = replace(record, origin=source if libraries is None else replace(source, libraries=libraries))
+        self.store.save(task, record)
+        self.board.settle(task, record)
+        self.tell("done" if record.ok else "failed", task, record.seconds, record.failed)
+
+    def late(self, seconds: float, tries: int) -> str | None:
+        """Why a task failed whose worker ended after so many seconds, if that was for the time limit."""
+        if self.timeout is None or seconds < self.timeout:
+            return None
+        return (
+            f"it took longer than the time limit of {self.timeout:g} s in {tries} tries; its worker process was ended each time"
+        )
+
+    def skip(self) -> None:
+        """Settle what can never start, or cannot be used, because something it needs failed."""
+        while blocked := self.board.blocked():
+            task, lost = blocked
+            what = "not used, because its input" if task.key in self.board.records else "not run, because"
+            reason = f"{what} {lost.label!r} failed: {self.board.records[lost.key].failed}"
+            self.board.settle(task, Record(failed=reason), fresh=False)
+            self.tell("skipped", task, detail=reason)
+
+    def tell(self, kind: Kind, task: Task | None = None, seconds: float = 0.0, detail: object = None) -> None:
+        """Log an event, then show it."""
+        done, total = len(self.board.records), len(self.board.tasks)
+        left = None if kind in ("begin", "interrupted", "lost") else self.board.left(self.hands)
+        event = Event(kind, task.label if task else "", seconds, done, total, left, detail)
+        self.store.log(event)
+        self.progress(event)
+
+
+class _Local(_Run):
+    """Tasks are computed in this process or in local worker processes."""
+
+    def __init__(
+        self,
+        board: Board,
+        store: Store,
+        progress: Callable[[Event], None],
+        timeout: float | None,
+        retry_failed: bool,
+        workers: int,
+    ) -> None:
+        super().__init__(board, store, progress, timeout, retry_failed)
+        self.workers, self.where = workers, {"workers": workers, "scheduler": None}
+        self.futures: dict[Future[Record], Task] = {}
+        self.suspects: dict[str, Task] = {}  # ran when a worker died: each is tried once more, alone
+        self.started: dict[str, float] = {}
+
+    def work(self) -> None:
+        with crew(self.workers, self.stop) as hired:
+            self.on(hired)
+
+    def on(self, hired: Crew) -> None:
+        """Until all is settled, or a worker dies (then a new crew is hired)."""
         self.hands = hired.size
         while len(self.board.records) < len(self.board.tasks):
             self.heed()
@@ -262,35 +269,18 @@ class _Run:
             self.tell("start", task)
             needed = self.needed(task)
             self.board.start(task)
+            self.started[task.key] = time.perf_counter()
             try:
-                future = executor.submit(execute, task, needed)
+                future = executor.submit(execute_within, task, needed, self.timeout)
             except BrokenExecutor:
                 self.board.give_back(task)
                 return False
             self.futures[future] = task
         return True
 
-    def needed(self, task: Task) -> dict[str, Record]:
-        """The records that a task reads, by key."""
-        return {other.key: self.board.records[other.key] for other in task.after}
-
-    def finish(self, task: Task, record: Record) -> None:
-        """Keep a record, then say so."""
+    def finish(self, task: Task, record: Record, libraries: dict[str, str] | None = None) -> None:
         self.suspects.pop(task.key, None)
-        stamps = [needed.origin.stamp if needed.origin is not None else "" for needed in self.needed(task).values()]
-        record = replace(record, origin=origin(task, stamps))
-        self.store.save(task, record)
-        self.board.settle(task, record)
-        self.tell("done" if record.ok else "failed", task, record.seconds, record.failed)
-
-    def skip(self) -> None:
-        """Settle what can never start, or cannot be used, because something it needs failed."""
-        while blocked := self.board.blocked():
-            task, lost = blocked
-            what = "not used, because its input" if task.key in self.board.records else "not run, because"
-            reason = f"{what} {lost.label!r} failed: {self.board.records[lost.key].failed}"
-            self.board.settle(task, Record(failed=reason), fresh=False)
-            self.tell("skipped", task, detail=reason)
+        super().finish(task, record, libraries)
 
     def bury(self) -> None:
         """A worker died and took the pool with it; who was running is a suspect, who was one already has failed."""
@@ -300,19 +290,159 @@ class _Run:
             if record is not None:
                 self.finish(task, record)
             elif task.key in self.suspects:
-                self.finish(task, Record(failed=_DIED))
+                self.finish(task, Record(failed=self.late(time.perf_counter() - self.started[task.key], 2) or _DIED))
             else:
                 self.suspects[task.key] = task
                 self.board.give_back(task)
                 self.tell("retry", task, detail="a worker process died; trying once more")
 
-    def tell(self, kind: Kind, task: Task | None = None, seconds: float = 0.0, detail: object = None) -> None:
-        """Log an event, then show it."""
-        done, total = len(self.board.records), len(self.board.tasks)
-        left = None if kind in ("begin", "interrupted") else self.board.left(self.hands)
-        event = Event(kind, task.label if task else "", seconds, done, total, left, detail)
-        self.store.log(event)
-        self.progress(event)
+
+class _Spread(_Run):
+    """Tasks are computed by the workers of a dask cluster, in batches of one shape."""
+
+    def __init__(
+        self,
+        board: Board,
+        store: Store,
+        progress: Callable[[Event], None],
+        timeout: float | None,
+        retry_failed: bool,
+        scheduler: Scheduler,
+    ) -> None:
+        super().__init__(board, store, progress, timeout, retry_failed)
+        self.scheduler = scheduler
+        self.where = {"workers": None, "scheduler": scheduler.located()}
+        self.deaths: dict[str, int] = {}  # key -> workers that ended while they computed it alone; 0 if it was with others
+        self.measured: dict[Shape, tuple[float, int]] = {}  # seconds, tasks
+        now = time.monotonic()
+        self.staffed = self.finished = self.reminded = now
+        self.pause = PATIENCE
+
+    def work(self) -> None:
+        folder = scratch()
+        with connected(self.scheduler, self.board.tasks, self.timeout, None if folder is None else str(folder)) as cluster:
+            try:
+                self.on(cluster)
+            except SchedulerLost as error:
+                done, total = len(self.board.records), len(self.board.tasks)
+                reason = f"{error} with {done} of {total} tasks done; start it again and give the same command, it resumes"
+                self.tell("lost", seconds=time.perf_counter() - self.start, detail=reason)
+                raise SchedulerLost(reason) from None
+            finally:
+                cluster.close()
+
+    def on(self, cluster: Cluster) -> None:
+        """Until all is settled."""
+        while len(self.board.records) < len(self.board.tasks):
+            self.heed()
+            self.skip()
+            news, lost = cluster.look()
+            self.report(news)
+            self.hand_out(cluster)
+            news, answers = cluster.answers(_LOOK_UP)
+            self.report(news)
+            for answer in [*lost, *answers]:
+                self.collect(answer)
+            self.give_up(cluster)
+            self.remark(cluster)
+        self.skip()
+
+    def report(self, news: list[tuple[Member, str]]) -> None:
+        """Tell who joined, left or was refused."""
+        for member, text in news:
+            self.tell("worker", detail=f"worker {member.name} {text}")
+
+    def hand_out(self, cluster: Cluster) -> None:
+        """Give batches to all who are free, those with most free hands first."""
+        self.hands = max(1, cluster.size)
+        for member in list(cluster.members.values()):
+            while member.free > 0:
+                batch = self.board.batch(self.batch_size, member.last, self.deaths)
+                if not batch:
+                    return
+                self.heed()
+                needed = {}
+                for task in batch:
+                    self.tell("start", task, detail=member.name)
+                    needed.update(self.needed(task))
+                    self.board.start(task)
+                cluster.submit(member, batch, needed)
+
+    def batch_size(self, kind: Shape, waiting: int) -> int:
+        """As many tasks as are computed in `ENOUGH` seconds, and not more than leave work for all."""
+        seconds, count = self.measured.get(kind, (0.0, 0))
+        if not count:
+            return 1
+        return max(1, min(_LARGEST, -(-waiting // self.hands), int(ENOUGH * count / max(seconds, 1e-9))))
+
+    def collect(self, answer: Answer) -> None:
+        """Keep the records of a batch; what is missing starts again, or has failed."""
+        batch, now = answer.batch, time.monotonic()
+        told = batch.member.introduction
+        for task in batch.tasks:
+            if task.key in self.board.records:
+                continue
+            record = answer.records.get(task.key)
+            if record is not None:
+                seconds, count = self.measured.get(shape(task), (0.0, 0))
+                self.measured[shape(task)] = seconds + record.seconds, count + 1
+                self.deaths.pop(task.key, None)
+                self.finish(task, record, told.libraries if told is not None else None)
+                self.finished, self.pause = now, PATIENCE
+            elif answer.lost:
+                self.mourn(task, batch, now - batch.start)
+            elif answer.error is not None and len(batch.tasks) == 1:
+                self.finish(task, Record(failed=sentence(answer.error)))
+            else:
+                if answer.error is not None:
+                    self.deaths.setdefault(task.key, 0)  # alone, so that it is known whose fault it is
+                self.board.give_back(task)
+
+    def mourn(self, task: Task, batch: Batch, seconds: float) -> None:
+        """A worker ended with this task: it starts again alone, unless it was alone too often."""
+        self.deaths[task.key] = self.deaths.get(task.key, 0) + (len(batch.tasks) == 1)
+        if self.deaths[task.key] < TRIES:
+            self.board.give_back(task)
+            self.tell("retry", task, seconds, f"its worker {batch.member.name} is gone; trying once more")
+            return
+        limit = batch.member.memory_limit
+        memory = f", which has {limit / 2**30:.2g} GiB" if limit else ""
+        how = f"killed, crashed, or out of memory{memory}"
+        died = f"its worker ended {TRIES} times while computing it ({how}); the log of the worker has details"
+        self.finish(task, Record(failed=self.late(seconds, TRIES) or died))
+
+    def give_up(self, cluster: Cluster) -> None:
+        """Take tasks back from workers that should have ended themselves for the time limit: they are stopped, or cannot end."""
+        if self.timeout is None:
+            return
+        now = time.monotonic()
+        for batch in cluster.batches:
+            if not batch.given_up and now > batch.start + self.timeout + ENOUGH + _GRACE:
+                cluster.give_up(batch)
+                self.collect(Answer(batch, lost=True))
+
+    def remark(self, cluster: Cluster) -> None:
+        """Say so if there is no worker, or nothing was finished for long."""
+        now = time.monotonic()
+        if cluster.size:
+            self.staffed = now
+        idle, still = now - self.staffed, now - self.finished
+        if not cluster.size and idle > PATIENCE and now > self.reminded + self.pause:
+            refused = sum(member.refused is not None for member in cluster.members.values())
+            others = f" ({refused} refused)" if refused else ""
+            text = f"no worker{others} for {idle:.0f} s; start some with 'dask worker {cluster.address}'"
+        elif cluster.size and still > STILL and now > self.reminded + max(self.pause, STILL):
+            slowest = min(cluster.batches, key=lambda batch: batch.start, default=None)
+            longest = (
+                ""
+                if slowest is None
+                else (f"; {slowest.tasks[0].label} has been on worker {slowest.member.name} for {now - slowest.start:.0f} s")
+            )
+            text = f"no task was finished for {still:.0f} s{longest}"
+        else:
+            return
+        self.tell("waiting", detail=text)
+        self.reminded, self.pause = now, min(2 * self.pause, 3600.0)
 
 
 def _result(future: Future[Record]) -> Record | None:

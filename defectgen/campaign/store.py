@@ -35,6 +35,9 @@ Kind = Literal[
     "failed",
     "skipped",
     "retry",
+    "worker",
+    "waiting",
+    "lost",
     "interrupted",
     "end",
 ]
@@ -51,7 +54,8 @@ class Event:
     ----------
     event : str
         What happened; ``found`` is a record of an earlier run, ``outdated`` one of other code, which is computed again,
-        ``reused`` one of other code that is kept on demand, ``skipped`` a task whose input failed.
+        ``reused`` one of other code that is kept on demand, ``skipped`` a task whose input failed, ``worker`` one that joined,
+        left or was refused, ``waiting`` a time without a worker or without progress, ``lost`` a scheduler that is gone.
     label : str
         The task's label, empty for events of the whole run.
     seconds : float
@@ -297,6 +301,9 @@ class _Packed(Mapping[str, np.ndarray]):
 
     def __init__(self, content: bytes) -> None:
         self._content = content
+
+    def __reduce__(self) -> tuple[type["_Packed"], tuple[bytes]]:
+        return _Packed, (self._content,)  # sent to other processes as it is in the file
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Where tasks run: here, in local worker processes, or on a dask cluster, all behind ``concurrent.futures.Executor``."""
+"""Where tasks run on one machine, in this process or in worker processes; and how a task is run, here or on a cluster."""
 
 import gc
 import multiprocessing
@@ -40,15 +40,22 @@ _ALONE = "--xla_cpu_multi_thread_eigen=false --xla_cpu_parallel_codegen_split_co
 def worker_environment() -> Iterator[None]:
     """Within the block, processes that start inherit one-thread settings."""
     before = dict(os.environ)
-    os.environ.update(_ONE_THREAD)
-    os.environ["XLA_FLAGS"] = f"{before.get('XLA_FLAGS', '')} {_ALONE}".strip()
+    set_environment()
     os.environ.setdefault(*_KEEP_MEMORY)
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several workers may share one GPU
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def set_environment() -> None:
+    """One-thread settings for this process and those it starts; libraries that were imported before keep what they began with."""
+    os.environ.update(_ONE_THREAD)
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _ALONE not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_ALONE}".strip()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several workers may share one GPU
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Crew:
 
 
 @contextmanager
+<<<<<<< HEAD
 def crew(workers: int, scheduler: str | None, stop: Stop | None = None) -> Iterator[Crew]:
     """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped.
 
@@ -72,6 +80,12 @@ def crew(workers: int, scheduler: str | None, stop: Stop | None = None) -> Itera
         with _cluster(scheduler) as found:
             yield found
     elif workers <= 1:
+=======
+def crew(workers: int, stop: Stop | None = None) -> Iterator[Crew]:
+    """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped."""
+    if workers <= 1:
+        share_cache()
+>>>>>>> 753ff30 (Campaigns on a cluster: workers are counted, checked and replaced while the run goes on; tasks go out in batches)
         yield Crew(InThisProcess(NeverStopped() if stop is None else stop), 1)
     else:
         with _processes(workers) as found:
@@ -133,26 +147,6 @@ def _begin() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-@contextmanager
-def _cluster(address: str) -> Iterator[Crew]:
-    try:
-        from dask.distributed import Client
-    except ImportError:
-        raise InputError("--scheduler needs dask.distributed: pip install distributed") from None
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"no dask scheduler answers at {address!r} ({reason}); start one with 'dask scheduler'") from None
-    with client:
-        executor = client.get_executor(pure=False)
-        try:
-            threads: Any = client.nthreads()  # worker address -> threads
-            yield Crew(executor, max(1, sum(threads.values())))
-        finally:
-            executor.shutdown(wait=False)
 
 
 NAME = "DEFECTGEN_SCRATCH"

@@ -37,7 +37,7 @@ class Live:
             self._found += 1
         elif event.event in ("outdated", "reused"):
             self._other[event.event, str(event.detail)] += 1
-        elif event.event != "damaged":
+        elif event.event not in ("damaged", "worker", "waiting"):
             self._recalled(event.total)
         if event.event == "start" and not self._started:
             self._started = True
@@ -84,7 +84,7 @@ def line(event: Event) -> str:
             return f"{count} {event.label}: not run, it needs what failed"
         case "retry":
             return f"{event.label}: {event.detail}"
-        case "damaged":
+        case "damaged" | "worker" | "waiting":
             return str(event.detail)
     return ""
 

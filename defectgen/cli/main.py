@@ -43,7 +43,23 @@ def run(
         Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="runs/NAME")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Local worker processes.", show_default="all processors")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, instead of local workers.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler, instead of local workers (see docs/cluster.md).")
+    ] = None,
+    scheduler_file: Annotated[
+        Path | None,
+        typer.Option(help="File that dask scheduler writes, instead of an address.", parser=_path, metavar="PATH"),
+    ] = None,
+    tls_ca_file: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the authority (PEM), for TLS.", parser=_path, metavar="PATH"),
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Own certificate (PEM).", parser=_path, metavar="PATH")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Own key (PEM).", parser=_path, metavar="PATH")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Time limit of a task, s; needs workers.", show_default="none")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed/--keep-failed", help="Whether tasks that failed in an earlier run are computed again.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and stop.")] = False,
     reuse_old: Annotated[
         bool, typer.Option("--reuse-old", help="Keep records that other code computed; the report lists them.")
@@ -53,9 +69,11 @@ def run(
 ) -> None:
     """Run a study and write its report; given again, it goes on where it stopped."""
     with spoken(quiet, as_json):
-        from .running import run_study
+        from .running import run_study, scheduler_of
 
-        raise typer.Exit(run_study(study, out, workers, scheduler, dry_run, reuse_old))
+
+        where = scheduler_of(scheduler, scheduler_file, tls_ca_file, tls_cert, tls_key)
+        raise typer.Exit(run_study(study, out, workers, where, dry_run, reuse_old, timeout, retry_failed))
 
 
 @app.command(epilog="Example: defectgen report runs/quickstart")

@@ -27,10 +27,37 @@ from .live import Live, brief
 from .speak import answer, console, say
 
 
+def scheduler_of(
+    address: str | None, file: Path | None, tls_ca_file: Path | None, tls_cert: Path | None, tls_key: Path | None
+) -> campaign.Scheduler | None:
+    """The scheduler that options name; None if they name none.
+
+    Raises
+    ------
+    InputError
+        Both an address and a file are given, or files of TLS without a scheduler.
+    """
+    tls = {"tls_ca_file": tls_ca_file, "tls_cert": tls_cert, "tls_key": tls_key}
+    if address is not None and file is not None:
+        raise InputError("give --scheduler or --scheduler-file, not both")
+    if address is None and file is None:
+        if any(tls.values()):
+            raise InputError("--tls-ca-file, --tls-cert and --tls-key need --scheduler or --scheduler-file")
+        return None
+    return campaign.Scheduler(address, file, **tls)
+
+
 def run_study(
-    name: str, out: Path | None, workers: int | None, scheduler: str | None, dry_run: bool, reuse_old: bool = False
+    name: str,
+    out: Path | None,
+    workers: int | None,
+    scheduler: campaign.Scheduler | None,
+    dry_run: bool,
+    reuse_old: bool = False,
+    timeout: float | None = None,
+    retry_failed: bool = True,
 ) -> int:
-    """Exit status of the run: 0 done, 1 finished with failed tasks, 130 when it was stopped.
+    """Exit status of the run: 0 done, 1 finished with failed tasks or without its scheduler, 130 when it was stopped.
 
     Raises
     ------
@@ -38,18 +65,23 @@ def run_study(
         The study, the directory or an option cannot be used.
     """
     if workers is not None and scheduler is not None:
-        raise InputError("give --workers or --scheduler, not both")
+        raise InputError("give --workers or a scheduler, not both")
+    if scheduler is not None:
+        scheduler.located()  # before the study is planned
     spec = study.load(name)
-    return carry_out(spec, out if out is not None else Path("runs") / spec.name, workers, scheduler, dry_run, reuse_old)
+    where = out if out is not None else Path("runs") / spec.name
+    return carry_out(spec, where, workers, scheduler, dry_run, reuse_old, timeout, retry_failed)
 
 
 def carry_out(
     spec: Any,
     out: Path,
     workers: int | None,
-    scheduler: str | None,
+    scheduler: campaign.Scheduler | None,
     dry_run: bool,
     reuse_old: bool = False,
+    timeout: float | None = None,
+    retry_failed: bool = True,
 ) -> int:
     """Plan, compute, tabulate and report a specification; the exit status is that of `run_study`."""
     start = time.perf_counter()
@@ -68,7 +100,10 @@ def carry_out(
         hands = workers if workers is not None else min(_processors(), len(tasks))
         try:
             with Live(console()) as live, campaign.scratch_folder(directory / "scratch"):
-                records = campaign.run(tasks, store, workers=hands, scheduler=scheduler, progress=live)
+                records = campaign.run(tasks, store, hands, scheduler, live, timeout, retry_failed)
+        except campaign.SchedulerLost as lost:
+            say(f"error: {lost}", error=True)
+            return 1
         except campaign.Interrupted as stop:
             say(str(stop), error=True)
             return STATUS
