@@ -67,7 +67,7 @@ class Processes:
     def scheduler(self, port: int = 0, wait: bool = True, script: str = "distributed.cli.dask_scheduler") -> subprocess.Popen:
         """A scheduler that listens on loopback."""
         self.file.unlink(missing_ok=True)
-        start = ["-m", script] if "." in script else [script]
+        start = [script] if script.endswith(".py") else ["-m", script]
         where = ["--host", f"{'tls' if self.options else 'tcp'}://127.0.0.1:{port}", "--scheduler-file", str(self.file)]
         process = self.start("scheduler", [sys.executable, *start, *where, "--no-dashboard", *self.options])
         if wait:

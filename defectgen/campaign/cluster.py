@@ -222,6 +222,7 @@ def _client(address: str, security: Any) -> Any:
     def no_scheduler(reason: str) -> InputError:
         return InputError(f"no dask scheduler answers at {address!r} ({reason}); start one with 'dask scheduler'")
 
+    client: Any  # its methods are coroutines or not, as it is made
     try:
         client = Client(address, timeout=CONNECT, security=security, set_as_default=False)
     except ImportError as error:  # the scheduler refuses this version
@@ -315,8 +316,9 @@ class Cluster:
         for address, member in list(self.members.items()):
             if address not in seen:
                 del self.members[address]
-                if member.hired:
-                    news.append((member, f"left{_memory(member)}"))
+                if member.refused is None:
+                    how = "" if member.hired else " before it could be checked; its log has details"
+                    news.append((member, f"left{how}{memory_of(member)}"))
                 for batch in member.batches.values():
                     del self._batches[batch.number]
                     if not batch.given_up:
@@ -357,7 +359,7 @@ class Cluster:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large payloads: the records that a batch needs
             try:
-                future = member.executor.submit(function, *arguments)
+                future = member.executor.submit(pickle.loads, pickle.dumps(_Call(function, arguments), protocol=5))
             except Exception as error:  # the client was just closed
                 future = Future()
                 future.set_exception(CancelledError() if self._client.status != "running" else error)
@@ -451,19 +453,26 @@ class Cluster:
             self._over.wait(pause)
 
 
+class _Call:
+    """Its unpickling is the call of a function: what is sent names nothing that a scheduler, or a worker, may be without."""
+
+    def __init__(self, function: Any, arguments: tuple[Any, ...]) -> None:
+        self._function, self._arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return self._function, self._arguments
+
+
 def _why_not(error: BaseException) -> str:
-    """Why a worker, or the scheduler before it, could not even run the introduction."""
-    text = " ".join(str(part) for part in (error, error.__cause__ or ""))
-    if isinstance(error, ModuleNotFoundError) or "No module named 'defectgen" in text:
+    """Why a worker could not even run the introduction."""
+    if isinstance(error, ModuleNotFoundError) and "'defectgen'" in str(error):
         return "the package defectgen is not installed for its Python; install it there"
     if isinstance(error, (AttributeError, ImportError)):
         return f"it has another version of defectgen ({_line(error)}); install the same version there"
-    if isinstance(error, RuntimeError) and "deserialization" in text:
-        return "the scheduler's Python has no defectgen of this version; start it in the same environment"
     return f"it could not introduce itself ({type(error).__name__}: {_line(error)})"
 
 
-def _memory(member: Member) -> str:
+def memory_of(member: Member) -> str:
     """What is known of its memory, for the sentence that it left."""
     if not member.memory_limit or member.memory < 0.8 * member.memory_limit:
         return ""

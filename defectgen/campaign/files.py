@@ -18,7 +18,8 @@ from typing import Any
 
 from .._input import InputError
 
-_PARTIAL = ".part"
+PARTIAL = ".part"
+"""Suffix of files that are being written."""
 
 
 class StorageError(InputError):
@@ -48,7 +49,7 @@ def replaced(path: Path, folders: bool = True) -> Iterator[Path]:
     StorageError
         The disk is full, or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{_PARTIAL}")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{PARTIAL}")
     try:
         if folders:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def utf8(text: str) -> bytes:
 
 def sweep(folder: Path) -> None:
     """Remove what killed writers left in a folder that has one writer."""
-    for path in folder.glob(f".*{_PARTIAL}"):
+    for path in folder.glob(f".*{PARTIAL}"):
         with suppress(OSError):
             path.unlink()
 
@@ -167,6 +168,23 @@ def locked(path: Path) -> Iterator[None]:
         _take(handle, path)
         yield
         os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def held(path: Path) -> bool | None:
+    """Whether a live process of this machine holds ``path``; None if it cannot be known."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as error:
+        return True if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
     finally:
         os.close(handle)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from .._input import InputError
 from .board import Board, Shape, shape
-from .cluster import Answer, Batch, Cluster, Member, Scheduler, SchedulerLost, connected
+from .cluster import Answer, Batch, Cluster, Member, Scheduler, SchedulerLost, connected, memory_of
 from .provenance import origin
 from .record import Record
 from .remote import ENOUGH, execute_within
@@ -405,9 +405,7 @@ class _Spread(_Run):
             self.board.give_back(task)
             self.tell("retry", task, seconds, f"its worker {batch.member.name} is gone; trying once more")
             return
-        limit = batch.member.memory_limit
-        memory = f", which has {limit / 2**30:.2g} GiB" if limit else ""
-        how = f"killed, crashed, or out of memory{memory}"
+        how = f"killed, crashed, or out of memory{memory_of(batch.member)}"
         died = f"its worker ended {TRIES} times while computing it ({how}); the log of the worker has details"
         self.finish(task, Record(failed=self.late(seconds, TRIES) or died))
 

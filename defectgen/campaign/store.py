@@ -227,12 +227,10 @@ class Store:
         """
         path = self.records / f"{task.key}.json"
         try:
-            content = json.loads(path.read_bytes())
-            if content.pop("checksum") != _checksum(content) or content["format"] not in (1, FORMAT):
-                raise ValueError("its checksum is wrong")
-            if content["key"] != task.key or content["function"] != task.function:
+            content = contents(path)
+            if content["function"] != task.function:
                 raise ValueError(f"it is that of {str(content['label'])!r} under another name")
-            arrays = {} if content["arrays"] is None else _packed(path.with_suffix(".h5"), content["arrays"])
+            arrays = {} if content["arrays"] is None else unpacked(path.with_suffix(".h5"), content["arrays"])
             source = Origin(**content["origin"]) if content["format"] == FORMAT else Origin()
             told = {"failed": content["failed"], "seconds": content["seconds"], "origin": source}
             record = Record.stored(content["values"], arrays, **told)
@@ -320,7 +318,24 @@ class _Packed(Mapping[str, np.ndarray]):
         return len(self._arrays)
 
 
-def _packed(path: Path, digest: str) -> _Packed:
+def contents(path: Path) -> dict[str, Any]:
+    """What the JSON file of a record says.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError
+        It is not what was written, or that of another record.
+    """
+    content = json.loads(path.read_bytes())
+    if content.pop("checksum") != _checksum(content) or content["format"] not in (1, FORMAT):
+        raise ValueError("its checksum is wrong")
+    if content["key"] != path.stem:
+        raise ValueError(f"it is that of {str(content['label'])!r} under another name")
+    return content
+
+
+def unpacked(path: Path, digest: str) -> Mapping[str, np.ndarray]:
+    """Arrays of a record; ValueError if the file is not what was written."""
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("the checksum of its arrays is wrong")

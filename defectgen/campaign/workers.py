@@ -67,25 +67,9 @@ class Crew:
 
 
 @contextmanager
-<<<<<<< HEAD
-def crew(workers: int, scheduler: str | None, stop: Stop | None = None) -> Iterator[Crew]:
-    """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped.
-
-    Raises
-    ------
-    InputError
-        The scheduler cannot be reached, or dask.distributed is not installed.
-    """
-    if scheduler is not None:
-        with _cluster(scheduler) as found:
-            yield found
-    elif workers <= 1:
-=======
 def crew(workers: int, stop: Stop | None = None) -> Iterator[Crew]:
     """A crew for the time of the block; on leaving it early, its processes end at once and what they were doing is dropped."""
     if workers <= 1:
-        share_cache()
->>>>>>> 753ff30 (Campaigns on a cluster: workers are counted, checked and replaced while the run goes on; tasks go out in batches)
         yield Crew(InThisProcess(NeverStopped() if stop is None else stop), 1)
     else:
         with _processes(workers) as found:

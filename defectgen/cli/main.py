@@ -76,6 +76,60 @@ def run(
         raise typer.Exit(run_study(study, out, workers, where, dry_run, reuse_old, timeout, retry_failed))
 
 
+@app.command(epilog="Example: defectgen status runs/quickstart")
+def status(
+    directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+    as_json: Json = False,
+) -> None:
+    """Say how far a run is, from another terminal: tasks done, running and failed, time left, the slowest ones.
+
+    Status 1 if tasks failed, or the run ended before all was done.
+    """
+    with spoken(as_json=as_json):
+        from .watching import show_status
+
+        raise typer.Exit(show_status(directory))
+
+
+store = typer.Typer(help="Care of the records of a run.", no_args_is_help=True)
+app.add_typer(store, name="store")
+
+
+@store.command("check")
+def store_check(
+    directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+) -> None:
+    """Read every record and compare it with its checksums; status 1 if one is damaged."""
+    with spoken():
+        from .keeping import check
+
+        raise typer.Exit(check(directory))
+
+
+@store.command("gc")
+def store_gc(
+    directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove records that the study in spec.toml does not need, files without a record, and scratch space."""
+    with spoken():
+        from .keeping import collect_garbage
+
+        raise typer.Exit(collect_garbage(directory, dry_run))
+
+
+@store.command("export")
+def store_export(
+    directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+    out: Annotated[Path, typer.Option(help="HDF5 file to write.", parser=_path, metavar="PATH")],
+) -> None:
+    """Write all records into one HDF5 file."""
+    with spoken():
+        from .keeping import export
+
+        raise typer.Exit(export(directory, out))
+
+
 @app.command(epilog="Example: defectgen report runs/quickstart")
 def report(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
