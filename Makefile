@@ -2,6 +2,7 @@
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
 # make bench  time and accuracy beside peers                 make docs   the documentation site: build/docs/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
+# make test-cluster  campaigns on schedulers and workers that are killed, stopped and started late (minutes)
 # make fuzz   N=10000 mutated files for every reader, and a table of what came of them
 # make dft    the labels of examples/dft_silicon computed with Quantum ESPRESSO (pw.x), in build/dft; resumes
 # make package  wheel and source distribution in build/dist, the wheel installed and tried in a clean environment
@@ -40,7 +41,7 @@ STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials t
 CASES ?= $(sort $(wildcard benchmarks/bench_*.py))
 ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
 
-.PHONY: run test slow fuzz check bench theory docs dft package clean
+.PHONY: run test slow test-cluster fuzz check bench theory docs dft package clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.package
@@ -52,6 +53,9 @@ test: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-cluster: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "cluster or not cluster" tests/test_cluster.py $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz.py $(N) $(FUZZ_ARGS)

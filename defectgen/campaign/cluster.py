@@ -222,13 +222,22 @@ def _client(address: str, security: Any) -> Any:
     def no_scheduler(reason: str) -> InputError:
         return InputError(f"no dask scheduler answers at {address!r} ({reason}); start one with 'dask scheduler'")
 
-    client: Any  # its methods are coroutines or not, as it is made
-    try:
-        client = Client(address, timeout=CONNECT, security=security, set_as_default=False)
-    except ImportError as error:  # the scheduler refuses this version
-        raise InputError(f"the scheduler at {address!r} refuses this client: {_line(error)}") from None
-    except Exception as error:
-        raise no_scheduler(_line(error)) from None
+    made: list[Any] = []  # a client, whose methods are coroutines or not as it is made, or what was raised
+
+    def make() -> None:
+        try:
+            made.append(Client(address, timeout=CONNECT, security=security, set_as_default=False))
+        except Exception as error:
+            made.append(error)
+
+    maker = threading.Thread(target=make, daemon=True)  # what answers in another protocol keeps a client waiting for ever
+    maker.start()
+    maker.join(1.5 * CONNECT)
+    client = made[0] if made else TimeoutError("what answers there does not speak dask's protocol")
+    if isinstance(client, ImportError):  # the scheduler refuses this version
+        raise InputError(f"the scheduler at {address!r} refuses this client: {_line(client)}")
+    if isinstance(client, Exception):
+        raise no_scheduler(_line(client))
     try:
         about = client.sync(client.scheduler.identity, n_workers=0, callback_timeout=CONNECT)
         if about.get("type") != "Scheduler":

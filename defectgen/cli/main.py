@@ -71,7 +71,6 @@ def run(
     with spoken(quiet, as_json):
         from .running import run_study, scheduler_of
 
-
         where = scheduler_of(scheduler, scheduler_file, tls_ca_file, tls_cert, tls_key)
         raise typer.Exit(run_study(study, out, workers, where, dry_run, reuse_old, timeout, retry_failed))
 
