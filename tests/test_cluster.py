@@ -11,6 +11,7 @@ import threading
 import time
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from clusters import Processes, free_port, until
@@ -350,3 +351,33 @@ def test_tls(tmp_path):
             run(tasks, Store(tmp_path / "none"), scheduler=cluster.address.replace("tls", "tcp"))
         found = Watched(tasks, Store(tmp_path / "run"), Scheduler(cluster.address, tls_ca_file=ca, tls_cert=cert, tls_key=key))
         assert all(record.ok for record in found.finished().values())
+
+
+@pytest.mark.cluster
+def test_the_script_of_the_page_with_a_local_cluster_in_place_of_jobs(tmp_path, monkeypatch):
+    """dask-jobqueue is replaced by a cluster of this machine, and the study by three small tasks."""
+    from dask.distributed import LocalCluster
+
+    from defectgen import study
+
+    block = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.S) if "SLURMCluster" in block)
+    made = []
+
+    def cluster(**options):
+        assert options["processes"] == 1
+        made.append(LocalCluster(n_workers=0, threads_per_worker=1, processes=True, dashboard_address=None))
+        return made[-1]
+
+    module = ModuleType("dask_jobqueue")
+    vars(module)["SLURMCluster"] = cluster
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", module)
+    monkeypatch.setattr(study, "load", lambda name: name)
+    monkeypatch.setattr(study, "plan", lambda spec: plan(3))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent)]))
+    monkeypatch.chdir(tmp_path)
+    try:
+        exec(block.replace("maximum_jobs=50", "minimum=1, maximum=1"), {})
+    finally:
+        for one in made:
+            one.close()
+    assert all(Store("runs/fits-3d").load(task) is not None for task in plan(3))
