@@ -32,10 +32,13 @@ def toy(monkeypatch, tmp_path):
 
     monkeypatch.setitem(sys.modules, "defectgen.study", toy_study)
     monkeypatch.setattr(defectgen, "study", toy_study, raising=False)
-    monkeypatch.delitem(sys.modules, "defectgen.cli.running", raising=False)  # it has bound the study that was there
-    monkeypatch.delitem(sys.modules, "defectgen.cli.starting", raising=False)
+    bound = ["defectgen.cli.running", "defectgen.cli.starting"]  # they have bound the study that was there
+    for module in bound:
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.chdir(tmp_path)
-    return toy_study
+    yield toy_study
+    for module in bound:  # and now the toy
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ BEGINNERS = {
     "metal": (lambda: dg.reference.CleriRosato("cu"), "did you mean 'Cu'"),
     "prior": (lambda: dg.Loss("E", prior="smothness"), "did you mean 'smoothness'"),
     "weight": (lambda: dg.Loss("E", weights={"e": 1.0}), "did you mean 'E'"),
-    "setting of a loss": (lambda: dg.losses(weight=1), r"got 'weight': weights\?"),
+    "setting of a loss": (lambda: dg.losses(weigths=1), r"got 'weigths': weights?\?"),
     "label": (lambda: dg.Snapshot(*_geometry(), labels={"energie": 1.0}), "did you mean 'energy'"),
     "other file": (lambda: dg.load_model("x.npz"), "file of arrays"),
     "no cell": (lambda: dg.evaluate(dg.supercell(COPPER, 2), dg.reference.CleriRosato("Cu")), r"cell of evaluate is a cell"),

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import fields
 from typing import ClassVar
 
 import equinox as eqx
@@ -41,7 +42,8 @@ class SiteEnergy(eqx.Module):
     """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
 
     def __repr__(self) -> str:
-        return shown(self, " ".join(self.species), f"cutoff {self.cutoff:.6g} A")
+        words = {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), str)}
+        return shown(self, " ".join(self.species), f"cutoff {self.cutoff:.6g} A", *(f"{n}={w!r}" for n, w in words.items()))
 
     @property
     def correlation_order(self) -> int | None:
