@@ -270,7 +270,8 @@ def test_other_versions_of_dask_and_other_servers_are_refused(tmp_path, monkeypa
     monkeypatch.setattr("defectgen.campaign.cluster.CONNECT", 4.0)
     script = tmp_path / "old.py"
     script.write_text(
-        "import distributed\ndistributed.__version__ = '2020.1.0'\n"
+        "from distributed import versions\nreal = versions.version\n"
+        "versions.version = lambda name: '2020.1.0' if name == 'distributed' else real(name)\n"
         "from distributed.cli.dask_scheduler import main\nif __name__ == '__main__': main()\n"
     )
     task = PlainTask("toy_tasks:draw", {"n": 1})
