@@ -5,8 +5,8 @@ import re
 import pytest
 
 from defectgen import study
-from defectgen.study.keys import run_file_keys
-from defectgen.study.listing import embedded, template
+from defectgen.study.keys import run_file_keys, template
+from defectgen.study.listing import embedded
 
 COMMENT = re.compile(r"^# (\w+ = )(?!\.\.\.)")
 HEADING = re.compile(r"^# (\[\w+\])$")

@@ -11,16 +11,15 @@ import ctypes
 import os
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._door import door
+from .opened import FOLDER, LIBRARY, opened
 
 if TYPE_CHECKING:
     from .calls import gradient, hessian_products, rows
     from .host import MOST, HostCell, eam, eam_factors, pairing, product_of_sums, stillinger_weber, stillinger_weber_factors
 
-FOLDER = Path(__file__).parent
 __all__ = [
     "FOLDER",
     "HIGHEST_L",
@@ -41,8 +40,6 @@ __all__ = [
     "stillinger_weber",
     "stillinger_weber_factors",
 ]
-
-LIBRARY = FOLDER / "kernel.so"
 
 HIGHEST_L = 24
 """Highest angular momentum that its work arrays hold (MAX_L in one_particle.h)."""
@@ -90,9 +87,7 @@ def missing() -> str | None:
 
 def library() -> ctypes.CDLL:
     """The library; ask `missing` first."""
-    library = ctypes.CDLL(str(LIBRARY))
-    library.defectgen_sources.restype = ctypes.c_char_p
-    return library
+    return opened(LIBRARY)
 
 
 __getattr__, __dir__ = door(__name__)

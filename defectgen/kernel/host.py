@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int32, UInt64
 
 from .._typing import Bool, Float, Int
-from . import library
+from .opened import opened
 
 MOST = 32
 """Sums of one site that its work arrays hold (MOST_SUMS in sums.h)."""
@@ -124,7 +124,7 @@ def _potential(name: str, cell: HostCell, given: list[np.ndarray], out: list[np.
 
 @lru_cache(maxsize=8)
 def _call(name: str, numbers: int, arrays: int):
-    function = getattr(library(), name)
+    function = getattr(opened(), name)
     function.argtypes = [ctypes.c_int64] * numbers + [ctypes.c_void_p] * arrays
     function.restype = ctypes.c_int
     return function

@@ -12,6 +12,7 @@ from ..errors.verdicts import WANTED
 from ..plot.style import in_reading_order
 from ..plot.typeset import decimal, number, slope
 from ..study import Run
+from ..study.columns import WARNED
 
 _ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
 
@@ -147,5 +148,8 @@ def _troubles(run: Run) -> Iterator[str]:
             f"Unstable: {lost} of {len(run.results)} points are fits that rest at a saddle point or whose crystal falls apart; "
             "they are in no rate."
         )
-    if len(run.failures):
-        yield f"Failed, not run, or without a trustworthy result: {len(run.failures)}; the reasons are below."
+    warned = run.failures["reason"].astype(str).str.startswith(WARNED) if len(run.failures) else pd.Series(dtype=bool)
+    if lost := int((~warned).sum()):
+        yield f"Failed, not run, or without a trustworthy result: {lost}; the reasons are below."
+    if warned.any():
+        yield f"Fits with a warning, which count all the same: {int(warned.sum())}; the warnings are below."

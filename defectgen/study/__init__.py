@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from .columns import FAILURES, RATES, RESULTS, Column
     from .fitting import Fits
     from .interface import Study, Tables
-    from .listing import catalogue, embedded, template
+    from .keys import template
+    from .listing import catalogue, embedded
     from .materials import MATERIALS, Material, build_lattice, build_reference, material
     from .page import Cell, Page, PageTable, Part, Section
     from .potentials import potential_from_spec

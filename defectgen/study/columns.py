@@ -189,6 +189,9 @@ FAILURES = _of(
 )
 """failures.csv."""
 
+WARNED = "a fit with a warning: "
+"""How the reason of a line of failures.csv begins that is a remark: the case is in its rate all the same."""
+
 
 def named(names: Iterable[str], *tables: Mapping[str, Column]) -> list[Column]:
     """The columns of these names, from the first table that has each.

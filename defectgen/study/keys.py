@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from .listing import text_of
 from .materials import Material
 from .registry import studies
 from .spec import RunSpec
@@ -49,6 +50,27 @@ def run_file_keys() -> Iterator[Key]:
     yield from _keys(Material, "materials.NAME")
     for name, study in studies().items():
         yield from _keys(study.settings, name)
+
+
+def template(name: str) -> str:
+    """An embedded study with all other keys as comments, to start an own one from.
+
+    Parameters
+    ----------
+    name : str
+        Of the study (see ``defectgen list``).
+
+    Returns
+    -------
+    str
+        A run file.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    return commented(text_of(name))
 
 
 def commented(text: str) -> str:

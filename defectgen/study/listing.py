@@ -27,14 +27,12 @@ def _lasting(content: Mapping[str, Any]) -> str:
     return content["title"] + (f" ({content['duration']})" if "duration" in content else "")
 
 
-def template(name: str) -> str:
-    """An embedded study with all other keys as comments, to start an own one from. Raises InputError for an unknown name."""
+def text_of(name: str) -> str:
+    """The text of an embedded study. Raises InputError for an unknown name."""
     known = _run_files()
     if name not in known:
         raise InputError(f"study {name!r} is not known; embedded studies are {', '.join(known)}{did_you_mean(name, known)}")
-    from .keys import commented
-
-    return commented(known[name].read_text(encoding="utf-8"))
+    return known[name].read_text(encoding="utf-8")
 
 
 def _run_files() -> dict[str, Traversable]:

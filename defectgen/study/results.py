@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ..campaign import Given
+from .columns import WARNED
 from .interface import Tables
 from .tasks import FitTrial, Rows, Trial
 
@@ -64,7 +65,7 @@ def trial_remarks(label: str, found: Trial) -> list[dict]:
         reasons.append(f"the model rests in another basin: {found.why_not}")
     if not found.stable:
         reasons.append(_unstable(found))
-    reasons += [f"a fit with a warning: {text}" for text in found.warnings]
+    reasons += [WARNED + text for text in found.warnings]
     return [{"label": label, "reason": reason} for reason in reasons]
 
 

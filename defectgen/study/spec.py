@@ -10,7 +10,7 @@ from pydantic import ValidationError, model_serializer, model_validator
 from .._input import InputError, did_you_mean, reading
 from ..campaign.files import expanded
 from .interface import Study
-from .listing import embedded, template
+from .listing import embedded, text_of
 from .materials import Material, material
 from .registry import studies
 from .settings import COPIES, Case, Shared, Strict, sentence, short, without_none
@@ -130,7 +130,7 @@ def load(name_or_path: str | Path) -> RunSpec:
     """
     text = str(name_or_path)
     if text in embedded():
-        return parse(template(text), Path.cwd())
+        return parse(text_of(text), Path.cwd())
     with reading(text, "a study", "see defectgen init for a template"):
         path = expanded(text)
         if not text.strip() or not path.exists():

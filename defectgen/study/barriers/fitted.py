@@ -12,6 +12,7 @@ from ...campaign import Given
 from ...errors.predicted_rates import core_cap, predicted_rate
 from ...plot.style import in_reading_order
 from ...plot.typeset import decimal, number
+from ..columns import WARNED
 from ..fitting import Fits
 from ..interface import Study, Tables
 from ..materials import build_lattice, centrosymmetric
@@ -214,7 +215,7 @@ def _line(step: FittedHop, found: HopTrial, given: Given) -> dict:
 def _remarks(found: HopTrial) -> Iterator[str]:
     if not found.same_basin:
         yield f"the fit does not find the hop: {found.message}"
-    yield from (f"a fit with a warning: {text}" for text in found.warnings)
+    yield from (WARNED + text for text in found.warnings)
 
 
 def _span(values: pd.Series) -> str:

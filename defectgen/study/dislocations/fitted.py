@@ -14,6 +14,7 @@ from ...errors.predicted_rates import dislocation_rate
 from ...plot.style import in_reading_order
 from ...plot.typeset import decimal, number
 from ...surrogate.dislocated import RIM
+from ..columns import WARNED
 from ..fitting import Fits
 from ..interface import Study, Tables
 from ..materials import build_lattice
@@ -269,7 +270,7 @@ def _remarks(found: LineCurve) -> Iterator[str]:
                 f"beyond {point.radius:g} spacings the mixed forces fell to {point.reduction:.1e} of their start only: the "
                 "strain there is too large for this fit"
             )
-    yield from (f"a fit with a warning: {text}" for text in found.warnings)
+    yield from (WARNED + text for text in found.warnings)
 
 
 def _line(step: LinePure, found: PureLine, seconds: float) -> dict:

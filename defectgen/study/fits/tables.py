@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from ...campaign import Given
+from ..columns import WARNED
 from ..interface import Tables
 from ..tasks import Rows
 from .names import BEYOND, PURE
@@ -39,7 +40,7 @@ def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
                 failures.append({"label": f"{step.label} = {point.radius:g}", "reason": reason})
             if point.nonlinear_geometry is not None:
                 checks.append(_check(step, found, point))
-        failures += [{"label": step.label, "reason": f"a fit with a warning: {text}"} for text in found.warnings]
+        failures += [{"label": step.label, "reason": WARNED + text} for text in found.warnings]
     return Tables(results, failures=failures, others={CHECKS: checks} if checks else {})
 
 
@@ -124,4 +125,4 @@ def remarks(found: Pure) -> Iterator[str]:
         yield f"the model did not relax: {found.message}"
     elif not found.same_basin:
         yield f"the model rests in another state: {found.why_not}"
-    yield from (f"a fit with a warning: {text}" for text in found.warnings)
+    yield from (WARNED + text for text in found.warnings)

@@ -54,14 +54,14 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
             same = (rows["material"] == material) & (rows["defect"] == defect)
             radii = rows[(rows["study"] == PURE) & same]["training_radius"]
             yield (
-                f"{defect} in {material}, one fitted potential everywhere, training radii {radii.min():.3g} to "
-                f"{radii.max():.3g}: the geometry error falls as {_powers(pure, 'geometry')} for all observation sets "
-                f"({slope(core_cap(d))} predicted), the energy error as {_each(pure, 'energy')}."
+                f"One fitted potential everywhere ({defect} in {material}, training radii {radii.min():.3g} to "
+                f"{radii.max():.3g}): the slope of the geometry error is {_powers(pure, 'geometry')} for all observation sets "
+                f"({slope(core_cap(d))} predicted), that of the energy error {_each(pure, 'energy')}."
             )
         if len(beyond):
             yield (
-                f"{defect} in {material}, the same fits used beyond L only, the reference within: the geometry error falls as "
-                f"{_each(beyond, 'geometry')}, the energy error as {_each(beyond, 'energy')}."
+                f"The fits used beyond L only, the reference within ({defect} in {material}): the slope of the geometry error is "
+                f"{_each(beyond, 'geometry')}, that of the energy error {_each(beyond, 'energy')}."
             )
 
 
@@ -92,13 +92,13 @@ def _powers(rates: pd.DataFrame, quantity: str) -> str:
     """The span of measured exponents."""
     found = rates[rates["quantity"] == quantity]["slope"]
     low, high = decimal(float(found.max())), decimal(float(found.min()))
-    return f"L^{low}" if low == high else f"L^{low} to L^{high}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _each(rates: pd.DataFrame, quantity: str) -> str:
     """Every set with its measured and its predicted exponent."""
     own = rates[rates["quantity"] == quantity].to_dict("records")
-    return ", ".join(f"L^{decimal(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])})" for rate in own)
+    return ", ".join(f"{decimal(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])})" for rate in own)
 
 
 def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:

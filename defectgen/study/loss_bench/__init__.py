@@ -1,6 +1,6 @@
 """Question: which loss gives the smallest errors on defects that it was not tuned on?"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ..._input import InputError
@@ -12,6 +12,7 @@ from ..page import Page, Part, Section
 from ..run import Run
 from ..spec import RunSpec
 from .own import bench_loss
+from .planned import trials
 from .settings import LossBench, listed
 from .steps import BenchTrial
 from .tables import NAME, RANKING, tables
@@ -28,7 +29,7 @@ ABOUT = (
     "loss_ranking.csv."
 )
 
-__all__ = ["STUDIES", "LossBenchStudy", "bench_loss"]
+__all__ = ["STUDIES", "BenchTrial", "Fits", "Loss", "LossBenchStudy", "Weighting", "bench_loss", "listed"]
 
 
 class LossBenchStudy(Study[LossBench]):
@@ -82,44 +83,6 @@ class LossBenchStudy(Study[LossBench]):
         )
         section = Section("loss-ranking", "Ranking of losses", parts)
         return Page((LEAD,), tuple(bench_findings(ranked)), tuple(bench_pictures(table, ranked)), (section,))
-
-
-def trials(spec: RunSpec, asked: LossBench) -> Iterator[BenchTrial]:
-    """One trial per training set, basis and loss; those of one training set follow each other, the default first."""
-    fits = Fits(spec)
-    for case in spec.cases:
-        if case.basis is None:
-            continue
-        cases = [other for other in spec.cases if other.material == case.material]
-        for size in asked.sizes:
-            for degree in asked.degrees:
-                like = fits.trial(case, size, case.basis.degree + degree, "E+F")
-                first = None
-                for loss in listed(asked):
-                    trial = BenchTrial(
-                        crystal=like.crystal,
-                        rows=fits.rows(case, size, subdivide="rows"),
-                        exacts=tuple(fits.exact(other, other.simulation_size, True) for other in cases),
-                        basis=like.basis,
-                        waves=asked.waves,
-                        loss=plain(loss),
-                        first=first,
-                    )
-                    first = trial if first is None else first
-                    yield trial
-
-
-def plain(loss: Loss) -> dict[str, Any]:
-    """Settings of a loss as a file holds them."""
-
-    def value(each: Any) -> Any:
-        if isinstance(each, Weighting):
-            return str(each)
-        if isinstance(each, tuple):
-            return [value(one) for one in each]
-        return {k: value(v) for k, v in each.items()} if isinstance(each, dict) else each
-
-    return {key: value(each) for key, each in loss.settings.items()} | {"observations": loss.observations, "name": loss.name}
 
 
 STUDIES = (LossBenchStudy,)

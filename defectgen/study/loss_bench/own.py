@@ -47,7 +47,7 @@ def bench_loss(loss: Loss, directory: str | Path, progress: Callable[[int, int],
     """
     import pandas as pd
 
-    from . import trials
+    from .planned import trials
     from .steps import BenchTrial, measured
     from .tables import lines_of, ranking, with_chosen
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..._typing import Float
 from ...campaign import Given
+from ..columns import WARNED
 from ..interface import Tables
 from .settings import DEFAULT
 from .steps import Benched, BenchTrial
@@ -30,7 +31,7 @@ def tables(trials: Iterable[BenchTrial], resamples: int, given: Given) -> Tables
         found = given.get(step)
         if found is not None:
             lines += lines_of(step, found)
-            failures += [{"label": step.label, "reason": f"a fit with a warning: {text}"} for text in found.remarks]
+            failures += [{"label": step.label, "reason": WARNED + text} for text in found.remarks]
     if not lines:
         return Tables(failures=failures)
     table = with_chosen(pd.DataFrame(lines))
