@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from .._typing import Bool, Float
+from .._typing import Bool, Float, Int
 from .site import SiteEnergy
 
 
@@ -84,6 +84,28 @@ def above(levels: Float[np.ndarray, " atoms"], threshold: float) -> Bool[np.ndar
     return ~(levels <= threshold) | ~np.isfinite(levels)
 
 
+def worst_first(levels: Float[np.ndarray, " atoms"], atoms: Int[np.ndarray, " chosen"]) -> Int[np.ndarray, " chosen"]:
+    """Atoms by falling level; equal ones, as those that a symmetry maps onto each other, by number.
+
+    Levels that agree to five digits are equal: the rest is rounding, which differs between machines.
+
+    Parameters
+    ----------
+    levels : array, (atoms,)
+        The number of every atom.
+    atoms : integer array, (chosen,)
+        Those to be sorted.
+
+    Returns
+    -------
+    integer array, (chosen,)
+        The atoms, the worst first; NaN and infinite levels before all others.
+    """
+    found = np.nan_to_num(levels[atoms], nan=np.inf)
+    rounded = np.array([float(f"{level:.4e}") for level in found])
+    return atoms[np.lexsort((atoms, -rounded))]
+
+
 def outside_sentence(
     levels: Float[np.ndarray, " atoms"], threshold: float, measure: str, counted: Bool[np.ndarray, " atoms"] | None = None
 ) -> str:
@@ -109,7 +131,7 @@ def outside_sentence(
     outside = outside if counted is None else outside & counted
     if not outside.any():
         return ""
-    worst = int(np.argmax(np.where(outside, np.nan_to_num(levels, nan=np.inf), -np.inf)))
+    worst = worst_first(levels, np.flatnonzero(outside))[0]
     others = int(outside.sum()) - 1
     who = f"atom {worst} is" if not others else f"atom {worst} and {others} other{'s' if others > 1 else ''} are"
     return f"{who} outside the domain ({measure} {levels[worst]:.3g}, threshold {threshold:.3g})"

@@ -15,7 +15,7 @@ from ..._typing import Bool, Float, Int
 from ...ace import ACEBasis, LinearACE
 from ...crystal.cell import Cell
 from ...crystal.snapshot import Snapshot
-from ...energy.applicability import Applicability, above, outside_sentence
+from ...energy.applicability import Applicability, above, outside_sentence, worst_first
 from ...energy.site import SiteEnergy
 from ...observe import Environments, environments
 from ...relax import Equilibrium
@@ -92,7 +92,7 @@ class Check:
     def outside(self) -> Int[np.ndarray, " outside"]:
         """Counted atoms that are not within the threshold, the worst first; those whose number is NaN or infinite are outside."""
         found = np.flatnonzero(above(self.grades, self.threshold) & self.counted)
-        return found[np.argsort(-np.nan_to_num(self.grades[found], nan=np.inf), kind="stable")]
+        return worst_first(self.grades, found)
 
     @property
     def inside(self) -> bool:
