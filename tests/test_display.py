@@ -47,6 +47,8 @@ def values():
         "calculator": dg.Calculator(fit.model, domain=domain),
         "repulsion": dg.ZBL(["Cu"]),
         "loss": dg.Loss("E+F"),
+        "refits": (refits := dg.refit(blocks, dg.losses(observations="E+F", weights={"E": [1, 30]}))),
+        "refit": refits[0],
         "rattle": dg.Rattle(),
         "cost": dg.Cost(),
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Float
 from ..ace import LinearACE
@@ -45,6 +46,10 @@ class Refit:
     seconds: float
     """Wall time of the solve and its errors; the shared factorisation is not in it."""
 
+    def __repr__(self) -> str:
+        errors = (f"RMSE of {kind} {error:.3g}" for kind, error in self.rmse.items())
+        return shown(self, self.loss.label, f"{len(self.coefficients):,} coefficients", *errors)
+
     @property
     def row(self) -> dict[str, Any]:
         """One line of a table: every setting, then the errors."""
@@ -64,6 +69,9 @@ class Refits:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def __repr__(self) -> str:
+        return shown(self, f"{len(self.items):,} losses", "errors of each in table()")
 
     def __iter__(self) -> Iterator[Refit]:
         return iter(self.items)
