@@ -1,6 +1,6 @@
 # make run    set up .venv and run the quickstart study      make test   the tests
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
-# make bench  time and accuracy beside peers                 make docs   the documentation site: build/docs/index.html
+# make bench  time and accuracy against peers                make docs   the documentation site: build/docs/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
 # make test-cluster  campaigns on schedulers and workers that are killed, stopped and started late (minutes)
 # make fuzz   N=10000 mutated files for every reader, and a table of what came of them

@@ -328,7 +328,7 @@ def test_the_job_script_of_the_page_with_a_queue_that_starts_it_later(tmp_path):
 
 @pytest.mark.cluster
 def test_tls(tmp_path):
-    """Certificates of an own authority: whoever has one computes, whoever has none is not let in."""
+    """With certificates of an authority of its own the cluster accepts clients that have one and refuses all others."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
 

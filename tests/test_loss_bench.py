@@ -147,7 +147,7 @@ def test_a_small_bench_ranks_its_losses_and_one_written_outside(tmp_path):
     [
         (('"ace"', '"acee"'), "did you mean 'ace'"),
         (('name = "far", ', ""), "has a name"),
-        (('name = "far"', 'name = "ace"'), "could not be told apart"),
+        (('name = "far"', 'name = "ace"'), "would have one name"),
         (("by_distance(2)", "by_distanc(2)"), "did you mean 'by_distance'"),
         (('weight = "by', 'heavy = "by'), "a loss has the settings"),
         (('defect = "divacancy"', 'defect = "vacancy"'), "there twice"),

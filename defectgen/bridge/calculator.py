@@ -102,7 +102,7 @@ class Calculator(Base):
         if "stress" in properties and not all(atoms.pbc):
             raise PropertyNotImplementedError(f"stress needs a cell periodic in all directions; this one has pbc {atoms.pbc}")
         if "grades" in properties and self.domain is None:
-            raise PropertyNotImplementedError("grades want a domain: Calculator(model, domain=dg.domain(cells, fit))")
+            raise PropertyNotImplementedError("grades need a domain: Calculator(model, domain=dg.domain(cells, fit))")
         x, box = atoms.positions, complete_cell(atoms)
         if system_changes:
             self.results = {}

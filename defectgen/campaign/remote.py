@@ -18,7 +18,7 @@ from .task import Task
 from .workers import NAME, execute, set_environment
 
 ENOUGH = 1.0
-"""Seconds after which a batch returns what it has; the rest of it goes to whoever is free."""
+"""Seconds after which a batch returns its finished records; its other tasks go to the next free worker."""
 OVERTIME = 86
 """Exit status of a process that ends because a task took too long."""
 

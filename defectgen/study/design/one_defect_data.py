@@ -24,7 +24,7 @@ class Chosen:
     """Training data for one defect, none of it labelled yet."""
 
     start: tuple[Candidate, ...]
-    """What every choice needs beside it."""
+    """What every choice needs in addition."""
     pool: tuple[Candidate, ...]
     numbers: tuple[int, ...]
     """Of the pool, in the order of their choice."""

@@ -46,7 +46,7 @@ def listed(spec: RunSpec) -> list[Loss]:
     names = [called(spec, loss) for loss in listed]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(
-            f"loss.grids: two losses are called {twice[0]!r} and could not be told apart; give them names of their own"
+            f"loss.grids: two losses are called {twice[0]!r} and their results would have one name; give them different names"
         )
     return listed
 

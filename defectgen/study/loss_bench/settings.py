@@ -31,7 +31,9 @@ class LossBench(Strict):
     def _can_be_used(self):
         names = [loss.name for loss in listed(self)]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two losses are called {twice[0]!r} and could not be told apart; give them names of their own")
+            raise ValueError(
+                f"two losses are called {twice[0]!r} and their results would have one name; give them different names"
+            )
         return self
 
 
