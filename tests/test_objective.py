@@ -148,3 +148,16 @@ def test_a_certificate_is_a_loss():
     assert found.converged and miss(found.coefficients) < 0.1 * miss(few.coefficients)
     gap = [abs(dg.relax(cell, model).energy - dg.relax(cell, wide.model).energy) for model in (few.model, found.model)]
     assert gap[1] < gap[0]
+
+
+def test_each_weight_function_written_in_an_objective_counts():
+    """Each is dropped after its term, so a later one may have its place in memory."""
+    rows = np.column_stack([np.eye(3), [1.0, 2.0, 3.0]])
+    kept = Block("F", "x", 3, 1.0, 3, rows)
+    blocks = Blocks(None, (kept,))
+
+    def objective(theta, squares):
+        heavy = [squares("F", weight=lambda row, k=k: np.full(len(row.kind), float(k))) for k in (1, 2, 3)]
+        return sum(heavy)
+
+    assert dg.fit_objective(blocks, objective, start=np.zeros(3)).start_value == pytest.approx((1 + 4 + 9) * 14)

@@ -72,7 +72,7 @@ class _Terms:
 
     def __init__(self, blocks: Blocks):
         self.blocks = blocks
-        self._made: dict[str, np.ndarray] = {}
+        self._made: dict[str, tuple[Loss, np.ndarray]] = {}
 
     def at(self, theta: Any) -> Squares:
         """The function `squares` at some coefficients."""
@@ -87,8 +87,8 @@ class _Terms:
         loss = self._loss(observations, settings)
         key = f"{loss.settings!r} {id(loss.weight)}"
         if key not in self._made:
-            self._made[key] = self._of(loss)
-        return self._made[key]
+            self._made[key] = loss, self._of(loss)  # the loss is kept, so that no later function has the same id
+        return self._made[key][1]
 
     def _loss(self, observations: Any, settings: dict[str, Any]) -> Loss:
         if isinstance(observations, Loss):
