@@ -74,6 +74,11 @@ def test_numbers_have_units(values):
     assert "eV/A^3" in str(values["elastic constants"])
 
 
+def test_what_is_not_known_of_an_equilibrium_from_elsewhere_is_said(values):
+    found = dg.equilibrium(values["lattice"], dg.to_ase(values["cell"]))
+    assert "energy not given" in repr(found) and "forces not given" in repr(found) and "nan" not in repr(found)
+
+
 def test_a_part_of_the_elastic_constants_is_shown_as_the_numbers_it_is(values):
     part = values["elastic constants"][:2, :2]
     assert repr(part) == repr(np.asarray(part)) and str(part[0]) == str(np.asarray(part)[0])

@@ -78,8 +78,8 @@ class Equilibrium:
             self.cell.lattice.name,
             self.cell.defect or "perfect crystal",
             counted(self.cell.symbols),
-            f"energy {self.energy:.6g} eV",
-            f"largest force {self.residual:.2g} eV/A",
+            "energy not given" if np.isnan(self.energy) else f"energy {self.energy:.6g} eV",
+            "forces not given" if np.isnan(self.residual) else f"largest force {self.residual:.2g} eV/A",
             "converged" if self.converged else f"not converged: {self.message}",
             minimum[self.is_minimum],
         )
