@@ -65,7 +65,7 @@ def test_a_supercell_without_bound(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "value", "said"),
-    [("AtomTypes", [1, 1, 1, 2], "chemical symbols"), ("Energy", True, "wanted a number"), ("Forces", [[1e308] * 3] * 4, "1e")],
+    [("AtomTypes", [1, 1, 1, 2], "chemical symbols"), ("Energy", True, "expected a number"), ("Forces", [[1e308] * 3] * 4, "1e")],
 )
 def test_fitsnap(tmp_path, key, value, said):
     content = json.loads(fuzz.fitsnap()[0])

@@ -346,7 +346,7 @@ def _of_fitsnap(path: Path, content: dict) -> _Source:
             if not (isinstance(entry["AtomTypes"], list) and all(isinstance(s, str) for s in entry["AtomTypes"])):
                 raise InputError(f"{where} has AtomTypes that are no list of chemical symbols; mend the file")
             if isinstance(entry.get("Energy"), bool):
-                raise InputError(f"{where} has the Energy {entry['Energy']}, wanted a number; mend the file")
+                raise InputError(f"{where} has the Energy {entry['Energy']}, expected a number; correct the file")
             symbols, positions, lattice = (
                 entry["AtomTypes"],
                 np.array(entry["Positions"], float),

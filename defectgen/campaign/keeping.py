@@ -111,7 +111,7 @@ def collect_garbage(store: Store, keep: Collection[str] | None = None, dry_run: 
     keep : collection of str, optional
         Keys of the records that stay; all of them if not given.
     dry_run : bool
-        Only say what would be removed.
+        Remove nothing.
 
     Returns
     -------

@@ -57,7 +57,7 @@ _introduced = threading.Event()
 
 
 def introduce(functions: Sequence[str], folder: str | None) -> Introduction:
-    """Set the environment of this worker, and say what it is.
+    """Set the environment of this worker, and describe it.
 
     Parameters
     ----------

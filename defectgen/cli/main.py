@@ -108,7 +108,7 @@ def store_check(
 @store.command("gc")
 def store_gc(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed, and stop.")] = False,
 ) -> None:
     """Remove records that the study in spec.toml does not need, files without a record, and scratch space."""
     with spoken():

@@ -1,4 +1,4 @@
-"""A defective structure of another code laid on its crystal: a cell whose atoms know their sites, in the order they came in."""
+"""A defective structure of another code laid on its crystal: a cell with the site of each atom, in the order of the structure."""
 
 from dataclasses import dataclass
 

@@ -219,7 +219,7 @@ def fit_objective(
     if not converged:
         _check_kink(both, x, slope, scale)
         warnings.warn(
-            f"the minimisation ended after {found.nit} steps with a slope of {size:.2g} where {goal:.2g} was wanted; raise "
+            f"the minimisation ended after {found.nit} steps with a slope of {size:.2g} where {goal:.2g} is required; raise "
             "max_steps or start elsewhere",
             FitWarning,
             stacklevel=3,

@@ -1,4 +1,4 @@
-"""What a loss may know of rows: one entry that describes all rows of a block, or one entry for every row of it.
+"""What a loss can read of rows: one entry that describes all rows of a block, or one entry for every row of it.
 
 A weight is a function of such a description (`dg.Loss(weight=...)`). What is described is what rows were kept apart by: see
 `subdivide`.
