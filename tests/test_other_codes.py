@@ -173,7 +173,7 @@ def test_store_refuses_in_one_sentence(tmp_path, make, words):
 
 def test_labels_of_a_consistent_code_pass_with_their_numbers(copper):
     found = dg.check_labels(dg.ASEReference(EMT()), copper, (1, 2))
-    assert list(found.energies) == [1, 4, 32]
+    assert [atoms for atoms, _ in found.energies] == [1, 4, 32]
     assert found.energy_spread < 1e-9 and found.force_error < 1e-3 and abs(found.stress_difference) < 1e-2
     assert abs(found.energy_change) > 0.01  # there is something to compare
 
@@ -191,6 +191,21 @@ def test_inconsistent_labels_are_refused_with_their_numbers(copper, calculator, 
     with pytest.raises(dg.InputError, match=words) as caught:
         dg.check_labels(dg.ASEReference(calculator), copper, (1,))
     assert "\n" not in str(caught.value)
+
+
+class Shaped(EMT):
+    """Its energy depends on which way a cell is long, as with k-points along one direction only."""
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        length = np.linalg.norm(self.atoms.cell.array, axis=1)
+        self.results["energy"] += 0.1 * len(self.atoms) * (length[0] / length[1] > 1.5)
+        self.results["free_energy"] = self.results["energy"]
+
+
+def test_cells_with_as_many_atoms_are_compared_too(copper):
+    with pytest.raises(dg.InputError, match=r"depend on the size.* 100 meV"):
+        dg.check_labels(dg.ASEReference(Shaped()), copper, ((2, 1, 1), (1, 2, 1)), stress=False)
 
 
 @pytest.mark.parametrize("calculator", [Sized(), Scaled("forces", 0.7)], ids=["energy per atom", "forces"])

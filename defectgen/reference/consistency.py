@@ -42,8 +42,8 @@ FAR = (0.6, 1.6)
 class LabelCheck:
     """How well the labels of a reference agree with each other."""
 
-    energies: dict[int, float]
-    """Energy per atom of the perfect crystal, eV, by the number of atoms of the cell."""
+    energies: tuple[tuple[int, float], ...]
+    """Atoms of every cell, and energy per atom of the perfect crystal in it, eV."""
     energy_spread: float
     """Largest difference of these, eV per atom."""
     work: float
@@ -63,7 +63,7 @@ class LabelCheck:
         return abs(self.work + self.energy_change) / max(abs(self.energy_change), 1e-300)
 
     def __str__(self) -> str:
-        cells = ", ".join(f"{count}: {energy:.6f}" for count, energy in self.energies.items())
+        cells = ", ".join(f"{count}: {energy:.6f}" for count, energy in self.energies)
         lines = [
             f"perfect crystal, eV per atom by atoms of the cell: {cells}; spread {1e3 * self.energy_spread:.3g} meV",
             f"work of forces {self.work:.5f} eV, change of energy {self.energy_change:.5f} eV: off by {self.force_error:.2%}",
@@ -143,21 +143,21 @@ def check_labels(
     cells = [primitive_cell(lattice), *(supercell(lattice, size) for size in sizes)]  # pyright: ignore[reportArgumentType]
     stressed = stress and all(lattice.periodic) and (not isinstance(reference, BlackBox) or reference.has_stress)
     found = [evaluate(reference, cell, stress=stressed and k == 0) for k, cell in enumerate(cells)]
-    energies = {len(cell): result.energy / len(cell) for cell, result in zip(cells, found, strict=True)}
+    energies = [(len(cell), result.energy / len(cell)) for cell, result in zip(cells, found, strict=True)]
     spread = compare_sizes(energies, name, energy_tolerance)
     work, change, net = _work_of_forces(reference, cells[1], seed)
     _judge_forces(work, change, len(cells[1]), name, work_tolerance)
     pulay = _work_of_stress(reference, cells[0], found[0], name) if stressed else None
-    return LabelCheck(energies, spread, work, change, net, pulay, len(cells) + 3 + (2 if stressed else 0))
+    return LabelCheck(tuple(energies), spread, work, change, net, pulay, len(cells) + 3 + (2 if stressed else 0))
 
 
-def compare_sizes(energies: dict[int, float], name: str, tolerance: float = ENERGY) -> float:
+def compare_sizes(energies: Sequence[tuple[int, float]], name: str, tolerance: float = ENERGY) -> float:
     """Largest difference of energies per atom of the perfect crystal.
 
     Parameters
     ----------
-    energies : dict
-        eV per atom, by the number of atoms of the cell.
+    energies : sequence of (int, float)
+        Atoms of every cell, and eV per atom; cells of other shapes may have as many atoms.
     name : str
         What the message calls the reference.
     tolerance : float
@@ -173,12 +173,12 @@ def compare_sizes(energies: dict[int, float], name: str, tolerance: float = ENER
     InputError
         If it is above the tolerance.
     """
-    low, high = min(energies, key=energies.__getitem__), max(energies, key=energies.__getitem__)
-    spread = energies[high] - energies[low]
+    (low, least), (high, most) = min(energies, key=lambda e: e[1]), max(energies, key=lambda e: e[1])
+    spread = most - least
     if not spread <= tolerance:
         raise InputError(
-            f"energies of {name} depend on the size of the cell: the perfect crystal has {energies[low]:.4f} eV per atom in the "
-            f"cell of {low} atoms and {energies[high]:.4f} eV in that of {high}, a difference of {1e3 * spread:.3g} meV "
+            f"energies of {name} depend on the size of the cell: the perfect crystal has {least:.4f} eV per atom in the "
+            f"cell of {low} atoms and {most:.4f} eV in that of {high}, a difference of {1e3 * spread:.3g} meV "
             f"(tolerance {1e3 * tolerance:g} meV), so labels of both cannot be fitted together; use equivalent k-points in all "
             "cells (dg.bridge.common_kpoints), a denser mesh, or a code that is not limited to the Gamma point"
         )

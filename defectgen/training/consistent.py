@@ -32,9 +32,9 @@ def check_sizes(cells: Sequence[Snapshot], truth: Potential) -> None:
     if bulk is None or not larger:
         return
     perfect = min(larger, key=lambda s: len(s.cell)).cell.perfect
-    energies = {len(c): evaluate(truth, c, stress=False).energy / len(c) for c in (bulk.cell, perfect)}
-    if len(energies) > 1:
-        compare_sizes(energies, potential_name(truth))
+    compare_sizes(
+        [(len(c), evaluate(truth, c, stress=False).energy / len(c)) for c in (bulk.cell, perfect)], potential_name(truth)
+    )
 
 
 def check_gradient(labelled: Sequence[tuple[Snapshot, Response]], truth: Potential) -> None:
