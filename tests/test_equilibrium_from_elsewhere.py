@@ -131,6 +131,21 @@ def test_formation_energies_of_a_compound_take_chemical_potentials():
         dg.equilibrium(perfect, structure, chemical_potentials={"Al": 0.0, "Ni": 0.0})
 
 
+@pytest.mark.parametrize("given", [("Cu",), ("Cu", "Ni"), ("Cu", "Ni", "Al")], ids="+".join)
+def test_a_foreign_atom_counts_where_a_formula_unit_leaves_too(given):
+    """Cu on Ni next to a vacancy of Al. Right value: E - E_perfect + E(NiAl) - mu_Cu; the crystal fixes what a NiAl costs."""
+    structure = Atoms("NiAl", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[2.9] * 3, pbc=True)
+    defective = structure.repeat(3)
+    defective.symbols[0] = "Cu"
+    del defective[1]
+    each, potentials = -5.0, {"Cu": -3.5, "Ni": -6.0, "Al": -4.0}
+    known = {symbol: potentials[symbol] for symbol in given}
+    found = dg.equilibrium(structure, defective, energy=-260.0, bulk_energy=each, chemical_potentials=known)
+    assert found.formation_energy == pytest.approx(-260.0 - 54 * each + 2 * each - potentials["Cu"], abs=1e-9)
+    assert found.formation_energy != pytest.approx(found.energy, abs=1.0)
+    assert dg.equilibrium(structure, defective, energy=-260.0, bulk_energy=each).exchanged == {}
+
+
 def test_files_and_labelled_snapshots_are_read_as_data_sets_are(tmp_path):
     lattice, _, unit = copper()
     relaxed = by_ase(dg.vacancy().apply(dg.supercell(lattice, 2)))

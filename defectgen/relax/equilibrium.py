@@ -129,12 +129,15 @@ class Equilibrium:
     def exchanged(self) -> dict[str, int]:
         """Atoms of every species that the formation energy exchanges with reservoirs of the given chemical potentials.
 
-        Empty where the crystal fixes what they cost, so that the formation energy is `energy`.
+        Without the species whose cost the crystal fixes: those of an element, and of whole formula units, where no potentials of
+        them are given. Empty where that is all of them, so that the formation energy is `energy`.
         """
         known, change = self.chemical_potentials or {}, composition_change(self.cell)
-        own = set(self.cell.lattice.species)
-        whole = all(s in known or (s in own and len(own) == 1) for s in change)
-        return {s: n for s, n in change.items() if s in known} if whole else {}
+        if missing_potentials(self.cell, known):
+            return {}
+        own = {s for s in change if s in self.cell.lattice.species}
+        fixed = own if own - known.keys() else set()  # atoms of an element, or whole formula units
+        return {s: n for s, n in change.items() if s not in fixed}
 
     @property
     def settled(self) -> bool:
