@@ -157,15 +157,39 @@ def test_nearly_equal_configurations_are_computed_each(tmp_path, copper):
         (lambda f: dg.StoredReference(dg.ASEReference(EMT()), f, {"cutoff": 20}), "other settings: 'cutoff' is '12' there"),
         (lambda f: dg.StoredReference(dg.ASEReference(EMT(), step=0.02), f, {"cutoff": 12}), "other settings: 'step'"),
         (lambda f: dg.StoredReference(dg.ASEReference(EMT()), f / "file"), "cannot be kept"),
+        (lambda f: dg.StoredReference(dg.ASEReference(Counting()), f, {"cutoff": 12}), "'reference' is 'EMT' there"),
+        (lambda f: dg.StoredReference(dg.ASEReference(EMT()), f, "EMT"), "values by name"),
+        (lambda f: dg.StoredReference(dg.ASEReference(EMT()), f, {1: 2}), "values by name"),
+        (lambda f: dg.StoredReference(dg.ASEReference(EMT()), 3), "is a path; got 3"),
+        (lambda f: dg.StoredReference(dg.ASEReference(EMT()), f, crystal="Cu"), "crystal is a lattice"),
+        (lambda f: dg.StoredReference(dg.ASEReference(EMT()), f / "bare"), "no stored label"),
     ],
-    ids=["a calculator", "another cutoff", "another step", "a file"],
+    ids=[
+        "a calculator",
+        "another cutoff",
+        "another step",
+        "a file",
+        "another calculator",
+        "settings as text",
+        "a number as a name",
+        "a number as a folder",
+        "a symbol as a crystal",
+        "a frame without forces",
+    ],
 )
-def test_store_refuses_in_one_sentence(tmp_path, make, words):
+def test_store_refuses_in_one_sentence(tmp_path, make, words, unchecked):
     dg.StoredReference(dg.ASEReference(EMT()), tmp_path, {"cutoff": 12})
     (tmp_path / "file").write_text("")
+    dg.StoredReference(dg.ASEReference(EMT()), tmp_path / "bare")
+    (tmp_path / "bare" / "0.extxyz").write_text('1\nLattice="9 0 0 0 9 0 0 0 9" REF_energy=1.0 pbc="T T T"\nCu 0 0 0\n')
     with pytest.raises(dg.InputError, match=words) as caught:
         make(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_store_is_found_again_with_settings_that_are_not_equal_to_themselves(tmp_path):
+    for _ in range(2):
+        dg.StoredReference(dg.ASEReference(EMT()), tmp_path, {"smearing": float("nan")})
 
 
 # ------ The check of labels

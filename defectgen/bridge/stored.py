@@ -44,7 +44,8 @@ class StoredReference(BlackBox):
     folder: str | Path
     """Where they are kept; it is made if it does not exist."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What labels depend on besides the configuration: code, version, cutoffs, k-points. Labels of other settings are refused."""
+    """What labels depend on besides the configuration: code, version, cutoffs, k-points. Labels of other settings, and of a
+    reference of another name, are refused; two calculators of one class are told apart by these settings only."""
     crystal: Lattice | None = None
     """A crystal under whose space group images of labelled configurations are not computed again; None: only equal ones."""
     reach: float = 12.0
@@ -58,12 +59,21 @@ class StoredReference(BlackBox):
     def __post_init__(self):
         if not isinstance(self.reference, BlackBox):
             raise InputError(f"labels are stored of a reference such as dg.ASEReference(calculator); got {came(self.reference)}")
+        if not isinstance(self.folder, str | os.PathLike):
+            raise InputError(f"the folder of stored labels is a path; got {came(self.folder)}")
+        if not isinstance(self.settings, Mapping) or not all(isinstance(key, str) for key in self.settings):
+            raise InputError(f'settings are values by name, such as {{"cutoff": 30}}; got {one_line(repr(self.settings), 80)}')
+        if not isinstance(self.crystal, Lattice | None):
+            raise InputError(f"crystal is a lattice, such as dg.fcc('Cu', 3.6), or None; got {came(self.crystal)}")
         object.__setattr__(self, "folder", Path(self.folder))
         object.__setattr__(self, "step", self.reference.step)
         object.__setattr__(self, "has_stress", self.reference.has_stress)
-        _agree(Path(self.folder), {"step": self.step, **self.settings})
+        _agree(Path(self.folder), {**self.settings, "reference": self.name, "step": self.step})
         for path in sorted(Path(self.folder).glob("*.extxyz")):
-            self._known.extend(read_extxyz(path, units={"stress": "eV/A^3"}))  # stated: `dg.equilibrate` compresses far
+            frames = read_extxyz(path, units={"stress": "eV/A^3"})  # stated: `dg.equilibrate` compresses far
+            if not all({"energy", "forces"} <= (frame.labels or {}).keys() for frame in frames):
+                raise InputError(f"{path} is no stored label: it has no energy or no forces; remove it, or use another folder")
+            self._known.extend(frames)
 
     def __repr__(self) -> str:
         return shown(self, self.name, f"{len(self._known)} labels in {self.folder}")
@@ -161,13 +171,19 @@ def _agree(folder: Path, settings: dict[str, Any]) -> None:
     with reading(path, "the settings of stored labels", "use another folder"):
         kept = json.loads(path.read_text(encoding="utf-8"))
         given = json.loads(text)
-        other = [key for key in sorted({*kept, *given}) if kept.get(key) != given.get(key)]
+        kept.setdefault("reference", given["reference"])  # folders of earlier versions do not say it
+        other = [key for key in sorted({*kept, *given}) if _written(kept.get(key)) != _written(given.get(key))]
     if other:
         key = other[0]
         raise InputError(
             f"the folder {folder} holds labels of other settings: {key!r} is {one_line(kept.get(key), 80)!r} there and "
             f"{one_line(given.get(key), 80)!r} now; use another folder, since labels of two settings contradict each other"
         )
+
+
+def _written(value: Any) -> str:
+    """A value as text, in which NaN is equal to itself."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _write(folder: Path, number: int, snapshot: Snapshot) -> None:
