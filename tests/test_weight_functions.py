@@ -13,6 +13,7 @@ import defectgen as dg
 from defectgen._input import InputError
 from defectgen.fit import COMPARATORS, Described, FitWarning, Loss, fit, losses, refit, residual_of
 from defectgen.fit.described import above_hull
+from defectgen.fit.weighting import by_configuration, by_distance, by_group, by_kind
 from defectgen.training import Blocks
 from defectgen.training.subdivide import ENERGY_BIN, FORCE_BINS
 
@@ -168,6 +169,42 @@ def test_a_weight_is_text_a_product_and_a_value():
     assert Loss("E+F", weight=str(one)) == Loss("E+F", weight=one)
     assert "by_distance(1)" in Loss("E+F", weight=one).label
     assert dg.weighting("boltzmann(temperature=300)") == dg.weighting("boltzmann(300)") and one * 2 == 2 * one
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: by_configuration({k: 0.5 for k in np.arange(2)}),
+        lambda: by_group({np.str_("it's"): np.float64(1) / 3}),
+        lambda: by_distance(1 / 3) * 1e-7,
+        lambda: by_kind(E=np.float64(2) / 3),
+    ],
+    ids=["whole numbers of NumPy", "text of NumPy", "a third", "a float of NumPy"],
+)
+def test_a_weight_goes_to_another_process_unchanged(make, unchecked):
+    one = make()
+    other = pickle.loads(pickle.dumps(one))
+    assert other == one == dg.weighting(one.text)
+    rows = Described(blocks().items)
+    if not one.text.startswith("by_group"):  # these rows have no such group
+        assert np.array_equal(one(rows), other(rows))
+
+
+@pytest.mark.parametrize(
+    "text", ["by_distance(**{'power': 3})", "by_kind(E=30, E=2)", f"{10**400} * by_distance(1)"], ids=["stars", "twice", "huge"]
+)
+def test_a_weight_whose_text_would_be_read_in_part_is_refused(text):
+    with pytest.raises(InputError, match=r"each parameter once|finite number"):
+        dg.weighting(text)
+
+
+@pytest.mark.parametrize("threshold", [1e-5, 1 / 3, 2.0, 1e20])
+def test_a_residual_loss_is_its_text(threshold):
+    one = residual_of(f"huber({threshold!r}, absolute=True)")
+    assert one.threshold == threshold and residual_of(str(one)) == one
+    assert residual_of("log-cosh(1e-2)") == residual_of("log_cosh(0.01)")
+    with pytest.raises(InputError, match="is written like"):
+        residual_of("huber(1")
 
 
 def test_energies_above_the_hull_of_a_binary():

@@ -59,7 +59,7 @@ class Residual:
     def __str__(self) -> str:
         if self.name in ("squared", "l1"):
             return self.name
-        return f"{self.name}({self.threshold:.12g}{', absolute=True' if self.absolute else ''})"
+        return f"{self.name}({str(self.threshold).removesuffix('.0')}{', absolute=True' if self.absolute else ''})"
 
     def weight(self, t: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
         """rho'(t) / t, at most 1 where rho is smooth at zero.
@@ -170,12 +170,17 @@ def residual_of(text: Any) -> Residual:
     known = ", ".join(FORMS)
     if not isinstance(text, str):
         raise InputError(f"a residual loss is one of {known}, like 'huber(1.345)'; got {text!r}")
-    name, _, rest = text.strip().replace("-", "_", 1).partition("(")
+    head, bracket, rest = text.strip().partition("(")
+    name = head.replace("-", "_")
     if name not in FORMS:
         raise InputError(f"a residual loss is one of {known}; got {text!r}{did_you_mean(name, FORMS)}")
     try:
-        call = ast.parse(f"f({rest.removesuffix(')')})", mode="eval").body
-        assert isinstance(call, ast.Call) and len(call.args) <= 1 and all(k.arg == "absolute" for k in call.keywords)
+        call = ast.parse(f"f({rest}" if bracket else "f()", mode="eval").body
+        assert (
+            isinstance(call, ast.Call)
+            and max(len(call.args), len(call.keywords)) <= 1
+            and all(k.arg == "absolute" for k in call.keywords)
+        )
         given = [ast.literal_eval(each) for each in call.args]
         absolute = [ast.literal_eval(k.value) for k in call.keywords]
         assert all(isinstance(each, bool) for each in absolute)

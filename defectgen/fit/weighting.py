@@ -41,7 +41,7 @@ class Weighting:
         if isinstance(other, Weighting):
             return Weighting(f"{self.text} * {other.text}", lambda row: self(row) * other(row))
         factor = real(other, "the factor of a weight", 0.0)
-        return Weighting(f"{factor:.12g} * {self.text}", lambda row: factor * self(row))
+        return Weighting(f"{_written(factor)} * {self.text}", lambda row: factor * self(row))
 
     __rmul__ = __mul__
 
@@ -61,7 +61,12 @@ def _made(name: str, parameters: Mapping[str, Any] | Sequence[Any], function: Fu
 
 
 def _written(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else repr(value)
+    """A parameter as text that reads back as the same number, name or table; those of NumPy as Python's."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_written(key)}: {_written(each)}' for key, each in value.items())}}}"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else repr(value)
 
 
 # ------ The built-in ones
@@ -445,15 +450,18 @@ def _factors(node: ast.expr) -> list[ast.expr]:
 
 def _factor(node: ast.expr, text: str) -> Weighting | float:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return float(node.value)
+        return real(node.value, "the factor of a weight", 0.0)
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise InputError(f"a weight is a product of {', '.join(BUILT_IN)} with parameters, and numbers; got {text!r}")
     name = node.func.id
     if name not in BUILT_IN:
         raise InputError(f"built-in weights are {', '.join(BUILT_IN)}; got {name!r}{did_you_mean(name, BUILT_IN)}")
+    keys = [each.arg for each in node.keywords]
+    if None in keys or len(set(keys)) < len(keys):
+        raise InputError(f"the weight {ast.unparse(node)!r} gives each parameter once, by its name, like by_distance(power=1)")
     try:
         given = [ast.literal_eval(each) for each in node.args]
-        named = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg is not None}
+        named = {str(each.arg): ast.literal_eval(each.value) for each in node.keywords}
         return BUILT_IN[name](*given, **named)
     except InputError:
         raise
