@@ -45,7 +45,7 @@ class StoredReference(BlackBox):
     """Where they are kept; it is made if it does not exist."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What labels depend on besides the configuration: code, version, cutoffs, k-points. Labels of other settings, and of a
-    reference of another name, are refused; two calculators of one class are told apart by these settings only."""
+    reference of another name, are refused. Two calculators of one class differ by these settings only."""
     crystal: Lattice | None = None
     """A crystal under whose space group images of labelled configurations are not computed again; None: only equal ones."""
     reach: float = 12.0
@@ -171,7 +171,7 @@ def _agree(folder: Path, settings: dict[str, Any]) -> None:
     with reading(path, "the settings of stored labels", "use another folder"):
         kept = json.loads(path.read_text(encoding="utf-8"))
         given = json.loads(text)
-        kept.setdefault("reference", given["reference"])  # folders of earlier versions do not say it
+        kept.setdefault("reference", given["reference"])  # folders of earlier versions have no name
         other = [key for key in sorted({*kept, *given}) if _written(kept.get(key)) != _written(given.get(key))]
     if other:
         key = other[0]
