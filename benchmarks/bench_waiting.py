@@ -85,9 +85,8 @@ def stories() -> None:
 
 def collections() -> None:
     """A collection when the period is over, in a process that has compiled what this one has."""
-    tidier = Tidier()
+    tidier, times = Tidier(period=0.0), []
     tidier.tidy()
-    Tidier.PERIOD, times = 0.0, []
     for _ in range(5):
         times.append(seconds(tidier.tidy))
     show("collecting garbage between tasks", "ms", 1e3 * float(np.median(times)))

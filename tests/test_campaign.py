@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_potentials
+from versions import run_as
 
 from defectgen import study
 from defectgen._input import InputError
@@ -245,17 +246,20 @@ def test_lock_of_a_dead_process_is_free(tmp_path):
         pass
 
 
-def other_code(monkeypatch, version: str) -> None:
-    """The program is that of another version from here on."""
-    monkeypatch.setattr(provenance, "own_version", lambda: version)
-    monkeypatch.setattr(provenance, "_STAMPS", {})
+OLDER = """
+import sys
+from pathlib import Path
+from defectgen.campaign import Store, run
+from test_campaign import plan
+tasks = plan(Path(sys.argv[1]))
+run(tasks[: int(sys.argv[3])], Store(sys.argv[2]))
+"""
 
 
-def test_records_of_other_versions_are_computed_again(tmp_path, marks, monkeypatch):
+def test_records_of_other_versions_are_computed_again(tmp_path, marks):
     tasks, seen = plan(marks), []
-    with monkeypatch.context() as patch:
-        other_code(patch, "0.0.1")
-        run(tasks, Store(tmp_path))
+    run_as("0.0.1", tmp_path / "other", OLDER, marks, tmp_path, 4)
+    assert calls(marks) == ["1", "2", "3"]
     marks.unlink()
     old = Store(tmp_path).records / f"{tasks[0].key}.json"
     assert json.loads(old.read_bytes())["origin"]["version"] == "0.0.1"
@@ -273,11 +277,9 @@ def test_records_of_other_versions_are_computed_again(tmp_path, marks, monkeypat
     assert calls(marks) == []
 
 
-def test_what_was_computed_from_old_records_is_old(tmp_path, marks, monkeypatch):
-    *parts, total = plan(marks)
-    with monkeypatch.context() as patch:
-        other_code(patch, "0.0.1")
-        run(parts, Store(tmp_path))
+def test_what_was_computed_from_old_records_is_old(tmp_path, marks):
+    *_, total = plan(marks)
+    run_as("0.0.1", tmp_path / "other", OLDER, marks, tmp_path, 3)
     run([total], Store(tmp_path, reuse_old=True))
     seen = []
     run([total], Store(tmp_path), progress=seen.append)
@@ -344,19 +346,24 @@ def test_the_code_of_a_step_is_what_it_imports(tmp_path, monkeypatch):
 
 def test_a_reference_of_another_package_is_code_behind_the_tasks_that_name_it(tmp_path, monkeypatch):
     (tmp_path / "toy_potential.py").write_text("strength = 1\n")
+    about = tmp_path / "toy_potential-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-potential\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[defectgen.references]\ntoy-potential = toy_potential:make\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(provenance, "_plugins", lambda: (("toy-potential", "toy_potential:make"),))
-    monkeypatch.setattr(provenance, "_STAMPS", {})
 
     def stamps() -> list[str]:
-        for cached in (provenance.code, provenance._text, provenance._file, provenance._root):
+        for cached in (provenance._plugins, provenance.code, provenance._text, provenance._file, provenance._root):
             cached.cache_clear()
         references = ["toy-potential(2)", "LJ()"]
         return [provenance.origin(PlainTask("toy_tasks:draw", {"reference": name}), []).stamp for name in references]
 
-    before = stamps()
-    (tmp_path / "toy_potential.py").write_text("strength = 2\n")
-    assert [one == other for one, other in zip(before, stamps(), strict=True)] == [False, True]
+    try:
+        before = stamps()
+        (tmp_path / "toy_potential.py").write_text("strength = 2\n")
+        assert [one == other for one, other in zip(before, stamps(), strict=True)] == [False, True]
+    finally:
+        provenance._plugins.cache_clear()
 
 
 def test_the_steps_of_studies_do_not_depend_on_report_and_command_line():
@@ -388,7 +395,6 @@ def test_the_code_of_an_input_is_code_behind_the_step(tmp_path, monkeypatch):
     text = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass By:\n    def factor(self): return {}\n"
     module.write_text(text.format(2))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(provenance, "_STAMPS", {})
     step = Scaled(by=import_module("toy_input").By())
     assert step.modules == ("toy_input",)
 
@@ -814,15 +820,27 @@ def test_memory_of_large_tasks_is_given_back():
         gc.enable()
 
 
-def test_small_tasks_are_not_followed_by_a_collection(monkeypatch):
-    tidier, seen = workers.Tidier(), []
-    monkeypatch.setattr(workers.gc, "collect", lambda: seen.append(1))
-    assert not any(tidier.tidy() for _ in range(20)) and not seen
-    monkeypatch.setattr(workers.Tidier, "PERIOD", 0.0)  # what lies on other devices is not seen
-    assert tidier.tidy() and seen == [1]
-    monkeypatch.setattr(workers.Tidier, "PERIOD", 1e9)
-    monkeypatch.setattr(workers, "resident", lambda: None)  # systems that do not say
-    assert tidier.tidy() and seen == [1, 1]
+@pytest.mark.parametrize(
+    ("settings", "collections"),
+    [({"period": 1e9}, 0), ({"period": 0.0}, 2), ({"period": 1e9, "growth": 0}, 2), ({"period": 1e9, "size": lambda: None}, 2)],
+    ids=["small", "not looked at for long", "grown", "of unknown size"],
+)
+def test_small_tasks_are_not_followed_by_a_collection(settings, collections):
+    tidier, seen = workers.Tidier(**({"size": lambda: 1 << 30} | settings)), []
+
+    def collected(phase: str, about: dict) -> None:
+        if phase == "stop" and about["generation"] == 2:
+            seen.append(phase)
+
+    gc.disable()  # only what the tidier asks for is counted
+    gc.callbacks.append(collected)
+    try:
+        assert sum(tidier.tidy() for _ in range(2)) == collections
+    finally:
+        gc.callbacks.remove(collected)
+        gc.enable()
+        gc.unfreeze()
+    assert len(seen) == collections
 
 
 def test_dask_gives_the_same(tmp_path, marks):
@@ -842,7 +860,7 @@ def test_bad_calls_are_refused(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ compiled kernels
-def test_kernels_are_let_go_before_the_mappings_run_out(tmp_path, monkeypatch):
+def test_kernels_are_let_go_before_the_mappings_run_out(tmp_path):
     """A process has one line of its maps for every mapping; here the limit is lowered until the process stands at it."""
     import jax
 
@@ -852,14 +870,11 @@ def test_kernels_are_let_go_before_the_mappings_run_out(tmp_path, monkeypatch):
 
     double(1.0)
     assert not workers.release_kernels() and double._cache_size() == 1  # far from the limit of this machine, or none there
-    limit = tmp_path / "limit"
+    limit, own = tmp_path / "limit", tmp_path / "maps"
     limit.write_text("10")
-    (tmp_path / "maps").write_text("one mapping\n" * 7)
-    monkeypatch.setattr(workers, "LIMIT", limit)
-    monkeypatch.setattr(workers, "OWN", tmp_path / "maps")
-    assert workers.release_kernels() and double._cache_size() == 0
+    own.write_text("one mapping\n" * 7)
+    assert workers.release_kernels(limit, own) and double._cache_size() == 0
     assert double(3.0) == 6.0  # compiled again, or read from the cache on disk
     limit.write_text("12")
-    assert not workers.release_kernels()
-    monkeypatch.setattr(workers, "LIMIT", tmp_path / "absent")
-    assert not workers.release_kernels()
+    assert not workers.release_kernels(limit, own)
+    assert not workers.release_kernels(tmp_path / "absent", own)

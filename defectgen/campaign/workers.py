@@ -166,47 +166,29 @@ SHARE = 0.6
 """Of the mappings a process may have; one task's compilations take some thousands of the usual 65,530."""
 
 
-def release_kernels() -> bool:
-    """Clear JAX's caches if this process uses up its memory mappings; whether it did. Nothing to do where there are no limits."""
+def release_kernels(limit: Path = LIMIT, own: Path = OWN) -> bool:
+    """Clear JAX's caches if this process uses up its memory mappings; whether it did. Nothing to do where there are no limits.
+
+    Parameters
+    ----------
+    limit : Path
+        File with the number of mappings that a process may have.
+    own : Path
+        File with one line for each mapping of this process.
+
+    Returns
+    -------
+    bool
+    """
     jax = sys.modules.get("jax")
-    if jax is None or not (LIMIT.exists() and OWN.exists()):
+    if jax is None or not (limit.exists() and own.exists()):
         return False
-    with OWN.open("rb") as lines:
+    with own.open("rb") as lines:
         used = sum(1 for _ in lines)
-    if used < SHARE * int(LIMIT.read_bytes()):
+    if used < SHARE * int(limit.read_bytes()):
         return False
     jax.clear_caches()
     return True
-
-
-class Tidier:
-    """Gives memory back between tasks, when that is worth its price: a full collection of garbage takes a tenth of a second.
-
-    Iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell. Memory that has grown by less than
-    GROWTH is left alone, but not for longer than PERIOD: what lies on other devices is not seen here. What survives a collection
-    is frozen, so that the next one only looks at what is younger, in some milliseconds; if memory has grown, all is looked at.
-    """
-
-    GROWTH = 64 << 20
-    """Bytes."""
-    PERIOD = 2.0
-    """Seconds; no process compiles so much in this time that it runs out of memory mappings."""
-
-    def __init__(self) -> None:
-        self._last, self._size = time.perf_counter(), resident()
-
-    def tidy(self) -> bool:
-        """Collect garbage and let kernels go if memory has grown or it is time; whether that was done."""
-        size = resident()
-        grown = size is None or self._size is None or size >= self._size + self.GROWTH
-        if not grown and time.perf_counter() < self._last + self.PERIOD:
-            return False
-        if release_kernels() or grown:
-            gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        self._last, self._size = time.perf_counter(), resident()
-        return True
 
 
 def resident() -> int | None:
@@ -215,6 +197,40 @@ def resident() -> int | None:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None
+
+
+GROWTH = 64 << 20
+"""Bytes by which a process grows before its garbage is collected."""
+PERIOD = 2.0
+"""Seconds between two collections; no process compiles so much in this time that it runs out of memory mappings."""
+
+
+class Tidier:
+    """Gives memory back between tasks, when that is worth its price: a full collection of garbage takes a tenth of a second.
+
+    Iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell. Memory that has grown by less than
+    `growth` is left alone, but not for longer than `period`: what lies on other devices is not seen here. What survives a
+    collection is frozen, so that the next one only looks at what is younger, in some milliseconds; if memory has grown, all is
+    looked at.
+    """
+
+    def __init__(self, growth: int = GROWTH, period: float = PERIOD, size: Callable[[], int | None] = resident) -> None:
+        """`growth` in bytes, `period` in seconds; `size` gives the bytes of this process."""
+        self._growth, self._period, self._resident = growth, period, size
+        self._last, self._size = time.perf_counter(), size()
+
+    def tidy(self) -> bool:
+        """Collect garbage and let kernels go if memory has grown or it is time; whether that was done."""
+        size = self._resident()
+        grown = size is None or self._size is None or size >= self._size + self._growth
+        if not grown and time.perf_counter() < self._last + self._period:
+            return False
+        if release_kernels() or grown:
+            gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self._last, self._size = time.perf_counter(), self._resident()
+        return True
 
 
 _tidier = Tidier()
