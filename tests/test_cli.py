@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from versions import run_as
 
 import defectgen
-from defectgen.campaign import Event, Store, provenance
+from defectgen.campaign import Event, Store
 from defectgen.cli import live, main
 from defectgen.cli.speak import answer, spoken
 
@@ -185,12 +186,13 @@ def test_list_shows_names(call):
     assert "copper" not in call("list", "studies")[1]
 
 
-def test_doctor_knows_what_is_missing(call, monkeypatch):
+def test_doctor_knows_what_is_missing(call, monkeypatch, tmp_path):
     status, out, _ = call("doctor")
     assert status == 0 and "float64 on cpu" in out and "6 neighbours" in out
-    monkeypatch.setitem(sys.modules, "spglib", None)  # what an absent module looks like to import
-    status, out, _ = call("doctor")
-    assert status == 2 and "MISSING  spglib" in out and "pip install spglib" in out
+    (tmp_path / "spglib.py").write_text("raise ModuleNotFoundError(\"No module named 'spglib'\")\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(defectgen.__file__).parents[1])]))
+    done = subprocess.run([sys.executable, "-m", "defectgen", "doctor"], capture_output=True, text=True)
+    assert done.returncode == 2 and "MISSING  spglib" in done.stdout and "pip install spglib" in done.stdout
 
 
 def test_lines_read_well():
@@ -314,11 +316,12 @@ def test_the_page_escapes_what_a_study_says(call, tmp_path):
     assert "<script" not in page and "&lt;script&gt;" in page
 
 
-def test_old_records_are_listed(call, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(provenance, "own_version", lambda: "0.0.1")
-        patch.setattr(provenance, "_STAMPS", {})
-        call("run", "--out", "o", "--workers", 1)
+def test_old_records_are_listed(call, tmp_path):
+    script = (
+        "import toy_study\nfrom defectgen.cli import running\nrunning.study = toy_study\n"
+        "from defectgen.cli import main\nmain(['run', '--out', 'o', '--workers', '1'])\n"
+    )
+    run_as("0.0.1", tmp_path / "other", script)
     status, out, _ = call("run", "--out", "o", "--workers", 1, "--reuse-old")
     assert status == 0 and "2 of 2 records are from defectgen 0.0.1" in out and "they are kept" in out
     page = Path("o/report.html").read_text(encoding="utf-8")
