@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +16,7 @@ import pytest
 from clusters import Processes, free_port, until
 
 from defectgen._input import InputError
-from defectgen.campaign import Event, PlainTask, Record, Scheduler, SchedulerLost, Store, run
+from defectgen.campaign import Event, Patience, PlainTask, Record, Scheduler, SchedulerLost, Store, run
 
 HERE = Path(__file__).parent
 
@@ -105,13 +104,12 @@ def test_workers_come_late_are_killed_and_differ(tmp_path):
     assert all(same(here[key], resumed[key]) for key in here)
 
 
-def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(tmp_path, monkeypatch):
-    monkeypatch.setattr("defectgen.campaign.cluster.CONNECT", 2.0)
+def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(tmp_path):
     tasks, store = plan(12, 0.2), Store(tmp_path / "run")
     with Processes(tmp_path / "cluster") as cluster:
         scheduler = cluster.scheduler()
         cluster.worker()
-        found = Watched(tasks, store, Scheduler(file=cluster.file))
+        found = Watched(tasks, store, Scheduler(file=cluster.file, patience=Patience(connect=2.0)))
         until(lambda: found.done() > 8, "some tasks")
         scheduler.kill()
         with pytest.raises(SchedulerLost, match=r"is gone with \d+ of 28 tasks done; start it again") as caught:
@@ -127,7 +125,7 @@ def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(tmp_path, monkeypa
     ("scheduler", "message"),
     [
         ("not an address", "no dask scheduler answers at 'not an address'"),
-        ("tcp://127.0.0.1:1", "no dask scheduler answers"),
+        (Scheduler("tcp://127.0.0.1:1", patience=Patience(connect=1.0)), "no dask scheduler answers"),
         (Scheduler(), "an address or a scheduler file"),
         (Scheduler("tcp://x:1", file="y"), "one of the two"),
         (Scheduler(file="nowhere.json"), "no scheduler file 'nowhere.json'; start the scheduler with"),
@@ -136,8 +134,7 @@ def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(tmp_path, monkeypa
         (Scheduler("tls://127.0.0.1:1", tls_ca_file="x", tls_cert="x", tls_key="x"), "no file 'x' for TLS"),
     ],
 )
-def test_wrong_schedulers_are_refused(tmp_path, monkeypatch, scheduler, message):
-    monkeypatch.setattr("defectgen.campaign.cluster.CONNECT", 1.0)
+def test_wrong_schedulers_are_refused(tmp_path, scheduler, message):
     with pytest.raises(InputError, match=re.escape(message)):
         run([PlainTask("toy_tasks:draw", {"n": 1})], Store(tmp_path), scheduler=scheduler)
 
@@ -200,13 +197,12 @@ def test_tasks_that_kill_hang_or_take_memory_are_recorded(tmp_path):
 
 
 @pytest.mark.cluster
-def test_a_stopped_worker_loses_its_task(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("defectgen.campaign.run"), "_GRACE", 2.0)
+def test_a_stopped_worker_loses_its_task(tmp_path):
     tasks = plan(12, 0.3)
     with Processes(tmp_path / "cluster") as cluster:
         cluster.scheduler()
         first = cluster.worker()
-        found = Watched(tasks, Store(tmp_path / "run"), cluster.address, timeout=2.0)
+        found = Watched(tasks, Store(tmp_path / "run"), Scheduler(cluster.address, patience=Patience(grace=2.0)), timeout=2.0)
         until(lambda: found.done() > 2, "some tasks")
         os.kill(first.pid, signal.SIGSTOP)
         cluster.worker()
@@ -253,11 +249,10 @@ def test_other_sources_packages_and_pythons_are_refused(tmp_path):
 
 
 @pytest.mark.cluster
-def test_no_worker_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("defectgen.campaign.run"), "PATIENCE", 1.0)
+def test_no_worker_is_said(tmp_path):
     with Processes(tmp_path / "cluster") as cluster:
         cluster.scheduler()
-        found = Watched(plan(3), Store(tmp_path / "run"), cluster.address)
+        found = Watched(plan(3), Store(tmp_path / "run"), Scheduler(cluster.address, patience=Patience(unstaffed=1.0)))
         until(lambda: found.told(f"start some with 'dask worker {cluster.address}'", "waiting"), "the sentence")
         cluster.worker()
         found.finished()
@@ -266,8 +261,8 @@ def test_no_worker_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.cluster
-def test_other_versions_of_dask_and_other_servers_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("defectgen.campaign.cluster.CONNECT", 4.0)
+def test_other_versions_of_dask_and_other_servers_are_refused(tmp_path):
+    patience = Patience(connect=4.0)
     script = tmp_path / "old.py"
     script.write_text(
         "from distributed import versions\nreal = versions.version\n"
@@ -278,12 +273,12 @@ def test_other_versions_of_dask_and_other_servers_are_refused(tmp_path, monkeypa
     with Processes(tmp_path / "cluster") as cluster:
         cluster.scheduler(script=str(script))
         with pytest.raises(InputError, match=r"is of dask.distributed 2020.1.0, and this program uses"):
-            run([task], Store(tmp_path / "run"), scheduler=cluster.address)
+            run([task], Store(tmp_path / "run"), scheduler=Scheduler(cluster.address, patience=patience))
         port = free_port()
         cluster.start("http", [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"])
         until(lambda: listens(port), "the server")
         with pytest.raises(InputError, match="no dask scheduler answers"):
-            run([task], Store(tmp_path / "run"), scheduler=f"tcp://127.0.0.1:{port}")
+            run([task], Store(tmp_path / "run"), scheduler=Scheduler(f"tcp://127.0.0.1:{port}", patience=patience))
 
 
 def test_a_process_that_took_an_address_introduces_itself_first():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._door import door
 
 if TYPE_CHECKING:
-    from .cluster import Scheduler, SchedulerLost
+    from .cluster import Patience, Scheduler, SchedulerLost
     from .files import StorageError
     from .keeping import Checked, Swept, check, collect_garbage, export
     from .record import Record
@@ -21,6 +21,7 @@ __all__ = [
     "Event",
     "Given",
     "Interrupted",
+    "Patience",
     "PlainTask",
     "Record",
     "Running",

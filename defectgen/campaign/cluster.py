@@ -27,17 +27,38 @@ from .record import Record
 from .remote import Introduction, Stranger, compute, introduce
 from .task import Task
 
-CONNECT = 10.0
-"""Seconds in which a scheduler must answer at the beginning."""
-LOST = 30.0
-"""Seconds without an answer after which a scheduler that was there counts as lost."""
 _LOOK = 0.5
 """Seconds between two looks at who is there; a thousandth more for every worker."""
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long a run waits for a cluster; all times in seconds.
+
+    Attributes
+    ----------
+    connect : float
+        In which a scheduler must answer at the beginning.
+    lost : float
+        Without an answer, after which a scheduler that was there counts as lost.
+    unstaffed : float
+        Without a worker, after which a sentence says so; then twice as long, and so on, up to an hour.
+    still : float
+        In which no task was finished, after which a sentence says so; then twice as long, and so on.
+    grace : float
+        Over the limit of a task, after which its worker, which should have ended itself, counts as stopped.
+    """
+
+    connect: float = 10.0
+    lost: float = 30.0
+    unstaffed: float = 30.0
+    still: float = 600.0
+    grace: float = 30.0
+
+
+@dataclass(frozen=True)
 class Scheduler:
-    """Where a dask scheduler is, and the certificates with which it is reached.
+    """Where a dask scheduler is, the certificates with which it is reached, and how long it is waited for.
 
     Attributes
     ----------
@@ -48,6 +69,8 @@ class Scheduler:
     tls_ca_file, tls_cert, tls_key : Path or str, optional
         Certificate of the authority, own certificate and key (PEM). Without them dask's own configuration counts
         (``distributed.comm.tls``).
+    patience : Patience
+        Times after which something counts as lost, or a sentence says what is missing.
     """
 
     address: str | None = None
@@ -55,6 +78,7 @@ class Scheduler:
     tls_ca_file: Path | str | None = None
     tls_cert: Path | str | None = None
     tls_key: Path | str | None = None
+    patience: Patience = Patience()
 
     def located(self) -> str:
         """The address.
@@ -203,9 +227,9 @@ def connected(scheduler: Scheduler, tasks: Sequence[Task], limit: float | None, 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of mismatched versions, which are checked here
-            client = _client(address, security)
+            client = _client(address, security, scheduler.patience.connect)
         try:
-            yield Cluster(client, address, functions, limit, scratch)
+            yield Cluster(client, address, functions, limit, scratch, scheduler.patience.lost)
         finally:
             with suppress(Exception):
                 client.close(timeout=2)
@@ -213,8 +237,8 @@ def connected(scheduler: Scheduler, tasks: Sequence[Task], limit: float | None, 
         logger.setLevel(before)
 
 
-def _client(address: str, security: Any) -> Any:
-    """A client of the scheduler; InputError if there is none, or one of another version."""
+def _client(address: str, security: Any, seconds: float) -> Any:
+    """A client of the scheduler, which must answer in these seconds; InputError if there is none, or one of another version."""
     from dask.distributed import Client
 
     ours = installed("distributed")
@@ -226,23 +250,23 @@ def _client(address: str, security: Any) -> Any:
 
     def make() -> None:
         try:
-            made.append(Client(address, timeout=CONNECT, security=security, set_as_default=False))
+            made.append(Client(address, timeout=seconds, security=security, set_as_default=False))
         except Exception as error:
             made.append(error)
 
     maker = threading.Thread(target=make, daemon=True)  # what answers in another protocol keeps a client waiting for ever
     maker.start()
-    maker.join(1.5 * CONNECT)
+    maker.join(1.5 * seconds)
     client = made[0] if made else TimeoutError("what answers there does not speak dask's protocol")
     if isinstance(client, ImportError):  # the scheduler refuses this version
         raise InputError(f"the scheduler at {address!r} refuses this client: {_line(client)}")
     if isinstance(client, Exception):
         raise no_scheduler(_line(client))
     try:
-        about = client.sync(client.scheduler.identity, n_workers=0, callback_timeout=CONNECT)
+        about = client.sync(client.scheduler.identity, n_workers=0, callback_timeout=seconds)
         if about.get("type") != "Scheduler":
             raise no_scheduler(f"a dask {str(about.get('type')).lower()} is there")
-        versions = client.sync(client.scheduler.versions, packages=[], callback_timeout=CONNECT)
+        versions = client.sync(client.scheduler.versions, packages=[], callback_timeout=seconds)
         theirs = versions["packages"].get("distributed")
         if theirs != ours:
             raise InputError(
@@ -275,10 +299,18 @@ def _line(error: BaseException) -> str:
 class Cluster:
     """Workers and batches of one run; every method returns at once but `answers`, which waits for a stated time."""
 
-    def __init__(self, client: Any, address: str, functions: Sequence[str], limit: float | None, scratch: str | None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        address: str,
+        functions: Sequence[str],
+        limit: float | None,
+        scratch: str | None,
+        lost: float = Patience.lost,
+    ) -> None:
         self.address = address
         self.members: dict[str, Member] = {}
-        self._client, self._limit, self._scratch = client, limit, scratch
+        self._client, self._limit, self._scratch, self._lost = client, limit, scratch, lost
         self._functions = list(functions)
         self._code = {name: code(name) for name in functions}
         self._came: queue.SimpleQueue[tuple[Batch | Member, Future[Any]]] = queue.SimpleQueue()
@@ -315,7 +347,7 @@ class Cluster:
         SchedulerLost
             The scheduler is gone.
         """
-        if self._client.status in ("closed", "closing") or time.monotonic() > self._heard + LOST:
+        if self._client.status in ("closed", "closing") or time.monotonic() > self._heard + self._lost:
             raise SchedulerLost(f"the scheduler at {self.address!r} is gone")
         seen, self._seen = self._seen, None
         news: list[tuple[Member, str]] = []
@@ -454,7 +486,7 @@ class Cluster:
             pause = _LOOK
             try:
                 if self._client.status == "running":
-                    about = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=LOST / 3)
+                    about = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=self._lost / 3)
                     self._seen, self._heard = about["workers"], time.monotonic()
                     pause += 1e-3 * len(about["workers"])
             except Exception:  # it may come back; `look` decides when it is lost

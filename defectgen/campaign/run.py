@@ -26,12 +26,6 @@ _DIED = (
 
 TRIES = 3
 """How often a task is tried on a cluster whose workers end while they compute it."""
-PATIENCE = 30.0
-"""Seconds without a worker, after which a sentence says so; then twice as long, and so on, up to an hour."""
-STILL = 600.0
-"""Seconds in which no task was finished, after which a sentence says so; then twice as long, and so on."""
-_GRACE = 30.0
-"""Seconds over the limit of a task after which its worker, which should have ended itself, counts as stopped."""
 _LARGEST = 64
 """Tasks in a batch."""
 _LOOK_UP = 0.2
@@ -310,13 +304,13 @@ class _Spread(_Run):
         scheduler: Scheduler,
     ) -> None:
         super().__init__(board, store, progress, timeout, retry_failed)
-        self.scheduler = scheduler
+        self.scheduler, self.patience = scheduler, scheduler.patience
         self.where = {"workers": None, "scheduler": scheduler.located()}
         self.deaths: dict[str, int] = {}  # key -> workers that ended while they computed it alone; 0 if it was with others
         self.measured: dict[Shape, tuple[float, int]] = {}  # seconds, tasks
         now = time.monotonic()
         self.staffed = self.finished = self.reminded = now
-        self.pause = PATIENCE
+        self.pause = self.patience.unstaffed
 
     def work(self) -> None:
         folder = scratch()
@@ -388,7 +382,7 @@ class _Spread(_Run):
                 self.measured[shape(task)] = seconds + record.seconds, count + 1
                 self.deaths.pop(task.key, None)
                 self.finish(task, record, told.libraries if told is not None else None)
-                self.finished, self.pause = now, PATIENCE
+                self.finished, self.pause = now, self.patience.unstaffed
             elif answer.lost:
                 self.mourn(task, batch, now - batch.start)
             elif answer.error is not None and len(batch.tasks) == 1:
@@ -415,7 +409,7 @@ class _Spread(_Run):
             return
         now = time.monotonic()
         for batch in cluster.batches:
-            if not batch.given_up and now > batch.start + self.timeout + ENOUGH + _GRACE:
+            if not batch.given_up and now > batch.start + self.timeout + ENOUGH + self.patience.grace:
                 cluster.give_up(batch)
                 self.collect(Answer(batch, lost=True))
 
@@ -425,11 +419,11 @@ class _Spread(_Run):
         if cluster.size:
             self.staffed = now
         idle, still = now - self.staffed, now - self.finished
-        if not cluster.size and idle > PATIENCE and now > self.reminded + self.pause:
+        if not cluster.size and idle > self.patience.unstaffed and now > self.reminded + self.pause:
             refused = sum(member.refused is not None for member in cluster.members.values())
             others = f" ({refused} refused)" if refused else ""
             text = f"no worker{others} for {idle:.0f} s; start some with 'dask worker {cluster.address}'"
-        elif cluster.size and still > STILL and now > self.reminded + max(self.pause, STILL):
+        elif cluster.size and still > self.patience.still and now > self.reminded + max(self.pause, self.patience.still):
             slowest = min(cluster.batches, key=lambda batch: batch.start, default=None)
             longest = (
                 ""
