@@ -28,8 +28,11 @@ EPS = float(np.finfo(float).eps)
 class Gram:
     """Gram matrix of rows in the coordinates of a factor R_0 that stands for earlier rows: `add` rows, then `factor`."""
 
-    def __init__(self, start: Float[np.ndarray, "n n"], labelled: bool = True):
-        """`start`: the square R_0 of the rows so far, no column zero; `labelled`: whether the last one is the label."""
+    def __init__(self, start: Float[np.ndarray, "n n"], labelled: bool = True, *, limit: float = LIMIT, plain: float = START):
+        """`start`: the square R_0 of the rows so far, no column zero; `labelled`: whether the last one is the label.
+
+        `limit` is that of G, see LIMIT; rows are taken as they come up to the condition `plain`, see START.
+        """
         norms = np.linalg.norm(start, axis=0)
         pivots = np.diag(start)
         lifted = np.copysign(np.maximum(np.abs(pivots), EPS * norms), pivots)
@@ -38,14 +41,14 @@ class Gram:
         weakest = 0.0
         if len(start) > 1 and labelled and np.min(np.abs(lifted)) > TINY:
             head = self._through[:-1, :-1]
-            if np.min(np.abs(np.diag(head)) / norms[:-1]) ** 2 * START > 1:  # no singular value is above the smallest pivot
+            if np.min(np.abs(np.diag(head)) / norms[:-1]) ** 2 * plain > 1:  # no singular value is above the smallest pivot
                 weakest = extremes(head)[0] ** 2
-        self.solved = weakest * START < 1
+        self.solved = weakest * plain < 1
         """Whether rows are solved for R_0 before they are multiplied."""
         if self.solved:
             self._gram = np.eye(len(start), order="F")
             self._diagonal = np.ones(len(start))
-            self._ceiling = np.full(len(start), LIMIT)
+            self._ceiling = np.full(len(start), limit)
         else:
             head = self._through[:-1, :-1]
             self._fit = solve_triangular(head, self._through[:-1, -1], check_finite=False)
@@ -53,7 +56,7 @@ class Gram:
             self._gram[:-1, :-1] = head.T @ head
             self._gram[-1, -1] = lifted[-1] ** 2
             self._diagonal = np.diag(self._gram).copy()
-            self._ceiling = LIMIT * min(weakest, 1.0) * self._diagonal
+            self._ceiling = limit * min(weakest, 1.0) * self._diagonal
 
     def add(self, rows: Float[np.ndarray, "m n"]) -> bool:
         """Take in rows [A | y]; False, and nothing is changed, if G would become too uneven for them to be told from rounding."""
