@@ -34,6 +34,7 @@ class Calculator(Base):
     With a `domain`, made for the model by `dg.domain`, the results also hold "grades", one number an atom, and a DomainWarning
     says in one sentence when an atom is outside; it is said again when the worst grade has doubled, not at every step.
     Open directions of `atoms.pbc` are open. Initial magnetic moments and charges do not count (InputWarning, once).
+    `list_updates` counts the neighbour lists that were built.
     Raises InputError for anything but a scalar site energy, a domain that is none or another model's, and atoms it does not know.
     """
 
@@ -55,6 +56,7 @@ class Calculator(Base):
             )
         super().__init__()
         self.potential, self.domain = potential, domain
+        self.list_updates = 0
         self._said: float | None = None
         self._bonds: Bonds | None = None
         self._built_for: Atoms | None = None
@@ -145,4 +147,5 @@ class Calculator(Base):
         ):
             near = bonds(atoms.positions, box, boundaries(atoms), tuple(atoms.symbols), self.potential, SKIN)
             self._bonds, self._built_for = near, atoms.copy()
+            self.list_updates += 1
         return near

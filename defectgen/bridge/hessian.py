@@ -18,13 +18,18 @@ and few programs are compiled."""
 
 
 def sparse_hessian(
-    energy: SiteEnergy, x: Float[np.ndarray, "rows 3"], vectors: Float[np.ndarray, "3 3"], bonds: Bonds, atoms: int
+    energy: SiteEnergy,
+    x: Float[np.ndarray, "rows 3"],
+    vectors: Float[np.ndarray, "3 3"],
+    bonds: Bonds,
+    atoms: int,
+    block_bytes: int = BLOCK_BYTES,
 ) -> bsr_matrix:
     """d2E/dx dx of the first `atoms` rows, eV/A^2, as a (3 atoms, 3 atoms) block-sparse matrix of 3 x 3 blocks.
 
     H = sum over sites l of D_l^T V''_l D_l, where D_l x = {x(j) - x(l)}: images of one atom add up in its column, so
     cells narrower than the cutoff are right, and rows sum to zero to rounding. Blocks are added in place: which there are
-    is known from the bonds.
+    is known from the bonds. Blocks of sites of at most `block_bytes` are held at once.
     """
     stencil = jax.tree.map(np.asarray, stencils(x, vectors, bonds))
     index, mask = np.asarray(bonds.index)[:atoms], np.asarray(bonds.mask)[:atoms]
@@ -34,7 +39,7 @@ def sparse_hessian(
     widths = np.maximum(1, -(-mask.sum(axis=1) // WIDTH)) * WIDTH
     for width in np.unique(widths):
         every = np.flatnonzero(widths == width)
-        count = min(padded_rows(len(every)), max(1, BLOCK_BYTES // (72 * (width + 1) ** 2)))
+        count = min(padded_rows(len(every)), max(1, block_bytes // (72 * (width + 1) ** 2)))
         for site in np.split(every, np.arange(count, len(every), count)):
             rows = np.concatenate([site, np.full(count - len(site), site[0])])  # all parts have one shape
             part = Stencil(*jax.device_put((stencil.g[rows, :width], stencil.centre[rows], stencil.neighbour[rows, :width])))
