@@ -1,7 +1,6 @@
 """Diversity of data sets: effective numbers at their known ends, selections against brute force, the metric against a strain."""
 
 from dataclasses import replace
-from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -293,10 +292,8 @@ def test_coverage_is_that_of_the_pool_within_one_per_cent_of_strain():
     assert dg.diversity(pool, BASIS, metric=metric, pool=[rest]).coverage == 1.0
 
 
-def test_an_even_sample_stands_for_the_whole(monkeypatch):
-    monkeypatch.setattr(import_module("defectgen.training.diversity.summary"), "MOST", 40)
-    cells = rattled(0.05)
-    few = dg.diversity(cells, BASIS)
+def test_an_even_sample_stands_for_the_whole():
+    few = dg.diversity(rattled(0.05), BASIS, most=40)
     assert (few.sampled, few.environments) == (40, 160)
     assert 1 < few.vendi <= 40
 

@@ -86,7 +86,12 @@ class Diversity:
 
 
 def diversity(
-    cells: Iterable[Snapshot], basis: ACEBasis, *, metric: Metric | None = None, pool: Iterable[Snapshot] | None = None
+    cells: Iterable[Snapshot],
+    basis: ACEBasis,
+    *,
+    metric: Metric | None = None,
+    pool: Iterable[Snapshot] | None = None,
+    most: int = MOST,
 ) -> Diversity:
     """The diversity of configurations as a basis describes them.
 
@@ -101,6 +106,8 @@ def diversity(
         conformation of each structure.
     pool : iterable of Snapshot, optional
         Configurations of which the covered part is reported.
+    most : int
+        Environments that are compared with each other; of more, an even sample is.
 
     Returns
     -------
@@ -123,7 +130,7 @@ def diversity(
     firsts = {structure(c): c for c in reversed(cells)}
     metric = metric_of(list(firsts.values()), basis) if metric is None else metric
     points = np.concatenate([points_of(metric, c) for c in cells])
-    sample = points[np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST)).round().astype(int))]
+    sample = points[np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int))]
     similarity = gaussian_similarity(sample)
     return Diversity(
         structures=dict(Counter(structure(c) for c in cells)),
