@@ -4,7 +4,6 @@ import re
 import warnings
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -287,10 +286,11 @@ def test_the_command_judges_structures(call, saved):
     assert status == 0 and "1 of 1 structures inside" in out
 
 
-def test_of_many_structures_those_outside_are_listed(call, saved, monkeypatch):
-    monkeypatch.setattr(import_module("defectgen.cli.domain"), "LONGEST", 1)
-    status, out, _ = call("domain", saved / "model.json", saved / "both.extxyz")
-    assert status == 1 and "1 Cu31" in out and "0 Cu32" not in out
+def test_of_many_structures_those_outside_are_listed(call, saved):
+    bulk = dg.supercell(lattice(), 2)
+    dg.write_extxyz(saved / "many.extxyz", [*[plain(bulk)] * 30, plain(dg.vacancy().apply(bulk))])
+    status, out, _ = call("domain", saved / "model.json", saved / "many.extxyz")
+    assert status == 1 and "30 of 31 structures inside" in out and "30 Cu31" in out and "Cu32" not in out
 
 
 def test_the_command_refuses_in_one_sentence(call, saved):
