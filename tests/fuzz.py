@@ -763,7 +763,7 @@ READERS: dict[str, Reader] = {
 
 
 # ---- one input
-def judged(read: Callable[[Path], Any], path: Path, show: bool = False) -> tuple[str, str]:
+def judged(read: Callable[[Path], Any], path: Path, show: bool = False, seconds: float = SECONDS) -> tuple[str, str]:
     """The outcome of one input and what was said."""
     from defectgen import InputError
 
@@ -772,7 +772,7 @@ def judged(read: Callable[[Path], Any], path: Path, show: bool = False) -> tuple
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     before = signal.signal(signal.SIGVTALRM, ring)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -784,7 +784,7 @@ def judged(read: Callable[[Path], Any], path: Path, show: bool = False) -> tuple
         if show:
             traceback.print_exc()
     except Hang:
-        outcome, said = HANG, f"more than {SECONDS} s"
+        outcome, said = HANG, f"more than {seconds} s"
     except MemoryError as error:
         outcome, said = MEMORY, str(error)
     except Exception as error:

@@ -24,7 +24,7 @@ def test_mutated_files_are_accepted_or_refused_in_a_sentence():
     assert {fuzz.ACCEPTED, fuzz.REFUSED} == {r[2] for r in results}
 
 
-def test_the_fuzzer_finds_faults(monkeypatch):
+def test_the_fuzzer_finds_faults():
     """Guard of the guard: a foreign exception, an endless loop and a message of two lines are told apart."""
 
     def fails(path: Path):
@@ -39,8 +39,7 @@ def test_the_fuzzer_finds_faults(monkeypatch):
         error.args = ("one\ntwo",)
         raise error
 
-    monkeypatch.setattr(fuzz, "SECONDS", 0.2)
-    assert fuzz.judged(hangs, Path("x"))[0] == fuzz.HANG
+    assert fuzz.judged(hangs, Path("x"), seconds=0.2)[0] == fuzz.HANG
     assert fuzz.judged(fails, Path("x"))[0] == fuzz.FOREIGN
     assert fuzz.judged(says_two_lines, Path("x"))[0] == fuzz.FOREIGN
 
