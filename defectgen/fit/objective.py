@@ -124,6 +124,7 @@ def fit_objective(
     start: Float[np.ndarray, " columns"] | Any = None,
     *,
     max_steps: int = 200,
+    dense: int = DENSE,
 ) -> ObjectiveFit:
     """Minimise a differentiable function of the coefficients.
 
@@ -140,6 +141,8 @@ def fit_objective(
         found depends on it.
     max_steps : int
         Largest number of steps.
+    dense : int
+        Coefficients up to which Hessians are formed; beyond, products with vectors are used.
 
     Returns
     -------
@@ -160,7 +163,7 @@ def fit_objective(
     Notes
     -----
     Trust region steps with exact gradients and Hessians (SciPy's trust-exact; trust-krylov with products of the Hessian for more
-    than 256 coefficients), in coordinates in which the rows have the condition one. theory: fit/objective.
+    than `dense` coefficients), in coordinates in which the rows have the condition one. theory: fit/objective.
 
     Examples
     --------
@@ -197,7 +200,7 @@ def fit_objective(
 
     options: dict[str, Any] = {"gtol": goal, "maxiter": steps_allowed, "max_trust_radius": 1e3 * limit}
     options["initial_trust_radius"] = scale
-    if n <= DENSE:
+    if n <= dense:
         hessian = jax.jit(jax.hessian(value))
         curvature: dict[str, Any] = {"hess": lambda x: np.asarray(hessian(x)), "method": "trust-exact"}
     else:
