@@ -226,7 +226,13 @@ class Reweighted:
     """Steps, the last relative change of the objective, the objective over that of the fit by least squares."""
 
 
-def reweighted(problem: Problem, raw: Sequence[np.ndarray], forms: Sequence[Residual | None], names: Sequence[str]) -> Reweighted:
+def reweighted(
+    problem: Problem,
+    raw: Sequence[np.ndarray],
+    forms: Sequence[Residual | None],
+    names: Sequence[str],
+    max_steps: int = STEPS,
+) -> Reweighted:
     """Weights of single rows that make least squares minimise the losses of their residuals.
 
     Parameters
@@ -239,6 +245,8 @@ def reweighted(problem: Problem, raw: Sequence[np.ndarray], forms: Sequence[Resi
         Of every block; None for squares.
     names : sequence of str
         Kind of every block: kinds share a scale.
+    max_steps : int
+        Largest number of reweightings.
 
     Returns
     -------
@@ -272,7 +280,7 @@ def reweighted(problem: Problem, raw: Sequence[np.ndarray], forms: Sequence[Resi
     x, steps, change, first = rows.start, 0, np.inf, objective(whole, rows.start)
     for use in stages:
         before = objective(use, x)
-        for _ in range(STEPS):
+        for _ in range(max_steps):
             weights = each(use, "weight", x)
             new = rows.newton(x, weights, np.maximum(each(use, "curvature", x), LEAST * weights))
             after = np.inf if new is None else objective(use, new)
