@@ -34,7 +34,7 @@ from defectgen.bridge.molecules import (
     scaffold,
     tasks,
 )
-from defectgen.dataset import Dataset, check_dataset, one_body, relative
+from defectgen.dataset import Configuration, Dataset, check_dataset, one_body, relative
 from defectgen.training import dataset_rows
 
 EVERY = ("H", "C", "N", "O", "F", "S", "Cl")
@@ -141,8 +141,7 @@ def test_what_has_no_geometry_is_said_and_skipped(monkeypatch):
     monkeypatch.setattr(rdDistGeom, "EmbedMolecule", lambda *_: -1)
     assert conformers("CCO", 1).failures == ("3 of 3 embeddings failed",)
     monkeypatch.undo()
-    monkeypatch.setattr("defectgen.bridge.molecules.geometries.ITERATIONS", 1)
-    unfinished = conformers("CCO", 1)
+    unfinished = conformers("CCO", 1, iterations=1)
     assert len(unfinished) == 0 and unfinished.failures[0] == "embedding 0 did not reach a minimum of MMFF94"
 
 
@@ -246,13 +245,14 @@ LAWS = (Law(300, 2), Law(1000, 1))
 SMALL = (Molecule("ethanol", "CCO"), Molecule("acetonitrile", "CC#N"), Molecule("borane", "CB(C)C"), Molecule("nothing", "C1CC"))
 
 
-def test_labels_are_kept_and_found_again(tmp_path, monkeypatch):
+def test_labels_are_kept_and_found_again(tmp_path):
     first = label_molecules(SMALL[:1], LAWS, tmp_path / "labels")
     events = []
     whole = label_molecules(SMALL, LAWS, tmp_path / "labels", progress=lambda e: events.append((e.event, e.label)))
     assert ("found", "ethanol labels") in events and ("done", "acetonitrile labels") in events
-    monkeypatch.setattr(TightBinding, "label", None)  # nothing is computed any more
-    again = label_molecules(SMALL, LAWS, tmp_path / "labels")
+    seen = []
+    again = label_molecules(SMALL, LAWS, tmp_path / "labels", progress=lambda e: seen.append(e.event))
+    assert set(seen) == {"begin", "found", "end"}  # nothing is computed any more
     assert whole.dataset.structures == ("ethanol", "acetonitrile") and whole.dataset.laws == ("300 K", "1000 K")
     assert len(whole.dataset) == 6 and whole.dataset.truth == "GFN2-xTB"
     assert np.array_equal(again.dataset.energies, whole.dataset.energies)
@@ -263,20 +263,15 @@ def test_labels_are_kept_and_found_again(tmp_path, monkeypatch):
     assert len({c.positions.tobytes() for c in whole.dataset.configurations}) == 6
 
 
-def test_a_label_that_fails_is_said_and_the_others_are_kept(tmp_path, monkeypatch):
-    ask = TightBinding.label
-    calls = []
-
-    def broken(self, *arguments):
-        calls.append(1)
-        if len(calls) == 2:
-            raise InputError("it did not converge")
-        return ask(self, *arguments)
-
-    monkeypatch.setattr(TightBinding, "label", broken)
-    found = label_molecules(SMALL[:1], LAWS, tmp_path)
+def test_a_label_that_fails_is_said_and_the_others_are_kept(tmp_path):
+    """The second geometry has all its atoms in one place."""
+    atoms = molecule("H2O")
+    places = [("300 K", 0, atoms.positions), ("300 K", 1, np.zeros((3, 3))), ("1000 K", 0, atoms.positions + 1.0)]
+    water = tuple(Configuration("water", number, tuple(atoms.symbols), x, law) for law, number, x in places)
+    found = label_dataset(Dataset(water), tmp_path)
     assert [(c.law, c.conformation) for c in found.dataset.configurations] == [("300 K", 0), ("1000 K", 0)]
-    assert found.failures == {"ethanol": ("configuration 1 of 300 K: it did not converge",)}
+    (said,) = found.failures["water"]
+    assert said.startswith("configuration 1 of 300 K: GFN2-xTB ") and said.endswith("leave the geometry out")
 
 
 def test_a_data_set_can_be_labelled_anew(tmp_path):

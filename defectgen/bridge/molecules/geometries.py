@@ -78,11 +78,11 @@ class ForceField:
         energy = self._field.CalcEnergy(flat)
         return energy * KCAL, np.array(self._field.CalcGrad(flat)).reshape(-1, 3) * -KCAL
 
-    def relaxed(self, conformer: int) -> float | None:
+    def relaxed(self, conformer: int, iterations: int = ITERATIONS) -> float | None:
         """Energy (eV) of one conformer of the molecule, which is moved to its minimum; None if that was not reached."""
         field = rdForceFieldHelpers.MMFFGetMoleculeForceField(self._molecule, self._properties, confId=conformer)
         field.Initialize()
-        return None if field.Minimize(maxIts=ITERATIONS) else field.CalcEnergy() * KCAL
+        return None if field.Minimize(maxIts=iterations) else field.CalcEnergy() * KCAL
 
 
 # ------ Conformers: distance geometry, relaxation with MMFF94, and one of each kind inside an energy window
@@ -108,12 +108,15 @@ class Conformers:
         return len(self.positions)
 
 
-def conformers(smiles: str, count: int = 10, seed: int = 0, window: float = 0.4, distance: float = 0.3) -> Conformers:
+def conformers(
+    smiles: str, count: int = 10, seed: int = 0, window: float = 0.4, distance: float = 0.3, *, iterations: int = ITERATIONS
+) -> Conformers:
     """At most `count` conformers, all inside `window` (eV) above the lowest and `distance` (A) apart.
 
     Embedded by ETKDG (S. Wang, J. Witte, ..., S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020)) and relaxed. Distances are root
     mean squares over the atoms that are not hydrogen on carbon, the smallest over alignments, exchanges of equal atoms, and
-    reflection (mirror images have one energy). A rigid molecule has one conformer. What fails is said in `failures`.
+    reflection (mirror images have one energy). A rigid molecule has one conformer. What fails is said in `failures`, also a
+    geometry that is not relaxed after so many `iterations`.
     Raises InputError for what is no SMILES, and for settings that make no sense.
     """
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1 or not window > 0 or not distance > 0:
@@ -135,7 +138,7 @@ def conformers(smiles: str, count: int = 10, seed: int = 0, window: float = 0.4,
                 failures.append(str(error))
             else:
                 for number in embedded:
-                    energy = field.relaxed(number)
+                    energy = field.relaxed(number, iterations)
                     if energy is None:
                         failures.append(f"embedding {number} did not reach a minimum of MMFF94")
                     else:
