@@ -166,14 +166,25 @@ def test_a_rigid_shift_changes_nothing(name, size, text):
         assert np.abs(spectrum(found.apply(supercell(lattice, size))) - spectrum(applied)).max() < 1e-3  # rounding of files
 
 
-def test_undoing_the_shift_is_what_finds_the_defect(monkeypatch):
-    """Without it the same structure has dozens of defects, or is refused: the test above can fail."""
+def test_undoing_the_shift_is_what_finds_the_defect():
+    """Without it the same structure has dozens of defects, and is refused: the test above can fail."""
     lattice = LATTICES["diamond"]
     cell = interstitial("tetrahedral").apply(supercell(lattice, 2))
-    monkeypatch.setattr(matching, "rigid_shift", lambda *_: np.zeros(3))
-    given = (cell.perfect.positions, cell.perfect.symbols, cell.positions + np.array([0.9, 0.6, 0.4]), cell.symbols, cell.vectors)
+    home, vectors, periodic = (cell.perfect.positions, cell.perfect.symbols), cell.vectors, cell.periodic
+    origin, sites = matching._register(lattice, *home)
+
+    def counted(atoms):
+        owner = matching.assign(*home, atoms, cell.symbols, vectors, periodic, lattice.nearest_neighbour)
+        edits = matching.difference(lattice, origin, sites, *home, atoms, cell.symbols, owner, vectors, periodic)
+        matching.check_alike(edits, len(home[0]), len(atoms), np.zeros(3))
+        return edits
+
+    shift = np.array([0.9, 0.6, 0.4])
+    moved = cell.positions + shift
     with pytest.raises(InputError, match="seem rotated, strained, shifted or unrelated"):
-        match_defect(*given)
+        counted(moved)
+    undone = matching.rigid_shift(lattice, origin, moved, cell.symbols)
+    assert counted(moved - undone).label == match_defect(*home, moved, cell.symbols, vectors).name
 
 
 def test_a_shift_is_undone_in_an_open_box():
