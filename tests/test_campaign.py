@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_potentials
-from versions import run_as
+from packages import installed, run_as
 
 from defectgen import study
 from defectgen._input import InputError
@@ -346,10 +346,7 @@ def test_the_code_of_a_step_is_what_it_imports(tmp_path, monkeypatch):
 
 def test_a_reference_of_another_package_is_code_behind_the_tasks_that_name_it(tmp_path, monkeypatch):
     (tmp_path / "toy_potential.py").write_text("strength = 1\n")
-    about = tmp_path / "toy_potential-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-potential\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[defectgen.references]\ntoy-potential = toy_potential:make\n")
+    installed(tmp_path, "toy-potential", defectgen__references={"toy-potential": "toy_potential:make"})
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def stamps() -> list[str]:

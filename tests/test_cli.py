@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from versions import run_as
+from packages import run_as
 
 import defectgen
 from defectgen.campaign import Event, Store

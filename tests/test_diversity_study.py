@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint
 from typing import ClassVar
 
 import ase.io
@@ -10,12 +9,13 @@ import numpy as np
 import pytest
 import toy_diversity
 from ase import Atoms
+from packages import installed, run_without
 from small_study import carried_out
 
 import defectgen as dg
 from defectgen import study
 from defectgen._input import InputError
-from defectgen.campaign import Given, Step, Store, from_record, to_record
+from defectgen.campaign import Given, Step, Store, from_record, provenance, to_record
 from defectgen.cli import main
 from defectgen.dataset import Dataset
 from defectgen.fit import CONVENTION
@@ -68,9 +68,17 @@ pair_degree = 4
 SPLIT = Split(reserve=2, configurations=6, structural=0.1, scaffold=0.2, size=0.1)
 
 
-@pytest.fixture(autouse=True)
-def toy_source(monkeypatch):
-    monkeypatch.setitem(sources.sources(), "toy", toy_diversity.Toy)
+@pytest.fixture(autouse=True, scope="module")
+def toy_source(tmp_path_factory):
+    """An installed package registers the source."""
+    folder = installed(tmp_path_factory.mktemp("site"), "toy-source", defectgen__sources={"toy": "toy_diversity:Toy"})
+    with pytest.MonkeyPatch.context() as path:
+        path.syspath_prepend(str(folder))
+        for found in (sources.sources, provenance._plugins):
+            found.cache_clear()
+        yield
+    for found in (sources.sources, provenance._plugins):
+        found.cache_clear()
 
 
 def changed(*replacements: tuple[str, str]) -> str:
@@ -176,11 +184,8 @@ def nearest(points: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def carried(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setitem(sources.sources(), "toy", toy_diversity.Toy)
     folder = tmp_path_factory.mktemp("toy")
     tables, outcome = carried_out(TOY, folder)
-    patch.undo()
     return tables, outcome, folder
 
 
@@ -265,22 +270,14 @@ def test_a_study_that_cannot_be_carried_out_is_one_sentence(replacement, words, 
     assert "\n" not in str(error.value)
 
 
-def test_without_the_extra_a_study_of_molecules_is_one_sentence(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("defectgen.study.diversity.molecules.find_spec", lambda name: None)
-    with pytest.raises(SystemExit) as status:
-        main(["run", "diversity-molecules", "--out", str(tmp_path / "out")])
-    said = capsys.readouterr().err
-    assert status.value.code == 2 and said.count("\n") == 1 and 'pip install "defectgen[molecules]"' in said
+def test_without_the_extra_a_study_of_molecules_is_one_sentence(tmp_path):
+    done = run_without(("rdkit", "tblite"), tmp_path / "site", "run", "diversity-molecules", "--out", tmp_path / "out")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert 'needs rdkit and tblite; pip install "defectgen[molecules]"' in done.stderr
 
 
-def installed(value: str):
-    """Entry points of an installed package that registers one source."""
-    return lambda group: [EntryPoint("mine", value, group)] if group == "defectgen.sources" else []
-
-
-def test_sources_of_installed_packages_are_found_by_their_entry_points(monkeypatch):
-    monkeypatch.setattr(sources, "entry_points", installed("toy_diversity:Toy"))
-    found = sources.sources.__wrapped__()
+def test_sources_of_installed_packages_are_found_by_their_entry_points():
+    found = sources.sources()
     assert list(found) == ["molecules", "crystals", "file", "toy"] and found["toy"] is toy_diversity.Toy
 
 
@@ -292,8 +289,8 @@ def test_sources_of_installed_packages_are_found_by_their_entry_points(monkeypat
         pytest.param("defectgen.study.diversity.file:File", "registers a source 'file', but there is one", id="name"),
     ],
 )
-def test_an_installed_source_that_cannot_be_used_is_one_sentence(value, words, monkeypatch):
-    monkeypatch.setattr(sources, "entry_points", installed(value))
+def test_an_installed_source_that_cannot_be_used_is_one_sentence(value, words, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(installed(tmp_path, "mine", defectgen__sources={"mine": value})))
     with pytest.raises(InputError, match=words) as error:
         sources.sources.__wrapped__()
     assert "\n" not in str(error.value)
