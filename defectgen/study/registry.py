@@ -2,7 +2,7 @@
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any
 
 from .._input import InputError
@@ -64,7 +64,7 @@ def _built_in(folder: str) -> Any:
         raise
 
 
-def _installed(entry: EntryPoint) -> Study[Any]:
+def _installed(entry: Any) -> Study[Any]:  # an entry point, of the class of whatever finds packages here
     try:
         made = entry.load()()
     except Exception as error:

@@ -1,7 +1,7 @@
 """Which sources of data sets there are: those of this package, then those of installed packages, found by their entry points."""
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,7 +35,7 @@ def sources() -> dict[str, type[Source]]:
     return found
 
 
-def _installed(entry: EntryPoint) -> type[Source]:
+def _installed(entry: Any) -> type[Source]:  # an entry point, of the class of whatever finds packages here
     try:
         source = entry.load()
     except Exception as error:
