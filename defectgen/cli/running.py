@@ -37,14 +37,13 @@ def scheduler_of(
     InputError
         Both an address and a file are given, or files of TLS without a scheduler.
     """
-    tls = {"tls_ca_file": tls_ca_file, "tls_cert": tls_cert, "tls_key": tls_key}
     if address is not None and file is not None:
         raise InputError("give --scheduler or --scheduler-file, not both")
     if address is None and file is None:
-        if any(tls.values()):
+        if tls_ca_file or tls_cert or tls_key:
             raise InputError("--tls-ca-file, --tls-cert and --tls-key need --scheduler or --scheduler-file")
         return None
-    return campaign.Scheduler(address, file, **tls)
+    return campaign.Scheduler(address, file, tls_ca_file, tls_cert, tls_key)
 
 
 def run_study(
