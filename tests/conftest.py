@@ -1,6 +1,7 @@
 """What every test needs: one thread a process, a compilation cache that outlives it, property tests that repeat themselves."""
 
 import os
+import time
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -8,7 +9,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("MPLBACKEND", "Agg")  # no window
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "defectgen" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # shorter compilations are not worth a file
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")  # as in users' processes
 
 import jaxtyping  # noqa: E402  (the environment comes first)
 import pytest  # noqa: E402
@@ -24,13 +25,20 @@ settings.register_profile(
 settings.load_profile("defectgen")
 
 
+LOOK = 1.0
+"""Seconds between two looks at the memory mappings, of which there are some ten thousand to count."""
+_looked = [0.0]
+
+
 @pytest.fixture(autouse=True)
 def kernels():
-    """After every test, as after every task: a long test process must not run out of memory mappings."""
+    """Between tests, as between tasks: a long test process must not run out of memory mappings."""
     yield
-    from defectgen.campaign.workers import release_kernels  # not above: what is imported there has no shapes checked
+    if time.monotonic() > _looked[0] + LOOK:
+        from defectgen.campaign.workers import release_kernels  # not above: what is imported there has no shapes checked
 
-    release_kernels()
+        release_kernels()
+        _looked[0] = time.monotonic()
 
 
 @pytest.fixture

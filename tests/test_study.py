@@ -20,6 +20,8 @@ from defectgen.campaign import Store, execute, to_record
 from defectgen.study import MATERIALS, Crystal, Exact, FitTrial, Material, Rows, TrainingRows, Trial, build_lattice
 from defectgen.study.bounds.steps import Bound
 from defectgen.study.materials import centrosymmetric
+from defectgen.study.settings import Basis
+from defectgen.study.tasks import defect_cell
 
 TINY = """
 name = "tiny"
@@ -119,7 +121,7 @@ def test_more_sizes_and_sets_keep_what_is_there():
 def test_embedded_studies_can_be_planned_and_written_back(name, tmp_path):
     spec = study.load(name)
     (tmp_path / "back.toml").write_text(study.dump(spec))
-    assert [t.key for t in study.plan(study.load(tmp_path / "back.toml"))] == [t.key for t in study.plan(spec)]
+    assert study.load(tmp_path / "back.toml") == spec and study.plan(spec)
     assert spec.title == study.embedded()[name] and study.parse(study.template(name), tmp_path) == spec
 
 
@@ -365,3 +367,18 @@ def test_a_killed_run_resumes_to_the_same_results(whole):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     for name in ("results.csv", "rates.csv"):
         assert table(whole / "killed" / name) == table(whole / "whole" / name) != []
+
+
+def test_cells_and_bases_are_made_once_in_a_process():
+    """Equal lattices, sizes and settings give one object; another lattice constant, defect, size or option another one."""
+    lattice = [dg.fcc("Cu", a) for a in (3.6, 3.6, 3.61)]
+    first, same, wider = (defect_cell(each, "vacancy", 2) for each in lattice)
+    assert first is same and first is not wider and wider.vectors[0, 0] > first.vectors[0, 0]
+    assert len(defect_cell(lattice[0], "divacancy", 2)) == len(first) - 1
+    assert len(defect_cell(lattice[0], "vacancy", (2, 2, 3))) == 47 and len(defect_cell(lattice[0], "vacancy", 3)) == 107
+    matrix = defect_cell(lattice[0], "vacancy", ((2, 0, 0), (0, 2, 0), (0, 0, 2)))
+    assert np.array_equal(matrix.positions, first.positions)
+    basis = Basis(cutoff=5.0, order=2, degree=4)
+    assert basis.build(first) is basis.build(wider)
+    assert basis.model_copy(update={"degree": 5}).build(first).size > basis.build(first).size
+    assert basis.build(dg.vacancy().apply(dg.supercell(dg.fcc("Ni", 3.5), 2))).species == ("Ni",)

@@ -4,8 +4,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, final
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator as Base
@@ -18,7 +16,7 @@ from .._typing import Float
 from ..energy.applicability import Applicability, DomainWarning, above, outside_sentence
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.functional import SKIN
-from ..energy.site import SiteEnergy, Stencil
+from ..energy.site import SiteEnergy, has_channels
 from ..energy.total import energy_forces_virial
 from .hessian import sparse_hessian
 from .structures import boundaries, complete_cell, has_moments
@@ -45,8 +43,7 @@ class Calculator(Base):
             raise InputError(
                 f"Calculator needs a site energy, that is a reference potential or a fitted model; got {type(potential).__name__}"
             )
-        nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * potential.cutoff), jnp.zeros(1, int), jnp.zeros((1, 1), int))
-        if jax.eval_shape(potential, nowhere).ndim != 1:
+        if has_channels(potential):
             raise InputError("Calculator needs one energy per site, and a basis has many: give it LinearACE(basis, coefficients)")
         if domain is not None and not isinstance(domain, Applicability):
             raise InputError(f"the domain of a Calculator is made by dg.domain(cells, fit) or None; got {type(domain).__name__}")

@@ -214,15 +214,15 @@ def bonds(
         return np.concatenate([array, np.full((rows - atoms, *array.shape[1:]), fill, dtype=array.dtype)])
 
     reverse = np.concatenate([near.reverse, np.arange(atoms * slots, rows * slots).reshape(-1, slots)])
-    return Bonds(
-        index=jax.device_put(grow(near.index, 0)),
-        shift=jax.device_put(grow(near.shift, 0).astype(np.int32)),
-        mask=jax.device_put(grow(near.mask, False)),
-        reverse=jax.device_put(reverse),
-        kinds=jax.device_put(grow(np.array([known[s] for s in symbols], dtype=np.int64), 0)),
-        real=jax.device_put(grow(np.ones(atoms, dtype=bool), False)),
-        cutoff=float(energy.cutoff),
+    arrays = (
+        grow(near.index, 0),
+        grow(near.shift, 0).astype(np.int32),
+        grow(near.mask, False),
+        reverse,
+        grow(np.array([known[s] for s in symbols], dtype=np.int64), 0),
+        grow(np.ones(atoms, dtype=bool), False),
     )
+    return Bonds(*jax.device_put(arrays), cutoff=float(energy.cutoff))  # one call: each takes a tenth of a millisecond
 
 
 def check_species(energy: Any, symbols: Iterable[str]) -> None:

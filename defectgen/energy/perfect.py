@@ -15,7 +15,7 @@ from ..crystal.cell import primitive_cell
 from ..crystal.lattice import Lattice
 from .bonds import Bonds, bonds, pad
 from .forms import PackedBasis, PackedHessian
-from .site import SiteEnergy, Stencil
+from .site import SiteEnergy, Stencil, has_channels
 from .total import channel_rows, energy_forces_virial, packed_hessians, site_energies, site_hessians, stencils
 
 
@@ -206,7 +206,7 @@ def bulk_response(
         -dE/d(strain), eV. theory: crystal/virial.
     """
     x, near = crystal_bonds(lattice, energy)
-    if jax.eval_shape(lambda y: energy(near.stencil(y, lattice.vectors)), x).ndim > 1:  # a channel for every function
+    if has_channels(energy):
         values, forces, virial = channel_rows(energy, x, lattice.vectors, near)
     else:
         values, forces, virial = energy_forces_virial(energy, x, lattice.vectors, near)

@@ -3,11 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._display import shown
 from .._typing import Array, Float, Int
@@ -144,6 +145,18 @@ class SiteEnergy(eqx.Module):
             eV/A^2.
         """
         return autodiff_hessian(self, stencil)
+
+
+def has_channels(energy: SiteEnergy) -> bool:
+    """Whether a site has a channel for every function of a basis and not one energy. Traced once for energies of one kind."""
+    kind = jax.tree.structure(energy), tuple(np.shape(leaf) for leaf in jax.tree.leaves(energy))
+    if kind not in _CHANNELS:
+        nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * energy.cutoff), jnp.zeros(1, dtype=int), jnp.zeros((1, 1), dtype=int))
+        _CHANNELS[kind] = jax.eval_shape(energy, nowhere).ndim > 1
+    return _CHANNELS[kind]
+
+
+_CHANNELS: dict[Any, bool] = {}
 
 
 def autodiff_gradient(

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_args
 
 import numpy as np
@@ -79,7 +80,14 @@ class Basis(Strict):
 
     def build(self, cell: Cell) -> ACEBasis:
         """The basis for all species of the crystal of a cell, then those that its defect brings."""
-        return ACEBasis(tuple(dict.fromkeys((*cell.lattice.species, *cell.symbols))), **self.model_dump(mode="json"))
+        species = tuple(dict.fromkeys((*cell.lattice.species, *cell.symbols)))
+        return _basis(species, tuple(self.model_dump(mode="json").items()))
+
+
+@lru_cache(maxsize=8)
+def _basis(species: tuple[str, ...], options: tuple[tuple[str, Any], ...]) -> ACEBasis:
+    """One object for all steps of a process with this basis, since its couplings take time."""
+    return ACEBasis(species, **dict(options))
 
 
 def _is_size(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from ...campaign import Given, Step
 from ...errors import bound
 from ...errors.bound_terms import Bound as Terms
-from ..tasks import FitTrial, truth_of
+from ..tasks import FitTrial, green_of, truth_of
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,14 @@ class Bound(Step[Measured]):
 
     def run(self, given: Given) -> Measured:
         """Measure every term."""
-        trial = self.trial
+        trial, truth = self.trial, truth_of(self.trial.crystal.material)
+        exact = trial.reference(given)
         found = bound(
-            trial.reference(given),
-            truth_of(trial.crystal.material),
+            exact,
+            truth,
             trial.model(given),
             given[trial.rows].radius,
+            preconditioner=green_of(exact.cell, truth),
             stability=given[trial].stability_constant,
         )
         return measured(found)

@@ -1,6 +1,6 @@
 """Steps that several studies share: the perfect crystal, the exact defect, the training rows, a trial."""
 
-from .cells import box, called, defect_cell, kept, spelled, truth_of
+from .cells import box, called, defect_cell, green_of, kept, spelled, truth_of
 from .crystal import Crystal, Perfect
 from .exact import Exact, Rest
 from .rows import Rows, TrainingRows
@@ -20,6 +20,7 @@ __all__ = [
     "box",
     "called",
     "defect_cell",
+    "green_of",
     "kept",
     "remarked",
     "rested",

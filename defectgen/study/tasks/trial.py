@@ -18,7 +18,7 @@ from ...errors.stability import lowest_phonon, stability_constant
 from ...fit import Fit, FitWarning, fit
 from ...relax import Equilibrium, GreensFunction, greens_function, relax
 from ..settings import Basis, FitSettings
-from .cells import truth_of
+from .cells import green_of, truth_of
 from .crystal import Crystal
 from .exact import Exact
 from .rows import TrainingRows
@@ -202,5 +202,5 @@ def _stability(
     Taken where the model rests, or at the exact defect if it strayed from there. theory: setting/stability.
     """
     there = found if compare(exact, found).same_basin else exact
-    constant = stability_constant(exact.cell, model, there.positions, greens_function(exact.cell, truth), own)
+    constant = stability_constant(exact.cell, model, there.positions, green_of(exact.cell, truth), own)
     return constant, lowest_phonon(own)
