@@ -198,3 +198,22 @@ def test_the_estimate_includes_the_bias_of_the_prior():
     assert certificate.geometry.prior == pytest.approx(np.linalg.norm(strains @ bias[1]), rel=1e-4)
     assert certificate.energy.estimate == pytest.approx(np.hypot(certificate.energy.spread, certificate.energy.prior))
     assert "included to first order: the bias of the prior" in certificate.summary()
+
+
+def test_the_certificate_of_a_domain_names_the_atoms_outside(unchecked):
+    """A relaxed vacancy is close to rattled ones; a split interstitial is far outside, and its certificate names this."""
+    lattice = blocks()[0]
+    made, rest, plain = case()
+    cells = dg.training_cells(lattice, dg.vacancy(), 2, seed=0, rattle=dg.Rattle(2, 0.05))
+    domain = dg.domain(cells, made)
+    assert plain.outside is None and "outside" not in str(plain)
+    inside = dg.certify(made, rest, domain=domain)
+    assert inside.energy.estimate == plain.energy.estimate and inside.geometry.bound == plain.geometry.bound
+    squeezed = dg.dumbbell("100").apply(dg.supercell(lattice, 2))
+    far = dg.certify(made, dg.relax(squeezed, made.model, eigenvalue=False), domain=domain)
+    assert far.outside is not None and inside.outside is not None
+    assert far.outside.grades.max() > 10 * inside.outside.grades.max()
+    assert ("all atoms are inside the domain" in str(inside)) == inside.outside.inside
+    assert "do not hold outside their domain" in str(far)
+    with pytest.raises(InputError, match=r"a domain is that of the training data"):
+        dg.certify(made, rest, domain=cells)

@@ -1,6 +1,7 @@
 """Another code as the reference: labels that resume, labels that agree, equivalent k-points, relaxation from a model."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from ase.calculators.emt import EMT
 from toy_calculators import Other
 
 import defectgen as dg
-from defectgen.bridge import common_kpoints, espresso
+from defectgen.bridge import common_kpoints, espresso, irreducible_kpoints
 from defectgen.reference import CleriRosato
 
 SMALL = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
@@ -92,6 +93,23 @@ def test_k_points_of_a_cubic_cell_are_a_grid():
     k = common_kpoints(lattice, dg.supercell(lattice, 2).vectors, (4, 4, 4))
     assert (k.grid, k.offset) == ((2, 2, 2), (1, 1, 1))
     assert len(k.points) == 4 and k.weights.sum() == 1.0  # of 8 points, k and -k count once
+
+
+def test_one_k_point_of_every_class_gives_the_same_energy():
+    """Of perfect crystals and a vacancy, diagonalised; with the weights of other classes it is another."""
+    lattice = dg.diamond("Si", 5.4)
+    cells = [dg.primitive_cell(lattice), *(dg.supercell(lattice, size) for size in (SMALL, LARGE))]
+    for cell, count in zip([*cells, dg.vacancy().apply(cells[1])], (10, 2, 2, 2), strict=True):
+        k = common_kpoints(lattice, cell.vectors, (4, 4, 4))
+        few = irreducible_kpoints(k, cell.vectors)
+        assert few is not None and few.grid is None and len(few.points) == count < len(k.points)
+        assert bands(lattice, cell, few) == pytest.approx(bands(lattice, cell, k), abs=1e-12)
+        assert abs(bands(lattice, cell, replace(few, weights=few.weights[::-1])) - bands(lattice, cell, k)) > 1e-3 or count == 2
+    box = cells[0].vectors @ np.diag([1.02, 1.0, 1.0])
+    few = irreducible_kpoints(common_kpoints(lattice, box, (4, 4, 4)), box)
+    assert few is not None and len(few.points) == 20 and few.weights.sum() == pytest.approx(1)
+    turned = cells[0].vectors @ np.linalg.qr(np.arange(9).reshape(3, 3) + np.eye(3))[0]
+    assert irreducible_kpoints(common_kpoints(lattice, cells[0].vectors, (4, 4, 4)), turned) is None
 
 
 @pytest.mark.parametrize(
@@ -263,6 +281,23 @@ def test_relaxation_from_a_model_ends_where_relaxation_does(copper):
     assert np.abs(found.displacement - exact.displacement).max() < 1e-5 < 1e-2 * apart
     assert abs(found.energy - exact.energy) < 1e-8
     assert not dg.relax_from(rest, model, truth, tolerance=1e-6, max_evaluations=1).converged
+    with pytest.raises(dg.InputError, match="not that of the fitted model, whose forces there are up to"):
+        dg.relax_from(exact, model, truth)
+
+
+def test_relaxation_from_a_model_keeps_the_chemical_potentials():
+    """Of an atom in copper, 0.5 eV above the reference's crystal: a vacancy costs 0.5 eV more."""
+    truth = CleriRosato("Cu", cutoff=4.2)
+    lattice = dg.equilibrate(dg.fcc("Cu", 3.6), truth)
+    cell = dg.vacancy().apply(dg.supercell(lattice, 2))
+    plain = dg.relax(cell, truth)
+    given = {"Cu": plain.bulk_energy + 0.5}
+    with pytest.warns(dg.InputWarning, match=r"add up to \+0.5 eV per atom more"):
+        rest = dg.relax(cell, truth, chemical_potentials=given)
+    with pytest.warns(dg.InputWarning, match=r"add up to \+0.5 eV per atom more"):
+        found = dg.relax_from(rest, truth, truth)
+    assert found.chemical_potentials == given and found.energy_evaluations == 1
+    assert found.formation_energy == pytest.approx(plain.formation_energy + 0.5, abs=1e-8)
 
 
 # ------ Programs, and calculators that are made for each cell

@@ -7,7 +7,7 @@ from .calculator import Calculator
 from .differenced import finite_difference_force_constants
 from .espresso import espresso
 from .extxyz import read_extxyz, write_extxyz
-from .kpoints import KPoints, common_kpoints
+from .kpoints import KPoints, common_kpoints, irreducible_kpoints
 from .label_files import read_dataset
 from .labelled import LabelledReference, inequivalent
 from .lammps_styles import lammps_reference
@@ -38,6 +38,7 @@ __all__ = [
     "fold_force_constants",
     "from_ase",
     "inequivalent",
+    "irreducible_kpoints",
     "lammps_reference",
     "phonon_frequencies",
     "primitive_sites",

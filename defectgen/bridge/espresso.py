@@ -12,7 +12,7 @@ from ase.calculators.espresso import Espresso, EspressoProfile
 
 from .._input import InputError, real
 from ..crystal.lattice import Lattice
-from .kpoints import common_kpoints
+from .kpoints import common_kpoints, irreducible_kpoints
 from .reference import PROGRAMS, ASEReference
 
 PSEUDOPOTENTIALS = "/usr/share/espresso/pseudo"
@@ -91,9 +91,11 @@ def espresso(
         k = common_kpoints(lattice, np.asarray(atoms.cell), grid)
         chosen: dict[str, Any] = {"ecutwfc": cutoff, **electrons, **(system or {})}
         mesh: dict[str, Any] = {"kpts": k.grid, "koffset": k.offset}
-        if k.grid is None:  # a list, which pw.x would expand by the symmetry of the box
-            chosen["nosym"] = True
-            mesh = {"kpts": np.column_stack([k.points, k.weights])}
+        if k.grid is None:  # a list, which pw.x expands by the symmetry of the box as far as the atoms break it
+            few = irreducible_kpoints(k, np.asarray(atoms.cell))
+            if few is None:
+                chosen["nosym"], few = True, k
+            mesh = {"kpts": np.column_stack([few.points, few.weights])}
         return Espresso(
             profile=profile,
             directory=str(folder),

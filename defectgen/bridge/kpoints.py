@@ -9,6 +9,7 @@ from .._input import InputError, whole
 from .._typing import Float
 from ..crystal.cell import check_lattice
 from ..crystal.lattice import Lattice
+from ..crystal.symmetry import lattice_from_primitive, space_group
 
 OFF = 0.35
 """Largest deviation of box vectors from whole multiples of the primitive ones: `dg.equilibrate` strains these by 30 %."""
@@ -84,6 +85,41 @@ def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Se
     grid_of = (int(sides[0]), int(sides[1]), int(sides[2])) if plain else None
     half = int(shifted)
     return KPoints(points, weights, grid_of, (half, half, half))
+
+
+def irreducible_kpoints(points: KPoints, vectors: Float[np.ndarray, "3 3"]) -> KPoints | None:
+    """One k-point of every class under the symmetry of the box, for codes that expand such a list as the atoms need it.
+
+    Parameters
+    ----------
+    points : KPoints
+        Of the cell.
+    vectors : array (3, 3)
+        Vectors of the cell as rows, A.
+
+    Returns
+    -------
+    KPoints or None
+        None where the symmetry of the box does not map the points onto each other, or is other than a permutation of the
+        Cartesian axes with signs, which every code recognises.
+    """
+    box = np.asarray(vectors, dtype=float)
+    turns = space_group(lattice_from_primitive(box, np.zeros((1, 3)), ("H",)))[0]
+    if np.abs(turns - np.rint(turns)).max() > 1e-6:
+        return None
+    turns = np.rint(turns)
+    whole_numbers = box @ turns @ np.linalg.inv(box)
+    if np.abs(whole_numbers - np.rint(whole_numbers)).max() > 1e-7:  # the box has this symmetry only to the tolerance
+        return None
+    images = points.points @ np.linalg.inv(box).T @ turns @ box.T  # (turns, points, 3), fractions again
+    away = [images[:, :, None] - sign * points.points for sign in (1, -1)]
+    same = np.any([np.abs(a - np.rint(a)).max(axis=-1) < 1e-7 for a in away], axis=0)
+    if not same.any(axis=-1).all():
+        return None
+    first = same.argmax(axis=-1).min(axis=0)  # the number of the first point that each is an image of
+    kept = np.unique(first)
+    weights = np.array([points.weights[first == number].sum() for number in kept])
+    return KPoints(points.points[kept], weights, None, points.offset)
 
 
 def _points(multiples: np.ndarray, offset: float) -> Float[np.ndarray, "points 3"]:

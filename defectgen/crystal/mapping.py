@@ -1,16 +1,17 @@
 """A defective structure of another code laid on its crystal: a cell with the site of each atom, in the order of the structure."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from .._input import InputError
+from .._input import InputError, InputWarning
 from .._typing import Bool, Float, Int
 from .cell import Cell, check_atoms, periodic_cell
 from .lattice import Lattice, minimum_image
 from .match import MOVED, check_alike, crystal_of, difference
 from .registration import assign, rigid_shift, wrap
-from .symmetry import SYMPREC, lattice_from_primitive, space_group
+from .symmetry import SYMPREC, lattice_from_primitive, space_group, symmetrised
 
 SAME_BOX = 1e-3
 """A: how far the vectors of two structures in one box may differ; files round to 1e-4 or better."""
@@ -26,6 +27,9 @@ FOREIGN = (
     "no whole-number combination of them is near it: the structure is turned, strained by more than 5 %, or of another crystal; "
     "give the perfect crystal in its orientation and its box"
 )
+
+NOISY = 0.03
+"""A: how far images of atoms of a perfect structure may be apart. Relaxations of other codes leave 1e-3 to 1e-2."""
 
 RIVALS = 24
 """Sublattices up to which other placements of a structure on its crystal are tried."""
@@ -172,18 +176,34 @@ def perfect_lattice(
     ------
     InputError
         For open boundaries, and for a box of several atoms that has no symmetry at all.
+
+    Warns
+    -----
+    InputWarning
+        If the structure has no symmetry within the tolerance for exact ones, and has some within 0.03 A: its atoms are then put
+        on the symmetric positions.
     """
     if periodic not in ((True, True, True), (True, True, False)):
         raise InputError(
             f"a perfect crystal has pbc [True, True, True], or [True, True, False] if it is flat; got {list(periodic)}"
         )
     lattice = crystal_of(np.array(positions, dtype=float), symbols, vectors, periodic)
-    if 1 < lattice.sublattices == len(positions) and len(space_group(lattice)[0]) == 1:
+    if not (1 < lattice.sublattices == len(positions) and len(space_group(lattice)[0]) == 1):
+        return lattice
+    symmetric = symmetrised(lattice, NOISY)
+    if symmetric is None:
         raise InputError(
-            f"the perfect structure of {len(positions)} atoms is no crystal: within {SYMPREC:g} A it has no symmetry at all; "
-            "give the crystal without displacements, such as its unit cell"
+            f"the perfect structure of {len(positions)} atoms is no crystal: within {NOISY:g} A it has no symmetry at all; "
+            "give the crystal without displacements, such as its unit cell, as perfect="
         )
-    return lattice
+    warnings.warn(
+        f"the perfect structure of {len(positions)} atoms has symmetry within {NOISY:g} A and none within {SYMPREC:g} A: its "
+        f"atoms are put on the symmetric positions of {symmetric.name}; give the crystal without noise, such as its unit cell, "
+        "as perfect=",
+        InputWarning,
+        stacklevel=3,
+    )
+    return symmetric
 
 
 def check_not_swapped(lattice: Lattice, vectors: np.ndarray, positions: np.ndarray, symbols: tuple[str, ...]) -> None:

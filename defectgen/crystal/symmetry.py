@@ -182,6 +182,44 @@ def site_symmetry(lattice: Lattice, position: Float[np.ndarray, "3"]) -> str:
     return _SCHOENFLIES[group[0].strip()] if group else "C1"
 
 
+def symmetrised(lattice: Lattice, tolerance: float) -> Lattice | None:
+    """The crystal whose noisy cell is given: its symmetric positions, in its primitive cell.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        All atoms of the noisy cell as sublattices.
+    tolerance : float
+        A: positions up to which images of atoms count as the same.
+
+    Returns
+    -------
+    Lattice or None
+        None where no symmetry is found within the tolerance.
+
+    Notes
+    -----
+    Every position becomes the mean of its images under the operations that are found, x_j = mean over g of g x_i with j = g(i).
+    The box stays as it is.
+    """
+    vectors = _spread(lattice)
+    dataset = _dataset(lattice, tolerance)
+    if dataset is None or len(dataset.rotations) == 1:
+        return None
+    x = lattice.motif @ np.linalg.inv(vectors)
+    moves = np.zeros_like(x)
+    kinds = np.array(lattice.species)
+    for turn, shift in zip(dataset.rotations, dataset.translations, strict=True):
+        image = x @ turn.T + shift
+        away = image[:, None] - x[None]
+        away -= np.rint(away)
+        length = np.linalg.norm(away @ vectors, axis=-1)
+        nearest = np.where(kinds[:, None] == kinds[None], length, np.inf).argmin(axis=1)
+        moves[nearest] += away[np.arange(len(x)), nearest] / len(dataset.rotations)
+    motif = (x + moves) @ vectors
+    return lattice_from_primitive(lattice.vectors, motif, lattice.species, reduce=True, dimension=lattice.dimension)
+
+
 def _conventional(lattice: Lattice, known: str, transformation: np.ndarray) -> np.ndarray:
     """Conventional vectors in units of the lattice's own, where they are whole numbers."""
     given = np.eye(3, dtype=int)
@@ -207,13 +245,13 @@ def _spread(lattice: Lattice) -> np.ndarray:
     return vectors
 
 
-def _dataset(lattice: Lattice):
+def _dataset(lattice: Lattice, tolerance: float = SYMPREC):
     """The space-group dataset, or None where spglib finds none."""
     vectors = _spread(lattice)
     kinds = {symbol: k for k, symbol in enumerate(dict.fromkeys(lattice.species))}
     numbers = [kinds[symbol] for symbol in lattice.species]
     fractional = lattice.motif @ np.linalg.inv(vectors)
-    return _found_by_spglib(vectors, fractional, numbers, SYMPREC)
+    return _found_by_spglib(vectors, fractional, numbers, tolerance)
 
 
 def _found_by_spglib(box: np.ndarray, fractional: np.ndarray, numbers: list[int], tolerance: float):

@@ -16,7 +16,8 @@ from ..energy.functional import cell_energy
 from ..energy.potential import Potential, check_potential, energy_zero
 from ..energy.site import SiteEnergy
 from ..relax import Equilibrium
-from .certificate.sensitivity import inverse_hessian
+from ..relax.equilibrium import check_reservoirs
+from .certificate.sensitivity import check_own, inverse_hessian
 
 LONGEST = 0.2
 """A: the largest step of an atom; a longer one leaves the neighbourhood in which a Hessian is known."""
@@ -40,7 +41,7 @@ def relax_from(
     Parameters
     ----------
     rest : Equilibrium
-        The defect relaxed with `model`, converged to a minimum.
+        The defect relaxed with `model`, converged to a minimum. The result has its chemical potentials.
     model : SiteEnergy
         The fitted model, ``fit.model``.
     reference : BlackBox or SiteEnergy
@@ -63,6 +64,11 @@ def relax_from(
     InputError
         For an equilibrium that is not a converged minimum of the model, and what the reference raises.
 
+    Warns
+    -----
+    InputWarning
+        If the chemical potentials do not add up to the reference's energy of the perfect crystal.
+
     Notes
     -----
     theory: fit/certificate. The first step is the displacement that the certificate's H^-1 gives for the forces of the
@@ -76,6 +82,7 @@ def relax_from(
         raise InputError(f"the Hessian is that of a fitted model or another site energy; got {came(model)}")
     if not rest.converged:
         raise InputError(f"the defect must be relaxed with the model, and it is not: {rest.message}")
+    check_own(rest, cell_energy(rest.cell, model).energy_forces(np.array(rest.positions))[1])
     tolerance = real(tolerance, "the force tolerance", 0, above=True, unit="eV/A")
     most = whole(max_evaluations, "the number of evaluations", 1)
     clock = perf_counter()
@@ -106,7 +113,8 @@ def relax_from(
             best = (residuals[-1], energy, x, force)
     residual, energy, x, force = best
     converged = residual <= tolerance
-    crystal = functional.crystal
+    crystal, known = functional.crystal, rest.chemical_potentials
+    check_reservoirs(rest.cell, crystal.energy, known)
     message = (
         f"relaxed to forces of {residual:.1e} eV/A in {len(residuals)} evaluations"
         if converged
@@ -130,7 +138,7 @@ def relax_from(
         seconds=perf_counter() - clock,
         message=message,
         bulk_energy=crystal.energy,
-        chemical_potentials=None,
+        chemical_potentials=known,
         energy_zero=energy_zero(reference),
         unrest=crystal.unrest(),
     )

@@ -18,9 +18,10 @@ from .equilibrium import Equilibrium, check_reservoirs
 TOLERANCE = 0.05
 """eV/A: forces that relaxations with electronic structure codes leave, usually 0.01 to 0.05."""
 
-FAR_OFF = 50.0
-"""eV: formation energies below it are not examined. A larger one is a mistake if it becomes a hundred times smaller with the bulk
-energy read as a total, or if both energies are of one size."""
+FAR_OFF, SMALL_CELL, EACH = 50.0, 5.0, 0.5
+"""eV, eV and eV per atom: formation energies below the first are examined only if they exceed the second and the third times the
+number of atoms, which a defect does not reach. An examined one is a mistake if both energies are of one size, or if it becomes a
+hundred times smaller, in a small cell five times, with the bulk energy read as a total."""
 
 
 def equilibrium(
@@ -183,14 +184,15 @@ def _number(given: Any, label: Any, what: str) -> float | None:
 def _check_totals(total: float, each: float, atoms: int, perfect: int) -> None:
     """Raises InputError for an energy per atom in the place of a total, or the other way round."""
     formation = abs(total - atoms * each)
-    if formation < FAR_OFF:
+    if formation < min(FAR_OFF, max(SMALL_CELL, EACH * atoms)):
         return
-    if each and atoms > 3 and 0.5 < total / each < 2:
+    large = formation >= FAR_OFF
+    if each and atoms > 3 and (0.5 < total / each < 2 if large else 0.7 < total / each < 1.4):
         raise InputError(
             f"energy is that of the whole relaxed structure ({atoms} atoms) and bulk_energy that of the perfect crystal per "
             f"atom; {total:.8g} and {each:.8g} eV are both per atom or both of whole structures"
         )
-    if perfect > 1 and abs(total - atoms * each / perfect) < 0.01 * formation:
+    if perfect > 1 and abs(total - atoms * each / perfect) < (0.01 if large else 0.2) * formation:
         raise InputError(
             f"bulk_energy is the energy of the perfect crystal per atom, and {each:.8g} eV seems to be that of all {perfect} "
             "atoms of the perfect structure; divide it by their number"

@@ -232,13 +232,13 @@ def sensitivity(
         own = forces @ np.asarray(model.coefficients)
         if model.repulsion is not None:
             own = own + evaluate(model.repulsion, rest.cell, rest.positions, stress=False).forces
-        _check_own(rest, own)
+        check_own(rest, own)
         answer = inverse_hessian(rest, model, preconditioner, direct)
     return Sensitivity(rest, answer(forces), energy, answer)
 
 
-def _check_own(rest: Equilibrium, forces: Float[np.ndarray, "atoms 3"]) -> None:
-    """Raises InputError if the model's forces do not vanish at the equilibrium."""
+def check_own(rest: Equilibrium, forces: Float[np.ndarray, "atoms 3"]) -> None:
+    """Raises InputError if the model's forces (eV/A) do not vanish at the equilibrium."""
     force = np.where(rest.cell.free[:, None], forces, 0.0)[:, : rest.cell.lattice.dimension]
     left = float(np.abs(force).max(initial=0.0))
     if not left <= max(STRAY, 2 * rest.residual):
