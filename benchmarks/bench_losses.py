@@ -1,13 +1,13 @@
-"""Losses of one's own on the same labels: weights as functions of rows, kept in parts, bins and single rows, and Huber's loss.
+"""Losses of one's own on the same labels: weights as functions of rows, kept in parts, bins and single rows; robust losses.
 
-Why this case: a designer of a loss tries hundreds of weight functions. What distinguishes rows must be kept, so the time of a re-fit
-depends on how many classes of rows a list of losses distinguishes, and memory on how many are kept.
+Why this case: a designer of a loss tries hundreds of weight functions and forms. What distinguishes rows must be kept, so the time
+of a re-fit depends on how many classes of rows a list of losses distinguishes, and memory on how many are kept.
 
 Peers: `numpy.linalg.lstsq` on all weighted rows, for Huber's loss in a loop of reweightings to the same relative change of the
-objective. Ours: `dg.refit` of a list of thirty losses, and `dg.fit` of Huber's loss. The error is the objective over the least one
-found, less one.
+objective. Ours: `dg.refit` of lists of thirty losses, and `dg.fit` of one. The error is the objective over the least one found,
+less one; for losses of single residuals SciPy's L-BFGS-B, started from our minimum and from least squares, looks for that.
 
-    python benchmarks/bench_losses.py           about 500 functions; labels first, some minutes
+    python benchmarks/bench_losses.py           about 500 functions
     python benchmarks/bench_losses.py 10        a smaller degree
 """
 
@@ -15,10 +15,13 @@ from timing import machine, seconds, summary  # isort: skip  (first: it pins the
 
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import minimize
 
 import defectgen as dg
+from defectgen.fit import residual_of
 from defectgen.training import Blocks
 
 LISTS = {
@@ -27,8 +30,8 @@ LISTS = {
     "rows": [f"relative_force({f:g}) * by_distance({p:g})" for f in np.geomspace(0.02, 2, 10) for p in (0, 1, 2)],
 }
 """Thirty weight functions that each way to keep rows can tell apart."""
-DELTA = 0.002
-"""eV/A, eV/atom: threshold of Huber's loss."""
+TIGHT = {"maxiter": 5000, "maxfun": 10000, "ftol": 1e-16, "gtol": 1e-13, "maxcor": 40}
+"""Of L-BFGS-B, for objectives of size one."""
 
 
 def labelled(degree: float) -> dict[str, Blocks]:
@@ -78,42 +81,93 @@ def many(kind: str, blocks: Blocks) -> None:
     summary(work, "ms", 1e3 * each, "numpy lstsq, all rows", 1e3 * peer, None, f"{error:.0e}")
 
 
-def huber(blocks: Blocks) -> None:
-    """Huber's loss of every row."""
-    loss = dg.Loss("E+F+V", residual=f"huber({DELTA}, absolute=True)", prior="smoothness")
-    ours, fit = timed(lambda: dg.fit(blocks, loss))
-    rows, sizes = weighted(blocks, dg.Loss("E+F+V", prior="smoothness"))
-    count = len(sizes)
+class Objective:
+    """A loss of single residuals, squares of the prior included, in the coordinates of the fit by least squares: an oracle.
 
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        r = rows[:, :-1] @ theta - rows[:, -1]
-        t = np.abs(r[:count] / sizes)
-        whole = np.sum(2 * sizes**2 * np.where(t <= DELTA, t**2 / 2, DELTA * t - DELTA**2 / 2)) + np.sum(r[count:] ** 2)
-        return float(whole), np.minimum(1.0, DELTA / np.maximum(t, 1e-300))
+    theta = R^-1 z with Q R the weighted rows.
+    """
 
-    def loop() -> tuple[np.ndarray, int]:
-        theta = least(rows)
-        value, weights = objective(theta)
-        steps = 0
-        while steps < 300:
-            steps += 1
-            scaled = rows.copy()
-            scaled[:count] *= np.sqrt(weights)[:, None]
-            theta = least(scaled)
-            before, (value, weights) = value, objective(theta)
-            if abs(before - value) < 1e-10 * before:
-                break
-        return theta, steps
+    def __init__(self, blocks: Blocks, loss: dg.Loss):
+        plain = replace(loss, residual=None)
+        stacked, sizes = weighted(blocks, plain)
+        posed, multipliers = plain.posed(blocks, plain.resolve(blocks))
+        live = [b for b, m in zip(posed.items, multipliers, strict=True) if m > 0]
+        kinds = np.array([b.kind for b in live for _ in range(len(b.factor))])
+        late = [np.linalg.norm(b.factor, axis=1) / np.linalg.norm(b.factor if b.plain is None else b.plain, axis=1) for b in live]
+        sizes = sizes * np.concatenate(late)
+        self.form, self.count, self.target = residual_of(loss.residual), len(sizes), stacked[:, -1]
+        self.q, self.upper = np.linalg.qr(stacked[:, :-1])
+        self.start = self.q.T @ self.target
+        left = np.abs(self.q @ self.start - self.target)[: self.count] / sizes
+        self.unit = sizes * np.array([1.4826022185 * np.median(left[kinds == kind]) for kind in kinds])
 
-    peer, (theta, steps) = timed(loop)
-    values = [objective(fit.coefficients)[0], objective(theta)[0]]
-    errors = [value / min(values) - 1 for value in values]
-    print(
-        f"Huber's loss: {1e3 * ours:.0f} ms in {fit.details['reweightings']:.0f} steps (numpy, a loop of least squares: "
-        f"{1e3 * peer:.0f} ms in {steps} steps); objective over the least, less one: {errors[0]:.0e} ({errors[1]:.0e})"
-    )
-    work = f"Huber's loss of every row, {blocks.columns} functions"
-    summary(work, "ms", 1e3 * ours, "numpy lstsq, in a loop", 1e3 * peer, None, f"{errors[0]:.0e}")
+    def at(self, z: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient, and the weights of all rows."""
+        r = self.q @ z - self.target
+        t = r[: self.count] / self.unit
+        whole = 2 * np.sum(self.unit**2 * self.form.value(t)) + np.sum(r[self.count :] ** 2)
+        weights = np.concatenate([self.form.weight(t), np.ones(len(r) - self.count)])
+        return float(whole), 2 * self.q.T @ (weights * r), weights
+
+    def least(self, z: np.ndarray) -> float:
+        """The least value that SciPy finds from z."""
+        size = self.at(z)[0]
+        scaled = minimize(lambda z: [v / size for v in self.at(z)[:2]], z, jac=True, method="L-BFGS-B", options=TIGHT)
+        return float(scaled.fun) * size
+
+    def loop(self) -> tuple[float, int]:
+        """The peer: NumPy's least squares with new weights until the objective changes by less than 1e-10."""
+        z, value, steps, change = self.start, np.inf, 0, 1.0
+        while change > 1e-10 and steps < 100:
+            before, (value, _, weights) = value, self.at(z)
+            root = np.sqrt(weights)[:, None]
+            z = np.linalg.lstsq(root * self.q, root[:, 0] * self.target, rcond=0.0)[0]
+            steps, change = steps + 1, abs(before - value) / value
+        return self.at(z)[0], steps
+
+
+def robust(blocks: Blocks, name: str, grid: list[dg.Loss], compare: bool) -> None:
+    """One line: a list of losses of single residuals."""
+    once, found = timed(lambda: dg.refit(blocks, grid))
+    twice, _ = timed(lambda: dg.refit(blocks, [*grid, *grid]))
+    each, alike = (twice - once) / len(grid), sum(one.shared for one in found)
+    alone, _ = timed(lambda: dg.fit(blocks, grid[0]))
+    errors, peer, steps = [], np.nan, 0
+    for place in (0, len(grid) // 2):
+        oracle = Objective(blocks, grid[place])
+        ours = oracle.upper @ found[place].coefficients
+        values = [oracle.at(ours)[0], oracle.least(ours), oracle.least(oracle.start)]
+        if compare and not place:
+            peer, (value, steps) = timed(oracle.loop)
+            values.append(value)
+        errors.append(values[0] / min(values) - 1)
+    told = f"{1e3 * peer:.0f} ({steps} steps)" if compare else ""
+    print(f"| {name} | {alike} of {len(grid)} | {1e3 * each:.1f} | {1e3 * alone:.0f} | {told} | {max(errors):.0e} |", flush=True)
+    if compare:
+        work = f"re-fit with {name}, {blocks.columns} functions"
+        summary(work, "ms", 1e3 * each, "numpy lstsq, in a loop", 1e3 * peer, None, f"{max(errors):.0e}")
+
+
+def grids() -> dict[str, list[dg.Loss]]:
+    """Thirty losses of each form; the last list changes the weight of every row too."""
+    energies = (100.0, 1000.0, 10000.0)
+
+    def made(form: str, thresholds: np.ndarray) -> list[dg.Loss]:
+        texts = [f"{form}({c:.3g})" for c in thresholds]
+        return [dg.Loss("E+F+V", {"E": e}, residual=text, prior="smoothness") for e in energies for text in texts]
+
+    other = [
+        dg.Loss("E+F+V", weight=f"relative_force({f:.3g}) * by_distance({p})", residual="huber(1.345)", prior="smoothness")
+        for f in np.geomspace(0.02, 2, 10)
+        for p in (0, 1, 2)
+    ]
+    return {
+        "Huber's loss": made("huber", np.geomspace(0.5, 3, 10)),
+        "log-cosh": made("log_cosh", np.geomspace(0.5, 3, 10)),
+        "Tukey's biweight": made("tukey", np.geomspace(3, 8, 10)),
+        "L1": [dg.Loss("E+F+V", {"E": e}, residual="l1", prior="smoothness") for e in np.geomspace(30, 10000, 6)],
+        "Huber's loss, a weight for every row": other,
+    }
 
 
 def main():
@@ -128,7 +182,11 @@ def main():
     print("|---|---|---|---|---|---|---|")
     for kind, blocks in kept.items():
         many(kind, blocks)
-    huber(kept["rows"])
+    print()
+    print("| losses of single residuals | shared | ms a loss, dg.refit | ms, dg.fit | ms, numpy | objective over least, -1 |")
+    print("|---|---|---|---|---|---|")
+    for name, grid in grids().items():
+        robust(kept["rows"], name, grid, name == "Huber's loss")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from ..ace import LinearACE
 from ..training.blocks import Block, Blocks
 from ..training.compress import join, residual_sum
 from .fitting import as_solver, fitted
-from .loss import Loss
+from .loss import Loss, multiplied
 from .prior import Auto, as_prior
 from .problem import Problem, pose
+from .residual import Residual
+from .residual_fits import ResidualGroup, carried
 from .result import Fit
 from .robust import with_constraints
 from .shared import Shared, share
@@ -30,6 +32,8 @@ CHEAPER = 12
 """Rows that are weighed one by one in the time of one Gram matrix of a class of them (timed at 500 columns)."""
 ENOUGH = 3
 """Losses alike in what takes part from which a shared factorisation pays: making one costs about as much as two fits."""
+FEW = 2
+"""The same of losses of single residuals, whose fits by themselves need that factorisation too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +120,10 @@ def refit(blocks: Blocks | Fit, losses: Loss | Iterable[Loss]) -> Refits:
     Notes
     -----
     Losses in which the same blocks take part, with a prior of one shape and the same constraints, share one factorisation; each
-    then costs a weighted sum of small matrices and a Cholesky factorisation. Others - few alike, robust ones, another solver,
-    weights too far from the centre of the list, rows that leave coefficients open - are fitted by `fit`, with its warnings.
-    theory: fit/shared-factor.
+    then costs a weighted sum of small matrices and a Cholesky factorisation. Losses of single residuals share one too, and each
+    starts from the minimum of the one before. Others - few alike, losses of blocks, another solver, weights too far from the
+    centre of the list, rows that leave coefficients open - are fitted by `fit`, with its warnings. theory: fit/shared-factor,
+    fit/residuals.
     """
     blocks = blocks.blocks if isinstance(blocks, Fit) else blocks
     if not isinstance(blocks, Blocks):
@@ -135,7 +140,7 @@ def refit(blocks: Blocks | Fit, losses: Loss | Iterable[Loss]) -> Refits:
     found: dict[int, Refit] = {}
     for numbers in alike.values():
         members = [posed[n] for n in numbers]
-        group = _Group(blocks, members) if members[0].plain and len(members) >= ENOUGH else None
+        group = _grouped(blocks, members)
         for place, (number, member) in enumerate(zip(numbers, members, strict=True)):
             clock = perf_counter()
             theta, rank = None if group is None else group.solve(place), blocks.columns
@@ -160,7 +165,7 @@ class _Posed:
     strength: float
     """Largest entry of the diagonal of the prior."""
     plain: bool
-    """Whether plain least squares by QR is wanted."""
+    """Whether QR solves it: plain least squares, or losses of single residuals."""
     signature: tuple
     """What losses that share a factorisation have in common."""
 
@@ -174,13 +179,23 @@ def _pose(blocks: Blocks, loss: Loss) -> _Posed:
     strength = float(gamma.max(initial=0.0))
     shape = (gamma / strength).tobytes() if strength else b""
     chosen = as_solver(loss.solver, {})
-    squares = loss.robust is None and not loss.residuals
-    plain = squares and isinstance(chosen, QR) and chosen.rtol is None and not isinstance(prior, Auto)
+    plain = loss.robust is None and isinstance(chosen, QR) and chosen.rtol is None and not isinstance(prior, Auto)
     exact = loss.constraints.items() if isinstance(loss.constraints, dict) else loss.constraints
     held = (loss.observations, *(each if isinstance(each, str | tuple) else id(each) for each in exact))
     out = b"".join((f > 0).tobytes() for b, f in zip(blocks.items, late, strict=True) if b.kept)
-    signature = plain, tuple(multipliers > 0), out, shape, held, loss.solver
+    signature = plain, bool(loss.residuals), tuple(multipliers > 0), out, shape, held, loss.solver
     return _Posed(loss, used, multipliers, late, strength, plain, signature)
+
+
+def _grouped(blocks: Blocks, members: Sequence[_Posed]) -> "_Group | _ResidualGroup | None":
+    """What losses of one signature share; None if each is fitted by itself."""
+    if not members[0].plain:
+        return None
+    if not members[0].loss.residuals:
+        return _Group(blocks, members) if len(members) >= ENOUGH else None
+    kinds = {kind for member in members for kind in member.loss.residuals}
+    joined = any(b.kind in kinds and not b.kept and b.rows > 1 for b in blocks.items if b.kind in members[0].used)
+    return _ResidualGroup(blocks, members) if len(members) >= FEW and not joined else None
 
 
 def _own(blocks: Blocks, member: _Posed) -> Fit:
@@ -233,6 +248,53 @@ class _Group:
         theta = None if found is None else self._problem.lift(found)
         met = theta is not None and all(c.miss(theta) <= c.allowed for c in self._loose)  # held as at the centre
         return theta if met else None
+
+
+class _ResidualGroup:
+    """Losses of single residuals with the same rows: kept rows are weighed one by one, and so are single ones."""
+
+    def __init__(self, blocks: Blocks, members: Sequence[_Posed]):
+        live = np.flatnonzero(members[0].multipliers > 0)
+        kinds = {kind for member in members for kind in member.loss.residuals}
+        items = [blocks.items[b] for b in live]
+        own = np.array([b.kept or (b.kind in kinds and b.rows == 1) for b in items])
+        self._own, self._apart, self._items, self._members = (
+            own,
+            live[own],
+            [b for b, o in zip(items, own, strict=True) if o],
+            members,
+        )
+        rows = [
+            np.array([m.multipliers[b] * m.late[b] * np.ones(len(f.factor)) for m in members])
+            for b, f in zip(live[own], self._items, strict=True)
+        ]
+        middle = [np.where(t[0] > 0, np.exp(np.log(np.where(t > 0, t, 1.0)).mean(axis=0)), 0.0) for t in rows]
+        table = np.array([m.multipliers[live[~own]] for m in members])
+        centre = np.ones(len(live))
+        centre[~own] = np.exp(np.log(table).mean(axis=0))
+        chosen = list(items)
+        for place, factor in zip(np.flatnonzero(own), middle, strict=True):
+            chosen[place] = multiplied(items[place], factor)
+        first = members[0].loss
+        exact = first.exact(blocks)
+        problem = with_constraints(pose(replace(blocks, items=tuple(chosen)), centre, as_prior(first.prior)), exact)
+        stacked = list(problem.weighted())
+        parts, squares = _classes([stacked[k] for k in np.flatnonzero(~own)], np.round(table / centre[~own], 12), problem.columns)
+        if (gamma := problem.prior_rows()) is not None:
+            parts.append(gamma)
+            strengths = np.array([m.strength for m in members])
+            squares = np.column_stack([squares, (strengths / strengths[0]) ** 2])
+        centres = [np.where(c > 0, c, 1.0) * carried(b) for c, b in zip(middle, self._items, strict=True)]
+        self._loose = tuple(c for c in exact if c.tolerance is not None)
+        self._squares = squares
+        self._relative = np.concatenate([t / np.where(c > 0, c, 1.0) for t, c in zip(rows, middle, strict=True)], axis=1) ** 2
+        self._group = ResidualGroup(problem, np.flatnonzero(own).tolist(), parts, [np.where(c > 0, c, 1.0) for c in centres])
+
+    def solve(self, number: int) -> Float[np.ndarray, " columns"] | None:
+        """Coefficients of one member, None if it needs a fit of its own."""
+        forms: dict[str, Residual] = self._members[number].loss.residuals
+        theta = self._group.solve(self._squares[number], self._relative[number], [forms.get(b.kind) for b in self._items])
+        return theta if theta is not None and all(c.miss(theta) <= c.allowed for c in self._loose) else None
 
 
 def _classes(

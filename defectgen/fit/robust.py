@@ -26,7 +26,7 @@ from .constraint import Constraint
 from .loss import Loss, multiplied
 from .prior import as_prior
 from .problem import Problem, pose
-from .residual import reweighted
+from .residual_fits import reweighted
 from .shared import share
 from .solvers import QR
 from .subspace import check_agreement, directions_of, meet

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.blas import dgemv, dsyrk, dtrmm  # pyright: ignore[reportAttributeAccessIssue]
-from scipy.linalg.lapack import dpocon, dpotrf, dpotrs, dtpttr, dtrtri, dtrttp  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.linalg.lapack import dpocon, dpotrf, dpotrs, dtpttr, dtrcon, dtrtri, dtrttp  # pyright: ignore[reportAttributeAccessIssue]
 
 from .._typing import Float
 from ..training.compress import join
@@ -34,8 +34,12 @@ class Shared:
     """Lower triangles of G_b by columns, one block a column."""
     rights: Float[np.ndarray, "columns blocks"]
     """h_b = (A_b R_0^-1)'(y_b - A_b theta_0)."""
-    apart: Float[np.ndarray, "rows columns_plus_one"] | None = None
-    """Rows [A R_0^-1 | y - A theta_0] that are each weighed by themselves."""
+    norms: Float[np.ndarray, " blocks"]
+    """|y_b - A_b theta_0|^2."""
+    apart: Float[np.ndarray, "rows columns"] | None = None
+    """Rows A R_0^-1 that are each weighed by themselves, one after the other in memory."""
+    targets: Float[np.ndarray, " rows"] | None = None
+    """y - A theta_0 of these rows."""
 
     def solve(
         self, squares: Float[np.ndarray, " blocks"], of_rows: Float[np.ndarray, " rows"] | None = None
@@ -57,10 +61,10 @@ class Shared:
         n = len(self.centre)
         packed = dgemv(1.0, self.grams, squares) if len(squares) else np.zeros(len(self.grams))
         gram, right = dtpttr(n, packed, uplo="L")[0], self.rights @ squares
-        if self.apart is not None and of_rows is not None:
-            weighed = np.asfortranarray(self.apart * np.sqrt(of_rows)[:, None])
-            gram = dsyrk(1.0, weighed[:, :-1], beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
-            right = right + weighed[:, :-1].T @ weighed[:, -1]
+        if self.apart is not None and self.targets is not None and of_rows is not None:
+            weighed = self.apart * np.sqrt(of_rows)[:, None]
+            gram = dsyrk(1.0, weighed.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
+            right = right + self.apart.T @ (of_rows * self.targets)
         norm = float(np.max(np.abs(np.tril(gram)).sum(axis=0)))
         lower, failed = dpotrf(gram, lower=1, overwrite_a=1)
         if failed or dpocon(lower, norm, uplo="L")[0] * LIMIT < 1:
@@ -97,17 +101,19 @@ def share(
         return None
     upper = whole[:columns, :-1]
     scale = np.linalg.norm(upper, axis=0)
-    if not scale.all() or np.linalg.cond(upper / scale, 1) * rounding(columns) > 1:
+    if not scale.all() or dtrcon(upper / scale)[0] < rounding(columns):
         return None
     centre = solve_triangular(upper, whole[:columns, -1])
     through = np.asfortranarray(dtrtri(upper / scale)[0] / scale[:, None])
     grams = np.empty((columns * (columns + 1) // 2, len(factors)), order="F")
     rights = np.empty((columns, len(factors)), order="F")
+    norms = np.empty(len(factors))
     for b, factor in enumerate(factors):
         rows = dtrmm(1.0, through, factor[:, :-1], side=1)  # A_b R_0^-1
         grams[:, b] = dtrttp(dsyrk(1.0, rows, trans=1, lower=1), uplo="L")[0]
-        rights[:, b] = rows.T @ (factor[:, -1] - factor[:, :-1] @ centre)
-    if apart is not None:
-        seen = dtrmm(1.0, through, apart[:, :-1], side=1)
-        apart = np.asfortranarray(np.column_stack([seen, apart[:, -1] - apart[:, :-1] @ centre]))
-    return Shared(through, centre, grams, rights, apart)
+        left = factor[:, -1] - factor[:, :-1] @ centre
+        rights[:, b], norms[b] = rows.T @ left, left @ left
+    if apart is None:
+        return Shared(through, centre, grams, rights, norms)
+    seen = dtrmm(1.0, through, apart[:, :-1].T, trans_a=1)  # its transpose lies in memory row by row
+    return Shared(through, centre, grams, rights, norms, seen.T, apart[:, -1] - apart[:, :-1] @ centre)
