@@ -11,7 +11,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from defectgen._input import InputError
-from defectgen.bridge import ASEReference, cell_from_ase, read_extxyz, write_extxyz
+from defectgen.bridge import ASEReference, cell_from_ase, read_dataset, read_extxyz, write_extxyz
 from defectgen.crystal import Snapshot, ball, fcc, supercell, triangular
 from defectgen.energy import evaluate
 
@@ -49,6 +49,22 @@ def test_extxyz_round_trip_is_exact(tmp_path):
             assert np.array_equal(new.labels[key], value), key
     write_extxyz(tmp_path / "again.extxyz", back)
     assert (tmp_path / "again.extxyz").read_text() == path.read_text()
+
+
+def test_columns_and_weights_come_back(tmp_path):
+    """Numbers of one's own and weights, for the configuration and for its atoms, to the last bit; others are refused."""
+    path, first = tmp_path / "own.extxyz", labelled()[0]
+    trust, weights = np.linspace(0, 1, len(first.cell)) / 3, np.linspace(1, 2, len(first.cell))
+    full = replace(first, columns={"temperature": 300 / 7, "trust": trust}, weight=0.1, atom_weights=weights)
+    write_extxyz(path, [full, first])
+    names = {"weight": "weight", "atom_weights": "atom_weights"}
+    one, other = read_dataset(path, keys=names, columns=["temperature", "trust"])
+    assert one.columns["temperature"] == 300 / 7 and np.array_equal(one.columns["trust"], trust)
+    assert one.weight == 0.1 and np.array_equal(one.atom_weights, weights)
+    assert other.columns is None and other.weight == 1.0 and other.atom_weights is None
+    for name in ("two words", "Energy", "config_type", "weight"):
+        with pytest.raises(InputError, match=r"a column (of an extended XYZ file|is called)"):
+            write_extxyz(path, [replace(full, columns={name: 1.0})])
 
 
 def test_extxyz_is_what_ase_users_expect(tmp_path):

@@ -105,6 +105,32 @@ def test_options_and_output_for_machines(data, tmp_path, capsys):
     assert settings.split.groups == ("warm",) and settings.prior == 1e-3 and settings.one_body == {"Cu": -0.1, "Ag": 0.2}
 
 
+def test_weight_functions_and_residual_losses_by_name(data, tmp_path, capsys):
+    """The command, its settings file and dg.fit on the same rows give one fit; the weight reads a column of the data."""
+    weight, residual = "relative_force(0.5) * by_column('trust', -1)", "F=huber(1.345),E=huber(0.1, absolute=True)"
+    arguments = [*SMALL, "--repulsion", "none", "--prior", "1e-3", "--weight", weight, "--residual", residual, "--quiet"]
+    assert run("fit", data, "--out", tmp_path / "fit", *arguments) == 0
+    settings = load(tmp_path / "fit" / "fit.toml")
+    assert settings.residual == {"F": "huber(1.345)", "E": "huber(0.1, absolute=True)"} and settings.columns == ("trust",)
+    assert run("fit", tmp_path / "fit" / "fit.toml", "--out", tmp_path / "again", "--quiet") == 0
+    model, again = (dg.load_model(tmp_path / name / "model.json") for name in ("fit", "again"))
+    np.testing.assert_array_equal(model.coefficients, again.coefficients)
+    training = dg.read_dataset(data, columns=["trust"]).split(0.25, "frame", 0).training
+    rows = dg.label(training, None, model.basis, ["E", "F", "V"], subdivide="rows")
+    kinds, weights = {"F": "huber(1.345)", "E": "huber(0.1, absolute=True)"}, {"E": 30.0, "F": 1.0, "V": 1.0}
+    by_hand = dg.fit(rows, "E+F+V", weights, 1e-3, weight=lambda row: rows_weight(row), residual=kinds)
+    np.testing.assert_allclose(model.coefficients, by_hand.coefficients, rtol=1e-7, atol=1e-9)
+    assert dg.fit(rows, "E+F+V", weights, 1e-3).rmse["F"] < by_hand.rmse["F"]  # so they have acted
+    assert run("fit", data, "--out", tmp_path / "auto", *SMALL, "--residual", "huber", "--quiet") == 0
+    assert dg.load_model(tmp_path / "auto" / "model.json").provenance["prior_chosen_by"].endswith(", by least squares")
+    capsys.readouterr()
+
+
+def rows_weight(row):
+    force = np.where(np.isnan(row.force), 0.0, row.force)
+    return 1 / (1 + force / 0.5) / np.where(np.isnan(row.trust), 1.0, row.trust)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -121,6 +147,10 @@ def test_options_and_output_for_machines(data, tmp_path, capsys):
         (["{data}", "--test-groups", "hot"], "no group 'hot'"),
         (["{data}", "--test", "1.5"], "split.test"),
         (["{data}", "--one-body", "isolated", *SMALL], "no isolated atom of Cu or Ag"),
+        (["{data}", "--weight", "by_colum('trust')"], "did you mean 'by_column'"),
+        (["{data}", "--weight", "by_column('mistrust')"], "has the column key 'mistrust'"),
+        (["{data}", "--residual", "hubert"], "did you mean 'huber'"),
+        (["{data}", "--residual", "G=huber"], "residual losses are given by the kinds"),
         (["{data}", "fit.toml"], "give data files or one settings file"),
         (["{data}", "--cutoff", "-1"], "basis.cutoff"),
     ],
@@ -139,6 +169,7 @@ def test_bad_settings_files_are_named(tmp_path, capsys):
         ("data = [", "not valid TOML"),
         ("[basis]\norder = 3", "data is missing"),
         ("data = 'a.xyz'\n[basis]\ndegre = 3", "perhaps degree is meant"),
+        ("data = 'a.xyz'\nresidual = 'huber'\nsubdivide = 'bins'", "a residual loss needs every row"),
         ("data = 'a.xyz'\nrepulsion = 'none'\nrepulsion_inner = 1.0", "leave them out"),
     ]:
         (tmp_path / "fit.toml").write_text(text)

@@ -261,7 +261,6 @@ def test_bad_weight_functions_are_one_sentence(weight, kind, said):
         (lambda: dg.label(layer()[1], layer()[0], layer()[2], subdivide="row"), "subdivide is"),
         (lambda: fit(blocks(True), Loss("E+F", residual="huber")), "subdivide='rows'"),
         (lambda: fit(blocks(), Loss("E+F", residual={"FC": "huber"})), "none of these kinds"),
-        (lambda: fit(blocks(), Loss("E+F", residual="huber", prior="auto")), "chooses its strength"),
         (lambda: dg.comparator("mac"), "did you mean 'mace'"),
     ],
 )

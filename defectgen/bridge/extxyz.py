@@ -20,6 +20,14 @@ from .units import Units, units_of
 ROLE, AMPLITUDE, PAIR = "defectgen_role", "defectgen_amplitude", "defectgen_pair"
 """Keys of what a training cell is for. No other key of a file, `config_type` least of all, decides what is observed."""
 
+WEIGHT, ATOM_WEIGHTS = "weight", "atom_weights"
+"""Under which weights of a snapshot are written; `read_dataset` reads those that are named."""
+WRITTEN = (
+    "species pos symbols positions numbers forces energy virial stress ref_forces ref_energy ref_virial ref_stress move_mask "
+    f"lattice properties pbc cell config_type {ROLE} {AMPLITUDE} {PAIR}"
+).split()
+"""Names of all else, in small letters."""
+
 
 def read_extxyz(
     path: str | Path,
@@ -118,14 +126,15 @@ def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot], notes: Iterabl
     path : str or path
         The file, in UTF-8; one that exists is replaced.
     snapshots : iterable of Snapshot
-        The frames. The role of a training cell is kept under a key of its own.
+        The frames. The role of a training cell is kept under a key of its own. Columns are written under their names, weights
+        as "weight" and "atom_weights"; ``read_dataset(path, columns=["temperature"], keys={"weight": "weight"})`` reads them.
     notes : iterable of mapping, optional
         Words for each frame that are written next to the labels: what is to be computed, for instance.
 
     Raises
     ------
     InputError
-        For words with a line break.
+        For words with a line break, and for columns whose names a file cannot hold or has for something else.
     """
     snapshots = list(snapshots)
     beside = [{}] * len(snapshots) if notes is None else list(notes)
@@ -212,6 +221,11 @@ def _frame(snapshot: Snapshot, notes: Mapping[str, str]) -> str:
     if "forces" in known:
         columns.append(_text(known["forces"]))
         properties += ":REF_forces:R:3"
+    own = _columns(snapshot)
+    for key, value in own.items():
+        if value.ndim:
+            columns.append(_text(value[:, None]))
+            properties += f":{key}:R:1"
     if not cell.free.all():
         columns.append(np.where(cell.free, "T", "F")[:, None])
         properties += ":move_mask:L:1"
@@ -222,6 +236,7 @@ def _frame(snapshot: Snapshot, notes: Mapping[str, str]) -> str:
         entries.append(f'REF_virial="{_flat(known["virial"].T)}"')
         if all(cell.periodic):
             entries.append(f'REF_stress="{_flat(-known["virial"].T / abs(np.linalg.det(snapshot.vectors)))}"')
+    entries += [f"{key}={float(value)!r}" for key, value in own.items() if not value.ndim]
     words = {"config_type": snapshot.group} if snapshot.group else {}
     entries += [f'{key}="{_escaped(word)}"' for key, word in {**words, **notes}.items()]
     if snapshot.role:
@@ -233,6 +248,23 @@ def _frame(snapshot: Snapshot, notes: Mapping[str, str]) -> str:
     entries.append(f'pbc="{" ".join("T" if p else "F" for p in cell.periodic)}"')
     rows = [" ".join(row) for row in np.concatenate(columns, axis=1)]
     return "\n".join([str(len(rows)), " ".join(entries), *rows]) + "\n"
+
+
+def _columns(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    """Columns and weights of a snapshot as they are written. Raises InputError for names that a file cannot hold."""
+    found = {name: np.asarray(value, dtype=float) for name, value in (snapshot.columns or {}).items()}
+    if bad := [name for name in found if not re.fullmatch(r"[A-Za-z_]\w*", name)]:
+        raise InputError(
+            f"a column of an extended XYZ file is a word of letters, digits and underscores; got {bad[0]!r}: rename it"
+        )
+    if snapshot.weight != 1.0:
+        found[WEIGHT] = np.asarray(float(snapshot.weight))
+    if snapshot.atom_weights is not None:
+        found[ATOM_WEIGHTS] = np.asarray(snapshot.atom_weights, dtype=float)
+    taken = {*WRITTEN, WEIGHT * (snapshot.weight != 1.0), ATOM_WEIGHTS * (snapshot.atom_weights is not None)}
+    if twice := [name for name in snapshot.columns or {} if name.lower() in taken]:
+        raise InputError(f"a column is called {twice[0]!r}, as something else that an extended XYZ file holds; rename it")
+    return found
 
 
 def _escaped(word: str) -> str:

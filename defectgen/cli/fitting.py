@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -72,6 +73,14 @@ def prior_of(text: str | None) -> str | float | None:
         return text
 
 
+def residual_of(text: str | None) -> str | dict[str, str] | None:
+    """A residual loss by name, or by kind: F=huber(0.01, absolute=True),E=l1."""
+    if text is None or not re.match(r"\s*\w+\s*=", text):
+        return text
+    parts = [part.partition("=") for part in re.split(r",\s*(?=\w+\s*=(?!\s*(?:True|False)\b))", text)]
+    return {kind.strip(): form.strip() for kind, _, form in parts}
+
+
 def one_body_of(text: str | None) -> str | dict[str, float] | None:
     """A way by name, or energies by element. Raises InputError for energies that are no numbers."""
     if text is None or "=" not in text:
@@ -108,7 +117,7 @@ def _settings(files: Sequence[Path], options: dict[str, Any]) -> LabelledFit:
             continue
         table, _, key = place.rpartition(".")
         if not table:
-            joined = isinstance(value, dict) and key != "one_body"
+            joined = isinstance(value, dict) and key not in ("one_body", "residual")
             content[key] = {**content.get(key, LabelledFit.model_fields[key].default), **value} if joined else value
         else:
             content[table] = {**content.get(table, {}), key: value}

@@ -170,6 +170,17 @@ def fit(
     weights: Annotated[
         str | None, typer.Option(help="By kind, or kind and group, like E=30,F=1,E:liquid=100.", show_default="E=30,F=1,V=1")
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            help="Weight functions by name, like \"relative_force(0.5) * by_column('trust')\" (docs/losses.md).",
+            show_default="none",
+        ),
+    ] = None,
+    residual: Annotated[
+        str | None,
+        typer.Option(help="huber(1.345), l1, log_cosh, tukey; or by kind, like F=huber(1.345),E=l1.", show_default="squared"),
+    ] = None,
     prior: Annotated[
         str | None, typer.Option(help="auto, none, smoothness(1e-3), or a number (ridge).", show_default="auto")
     ] = None,
@@ -198,11 +209,13 @@ def fit(
 ) -> None:
     """Fit a potential to a labelled data set: writes model.json, errors.csv, fit.toml, figures and report.html."""
     with spoken():
-        from .fitting import fit_files, one_body_of, pairs, prior_of, weights_of
+        from .fitting import fit_files, one_body_of, pairs, prior_of, residual_of, weights_of
 
         options = {
             "observations": observations,
             "weights": weights_of(weights),
+            "weight": weight,
+            "residual": residual_of(residual),
             "prior": prior_of(prior),
             "solver": solver,
             "repulsion": repulsion,

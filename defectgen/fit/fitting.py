@@ -73,6 +73,8 @@ def fit(
     constraints: Any = None,
     one_body: Any = None,
     repulsion: Any = None,
+    weight: Any = None,
+    residual: Any = None,
     **options: Any,
 ) -> Fit:
     """Fit the coefficients of the blocks' basis by weighted least squares.
@@ -99,6 +101,12 @@ def fit(
     repulsion : None, "zbl", ZBL or TabulatedPairs, optional
         Fit on top of a short-range repulsion, which is subtracted from the labels and is part of the model. Rows must have been
         labelled with it, as those of `dg.label(data, None, basis, ...)` are with "zbl".
+    weight : callable or str, optional
+        A function of the rows whose values multiply their residuals, or built-in ones by name, "relative_force(0.5)"; as `Loss`
+        takes it.
+    residual : str or mapping, optional
+        What is summed over residuals instead of their squares, "huber(1.345)", or by kind; as `Loss` takes it. A prior
+        "auto" has the strength that the fit by least squares chooses.
     **options
         Of the solver.
 
@@ -127,28 +135,39 @@ def fit(
     blocks = _on_top(blocks, repulsion)
     atoms = held_one_body(blocks, one_body)
     if isinstance(observations, Loss):
-        if any(given is not None for given in (weights, prior, constraints, atoms)) or solver != "qr" or options:
-            raise InputError("a Loss says everything about a fit; put weights, prior, solver and constraints into it")
+        if (
+            any(given is not None for given in (weights, prior, constraints, atoms, weight, residual))
+            or solver != "qr"
+            or options
+        ):
+            raise InputError(
+                "a Loss says everything about a fit; put weights, prior, solver, constraints, weight and residual into it"
+            )
         loss, chosen = observations, as_solver(observations.solver, {})
     else:
         wanted = parse_observations((k for k in blocks.kinds if k in KINDS) if observations is None else observations)
         exact: Any = () if constraints is None else constraints
         if atoms is not None:
             exact = (*as_constraints(blocks, constraints), atoms)
-        loss = Loss("+".join(wanted), weights or {}, prior=prior, constraints=exact)
+        loss = Loss("+".join(wanted), weights or {}, weight=weight, residual=residual, prior=prior, constraints=exact)
         chosen = as_solver(solver, options)
     return fitted(blocks, loss, loss.resolve(blocks), chosen)
 
 
 def fitted(blocks: Blocks, loss: Loss, used: Weights, chosen: Solver) -> Fit:
     """The fit of a loss with these weights of kinds and groups: late weights, then robust ones, then one solve."""
+    chosen_by = None
+    if loss.residuals and isinstance(as_prior(loss.prior), Auto):
+        squares = fitted(blocks, replace(loss, residual=None), used, chosen)
+        found = getattr(squares.model, "provenance", {}).get("prior_chosen_by")
+        loss, chosen_by = replace(loss, prior=squares.prior), None if found is None else f"{found}, by least squares"
     posed, multipliers = loss.posed(blocks, used)
     if loss.robust is not None:
         multipliers = multipliers * huber(posed, multipliers, loss)
     details: dict[str, float] = {}
     if loss.residuals:
         posed, details = single_residuals(blocks, posed, multipliers, loss)
-    return solved(posed, loss, used, multipliers, chosen, labelled=blocks, told=details)
+    return solved(posed, loss, used, multipliers, chosen, labelled=blocks, told=details, chosen_by=chosen_by)
 
 
 def solved(
@@ -159,15 +178,15 @@ def solved(
     chosen: Solver,
     labelled: Blocks | None = None,
     told: Mapping[str, float] | None = None,
+    chosen_by: str | None = None,
 ) -> Fit:
     """The fit of a loss whose every block has its multiplier; `labelled` are the rows without late weights, if those are in."""
     labelled = blocks if labelled is None else labelled
     selected = replace(blocks, items=tuple(b for b in blocks.items if b.kind in used))
     prior, constraints = as_prior(loss.prior), loss.exact(blocks)
     problem = with_constraints(pose(selected, multipliers[[b.kind in used for b in blocks.items]], prior), constraints)
-    chosen_by = None
     if isinstance(prior, Auto):
-        if loss.robust is not None or loss.residuals:
+        if loss.robust is not None:
             raise InputError("prior='auto' chooses its strength for least squares; give a robust loss a prior with a strength")
         prior, problem, chosen_by = _chosen(prior, problem, constraints)
     solution = chosen.solve(problem)

@@ -7,6 +7,7 @@ same way: "by_distance(1) * boltzmann(1000)".
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -19,6 +20,7 @@ from .._typing import Float
 from ..training.blocks import Block
 from ..training.observations import PARTS
 from .described import Described
+from .weights import FitWarning
 
 KB = 8.617333262e-5
 """Boltzmann constant, eV/K (CODATA 2018)."""
@@ -36,6 +38,13 @@ class Weighting:
 
     def __call__(self, row: Described) -> Float[np.ndarray, " entries"]:
         return np.asarray(self.function(row), dtype=float)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data set that it reads (`by_column`)."""
+        calls = [node for node in _factors(ast.parse(self.text, mode="eval").body) if isinstance(node, ast.Call)]
+        names = [ast.literal_eval(c.args[0]) for c in calls if isinstance(c.func, ast.Name) and c.func.id == by_column.__name__]
+        return tuple(dict.fromkeys(names))
 
     def __mul__(self, other: Any) -> "Weighting":
         if isinstance(other, Weighting):
@@ -224,7 +233,12 @@ def by_distance(power: float = 1.0) -> Weighting:
     Weighting
     """
     power = real(power, "the power of by_distance")
-    return _made("by_distance", [power], lambda row: np.where(np.isnan(row.distance), 1.0, (1.0 + _zeros(row.distance)) ** power))
+
+    def weight(row: Described) -> np.ndarray:
+        _there(row.distance, "by_distance", "distance to a defect", power)
+        return np.where(np.isnan(row.distance), 1.0, (1.0 + _zeros(row.distance)) ** power)
+
+    return _made("by_distance", [power], weight)
 
 
 def by_range(power: float = 2.0) -> Weighting:
@@ -240,7 +254,12 @@ def by_range(power: float = 2.0) -> Weighting:
     Weighting
     """
     power = real(power, "the power of by_range")
-    return _made("by_range", [power], lambda row: np.where(np.isnan(row.range), 1.0, _zeros(row.range, 1.0) ** power))
+
+    def weight(row: Described) -> np.ndarray:
+        _there(row.range, "by_range", "range of a force constant", power)
+        return np.where(np.isnan(row.range), 1.0, _zeros(row.range, 1.0) ** power)
+
+    return _made("by_range", [power], weight)
 
 
 def boltzmann(temperature: float) -> Weighting:
@@ -380,6 +399,12 @@ BUILT_IN: dict[str, Callable[..., Weighting]] = {
     )
 }
 """Built-in weightings by name."""
+
+
+def _there(values: np.ndarray, name: str, what: str, power: float) -> None:
+    """Warn of a weight that acts on nothing."""
+    if power and np.isnan(values).all():
+        warnings.warn(f"the weight {name} acts on nothing: no row has a {what}", FitWarning, stacklevel=2)
 
 
 def _zeros(values: np.ndarray, instead: float = 0.0) -> np.ndarray:

@@ -50,7 +50,7 @@ def fit_labelled(settings: LabelledFit, progress: Callable[[str, int, int], None
     start = time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        data = read_dataset(settings.data, settings.units or None, settings.keys or None)
+        data = read_dataset(settings.data, settings.units or None, settings.keys or None, settings.columns)
         settings = resolved(settings, data)
         split = _split(settings, data)
         basis = _basis(settings, data)
@@ -58,7 +58,13 @@ def fit_labelled(settings: LabelledFit, progress: Callable[[str, int, int], None
         assert settings.observations is not None  # `resolved` has seen to it
         kinds = settings.observations.split("+")
         blocks = label(
-            split.training, None, basis, kinds, repulsion=repulsion, progress=_told(progress, "rows of the training part")
+            split.training,
+            None,
+            basis,
+            kinds,
+            subdivide=settings.kept,
+            repulsion=repulsion,
+            progress=_told(progress, "rows of the training part"),
         )
         found = fit(
             blocks,
@@ -68,6 +74,8 @@ def fit_labelled(settings: LabelledFit, progress: Callable[[str, int, int], None
             solver=settings.solver,
             one_body=settings.one_body,
             repulsion=repulsion,
+            weight=settings.weight,
+            residual=settings.residual,
         )
         parts = {"training": split.training, **({"test": split.test} if len(split.test) else {})}
         errors = label_errors(found.model, parts, progress=_told(progress, "errors"))

@@ -8,7 +8,7 @@ import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..._input import InputError, reading
-from ...fit import as_prior, as_solver, check_weights
+from ...fit import Loss, as_prior, as_solver, check_weights, weighting
 from ...training import parse_observations, spell_observations
 from ..settings import REACH, Strict, sentence, without_none
 
@@ -25,6 +25,10 @@ data = ["train.extxyz"]        # extended XYZ, OUTCAR, vasprun.xml, ASE's .db .j
                                # relative to this file
 # observations = "E+F+V"       # kinds that are fitted; by default all that the data carry
 prior = "auto"                 # smoothness prior whose strength held-out groups choose; or "none", "smoothness(1e-3)", a number
+# weight = "relative_force(0.5) * by_column('trust')"  # functions of the rows that multiply their residuals; by_column reads a
+                               # number of every frame or atom of the data
+# residual = "huber(1.345)"    # what is summed over residuals: huber, l1, log_cosh, tukey or squared; a table [residual] by kind
+# subdivide = "rows"           # what functions of rows are kept by: rows, bins or parts
 solver = "qr"                  # qr, tsvd, ridge, lsmr or bayes
 one_body = "fitted"            # fitted, isolated (atoms in the data), least-squares, or a table [one_body] with eV by element
 repulsion = "zbl"              # short-range repulsion that the fit is made on top of; or "none"
@@ -95,6 +99,12 @@ class LabelledFit(Strict):
     observations: str | None = None
     """By default the kinds that the data carry."""
     prior: str | float = "auto"
+    weight: str | None = None
+    """Weight functions by name, as `dg.Loss` takes them."""
+    residual: str | dict[str, str] | None = None
+    """A residual loss, for all kinds or by kind."""
+    subdivide: Literal["rows", "bins", "parts"] | None = None
+    """How rows are kept apart; "rows" if not given and a weight or residual loss needs it."""
     solver: str = "qr"
     one_body: str | dict[str, float] = "fitted"
     repulsion: Literal["zbl", "none"] = "zbl"
@@ -127,6 +137,8 @@ class LabelledFit(Strict):
         as_solver(self.solver, {})
         as_prior(self.chosen_prior)
         check_weights(self.weights)
+        if Loss(weight=self.weight, residual=self.residual).residuals and self.subdivide not in (None, "rows"):
+            raise ValueError(f"a residual loss needs every row, and subdivide is {self.subdivide!r}; leave it out")
         if not self.data:
             raise ValueError("data names the files of the data set, at least one; got none")
         if self.repulsion == NONE and (self.repulsion_inner is not None or self.repulsion_outer is not None):
@@ -136,6 +148,17 @@ class LabelledFit(Strict):
         if self.split.groups and self.split.by != "group":
             raise ValueError("split.groups names whole groups; give split.by = 'group' with it")
         return self
+
+    @property
+    def kept(self) -> str | bool:
+        """How rows are kept, as `dg.label` takes it."""
+        needed = self.weight is not None or bool(Loss(residual=self.residual).residuals)
+        return self.subdivide or ("rows" if needed else False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the weight reads."""
+        return () if self.weight is None else weighting(self.weight).columns
 
     @property
     def chosen_prior(self) -> str | float | None:
