@@ -17,6 +17,7 @@ from defectgen.study.design.words import design_findings, design_table
 
 CERTIFIED = ("[cell_size]\nsizes = [3, 4]", "[cell_size]\nsizes = [4]\n[certificates]\nricher = 2\n[bounds]\ncell_size = false")
 DESIGNED = ("[cell_size]\nsizes = [3, 4]", '[design]\nsize = 4\n[design.losses."exact energies"]\nE = 1000.0\n')
+STOPPED = (DESIGNED[0], DESIGNED[1] + '[design.held_out]\ntriangular = ["vacancy"]\n')
 LARGER = (
     ("simulation_size = 7", "simulation_size = 9"),
     ("order = 2, degree = 3", "order = 2, degree = 5"),
@@ -50,11 +51,13 @@ def test_every_trial_is_certified_without_the_reference():
 
 
 def test_designs_are_tried_on_every_defect_beside_the_default():
-    spec, done = carried_out(DESIGNED)
+    spec, done = carried_out(STOPPED)
     found = study.tables(spec, done)
     lines = found.others[designs.NAME]
-    losses = {line["loss"] for line in lines}
-    assert losses == {"designed for triangular divacancy", designs.DEFAULT, "uniform", "exact energies", designs.THEORY}
+    own = "designed for triangular divacancy"
+    named = {own, own + ", stopped early", designs.DEFAULT, "uniform", "exact energies", designs.THEORY}
+    assert {line["loss"] for line in lines} == named
+    assert all(line["stopped"] == line["loss"].endswith(", stopped early") for line in lines)
     assert all(line["geometry_gain"] == 1 for line in lines if line["loss"] == designs.DEFAULT)
     theory = [line for line in lines if line["loss"] == designs.THEORY]
     assert len(theory) == 2 and all(line["trusted"] and line["geometry_gain"] != 1 for line in theory)
@@ -62,6 +65,9 @@ def test_designs_are_tried_on_every_defect_beside_the_default():
     for record in made:
         promised = record["geometry_after"] * record["energy_after"]
         assert promised <= record["geometry_before"] * record["energy_before"] * (1 + 1e-12)
+        assert record["harm"] > 0 and record["harm_without_stopping"] > 0 and record["stopped"].keys() == record["weights"].keys()
+    for line in found.others["design_weights"]:
+        assert line["stopped_weight"] > 0 and {"harm", "harm_without_stopping"} <= line.keys()
     assert {line["group"] for line in found.others["design_weights"]} >= {"E:defect", "F:defect", "V0:bulk"}
 
 
@@ -75,6 +81,7 @@ def test_the_page_shows_what_designs_gain_and_where_they_lose():
             "observations": "E+F",
             "loss": loss,
             "designed_for": kind,
+            "stopped": loss.endswith("early"),
             **known,
             "trusted": trusted,
         }
@@ -85,17 +92,20 @@ def test_the_page_shows_what_designs_gain_and_where_they_lose():
         tried("divacancy", "designed for Cu vacancy", "another defect", 0.5),
     ]
     rows += [tried("vacancy", "designed for W divacancy", "another material", 2.0, trusted=False)]
+    rows += [tried("vacancy", "designed for Cu vacancy, stopped early", "own", 2.0)]
     table = pd.DataFrame(rows)
     (picture,) = design_pictures(table)
-    for axes, gains in zip(picture.figure.axes, ([4.0, 0.5], [0.25, 2.0]), strict=True):
+    for axes, gains in zip(picture.figure.axes, ([4.0, 2.0, 0.5], [0.25, 0.5, 2.0]), strict=True):
         drawn = [tuple(x) for shown in axes.lines if len(x := shown.get_xdata()) == 1]
         assert drawn == [(gain,) for gain in gains]  # what lost the defect is not drawn
     assert "1 fit that lost the defect is not shown" in picture.caption
-    own, other = design_findings(table)
+    assert "Hollow: designs of smallest estimate" in picture.caption
+    own, early, other = design_findings(table)
+    assert "stopped by held-out defects" in early and "2.0 in the median for the geometry" in early
     assert "designed for this defect" in own and "4.0 in the median for the geometry" in own
-    assert "0.25 in the median for the energy (0.25 to 0.25; worse than the default in 1 of 1)" in own
+    assert "0.25 in the median for the energy (0.25 to 0.25; worse than the default in 1 of 1, at worst 4.0 times)" in own
     assert "another defect" in other
-    assert [len(row) for row in design_table(table).rows] == [8] * 5
+    assert [len(row) for row in design_table(table).rows] == [8] * 6
 
 
 def test_a_variant_is_no_point_of_the_design_s_curve():

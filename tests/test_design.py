@@ -68,6 +68,30 @@ def test_a_design_lowers_the_estimate_and_with_a_richer_fit_that_is_the_truth_th
     assert after.geometry * after.energy < before.geometry * before.energy
 
 
+def test_held_out_defects_choose_where_a_design_ends_and_tell_its_harm():
+    """The ratios are those of fits and relaxations by hand; the design that is returned is the one they choose."""
+    made, _, _ = case()
+    poor, approx = poor_fit()
+    lattice, truth = blocks()[0], dg.reference.CleriRosato("Cu")
+    other = dg.relax(dg.divacancy().apply(dg.supercell(lattice, 3)), truth)
+    full = design_loss(poor, approx, richer=made, rounds=1)
+    found = design_loss(poor, approx, richer=made, rounds=1, held_out=[other])
+    scores = [trial.held_out for trial in found.trials]
+    assert len(scores) == 4 and found.chosen == int(np.argmin(scores)) and full.harm is None
+
+    def errors(model):
+        error = dg.compare(other, dg.relax(other.cell, model, start=other.positions, eigenvalue=False))
+        return np.array([error.geometry, error.energy])
+
+    for trial, design in ((found.trials[-1], full), (found.trials[found.chosen], found)):
+        by_hand = errors(design.fit.model) / errors(poor.model)
+        assert trial.ratios[0] == pytest.approx(tuple(by_hand), rel=1e-3)
+    assert found.harm <= found.harm_without_stopping or scores[found.chosen] < scores[-1]
+    assert "held-out defects" in str(found) and "not measured" in str(full)
+    with pytest.raises(InputError, match="take it out of one of them"):
+        design_loss(poor, approx, held_out=[approx])
+
+
 @pytest.mark.parametrize("loss", [{"constraints": ["V0", "E:bulk"]}, {"prior": 1e-4}], ids=["constraints", "prior"])
 def test_a_design_changes_weights_and_nothing_else(loss):
     made = fit(blocks()[1], SET, weights=WEIGHTS, **loss)

@@ -11,6 +11,8 @@ import pytest
 
 from defectgen._input import InputError
 from defectgen.campaign import Given, execute, in_order
+from defectgen.cli.designing import names_of
+from defectgen.crystal import fcc, zincblende
 from defectgen.errors import choose_data
 from defectgen.errors.design import Misfit
 from defectgen.errors.design.data import FLOOR
@@ -18,6 +20,7 @@ from defectgen.study import dump, parse
 from defectgen.study.design import data
 from defectgen.study.design.choice import RANDOM, USUAL
 from defectgen.study.design.figures import design_data_pictures
+from defectgen.study.design.one_defect import _others
 from defectgen.study.design.one_defect_data import check
 from defectgen.study.design.pool import CONSTANTS, CRYSTAL, DEFECT, STRAIN, STRAINED
 from defectgen.study.design.settings import Design
@@ -191,3 +194,18 @@ def test_the_command_refuses_before_it_computes():
         check("E", 1.0)
     with pytest.raises(InputError, match="positive number of calculations of the training cell; got 0"):
         check("G", 0.0)
+
+
+def test_the_command_always_measures_harm_to_other_defects():
+    copper, compound = fcc("Cu", 3.6), zincblende(("Ga", "N"), 4.5)
+    assert _others("dumbbell(100)", copper, None) == ("vacancy", "divacancy")
+    assert _others("divacancy", copper, None) == ("vacancy",)
+    assert _others("vacancy(Ga)", compound, None) == ("vacancy(N)", "divacancy")
+    assert names_of("vacancy, divacancy(2,Ga)") == ["vacancy", "divacancy(2,Ga)"] and names_of(None) is None
+    for given, said in (
+        (["vacancy"], "cannot stop it"),
+        ([], "at least one other defect"),
+        (["vacansy"], "did you mean 'vacancy'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            _others("vacancy", copper, given)

@@ -1,5 +1,6 @@
 """``defectgen design``: weights of a loss for one defect, and training data within a budget."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,11 @@ def design(
     return 0
 
 
+def names_of(text: str | None) -> list[str] | None:
+    """Names of defects, separated by commas that are not inside of brackets."""
+    return None if text is None else [name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip()]
+
+
 def _show(found: Designed) -> None:
     """The weights beside those of the pilot, then the estimates before and after."""
     loss = found.loss
@@ -58,6 +64,7 @@ def _show(found: Designed) -> None:
     console().print(table)
     for name, certificate in (("default", loss.before), ("designed", loss.after)):
         say(f"{name}: {_promise(certificate)}")
+    say(f"{', '.join(found.held_out)}: {loss.harms()}")
     if len(loss.rounds) < 2:
         say("no weights within a factor of a thousand promise less: the default loss stays")
 

@@ -273,6 +273,14 @@ def design(
     cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="2.1 spacings")] = None,
     observations: Annotated[str, typer.Option(help="What is observed.")] = "E+F+FC+V",
     share: Annotated[float, typer.Option(help="Weight of the energy error against the geometry error, 0 to 1.")] = 0.5,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Other defects, like vacancy,dumbbell(100): the design ends where their errors are smallest, and its harm to "
+            "them is printed.",
+            show_default="vacancies and a divacancy",
+        ),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(help="Also choose training data for so much, in calculations of the training cell.")
     ] = None,
@@ -287,10 +295,12 @@ def design(
     """Design the weights of a loss for one defect, and write a run file that uses them; with --budget the data as well."""
     with spoken():
         from .designing import design as designed
+        from .designing import names_of
         from .planning import potentials_of
 
         settings: dict[str, Any] = {"chemical_potentials": potentials_of(chemical_potentials)}
         settings |= {"size": size, "simulation": simulation, "degree": degree, "cutoff": cutoff, "share": share}
+        settings["held_out"] = names_of(held_out)
         raise typer.Exit(designed(out, material, defect, budget, criterion, observations=observations, **settings))
 
 

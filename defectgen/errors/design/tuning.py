@@ -11,31 +11,14 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from ..._input import InputError, InputWarning, real, takes, whole
+from ..._input import InputError, real, takes, whole
 from ..._typing import Float
 from ...fit import Fit, FitWarning, Loss, fit
-from ...relax import Equilibrium, relax
+from ...relax import Equilibrium
 from ...training import Blocks
-from ..certificate import certify
-from ..compare import compare
+from .others import LOST, Trial, errors_of, largest, ratios_of, score_of
 
 Family = Callable[[Float[np.ndarray, " parameters"]], Loss]
-
-LOST = 20.0
-"""Logarithm of an error, above all others, that a defect which a model loses counts with."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One set of parameters that lowered the errors of the design defects."""
-
-    parameters: tuple[float, ...]
-    design: float
-    """Mean logarithm of the errors of the design defects."""
-    held_out: float
-    """The same of the held-out defects."""
-    ratios: tuple[tuple[float, float], ...]
-    """Geometry and energy error of every held-out defect over those at the start; NaN where one of them is lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +41,12 @@ class LossTuning:
     @property
     def harm(self) -> float:
         """The largest ratio of an error of a held-out defect, now over at the start; one if nothing was changed."""
-        return float(np.nanmax(np.array(self.trials[self.chosen].ratios), initial=0.0))
+        return largest(self.trials[self.chosen].ratios)
 
     def __str__(self) -> str:
         last, end = self.trials[self.chosen], self.trials[-1]
         gain = np.exp(self.trials[0].held_out - last.held_out)
-        without = np.nanmax(np.array(end.ratios), initial=0.0)
+        without = largest(end.ratios)
         return (
             f"{self.loss.label}: errors of the design defects {self.gain:.3g} times smaller, of the held-out defects "
             f"{gain:.3g} times; largest ratio of a held-out error {self.harm:.3g} (without early stopping {without:.3g}); "
@@ -143,15 +126,14 @@ def tune_loss(
 
     def value(p: np.ndarray) -> float:
         fitted = _fitted(blocks, family, p)
-        found = [_errors(fitted, rest, by) for rest in rests]
-        score = _score(found, share)
+        found = [errors_of(fitted, rest, by) for rest in rests]
+        score = score_of(found, share)
         if not trials and score >= LOST:
             raise InputError("the model of the start loses all design defects; start from parameters that keep one")
         if not trials or score < trials[-1].design:
-            told = [_errors(fitted, rest, "errors") for rest in others]
+            told = [errors_of(fitted, rest, "errors") for rest in others]
             base[:] = base or told
-            ratios = tuple((g / g0, e / e0) for (g, e), (g0, e0) in zip(told, base, strict=True))
-            trials.append(Trial(tuple(p.tolist()), score, _score(told, share), ratios))
+            trials.append(Trial(tuple(p.tolist()), score, score_of(told, share), ratios_of(told, base)))
             fits.append(fitted)
             if len(trials) - 1 - _best(trials) >= patience:
                 raise StopIteration
@@ -183,28 +165,3 @@ def _fitted(blocks: Blocks, family: Family, p: np.ndarray) -> Fit:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)
         return fit(blocks, _loss(family, p))
-
-
-def _errors(fitted: Fit, exact: Equilibrium, by: str) -> tuple[float, float]:
-    """Geometry (A) and energy error (eV) of a defect, or their estimates; NaN if the model loses it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InputWarning)
-        try:
-            rest = relax(exact.cell, fitted.model, start=exact.positions, eigenvalue=False)
-            if not rest.settled:
-                return np.nan, np.nan
-            if by == "certificate":
-                found = certify(fitted, rest)
-                return float(found.geometry.estimate), float(found.energy.estimate)
-            error = compare(exact, rest)
-        except InputError:
-            return np.nan, np.nan
-    return (float(error.geometry), float(error.energy)) if error.same_basin else (np.nan, np.nan)
-
-
-def _score(errors: Sequence[tuple[float, float]], share: float) -> float:
-    """Mean of the weighted logarithms; a lost defect counts LOST."""
-    logs = [
-        LOST if not np.isfinite(g + e) else (1 - share) * np.log(max(g, 1e-12)) + share * np.log(max(e, 1e-12)) for g, e in errors
-    ]
-    return float(np.mean(logs))

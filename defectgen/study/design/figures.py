@@ -1,6 +1,7 @@
 """Figures of designs: gains of designed losses over the default, and errors of chosen data over those of random data."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ def design_pictures(designs: pd.DataFrame | None) -> Iterator[Picture]:
         "How many times smaller the errors of a relaxed defect are than with the default loss (E : F : FC : V = 30 : 1 : 1 : 1): "
         "right of the line a loss is better. One row a defect and set of observations."
     )
+    if rows["stopped"].astype(bool).any():
+        caption += " Hollow: designs of smallest estimate; filled: stopped where the errors of held-out defects are smallest."
     if lost:
         caption += f" {lost} {'fit that lost the defect is' if lost == 1 else 'fits that lost the defect are'} not shown."
     yield Picture("design", "Designed losses against the default", caption, figure, designs)
@@ -51,13 +54,16 @@ def _case(line: dict[str, Any]) -> str:
 
 def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, cases: list[str]) -> None:
     drawn = False
-    for name, mark in KINSHIP.items():
-        own = rows[(rows["designed_for"] == name) & rows["trusted"].astype(bool)]
+    early = rows["stopped"].astype(bool)
+    for (name, mark), stopped in product(KINSHIP.items(), (False, True)):
+        own = rows[(rows["designed_for"] == name) & rows["trusted"].astype(bool) & (early == stopped)]
+        hollow = early.any() and not stopped and name != "other"
         x = own[f"{quantity}_gain"].to_numpy(dtype=float)
         y = np.array([cases.index(_case(line)) for line in own.to_dict("records")], dtype=float)
         shown = np.isfinite(x) & (x > 0)
         drawn = drawn or bool(shown.any())
-        axes.plot(x[shown], y[shown], ls="none", color=mark.colour, marker=mark.marker, ms=6 if name == "own" else 4.5, zorder=3)
+        size, face = 6 if name == "own" else 4.5, "none" if hollow else mark.colour
+        axes.plot(x[shown], y[shown], ls="none", color=mark.colour, mfc=face, marker=mark.marker, ms=size, zorder=3)
     if not drawn:
         nothing_to_show(axes)
         return

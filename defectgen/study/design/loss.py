@@ -16,13 +16,15 @@ from ..fitting import Fits
 from ..interface import Tables
 from ..settings import Basis, Case
 from ..spec import RunSpec
-from ..tasks import FitTrial, Trial, assess, called, rested, truth_of
+from ..tasks import Exact, FitTrial, Trial, assess, called, rested, truth_of
 from .choice import START
 from .settings import Design
 
 NAME = "design"
 WEIGHTS = "design_weights"
-DESIGNED, DEFAULT = "designed for", "default 30:1:1"
+DESIGNED, STOPPED, DEFAULT = "designed for", ", stopped early", "default 30:1:1"
+
+ESTIMATES = ("geometry_before", "geometry_after", "energy_before", "energy_after", "harm", "harm_without_stopping")
 
 LOSSES = {DEFAULT: START, "uniform": {"E": 1.0, "F": 1.0, "FC": 1.0, "V": 1.0, "V0": 1.0, "VF": 1.0}}
 """What a design is compared with in every study."""
@@ -49,6 +51,11 @@ class Designed:
     energy_before: float | None = None
     """eV."""
     energy_after: float | None = None
+    stopped: Weights | None = None
+    """Where held-out defects stop the design, which the estimates are of; None without such defects."""
+    harm: float | None = None
+    """Largest ratio of an error of a held-out defect, at the stopped weights over before."""
+    harm_without_stopping: float | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,11 +67,13 @@ class LossDesign(Step[Designed]):
     richer: Basis
     share: float
     """Of the energy in the mean of logarithms that is minimised."""
+    others: tuple[Exact, ...] = ()
+    """Defects that stop the design."""
 
     @property
     def after(self) -> tuple[Step[Any], ...]:
-        """The crystal and the rows."""
-        return self.trial.crystal, self.trial.rows
+        """The crystal, the rows, and the defects that stop the design."""
+        return self.trial.crystal, self.trial.rows, *self.others
 
     @property
     def label(self) -> str:
@@ -87,11 +96,13 @@ class LossDesign(Step[Designed]):
         green = greens_function(cell, pilot.model)
         try:
             rest = rested(cell, pilot.model, preconditioner=green, potentials=self.trial.crystal.material.potentials)
-            found = design_loss(pilot, rest, richer=richer, share=self.share)
+            others = [given[other].at(other.cell(given)) for other in self.others]
+            found = design_loss(pilot, rest, richer=richer, share=self.share, held_out=others)
         except InputError as error:
             return Designed(str(error), {})
         estimates = (found.before.geometry, found.after.geometry, found.before.energy, found.after.energy)
-        return Designed("", found.weights, *(each.estimate for each in estimates))
+        after = (found.weights, found.harm, found.harm_without_stopping) if others else ()
+        return Designed("", found.unstopped, *(each.estimate for each in estimates), *after)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +124,8 @@ class LossTried(Step[Tried]):
     weights: Weights | None
     """None: those of the design."""
     design: LossDesign | None = None
+    stopped: bool = False
+    """Whether the weights are those at which held-out defects stop the design."""
     powers: dict[str, Any] | None = None
     """Settings of the loss beyond weights."""
 
@@ -123,8 +136,13 @@ class LossTried(Step[Tried]):
         return own if self.design is None else (*own, self.design)
 
     @property
+    def name(self) -> str:
+        """Of the loss, in words."""
+        return self.loss if self.weights is not None else f"{DESIGNED} {self.loss}{STOPPED if self.stopped else ''}"
+
+    @property
     def label(self) -> str:
-        name = f"{DESIGNED} {self.loss}" if self.weights is None else self.loss
+        name = self.name
         return f"{self.trial.crystal.material.name} {self.trial.rows.defect} {self.trial.observations}, loss {name}"
 
     def run(self, given: Given) -> Tried:
@@ -133,7 +151,7 @@ class LossTried(Step[Tried]):
         if design is not None and design.refused:
             return Tried(design.refused, None)
         trial = self.trial
-        weights = self.weights if design is None else design.weights
+        weights = self.weights if design is None else design.stopped if self.stopped else design.weights
         exact, truth = trial.reference(given), truth_of(trial.crystal.material)
         return Tried("", assess(exact, truth, lambda: self._fitted(given, weights or {})))
 
@@ -177,6 +195,8 @@ def loss_trials(spec: RunSpec, asked: Design) -> Iterator[LossTried]:
             trial = _like(spec, asked, case, observations)
             for name, design in designs.items():
                 yield LossTried(trial=trial, loss=name, weights=None, design=design)
+                if design.others:
+                    yield LossTried(trial=trial, loss=name, weights=None, design=design, stopped=True)
             for name, weights in {**LOSSES, **asked.losses}.items():
                 yield LossTried(trial=trial, loss=name, weights=weights)
             apart = Fits(spec).rows(case, asked.size, subdivide=True)  # its powers weigh rows by distance, late
@@ -194,7 +214,9 @@ def _like(spec: RunSpec, asked: Design, case: Case, observations: str) -> FitTri
 
 def _design(spec: RunSpec, asked: Design, case: Case, observations: str) -> LossDesign:
     trial = _like(spec, asked, case, observations)
-    return LossDesign(trial=trial, richer=trial.basis.widened(asked.richer), share=asked.share)
+    names = [name for name in asked.held_out.get(case.material.name, ()) if name != case.defect]
+    others = tuple(Fits(spec).exact(case.model_copy(update={"defect": name}), case.simulation_size, True) for name in names)
+    return LossDesign(trial=trial, richer=trial.basis.widened(asked.richer), share=asked.share, others=others)
 
 
 def loss_design_tables(designs: Iterable[LossDesign], trials: Iterable[LossTried], given: Given) -> Tables:
@@ -214,7 +236,8 @@ def loss_design_tables(designs: Iterable[LossDesign], trials: Iterable[LossTried
             "observations": step.trial.observations,
             "group": f"{kind}:{group}",
             "weight": weight,
-            **{name: getattr(found, name) for name in ("geometry_before", "geometry_after", "energy_before", "energy_after")},
+            "stopped_weight": None if found.stopped is None else found.stopped[kind][group],
+            **{name: getattr(found, name) for name in ESTIMATES},
         }
         for step in designs
         if (found := given.get(step)) is not None
@@ -238,8 +261,9 @@ def _line(step: LossTried, found: Tried) -> dict:
         "material": material,
         "defect": defect,
         "observations": step.trial.observations,
-        "loss": name if step.weights is not None else f"{DESIGNED} {name}",
+        "loss": step.name,
         "designed_for": kind,
+        "stopped": step.stopped,
         "geometry_error": trial.geometry_error if trial is not None and good else np.nan,
         "energy_error": trial.energy_error if trial is not None and good else np.nan,
         "rmse_forces": None if trial is None else trial.rmse.get("F"),

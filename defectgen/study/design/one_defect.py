@@ -1,7 +1,7 @@
 """Design a loss for one defect in one crystal, from a small training cell labelled with the crystal's reference."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ...energy.potential import Potential
 from ...errors.design import LossDesign, design_loss
 from ...fit import FitWarning, fit
 from ...reference import equilibrate
-from ...relax import relax
+from ...relax import Equilibrium, relax
 from ...training import label, training_cells
 from ...training.observations import spell_observations
 from ..certificates.steps import RICHER_PRIOR
@@ -45,6 +45,8 @@ class Designed:
     """In which the defect was relaxed with the models."""
     study: str
     """Text of a run file: the defect, the basis, the weights, and training cells of some sizes."""
+    held_out: tuple[str, ...] = ()
+    """Names of the defects that stopped the design."""
     potentials: dict[str, float] | None = None
     """Chemical potentials of the atoms that the defect exchanges, eV per atom."""
 
@@ -60,12 +62,14 @@ def design_for(
     observations: str = "E+F+FC+V",
     share: float = 0.5,
     chemical_potentials: Mapping[str, float] | None = None,
+    held_out: Sequence[str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Designed:
     """Weights for `defect` in the material `name`, trained in cells of `size`, judged in a cell of `simulation` (size + 2).
 
-    The reference labels the training cells and is asked nothing in the larger cell. Raises InputError for names, sizes and
-    sets that make no sense, and if the default loss does not hold the defect.
+    The reference labels the training cells and relaxes the defects `held_out` in cells of `size`, by default vacancies and a
+    divacancy; it computes nothing in the larger cell. The design ends where the errors of these defects are smallest. Raises
+    InputError for names, sizes and sets that make no sense, and if the default loss does not hold the defect.
     """
     given = with_potentials(material(name, Path.cwd()), defect, chemical_potentials)
     observations = spell_observations(observations.split("+"))
@@ -91,6 +95,7 @@ def design_for(
         rattle={"configurations": 3, "amplitude": 0.015},
         strains={"amplitudes": (0.005, 0.01)},
     )
+    others = _relaxed_others(lattice, truth, size, _others(defect, lattice, held_out), given.potentials, progress)
     progress(f"labels and rows of {len(cells)} configurations for {wide.size} functions")
     blocks = label(cells, truth, wide, observations.split("+"))
     with warnings.catch_warnings():
@@ -101,14 +106,53 @@ def design_for(
         approx = relax(cell, pilot.model, eigenvalue=False, chemical_potentials=given.potentials)
         progress("weights")
         try:
-            loss = design_loss(pilot, approx, richer=richer, share=share)
+            loss = design_loss(pilot, approx, richer=richer, share=share, held_out=list(others.values()))
         except InputError as error:
             raise InputError(
                 f"a loss is designed from a pilot that holds the defect, and the one of degree {degree:g} does not ({error}); "
                 "raise --degree or --size"
             ) from None
     study = _study(name, defect, size, simulation or size + 2, degree, reach, observations, loss, given.potentials)
-    return Designed(lattice, truth, wide, loss, cell, study, given.potentials)
+    return Designed(lattice, truth, wide, loss, cell, study, tuple(others), given.potentials)
+
+
+def _others(defect: str, lattice: Lattice, held_out: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the defects that stop the design. Raises InputError for none, unknown ones and the defect itself."""
+    if held_out is None:
+        species = tuple(dict.fromkeys(lattice.species))
+        usual = ("vacancy",) if len(species) == 1 else tuple(f"vacancy({s})" for s in species)
+        return tuple(name for name in (*usual, "divacancy") if name != defect)
+    if not held_out:
+        raise InputError("a design is stopped by at least one other defect; got none")
+    if defect in held_out:
+        raise InputError(f"{defect} is the defect that the loss is designed for, and cannot stop it; leave it out of the others")
+    for name in held_out:
+        defect_from_name(name)
+    return tuple(dict.fromkeys(held_out))
+
+
+def _relaxed_others(
+    lattice: Lattice,
+    truth: Potential,
+    size: int,
+    names: Sequence[str],
+    potentials: dict[str, float] | None,
+    progress: Callable[[str], None],
+) -> dict[str, Equilibrium]:
+    """The other defects relaxed with the reference; those that do not settle are left out, and named."""
+    found = {}
+    for name in names:
+        progress(f"held-out defect: {name}, relaxed with the reference")
+        cell = defect_from_name(name).apply(supercell(lattice, size))
+        check_species(truth, cell.symbols)
+        rest = relax(cell, truth, chemical_potentials=potentials)
+        if rest.converged and not rest.is_saddle:
+            found[name] = rest
+        else:
+            progress(f"{name} is left out: {rest.message}")
+    if not found:
+        raise InputError(f"none of the held-out defects {', '.join(names)} rests with the reference; name others (--held-out)")
+    return found
 
 
 def _study(

@@ -57,6 +57,8 @@ class Design(Strict):
     """Other losses to compare with, name -> weights; "default" and "uniform" are always there."""
     share: float = Field(0.5, ge=0, le=1)
     """Of the energy in the mean of logarithms that is minimised."""
+    held_out: dict[str, tuple[str, ...]] = {}
+    """Other defects, material -> names, whose errors decide when a design ends; none for materials that are not named."""
     richer: float = Field(2.0, gt=0, le=100)
     """Degrees that the basis of the richer fit has more."""
     data: DesignData | None = None

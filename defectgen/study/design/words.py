@@ -33,7 +33,8 @@ def design_findings(designs: pd.DataFrame) -> Iterator[str]:
             for loss, each in own.groupby("loss", sort=False):
                 yield from _gains(f"Loss {loss}", each)
         else:
-            yield from _gains(f"Losses {words}", own)
+            for stopped, how in ((False, ""), (True, ", stopped by held-out defects")):
+                yield from _gains(f"Losses {words}{how}", own[own["stopped"].astype(bool) == stopped])
 
 
 def _gains(about: str, rows: pd.DataFrame) -> Iterator[str]:
@@ -44,7 +45,9 @@ def _gains(about: str, rows: pd.DataFrame) -> Iterator[str]:
     parts = []
     for quantity in ("geometry", "energy"):
         gain = good[f"{quantity}_gain"].astype(float)
-        span = f"{number(gain.min())} to {number(gain.max())}; worse than the default in {int((gain < 1).sum())} of {len(gain)}"
+        worse = int((gain < 1).sum())
+        span = f"{number(gain.min())} to {number(gain.max())}; worse than the default in {worse} of {len(gain)}"
+        span += f", at worst {number(1 / gain.min())} times" if worse else ""
         parts.append(f"{number(gain.median())} in the median for the {quantity} ({span})")
     lost = f"; {len(rows) - len(good)} more lost the defect" if len(good) < len(rows) else ""
     yield f"{about}, error of the default over theirs: {' and '.join(parts)}{lost}."
