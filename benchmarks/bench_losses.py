@@ -5,7 +5,7 @@ of a re-fit depends on how many classes of rows a list of losses distinguishes, 
 
 Peers: `numpy.linalg.lstsq` on all weighted rows, for Huber's loss in a loop of reweightings to the same relative change of the
 objective. Ours: `dg.refit` of lists of thirty losses, and `dg.fit` of one. The error is the objective over the least one found,
-less one; for losses of single residuals SciPy's L-BFGS-B, started from our minimum and from least squares, looks for that.
+less one; for losses of single residuals SciPy's L-BFGS-B, started from our minimum, looks for that.
 
     python benchmarks/bench_losses.py           about 500 functions
     python benchmarks/bench_losses.py 10        a smaller degree
@@ -30,7 +30,7 @@ LISTS = {
     "rows": [f"relative_force({f:g}) * by_distance({p:g})" for f in np.geomspace(0.02, 2, 10) for p in (0, 1, 2)],
 }
 """Thirty weight functions that each way to keep rows can tell apart."""
-TIGHT = {"maxiter": 5000, "maxfun": 10000, "ftol": 1e-16, "gtol": 1e-13, "maxcor": 40}
+TIGHT = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-16, "gtol": 1e-13, "maxcor": 40}
 """Of L-BFGS-B, for objectives of size one."""
 
 
@@ -136,7 +136,7 @@ def robust(blocks: Blocks, name: str, grid: list[dg.Loss], compare: bool) -> Non
     for place in (0, len(grid) // 2):
         oracle = Objective(blocks, grid[place])
         ours = oracle.upper @ found[place].coefficients
-        values = [oracle.at(ours)[0], oracle.least(ours), oracle.least(oracle.start)]
+        values = [oracle.at(ours)[0], oracle.least(ours)]
         if compare and not place:
             peer, (value, steps) = timed(oracle.loop)
             values.append(value)

@@ -14,7 +14,7 @@ from defectgen.fit import COMPARATORS, Described, FitWarning, Loss, fit, losses,
 from defectgen.fit.described import above_hull
 from defectgen.fit.prior import as_prior
 from defectgen.fit.problem import pose
-from defectgen.fit.residual import reweighted
+from defectgen.fit.residual_fits import reweighted
 from defectgen.fit.weighting import by_configuration, by_distance, by_group, by_kind
 from defectgen.training import Blocks
 from defectgen.training.subdivide import ENERGY_BIN, FORCE_BINS

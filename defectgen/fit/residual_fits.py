@@ -11,7 +11,7 @@ from ..training.blocks import Block, Blocks
 from ..training.compress import join
 from .problem import Problem
 from .residual import NORMAL, Residual
-from .reweighting import Descent, Rowwise
+from .reweighting import STEPS, Descent, Rowwise
 from .shared import share
 from .solvers import QR
 from .weights import FitWarning
@@ -37,7 +37,13 @@ class Reweighted:
     """Steps, the last relative change of the objective, the objective over that of the fit by least squares."""
 
 
-def reweighted(problem: Problem, raw: Sequence[np.ndarray], forms: Sequence[Residual | None], names: Sequence[str]) -> Reweighted:
+def reweighted(
+    problem: Problem,
+    raw: Sequence[np.ndarray],
+    forms: Sequence[Residual | None],
+    names: Sequence[str],
+    max_steps: int = STEPS,
+) -> Reweighted:
     """Weights of single rows that make least squares minimise the losses of their residuals.
 
     Parameters
@@ -50,6 +56,8 @@ def reweighted(problem: Problem, raw: Sequence[np.ndarray], forms: Sequence[Resi
         Of every block; None for squares.
     names : sequence of str
         Kind of every block: kinds share a scale.
+    max_steps : int
+        Largest number of steps of one minimisation.
 
     Returns
     -------
@@ -78,7 +86,7 @@ def reweighted(problem: Problem, raw: Sequence[np.ndarray], forms: Sequence[Resi
     scales = scales_of([raw[k][:, :-1] @ theta - raw[k][:, -1] for k in own], kinds, whole)
     loss = Rowwise(np.ones(len(rest)), relative, centres * np.repeat(scales, counts), placed(whole, counts))
     descent = None if shared is None else Descent(shared)
-    found = None if descent is None else descent.minimum(loss)
+    found = None if descent is None else descent.minimum(loss, max_steps)
     if descent is None or found is None:
         r, steps, change, settled, gain = _open(loss, rest, rows, least)
     else:

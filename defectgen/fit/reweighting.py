@@ -127,7 +127,7 @@ class Descent:
         """The objective."""
         return _Fixed(self.shared, loss.squares).value(x) + loss.total(self.residuals(x))
 
-    def minimum(self, loss: Rowwise) -> Minimum | None:
+    def minimum(self, loss: Rowwise, max_steps: int = STEPS) -> Minimum | None:
         """Minimise, from the centre or the minimum of the loss before; None if the matrix of the loss is singular."""
         if self._fixed is None or np.any(self._fixed.squares != loss.squares):
             self._fixed = _Fixed(self.shared, loss.squares)
@@ -144,7 +144,9 @@ class Descent:
             if number and not stage.convex:  # the same steps, whatever losses were before
                 self._curvature, self._share = None, 1.0
             values = [fixed.value(x) + stage.total(self.residuals(x)) for x in tried]
-            found = self._stage(stage, fixed, tried[int(np.argmin(values))], CLOSE if last or not loss.convex else NEAR)
+            found = self._stage(
+                stage, fixed, tried[int(np.argmin(values))], CLOSE if last or not loss.convex else NEAR, max_steps
+            )
             if found is None:
                 return None
             self._found[key] = found.x
@@ -152,12 +154,12 @@ class Descent:
         assert found is not None
         return replace(found, steps=steps)
 
-    def _stage(self, loss: Rowwise, fixed: "_Fixed", x: np.ndarray, goal: float) -> Minimum | None:
+    def _stage(self, loss: Rowwise, fixed: "_Fixed", x: np.ndarray, goal: float, max_steps: int) -> Minimum | None:
         r, slope = self.residuals(x), fixed.slope(x)
         value, change, settled, steps = fixed.value(x) + loss.total(r), np.inf, False, 0
         expected, before, step = np.inf, np.inf, 1.0
         g = z = direction = np.zeros(0)
-        while steps < STEPS and not settled:
+        while steps < max_steps and not settled:
             weight = loss.each("weight", r)
             old_g, old_z, g = g, z, slope + self._rows.T @ (weight * r)
             slow = not steps or expected > SLOW * before

@@ -101,8 +101,10 @@ class LossDesign(Step[Designed]):
         except InputError as error:
             return Designed(str(error), {})
         estimates = (found.before.geometry, found.after.geometry, found.before.energy, found.after.energy)
-        after = (found.weights, found.harm, found.harm_without_stopping) if others else ()
-        return Designed("", found.unstopped, *(each.estimate for each in estimates), *after)
+        stopped = found.weights if others else None
+        values = (each.estimate for each in estimates)
+        harms = {"harm": found.harm, "harm_without_stopping": found.harm_without_stopping}
+        return Designed("", found.unstopped, *values, stopped=stopped, **harms)
 
 
 @dataclass(frozen=True, eq=False)
