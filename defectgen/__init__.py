@@ -58,13 +58,12 @@ if TYPE_CHECKING:
     from . import bridge as bridge
     from . import campaign as campaign
     from . import crystal as crystal
-    from . import dataset as dataset
+    from . import dataset, reference
     from . import elastic as elastic
     from . import energy as energy
     from . import errors as errors
     from . import observe as observe
     from . import plot as plot
-    from . import reference
     from . import report as report
     from . import study as study
     from . import surrogate as surrogate
@@ -125,32 +124,39 @@ if TYPE_CHECKING:
     from .energy.elastic import ElasticConstants, elastic_constants
     from .energy.functional import evaluate
     from .errors import (
+        auroc,
         bound,
         certify,
         compare,
         compare_on_both_lattices,
+        conformal_quantile,
         design_loss,
         domain,
         elastic_constant_error,
         estimate_rate,
         force_constant_error,
         force_error,
+        geometric_mean,
         label_errors,
         load_domain,
         predict,
         predicted_rate,
         relax_from,
+        strain_decay,
+        tradeoff,
         verdict,
     )
     from .fit import Constraint, Loss, comparator, fit, fit_objective, linear_phonons, losses, refit, weight_response, weighting
     from .reference import check_labels, equilibrate
     from .relax import equilibrium, migration_barrier, relax, saddle_point
+    from .report import displacement_figure, domain_figure
     from .study.planning import judge_labels, plan_training
     from .training import (
         Cost,
         Rattle,
         Strains,
         combine_energies,
+        dataset_rows,
         diversity,
         energy_differences,
         label,
@@ -183,6 +189,7 @@ __all__ = [
     "TabulatedPairs",
     "antisite",
     "antisite_pair",
+    "auroc",
     "ball",
     "bcc",
     "bound",
@@ -192,16 +199,21 @@ __all__ = [
     "comparator",
     "compare",
     "compare_on_both_lattices",
+    "conformal_quantile",
     "crystal_force_constants",
     "cscl",
+    "dataset",
+    "dataset_rows",
     "defect_from_atoms",
     "defect_from_name",
     "design_loss",
     "diamond",
     "dislocation",
+    "displacement_figure",
     "divacancy",
     "diversity",
     "domain",
+    "domain_figure",
     "dumbbell",
     "elastic_constant_error",
     "elastic_constants",
@@ -220,6 +232,7 @@ __all__ = [
     "force_constant_error",
     "force_error",
     "from_ase",
+    "geometric_mean",
     "hcp",
     "image_correction",
     "interstitial",
@@ -250,9 +263,11 @@ __all__ = [
     "sc",
     "select_cells",
     "square",
+    "strain_decay",
     "substitution",
     "supercell",
     "to_ase",
+    "tradeoff",
     "training_cells",
     "triangular",
     "vacancy",

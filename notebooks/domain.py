@@ -16,9 +16,20 @@
 # %% [markdown]
 # # Where may this potential be trusted?
 #
-# A fit is right where it was shown something, and says nothing of where that ends. A *domain of applicability* says it: one number an
-# atom, and a threshold. This page fits copper on bulk cells only, asks the domain about a defect that no bulk cell taught, and checks that
-# the atoms it warns of are those whose forces are wrong. Toy size, under a minute; units are eV and Angstrom.
+# **Question.** A fitted potential is accurate for environments like those of its training data. Which atoms of a new structure
+# lie outside?
+#
+# A *domain of applicability* answers with one number per atom and a threshold. This notebook fits copper to bulk cells only,
+# applies the domain to a vacancy, and checks whether the atoms above the threshold are those with wrong forces. It takes under
+# a minute. Units are eV and Angstrom.
+
+# %%
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("defectgen") is None:  # install the package: it is the folder above this notebook
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", ".."], check=True)
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,13 +37,11 @@ import numpy as np
 from IPython.display import display
 
 import defectgen as dg
-from defectgen.errors.domain import auroc
-from defectgen.report import domain_figure
 
 # %% [markdown]
 # ## A fit to rattled bulk cells
 #
-# No vacancy, no surface: 32 atoms, rattled by 0.1 A and strained by one per cent.
+# The training cells have 32 atoms, rattled by 0.1 A and strained by one per cent. None has a vacancy or a surface.
 
 # %%
 truth = dg.reference.CleriRosato("Cu")
@@ -52,9 +61,9 @@ print(f"{basis.size} functions; force error in training {fit.rmse['F']:.4f} eV/A
 # %% [markdown]
 # ## Its domain
 #
-# The *extrapolation grade* writes an environment as a combination of a few training environments, the ones that span the largest volume,
-# and takes the largest coefficient. Up to 1 the model interpolates; a grade of 100 multiplies errors by up to 100. On the
-# training cells it is 1, up to the tolerance at which the search for the largest volume stops.
+# The *extrapolation grade* writes an environment as a linear combination of a few training environments, those that span the
+# largest volume. The grade is the largest coefficient. Up to 1 the model interpolates; at a grade of 100 errors may be
+# multiplied by up to 100. On the training cells the grade is 1, up to the tolerance of the search for the largest volume.
 
 # %%
 domain = dg.domain(cells, fit)
@@ -62,22 +71,23 @@ print(domain)
 assert abs(domain.thresholds["extrapolation"] - 1.0) <= 0.011  # the search stops when an exchange gains less than one per cent
 
 # %% [markdown]
-# ## A defect that was not taught
+# ## A defect without training data
 #
-# The vacancy in the same crystal, relaxed with the fit: the atoms around the hole have a neighbour less than anything in training.
+# A vacancy in the same crystal is relaxed with the fit. The atoms around it have one neighbour fewer than any atom of the
+# training cells.
 
 # %%
 vacancy = dg.relax(dg.vacancy().apply(dg.supercell(lattice, 3)), fit.model)
 check = domain.check(vacancy)
 print(check)
-display(domain_figure(check))
+display(dg.domain_figure(check))
 
 # %% [markdown]
-# ## Does it warn of the right atoms?
+# ## Are these the atoms with wrong forces?
 #
-# Vacancies and divacancies, rattled, beside new bulk cells: which atoms have force errors above three times the level of
-# new bulk cells, and how often does such an atom have the larger grade? That probability (the area under the ROC curve, AUROC)
-# is 1 at best and 0.5 by chance.
+# The test set has a rattled vacancy and a rattled divacancy. An atom counts as wrong if its force error exceeds three times the
+# error level of new bulk cells. The AUROC (area under the ROC curve) is the probability that a wrong atom has a larger grade
+# than a correct one: 1 is perfect, 0.5 is chance.
 
 # %%
 rng = np.random.default_rng(1)
@@ -89,7 +99,8 @@ def force_errors(cell, x):
     return np.linalg.norm(model - exact, axis=1)
 
 
-def asked(cell, x, measure):
+def grades(cell, x, measure):
+    """Grade of every atom by one of the measures."""
     return domain.grade(dg.Snapshot(cell, x, cell.vectors), measure)
 
 
@@ -101,8 +112,8 @@ wrong = np.concatenate([force_errors(*case) for case in unseen])
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained", sharey=True)
 found = {}
 for axis, measure in zip(axes, ("extrapolation", "neighbours", "force_deviation"), strict=True):
-    score = np.concatenate([asked(*case, measure) for case in unseen])
-    found[measure] = auroc(score, wrong > 3 * level)
+    score = np.concatenate([grades(*case, measure) for case in unseen])
+    found[measure] = dg.auroc(score, wrong > 3 * level)
     axis.loglog(score, wrong, ".", ms=4)
     axis.axhline(3 * level, color="grey", lw=0.8)
     axis.axvline(domain.thresholds[measure], color="grey", lw=0.8)
@@ -112,6 +123,11 @@ plt.show()
 assert found["extrapolation"] > 0.9
 
 # %% [markdown]
-# The same question for hundreds of unseen molecules is part of `defectgen run diversity-molecules`. A domain is saved beside its model
-# (`domain.save("model.domain.npz")`), `defectgen domain MODEL STRUCTURES` asks it from the command line, and
-# `dg.Calculator(fit.model, domain=domain)` warns while a simulation runs.
+# ## Answer
+#
+# Atoms with a grade above the threshold lie outside the domain; here they are the neighbours of the vacancy, and the AUROC
+# shows that these are the atoms with wrong forces.
+#
+# Save the domain next to its model with `domain.save("model.domain.npz")`. Then `defectgen domain MODEL STRUCTURES` checks
+# structures from the command line, and `dg.Calculator(fit.model, domain=domain)` warns during a simulation. The study
+# `defectgen run diversity-molecules` includes the same test for hundreds of molecules.

@@ -14,11 +14,21 @@
 # ---
 
 # %% [markdown]
-# # What does a force constant buy?
+# # What do force constants add to energies and forces?
 #
-# Energies and forces of defect cells teach a potential the defect. Force constants teach it the crystal around, which is one
-# primitive cell and costs next to nothing. This page fits the same potential with and without them, and looks at three things: the
-# phonons, the elastic constants, and a defect in a cell larger than it was trained on. Toy size; units are eV and Angstrom.
+# **Question.** Energies and forces of defect cells determine a potential near the defect. Force constants of one primitive cell
+# determine it in the perfect crystal around, at little cost. What improves if they are added to the fit?
+#
+# This notebook fits the same basis with and without force constants. It compares the force constants, the elastic constants,
+# and a divacancy in a cell larger than the training cells. It takes about half a minute. Units are eV and Angstrom.
+
+# %%
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("defectgen") is None:  # install the package: it is the folder above this notebook
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", ".."], check=True)
 
 # %%
 import matplotlib.pyplot as plt
@@ -37,9 +47,10 @@ shells = pd.DataFrame({"range (A)": reach.round(3), "stiffness (eV/A^2)": size})
 print(shells.head(6).to_string(float_format="{:.4f}".format))
 
 # %% [markdown]
-# ## With and without
+# ## Fits with and without force constants
 #
-# The training cells are at rest: rattled ones would teach force constants in secret. Everything else is the same.
+# The training cells are relaxed and not rattled, because forces of rattled cells also contain information about force
+# constants. Everything else is the same.
 
 # %%
 rest = dg.relax(defect.apply(dg.supercell(lattice, 2)), truth).displacement
@@ -80,7 +91,7 @@ axis.legend(frameon=False, fontsize=7)
 plt.show()
 
 # %% [markdown]
-# Force constants buy the crystal: two numbers of it fall by
+# Force constants reduce two errors of the perfect crystal by
 
 # %%
 bare, taught = table.loc["E+F"], table.loc["E+F, FC"]
@@ -89,8 +100,10 @@ print(f"factors of {gain:.0f} in the force constants and {bare['C (GPa)'] / taug
 assert gain > 100
 
 # %% [markdown]
-# They do not buy the core. With 32 functions nothing is free: what makes the crystal exact is taken from the defect, whose geometry error
-# hardly moves and whose energy may get worse, unless energies are given more weight (`notebooks/loss.py`). The far field, which force constants
-# determine, is also small in a cell of this size. How the two balance as the training cell grows is what theory says and
-# `defectgen run cell-size` measures: without force constants the geometry error falls like L^-3/2, with them like L^-9/2, once
-# the basis is large enough to follow.
+# ## Answer
+#
+# Force constants improve the perfect crystal, not the core of the defect. With only 32 functions the fit cannot match
+# everything: the geometry error of the defect hardly changes, and its energy error may grow unless energies have a larger weight
+# (see the notebook `loss`). The far field, which force constants determine, is also small in a cell of this size. Theory
+# predicts how the errors fall with the radius L of the training cell, and `defectgen run theory-3d` measures it: for a model
+# that is exact within L, the geometry error falls like L^(-3/2) without force constants and like L^(-9/2) with them.

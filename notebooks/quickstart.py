@@ -16,12 +16,22 @@
 # %% [markdown]
 # # Can this potential be trusted with a defect it has not seen?
 #
-# A fitted interatomic potential is trained on small cells and used in large ones. This page takes one defect, the vacancy in
-# copper, and follows the whole question once: label a small cell with a reference, fit, relax the same vacancy in a larger cell
-# with the reference and with the fit, and measure what the fit got wrong. It does so for four sets of *observations*, because
-# what the fit was shown matters more than how much of it.
+# **Question.** A fitted interatomic potential is trained on small cells and used in large ones. How wrong are the geometry and
+# the energy of a defect in the large cell?
 #
-# Everything is at toy size and runs in under a minute, most of it compilation. Units are eV and Angstrom throughout.
+# This notebook answers it for the vacancy in copper. Small cells are labelled with a reference potential and fitted. The same
+# vacancy is relaxed in a larger cell with the reference and with the fit, and the two are compared. This is repeated for four
+# sets of *observations* (kinds of labels).
+#
+# The example is small and takes under a minute, most of it compilation. Units are eV and Angstrom.
+
+# %%
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("defectgen") is None:  # install the package: it is the folder above this notebook
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", ".."], check=True)
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,8 +43,8 @@ import defectgen as dg
 # %% [markdown]
 # ## A crystal and a reference
 #
-# The reference plays the part of the truth: here the second-moment potential of Cleri and Rosato (1993), which is quick and, for
-# copper, quite good. `equilibrate` finds its own lattice constant; reference and fit will share it.
+# The reference defines the exact result: here it is the second-moment potential of Cleri and Rosato (1993), which is fast and
+# fairly accurate for copper. `equilibrate` finds its lattice constant, which reference and fit share.
 
 # %%
 truth = dg.reference.CleriRosato("Cu")
@@ -44,8 +54,8 @@ print(f"nearest neighbours {lattice.nearest_neighbour:.4f} A apart")
 # %% [markdown]
 # ## The defect
 #
-# `supercell(lattice, 4)` is a periodic box of 4 x 4 x 4 cubic cells. Take one atom out, let the others relax, and the energy left
-# over is the formation energy: energy of the cell minus as many atoms of the perfect crystal.
+# `supercell(lattice, 4)` is a periodic box of 4 x 4 x 4 cubic cells. One atom is removed and the others relax. The formation
+# energy is the energy of this cell minus that of equally many atoms of the perfect crystal.
 
 # %%
 defect = dg.vacancy()
@@ -56,15 +66,15 @@ print(f"formation energy {exact.formation_energy:.3f} eV, a minimum: {exact.is_m
 
 # %% [markdown]
 # Experiments (positron annihilation) give 1.28 ± 0.05 eV. The reference was fitted to the cohesive energy, the lattice constant and
-# the elastic constants, and to no vacancy, so this is a prediction:
+# the elastic constants, but not to a vacancy. Its formation energy is therefore a prediction:
 
 # %%
 assert abs(exact.formation_energy - 1.28) < 0.05  # the experimental uncertainty, eV
 
 # %% [markdown]
-# How far does the vacancy reach? Neighbours move by hundredths of an Angstrom, farther ones less, though not equally in all
-# directions (close-packed rows push farthest). Theory says that the displacement dies out like the inverse square of the distance:
-# a long tail, which a small training cell cannot hold.
+# Atoms next to the vacancy move by hundredths of an Angstrom, atoms farther away by less, and along close-packed rows more than
+# in other directions. According to theory the displacement decays like the inverse square of the distance. A small training
+# cell does not contain this long tail.
 
 # %%
 away = np.linalg.norm(cell.positions - cell.centre, axis=1)
@@ -75,18 +85,18 @@ print(shells.head(5).to_string(float_format="{:.4f}".format))
 # %% [markdown]
 # ## Training cells, labels and four fits
 #
-# Training cells of one size: the vacancy in a box of 2 or 3 cubic cells a side, at rest where the reference puts it and slightly
-# rattled; the perfect primitive cell; and strained primitive cells. Labels and design rows are computed once. Which of them a
-# fit uses is decided afterwards, so four fits cost four small solves:
+# The training cells of one size are: the vacancy in a box of 2 or 3 cubic cells a side, relaxed with the reference and slightly
+# rattled; the perfect primitive cell; and strained primitive cells. Labels and design rows are computed once. Each fit then
+# selects its observations and is a small least-squares problem:
 #
 # * `E+F` energies and forces of the defect cells,
-# * `E+F+V` also virials of the strained crystal (its elasticity, beyond the linear),
+# * `E+F+V` also virials of the strained crystal (its linear and nonlinear elasticity),
 # * `E+F+FC` also force constants of the perfect crystal (its phonons),
 # * `E+F+FC+V` everything.
 
 # %%
 SETS = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
-basis = dg.ACEBasis(["Cu"], cutoff=5.5, order=2, degree=8)  # a toy: 32 functions
+basis = dg.ACEBasis(["Cu"], cutoff=5.5, order=2, degree=8)  # a small basis: 32 functions
 
 
 def fits(size):
@@ -105,10 +115,10 @@ print(trained[3]["E+F+FC+V"].summary())
 # %% [markdown]
 # ## The same vacancy with the fits
 #
-# `dg.relax` does not know what it relaxes: the reference and every model go through the same code. `dg.compare` then gives the error
-# of the geometry (a norm of the differences of bond vectors), the error of the formation energy, and whether both ended in the same
-# state at all, without which the numbers would mean nothing. Beside it stands the error of the elastic constants of the perfect
-# crystal, on which the long tail of the displacement rides.
+# `dg.relax` relaxes the reference and every model with the same code. `dg.compare` returns the error of the geometry (a norm of
+# the differences of bond vectors), the error of the formation energy, and whether both relaxations ended in the same state. The
+# table also contains the error of the elastic constants of the perfect crystal, which determine the long tail of the
+# displacement.
 
 # %%
 rows = []
@@ -137,15 +147,16 @@ for axis, error in zip(axes, ("geometry (A)", "elastic constants (GPa)"), strict
 plt.show()
 
 # %% [markdown]
-# The larger training cell wins clearly, and a fit that was shown virials or force constants knows the elastic constants better. The
-# four sets, though, hardly differ in the geometry, and that is a result too: 32 functions cannot match everything they are
-# shown, so the error ends on a floor that the basis sets. Observations tell fits apart once the fit is accurate enough to
-# follow them, as in the study that `defectgen run` starts.
+# ## Answer
 #
-# ## What a rate would be
+# The larger training cell gives smaller errors. Virials and force constants improve the elastic constants. The four sets of
+# observations hardly differ in the geometry error: with 32 functions the basis limits the accuracy, and the error reaches a
+# floor. The sets differ if the fit is accurate enough, as in the study that `defectgen run` computes.
 #
-# Two training cells are no rate. With a basis that is large enough the error falls like a power of the size L of the training
-# cell, and theory says which:
+# ## Rates
+#
+# Two training cells do not give a rate. For a model that is exact within the radius L of the training cell, the error falls like
+# a power of L, and theory predicts the exponent (the notebook `convergence` measures it):
 
 # %%
 for observations in SETS:
@@ -153,8 +164,8 @@ for observations in SETS:
     print(f"{observations:<9} geometry L^{slopes[0]:g}, energy L^{slopes[1]:g}")
 
 # %% [markdown]
-# `dg.estimate_rate(sizes, errors)` reads a slope from measured errors, with its window, its interval, and every point it left out.
-# On made-up errors that fall like L^-3 and then meet a floor:
+# `dg.estimate_rate(sizes, errors)` estimates the slope of measured errors. It returns its window, its interval and every point
+# that was left out. The following errors are made up: they fall like L^-3 and then reach a floor.
 
 # %%
 sizes = np.array([3, 4, 6, 8, 12, 16, 24])
@@ -166,7 +177,7 @@ for size, reason in rate.dropped:
 # %% [markdown]
 # ## Your own potential
 #
-# Any ASE calculator can stand in for either side. How good a copper is ASE's effective-medium potential, next to the reference above?
+# Any ASE calculator can be the reference or the model. Here ASE's effective-medium potential is compared with the reference above.
 
 # %%
 from ase.calculators.emt import EMT  # noqa: E402

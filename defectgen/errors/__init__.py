@@ -7,7 +7,8 @@ from .certificate import Certificate, Prediction, certify, predict
 from .compare import Comparison, compare
 from .decay import StrainDecay, strain_decay
 from .design import LossDesign, choose_data, design_loss
-from .domain import Check, Domain, domain, load_domain
+from .domain import Check, Domain, auroc, conformal_quantile, domain, load_domain
+from .generalisation import Spread, Tradeoff, geometric_mean, tradeoff
 from .label_errors import LabelErrors, LabelledPrediction, label_errors
 from .norms import BondList, bonds_of, strain_max, strain_norm
 from .predicted_rates import CLAIMS, Claim, boundary_rate, claim, core_cap, dislocation_rate, predicted_rate
@@ -45,8 +46,11 @@ __all__ = [
     "Power",
     "Prediction",
     "Rate",
+    "Spread",
     "StrainDecay",
     "Term",
+    "Tradeoff",
+    "auroc",
     "bonds_of",
     "bound",
     "boundary_rate",
@@ -55,6 +59,7 @@ __all__ = [
     "claim",
     "compare",
     "compare_on_both_lattices",
+    "conformal_quantile",
     "core_cap",
     "design_loss",
     "dislocation_rate",
@@ -63,6 +68,7 @@ __all__ = [
     "estimate_rate",
     "force_constant_error",
     "force_error",
+    "geometric_mean",
     "judge",
     "label_errors",
     "load_domain",
@@ -75,6 +81,7 @@ __all__ = [
     "strain_decay",
     "strain_max",
     "strain_norm",
+    "tradeoff",
     "verdict",
     "verdict_power",
 ]

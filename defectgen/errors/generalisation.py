@@ -26,9 +26,35 @@ class Spread:
 
 
 def geometric_mean(values: Float[np.ndarray, " repetitions"]) -> Spread:
-    """exp(mean log e) over independent repetitions, low and high by t with n - 1 degrees of freedom.
+    """The geometric mean of independent repetitions, with a 95 % interval.
 
-    Errors span factors, so their logarithms are averaged. Raises InputError for no values and values that are not positive.
+    Parameters
+    ----------
+    values : array (repetitions,)
+        Positive numbers of any unit, for instance the error of one test in each repetition.
+
+    Returns
+    -------
+    Spread
+        `value`, `low`, `high` in the unit of the values, and the number of repetitions.
+
+    Raises
+    ------
+    InputError
+        For no values, and for values that are not positive.
+
+    Notes
+    -----
+    exp(mean log e): errors of repetitions differ by factors, so their logarithms are averaged. The interval is Student's t with
+    n - 1 degrees of freedom; one repetition has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> mean = dg.geometric_mean(np.array([0.010, 0.012, 0.009]))
+    >>> print(f"{mean.value:.4f} ({mean.low:.4f} to {mean.high:.4f}) eV/A")
+    0.0103 (0.0071 to 0.0147) eV/A
     """
     logs = _logs(values)
     mean, count = float(logs.mean()), len(logs)
@@ -124,14 +150,41 @@ class Tradeoff:
 
 
 def tradeoff(structures: Float[np.ndarray, " splits"], errors: Float[np.ndarray, "repetitions splits"]) -> Tradeoff:
-    """Where the error of a fixed budget is least; `structures` ascend, a row of `errors` is one repetition of all splits.
+    """How a fixed budget of labels is best divided into structures and configurations of each.
 
-    The verdict compares both ends with the best split between them. That split is chosen by the other repetitions and judged by
-    this one, for each in turn, so that a minimum of noise is no balance:
-    "balance": both ends are worse, each at 95 %; "more structures" (configurations): the error falls towards that end, which is
-    not worse than the inside while the other end is; "no difference": all splits are within TOLERATED of the best;
-    "undecided": the repetitions are too few or too different to say.
-    Raises InputError for fewer than three splits, and errors that are not positive.
+    Parameters
+    ----------
+    structures : array (splits,)
+        Number of structures of each split of the budget, ascending.
+    errors : array (repetitions, splits)
+        Positive errors of any unit; a row is one repetition of all splits.
+
+    Returns
+    -------
+    Tradeoff
+        The best number of structures with its 95 % interval, the errors of both ends relative to it, and a verdict.
+
+    Raises
+    ------
+    InputError
+        For fewer than three splits, and for errors that are not positive.
+
+    Notes
+    -----
+    The verdict compares both ends with the best split between them, which the other repetitions choose for each repetition, so
+    that a minimum of noise is not taken for a balance. "balance": both ends are worse, each with 95 % confidence. "more
+    structures", "more configurations": one end is worse than the splits between, and the end towards which the error falls is
+    not. "no difference": all splits are within 10 % of the best. "undecided": the repetitions are too few or differ too much.
+    theory: diversity/fixed-budget.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> errors = np.array([[0.20, 0.11, 0.19], [0.22, 0.10, 0.21], [0.21, 0.12, 0.20]])  # eV/A, three repetitions
+    >>> found = dg.tradeoff(np.array([1.0, 4.0, 16.0]), errors)
+    >>> found.verdict, round(found.best, 1)
+    ('balance', 4.1)
     """
     structures, errors = np.asarray(structures, dtype=float), np.asarray(errors, dtype=float)
     if errors.ndim != 2 or errors.shape[1] != len(structures) or len(structures) < 3 or np.any(np.diff(structures) <= 0):

@@ -12,10 +12,23 @@ from ..plot.style import RC
 
 
 def domain_figure(check: Check) -> Figure:
-    """Left: the counted atoms seen along the third box vector, coloured by grade over threshold, those outside ringed. Right: the
-    grade of each against its distance to the defect (the middle of the cell, if there is none).
+    """A cell coloured by the grades of its atoms, and the grades against the distance to the defect.
 
-    Raises InputError if no grade is finite and positive.
+    Parameters
+    ----------
+    check : Check
+        From ``domain.check(structure)``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left: the counted atoms seen along the third box vector, coloured by grade over threshold; atoms outside have a ring.
+        Right: the grade of each atom against its distance to the defect, or to the middle of the cell if there is none.
+
+    Raises
+    ------
+    InputError
+        If no grade is finite and positive.
     """
     grades, cell = check.grades[check.counted], check.cell
     shown = np.isfinite(grades) & (grades > 0)

@@ -88,6 +88,13 @@ def conformal_quantile(scores: Float[np.ndarray, " n"], alpha: float) -> float:
     Notes
     -----
     theory: domain/conformal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> dg.conformal_quantile(np.arange(1.0, 100.0), alpha=0.05)  # the 95th of 99 scores
+    95.0
     """
     rank = conformal_rank(len(scores), alpha)
     if np.isnan(scores).any():
@@ -177,7 +184,7 @@ def error_factor(errors: Float[np.ndarray, " n"], deviations: Float[np.ndarray, 
 
 
 def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float:
-    """Probability that a bad case has the larger score than a good one, equal scores counting half: 1 perfect, 1/2 blind.
+    """Probability that a bad case has a larger score than a good one: 1 for a perfect score, 1/2 for a random one.
 
     Parameters
     ----------
@@ -200,12 +207,19 @@ def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float
     The area under the receiver operating characteristic by ranks:
     (sum of the ranks of the bad - n_b (n_b + 1) / 2) / (n_b n_g).
     J. A. Hanley, B. J. McNeil, Radiology 143, 29 (1982).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> dg.auroc(np.array([0.1, 0.4, 0.3, 0.9]), bad=np.array([False, False, True, True]))
+    0.75
     """
     from scipy.stats import rankdata
 
     count = int(bad.sum())
     if count in (0, len(bad)):
-        raise InputError(f"a measure tells bad cases from good ones, and {count} of these {len(bad)} are bad; move the tolerance")
+        raise InputError(f"the AUROC compares bad cases with good ones; got {count} bad cases of {len(bad)}; change the tolerance")
     if np.isnan(scores).any():
         raise InputError(f"scores must be numbers, and {int(np.isnan(scores).sum())} of {len(scores)} are not")
     ranks = rankdata(scores)
