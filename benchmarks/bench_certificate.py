@@ -71,7 +71,7 @@ def row(fit, cell, rate):
         f"{len(cell)} atoms: K of {k.shape[2]} functions in {direct:.1f} s, counted limit {counted:.1f} s; by differences "
         f"{whole:.0f} s ({whole / direct:.0f} times), {COLUMNS} columns agree to {max(errors):.1e}"
     )
-    work = f"answer of a Si interstitial to {k.shape[2]} coefficients, {len(cell)} atoms"
+    work = f"derivative of a Si interstitial in {k.shape[2]} coefficients, {len(cell)} atoms"
     summary(work, "s", direct, "differences of relaxations", whole, counted, f"{max(errors):.0e}")
 
 

@@ -107,11 +107,11 @@ plt.show()
 
 # %%
 rng = np.random.default_rng(1)
-score = rng.lognormal(size=2000)
-error = 0.01 * score * rng.lognormal(sigma=0.7, size=2000)
+score = rng.lognormal(size=10000)
+error = 0.01 * score * rng.lognormal(sigma=0.7, size=10000)
 print(f"AUROC {dg.auroc(score, error > 0.03):.3f}")
-threshold = dg.conformal_quantile(score[:500], alpha=0.05)
-print(f"threshold {threshold:.2f}; {np.mean(score[500:] > threshold):.1%} of the new scores are above it")
+threshold = dg.conformal_quantile(score[:5000], alpha=0.05)
+print(f"threshold {threshold:.2f}; {np.mean(score[5000:] > threshold):.1%} of the new scores are above it")
 
 # %% [markdown]
 # ## Are the labels of a calculator consistent?

@@ -72,8 +72,8 @@ folder = Path(tempfile.mkdtemp())
 (folder / "small.toml").write_text(RUN_FILE)
 command = [sys.executable, "-m", "defectgen", "run", str(folder / "small.toml"), "--out", str(folder / "run"), "--workers", "1"]
 finished = subprocess.run(command, capture_output=True, text=True)
-print(finished.stdout[-300:])
 assert finished.returncode == 0, finished.stderr
+sorted(path.name for path in (folder / "run").iterdir())
 
 # %% [markdown]
 # ## The tables

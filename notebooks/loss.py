@@ -69,7 +69,7 @@ grid = dg.losses(
 grid += dg.losses(prior="smoothness", constraints=[["V0", "E:bulk"], ["V0", "E:bulk", "C", "Ef"]])
 fits = dg.refit(blocks, grid)
 table = fits.table()
-print(f"{len(fits)} losses, {1e3 * table['seconds'].median():.1f} ms each")
+print(f"{len(fits)} losses")
 print(table[["loss", "rmse F", "rmse FC", "rmse C", "rmse Ef"]].sort_values("rmse Ef").head(8).to_string(index=False))
 
 # %% [markdown]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Float
 from .regression import CONFIDENCE, power_law, quantile
@@ -23,6 +24,13 @@ class Spread:
     high: float
     """95 % interval by Student's t in the logarithms: 0 to infinity for one repetition, which has none."""
     repetitions: int
+
+    def __repr__(self) -> str:
+        if self.repetitions < 2:
+            return shown(self, f"{self.value:.4g}", "no interval", "1 repetition")
+        return shown(
+            self, f"{self.value:.4g}", f"95 % interval {self.low:.4g} to {self.high:.4g}", f"{self.repetitions} repetitions"
+        )
 
 
 def geometric_mean(values: Float[np.ndarray, " repetitions"]) -> Spread:
@@ -147,6 +155,13 @@ class Tradeoff:
     """Error with the most structures over that of the best split between the ends."""
     verdict: str
     """One of VERDICTS."""
+
+    def __repr__(self) -> str:
+        tolerated = f"{self.tolerated[0]:g} to {self.tolerated[1]:g} within 10 %"
+        best = f"best {self.best:.3g} structures, 95 % interval {self.low:.3g} to {self.high:.3g}"
+        return shown(
+            self, self.verdict, best, tolerated, f"{len(self.structures)} splits, {self.errors[0].repetitions} repetitions"
+        )
 
 
 def tradeoff(structures: Float[np.ndarray, " splits"], errors: Float[np.ndarray, "repetitions splits"]) -> Tradeoff:

@@ -219,7 +219,7 @@ def auroc(scores: Float[np.ndarray, " n"], bad: Bool[np.ndarray, " n"]) -> float
 
     count = int(bad.sum())
     if count in (0, len(bad)):
-        raise InputError(f"the AUROC compares bad cases with good ones; got {count} bad cases of {len(bad)}; change the tolerance")
+        raise InputError(f"the AUROC compares bad cases with good ones; got {count} bad of {len(bad)}; change the tolerance")
     if np.isnan(scores).any():
         raise InputError(f"scores must be numbers, and {int(np.isnan(scores).sum())} of {len(scores)} are not")
     ranks = rankdata(scores)
