@@ -42,7 +42,7 @@ UNREADABLE = (
 class InputError(ValueError):
     """The caller's input cannot be used; the message is one sentence that a user can act on.
 
-    It is one line of printable characters, of at most LONGEST of them, whatever the input that it repeats.
+    It is one line of printable characters, of at most LONGEST of them, however long the input that it repeats.
     """
 
     def __init__(self, message: object = ""):
@@ -98,7 +98,7 @@ def file_of(path: object, what: str) -> Path:
 
 
 def closest(name: object, known: Iterable[str]) -> str:
-    """The known name that is nearly this one, whatever its case; empty if there is none."""
+    """The known name that is nearly this one, ignoring case; empty if there is none."""
     lower = {k.lower(): k for k in reversed(list(known))}
     text = str(name).strip().lower()[:100]
     if text in lower:

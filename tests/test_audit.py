@@ -307,7 +307,7 @@ def broken(tmp_path, monkeypatch):
         (("--model", "broken_calculators:Nothing", "--material", "Cu"), "cannot be imported"),
         (("--model", "missing.yace", "--material", "Cu"), "which is not there"),
         (("--model", "CleriRosato(Cu)", "--reference", "EAM(missing.alloy)", "--material", "Cu"), "which is not there"),
-        (("--model", "CleriRosato(Ag)", "--material", "Cu"), "the potential knows Ag"),
+        (("--model", "CleriRosato(Ag)", "--material", "Cu"), "the potential is for Ag"),
         (("--model", "CleriRosato(Cu)", "--material", "Unobtainium"), "is not known"),
         (("--model", "CleriRosato(Cu)"), "--material NAME"),
         (("--model", "CleriRosato(Cu)", "--lattice", "POSCAR"), "needs --reference"),

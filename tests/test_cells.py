@@ -249,5 +249,5 @@ def test_a_snapshot_takes_what_fits_and_refuses_the_rest():
 )
 @pytest.mark.parametrize("wrong", ["Cu", supercell(LATTICES["fcc"], 1)], ids=["a symbol", "a cell"])
 def test_cells_are_made_of_lattices(make, wrong, unchecked):
-    with pytest.raises(InputError, match=rf"a lattice is wanted.*got {type(wrong).__name__}"):
+    with pytest.raises(InputError, match=rf"a lattice is needed.*got {type(wrong).__name__}"):
         make(wrong)

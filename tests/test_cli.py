@@ -137,7 +137,7 @@ def _wrong_calls(folder: Path) -> None:
         (["run", "--workers", "two"], "valid integer"),
         (["run", "--workers", "-1"], "must be 0 or more"),
         (["run", "--workers", "1", "--scheduler", "x"], "not both"),
-        (["run", "--scheduler", "nowhere"], "no dask scheduler answers"),
+        (["run", "--scheduler", "nowhere"], "no dask scheduler responds"),
         (["run", "--no-such-option"], "No such option"),
         (["no-such-verb"], "No such command"),
         (["report", "nowhere"], "there is no directory nowhere"),

@@ -124,8 +124,8 @@ def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(tmp_path):
 @pytest.mark.parametrize(
     ("scheduler", "message"),
     [
-        ("not an address", "no dask scheduler answers at 'not an address'"),
-        (Scheduler("tcp://127.0.0.1:1", patience=Patience(connect=1.0)), "no dask scheduler answers"),
+        ("not an address", "no dask scheduler responds at 'not an address'"),
+        (Scheduler("tcp://127.0.0.1:1", patience=Patience(connect=1.0)), "no dask scheduler responds"),
         (Scheduler(), "an address or a scheduler file"),
         (Scheduler("tcp://x:1", file="y"), "one of the two"),
         (Scheduler(file="nowhere.json"), "no scheduler file 'nowhere.json'; start the scheduler with"),
@@ -277,7 +277,7 @@ def test_other_versions_of_dask_and_other_servers_are_refused(tmp_path):
         port = free_port()
         cluster.start("http", [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"])
         until(lambda: listens(port), "the server")
-        with pytest.raises(InputError, match="no dask scheduler answers"):
+        with pytest.raises(InputError, match="no dask scheduler responds"):
             run([task], Store(tmp_path / "run"), scheduler=Scheduler(f"tcp://127.0.0.1:{port}", patience=patience))
 
 
@@ -341,9 +341,9 @@ def test_tls(tmp_path):
         cluster.scheduler()
         cluster.worker()
         tasks = plan(3)
-        with pytest.raises(InputError, match="no dask scheduler answers at 'tls:"):
+        with pytest.raises(InputError, match="no dask scheduler responds at 'tls:"):
             run(tasks, Store(tmp_path / "none"), scheduler=cluster.address)
-        with pytest.raises(InputError, match="no dask scheduler answers at 'tcp:"):
+        with pytest.raises(InputError, match="no dask scheduler responds at 'tcp:"):
             run(tasks, Store(tmp_path / "none"), scheduler=cluster.address.replace("tls", "tcp"))
         found = Watched(tasks, Store(tmp_path / "run"), Scheduler(cluster.address, tls_ca_file=ca, tls_cert=cert, tls_key=key))
         assert all(record.ok for record in found.finished().values())

@@ -171,7 +171,7 @@ def test_bad_constraints_are_one_sentence(constraints, said):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("solver", "said"), [("ridge", "needs a prior under constraints"), ("lsmr", "knows no constraints")])
+@pytest.mark.parametrize(("solver", "said"), [("ridge", "needs a prior under constraints"), ("lsmr", "takes no constraints")])
 def test_solvers_that_know_no_constraints_say_so(solver, said):
     with pytest.raises(InputError, match=said):
         fit(made_up()[0], solver=solver, constraints="V0")
@@ -275,7 +275,7 @@ def test_what_cannot_hold_elastic_constants_says_so():
         fit(blocks, "E+F+C", weights={"C": 2.0})
     with pytest.raises(InputError, match="need C rows, and there are none"):
         fit(made_up()[0], "E+F+C")
-    with pytest.raises(InputError, match="beside other observations"):
+    with pytest.raises(InputError, match="together with other observations"):
         dg.label(cells, truth, blocks.basis, "C")
     with pytest.raises(InputError, match="plan is made of labels"):
         dg.plan_training("Cu", "vacancy", target_energy=0.1, observations=["E+F+C"])

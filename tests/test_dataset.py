@@ -86,7 +86,7 @@ def bad_inputs():
     yield "empty", lambda: replace(good, symbols=(), positions=np.zeros((0, 3))), r"has no atoms"
     yield "cell", lambda: replace(good, periodic=(True, True, True)), r"periodic and has no cell vectors"
     yield "same name", lambda: Dataset((good, good)), r"has two configurations of law 'rattled' with the number 0"
-    yield "element", lambda: Dataset((replace(good, symbols=("Xx", "H", "H")),)), r"chemical symbol is wanted.*'Xx'"
+    yield "element", lambda: Dataset((replace(good, symbols=("Xx", "H", "H")),)), r"chemical symbol is needed.*'Xx'"
     yield "atoms", lambda: Dataset((good, replace(moved, symbols=("O", "H", "F")))), r"have different atoms, H2O and FHO"
     yield "number", lambda: Dataset((good,))[[1]], r"configurations 0 to 0; got numbers from 1 to 1"
     yield "structure", lambda: Dataset((good,)).where("water"), r"no structure 'water'; it has 1: 'H2O'"
@@ -372,7 +372,7 @@ def test_a_division_that_leaves_nothing_is_said(settings, sentence):
         divide(data, scaffolds, 0, **{"law": "cold", **settings})
     with pytest.raises(InputError, match=r"29 structures have no scaffold, the first is 's1'"):
         divide(data, {"s0": 1}, 0, law="cold")
-    with pytest.raises(InputError, match=r"a design of 99 structures with 2 configurations each was asked, and \d+ structures"):
+    with pytest.raises(InputError, match=r"99 structures with 2 configurations each was requested, and \d+ structures"):
         divide(data, scaffolds, 0, law="cold").design(99, 2)
 
 

@@ -167,7 +167,7 @@ def test_refusals(unchecked):
         choose_data(candidates(), np.ones(12), 3, criterion="E")
     with pytest.raises(InputError, match="quantity of interest"):
         choose_data(candidates(), np.ones(12), 3)
-    with pytest.raises(InputError, match="buys no candidate: the cheapest of 12 costs 1"):
+    with pytest.raises(InputError, match="allows no candidate: the cheapest of 12 costs 1"):
         choose_data(candidates(), np.ones(12), 0.5, criterion="A")
     with pytest.raises(InputError, match="positive cost"):
         choose_data(candidates(), np.zeros(12), 0.5, criterion="A")

@@ -104,7 +104,7 @@ def shears(h):
 def test_unrelaxed_sublattices_are_warned_of():
     lattice = dg.equilibrate(dg.diamond("Si", 5.43), SILICON)
     shifted = lattice.with_motif(lattice.motif + np.array([[0, 0, 0], [0.05, 0, 0]]))
-    with pytest.warns(InputWarning, match=r"not at rest .*stress up to 3\.\d+ GPa") as caught:
+    with pytest.warns(InputWarning, match=r"not relaxed .*stress up to 3\.\d+ GPa") as caught:
         dg.elastic_constants(shifted, SILICON)  # and of the shear stress that this makes, in one line
     assert len(caught) == 1
     with warnings.catch_warnings():

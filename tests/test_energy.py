@@ -300,7 +300,7 @@ def test_padding_is_not_evaluated():
 
 
 class Traced(Toy):
-    """The toy energy, saying whenever it is compiled anew."""
+    """The toy energy, saying whenever it is compiled again."""
 
     def __call__(self, stencil):
         SHAPES.append(stencil.g.shape)
@@ -473,7 +473,7 @@ def test_elastic_constants_are_second_derivatives_of_the_relaxed_energy(name):
 
 def test_what_cannot_be_done_is_said():
     lattice = CRYSTALS["fcc"][0]
-    with pytest.raises(dg.InputError, match="knows Ni, Al; the cell contains Cu"):
+    with pytest.raises(dg.InputError, match="is for Ni, Al; the cell contains Cu"):
         evaluate(ALLOY, dg.supercell(lattice, 1))
     with pytest.raises(dg.InputError, match=r"needs a shell of twice the cutoff.*clamp="):
         cell_energy(dg.ball(lattice, 4.0, clamp=2.0), TOY)

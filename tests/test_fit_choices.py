@@ -142,7 +142,7 @@ def test_the_page_gives_the_numbers_of_the_tables(tmp_path):
             "training = { konfigurations = 2, rattle",
             "fit_choices.variants.cell rattled",
         ),
-        ("degrees = [5, 8]", "degrees = [2, 8]", "fit_floors.degrees has 2, which holds no function of order 3"),
+        ("degrees = [5, 8]", "degrees = [2, 8]", "fit_floors.degrees has 2, too small for order 3"),
         ("degrees = [5, 8]", "degrees = [5]", "degrees"),
     ],
 )

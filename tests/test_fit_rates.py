@@ -195,7 +195,7 @@ def test_repeats_share_their_rows(tmp_path):
         ("radii = [8, 9.5, 11, 13]", "radii = [8, 90]", "fits.beyond.radii has 90 spacings"),
         ("nonlinear_at = [8]", "nonlinear_at = [9]", "nonlinear_at must be some of the radii"),
         ("configurations = 0", "configurations = 2", "set training.configurations = 0"),
-        ("[fits]", "[fits]\ndegrees = [2]", "fits.degrees has 2, which holds no function of order 3"),
+        ("[fits]", "[fits]\ndegrees = [2]", "fits.degrees has 2, too small for order 3"),
     ],
 )
 def test_what_cannot_show_a_rate_is_refused_in_one_sentence(old, new, message, tmp_path):

@@ -130,7 +130,7 @@ def test_nacl_of_a_unit_cell_and_force_sets(tmp_path):
     ("make", "options", "said"),
     [
         (lambda at, p: at / "none", {}, "there is no file"),
-        (lambda at, p: write_FORCE_CONSTANTS(p.force_constants, at / "FC") or at / "FC", {}, "says nothing of its crystal"),
+        (lambda at, p: write_FORCE_CONSTANTS(p.force_constants, at / "FC") or at / "FC", {}, "does not contain its crystal"),
         (
             lambda at, p: (at / "FORCE_SETS").write_text("64\n2\n\n1\n0.01 0 0\n1 2 3\n") and at / "FORCE_SETS",
             {"supercell": None},

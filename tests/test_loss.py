@@ -323,7 +323,7 @@ def test_gradients_of_the_defect_errors_are_the_limits_of_their_differences():
         (lambda: Loss(force_distance_power=float("nan")), "is a number"),
         (lambda: Loss(constraints=["Y"]), "named by a kind"),
         (lambda: refit(made_up(), []), "got nothing"),
-        (lambda: fit(made_up(), Loss(), weights={"E": 1}), "a Loss says everything"),
+        (lambda: fit(made_up(), Loss(), weights={"E": 1}), "a Loss contains all settings"),
     ],
     ids="no weights,no sets,misspelt,list,kind,set,robust,strains,power,constraint,no losses,two".split(","),
 )

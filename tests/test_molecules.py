@@ -291,12 +291,12 @@ def test_tasks_are_few_and_their_records_are_gathered_in_order():
 
 def bad_input():
     yield "smiles", lambda: conformers("C1CC"), "RDKit cannot read 'C1CC'"
-    yield "count", lambda: conformers("CCO", 0), "conformers want a count from 1"
+    yield "count", lambda: conformers("CCO", 0), "conformers need a count from 1"
     yield "temperature", lambda: Law(0, 3), r"a law needs a temperature \(K\), step and duration"
     yield "draws", lambda: Law(300, -1), "a number of configurations for each molecule; got -1"
-    yield "nobody", lambda: tasks((), LAWS), "molecules to be labelled want names of their own; got none"
-    yield "twice", lambda: tasks(SMALL[:1] * 2, LAWS), "want names of their own; got 'ethanol' twice"
-    yield "laws", lambda: tasks(SMALL, LAWS[:1] * 2), "laws to be labelled want names of their own; got '300 K' twice"
+    yield "nobody", lambda: tasks((), LAWS), "molecules to be labelled need different names; got none"
+    yield "twice", lambda: tasks(SMALL[:1] * 2, LAWS), "need different names; got 'ethanol' twice"
+    yield "laws", lambda: tasks(SMALL, LAWS[:1] * 2), "laws to be labelled need different names; got '300 K' twice"
     yield "method", lambda: TightBinding("DFT"), "the tight-binding methods are GFN2-xTB and GFN1-xTB; got 'DFT'"
     yield "atoms", lambda: free_atoms(["Xe"]), "free atoms are listed for H, C, N, O, F, S, Cl; got 'Xe'"
     yield "overlap", lambda: TightBinding().label(("C", "C"), np.zeros((2, 3))), "could not label 2 atoms|gave no numbers"

@@ -181,7 +181,7 @@ def test_black_boxes_find_the_same_crystal(has_stress):
 @pytest.mark.parametrize(
     ("crystal", "potential", "words"),
     [
-        (fcc("Al", 4.05), partial(CleriRosato, "Cu"), "knows Cu; the cell contains Al"),
+        (fcc("Al", 4.05), partial(CleriRosato, "Cu"), "is for Cu; the cell contains Al"),
         (fcc("Ar", 25.0), LennardJones, "do not see each other"),
         (fcc("Ar", 3.0), partial(LennardJones, cutoff=4.0), "flies apart"),
     ],

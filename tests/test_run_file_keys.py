@@ -12,8 +12,10 @@ COMMENT = re.compile(r"^# (\w+ = )(?!\.\.\.)")
 HEADING = re.compile(r"^# (\[\w+\])$")
 
 
-def test_every_key_has_a_meaning():
-    assert [f"{key.table}.{key.name}" for key in run_file_keys() if not key.meaning] == []
+def test_every_key_has_a_meaning_and_not_only_a_unit():
+    short = [f"{key.table}.{key.name}: {key.meaning}" for key in run_file_keys() if len(key.meaning.split()) < 5]
+    assert short == []
+    assert [key.name for key in run_file_keys() if key.meaning.startswith("Of ") or not key.meaning.endswith(".")] == []
 
 
 def test_keys_of_all_tables_are_there():

@@ -155,7 +155,7 @@ def test_files_are_found_beside_the_study_and_their_content_counts(tmp_path):
         (("cutoff = 3.6", "cutoff = 12"), r"cutoff 12 A reaches past half the simulation cell .* simulation_size >= 10"),
         (("cutoff = 3.6", "cutoff = 2.5"), "cutoff 2.5 A reaches no neighbour"),
         (("cutoff = 3.6", "cutoff = inf"), "cutoff: Input should be a finite number"),
-        (("degree = 3", "degree = 1"), "degree 1 holds no function of order 2"),
+        (("degree = 3", "degree = 1"), "degree 1 has no function of order 2"),
         (('"E+F"', '"E+G"'), "'G' is none of them"),
         (("[3, 4]", "[0, 4]"), "at least 1; got 0"),
         (("[3, 4]", "[]"), "at least 1 item"),

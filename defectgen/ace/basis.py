@@ -2,7 +2,7 @@
 
 The channels are, for every species of the central atom, one constant (the one-body energy), then the invariant functions
 of its specification; a pair function of two species is one channel, that both its ends carry (seen from one end or from the
-other it has the same sum over a structure, so two channels could not be told apart).
+other it has the same sum over a structure, so two channels could not be distinguished).
 Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
@@ -109,12 +109,12 @@ class ACEBasis(PackedBasis):
         transform = [whole(power, "a power of the transform of a basis", 0, 100) for power in transform]
         if not degree >= order:
             raise InputError(
-                f"degree {degree:g} holds no function of order {order} (each factor costs at least 1); use degree >= {order}"
+                f"degree {degree:g} has no function of order {order} (each factor costs at least 1); use degree >= {order}"
             )
         if not cutoff > 0:
             raise InputError(f"the cutoff must be a positive length in A; got {cutoff!r}")
         if not w_l > 0:
-            raise InputError(f"w_l, the price of one angular momentum in degrees, must be positive; got {w_l!r}")
+            raise InputError(f"w_l, the cost of one angular momentum in degrees, must be positive; got {w_l!r}")
         self.species, self.cutoff = species, float(cutoff)
         self.order, self.degree, self.w_l = int(order), float(degree), float(w_l)
         check_count(len(species), int(order), degree, w_l, degree if pair_degree is None else pair_degree)

@@ -35,7 +35,7 @@ ADVICE = "give a file written by model.save"
 
 
 class Provenance(dict):
-    """What a model was trained on. Equal to every other one: it changes nothing that is computed, so nothing is compiled anew."""
+    """What a model was trained on. Equal to every other one: it does not change results, so nothing is compiled again."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Provenance)
@@ -407,5 +407,5 @@ def _model(content: dict[str, Any], path: Path) -> LinearACE:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """SHA-256 of the content, whatever its layout and the order of its keys."""
+    """SHA-256 of the content, independent of its layout and the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -74,7 +74,7 @@ class Nodes:
         return self._number[product]
 
     def head(self, product: Product) -> Product:
-        """Of the products with one factor left out the one asked for most often."""
+        """Of the products with one factor left out the one requested most often."""
         return max(_parts(product), key=lambda part: (self.often[part], part))
 
 

@@ -93,7 +93,7 @@ class Calculator(Base):
         if not self._said_moments and has_moments(atoms):
             self._said_moments = True
             warnings.warn(
-                f"{atoms.get_chemical_formula()} has initial magnetic moments or charges, which do not count: this potential has "
+                f"{atoms.get_chemical_formula()} has initial magnetic moments or charges, which are ignored: this potential has "
                 "no spin and no charge",
                 InputWarning,
                 stacklevel=3,

@@ -20,7 +20,7 @@ def finite_difference_force_constants(
         Another code, such as ``dg.ASEReference(calculator)``; its `step` is the displacement. With a ``dg.StoredReference`` that
         has a crystal, displacements that are images of each other are computed once: one in all for a cubic element.
     lattice : Lattice
-        The crystal at rest.
+        The relaxed crystal.
     size : int, tuple of int or array (3, 3)
         The supercell, as `dg.supercell` takes it. Interactions beyond half of it are folded, in the rows of a fit too.
 

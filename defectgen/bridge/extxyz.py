@@ -168,7 +168,7 @@ def frames(path: Path) -> list[Atoms]:
                 f"frame {number} (counted from 0) of {path} has positions or box vectors that are not finite; remove it"
             )
         if all(atoms.pbc) and abs(np.linalg.det(np.asarray(atoms.cell))) < 1e-6:
-            raise InputError(f"the box vectors of frame {number} (counted from 0) of {path} span no volume; mend the file")
+            raise InputError(f"the box vectors of frame {number} (counted from 0) of {path} span no volume; correct the file")
     for atoms, comment in zip(found, comments, strict=True):
         for key in [k for k in atoms.info if k.lower() == "config_type"]:  # a name, which ASE may have read as a number
             atoms.info[key] = _word(comment, key, atoms.info[key])
@@ -209,7 +209,7 @@ def _purpose(store: dict, where: str) -> dict:
     try:
         amplitude = float(store[AMPLITUDE]) if AMPLITUDE in store else None
     except (TypeError, ValueError):
-        raise InputError(f"{where} has the {AMPLITUDE} {store[AMPLITUDE]!r}, wanted a number; remove this key") from None
+        raise InputError(f"{where} has the {AMPLITUDE} {store[AMPLITUDE]!r}, expected a number; remove this key") from None
     return {"role": role, "amplitude": amplitude, "pair": store.get(PAIR) in (True, "T", 1)}
 
 

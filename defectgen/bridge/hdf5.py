@@ -19,7 +19,7 @@ SMALL = 1_000_000
 
 @contextmanager
 def opened(path: str | Path, what: str) -> Iterator[h5py.File]:
-    """The open file; within the block, whatever the library raises becomes an InputError that names `what` it should be."""
+    """The open file; within the block, an exception of the library becomes an InputError that names `what` it should be."""
     if not Path(path).is_file():
         raise InputError(f"there is no file {str(path)!r}; give the path of {what}")
     with reading(path, f"{what}, in HDF5"), h5py.File(path, "r") as file:

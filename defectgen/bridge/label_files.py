@@ -55,7 +55,7 @@ def read_dataset(
     Parameters
     ----------
     files : path or iterable of paths
-        Extended XYZ, and whatever ASE reads with labels (VASP's OUTCAR and vasprun.xml, ASE's .db, .json and .traj, outputs of
+        Extended XYZ, and what ASE reads with labels (VASP's OUTCAR and vasprun.xml, ASE's .db, .json and .traj, outputs of
         other codes); FitSNAP's JSON files, or folders of them.
     units : mapping, optional
         Of the numbers in extended XYZ files where they are not eV and A, as `dg.read_extxyz` takes them:
@@ -176,9 +176,7 @@ def _with_columns(snapshot: Snapshot, store: Mapping[str, Any], names: Iterable[
         try:
             array = np.asarray(value, dtype=float)
         except (TypeError, ValueError):
-            raise InputError(
-                f"{where} has {str(value)[:40]!r} as its column {name!r}, which is no number; mend the file"
-            ) from None
+            raise InputError(f"{where} has {str(value)[:40]!r} as its column {name!r}, not a number; correct the file") from None
         if array.shape not in ((), (len(snapshot.cell),)):
             raise InputError(
                 f"{where} has a column {name!r} of shape {array.shape}; it holds one number, or one for each of "
@@ -203,12 +201,12 @@ def _weighted(snapshot: Snapshot, store: Mapping[str, Any], named: Mapping[str, 
                 array = np.asarray(value, dtype=float)
             except (TypeError, ValueError):
                 raise InputError(
-                    f"{where} has {str(value)[:40]!r} as its {what} ({named[what]!r}), which is no number; mend the file"
+                    f"{where} has {str(value)[:40]!r} as its {what} ({named[what]!r}), not a number; correct the file"
                 ) from None
             wanted = () if what == "weight" else (len(snapshot.cell),)
             if array.shape != wanted:
                 raise InputError(
-                    f"{where} has {named[what]!r} of shape {array.shape} as its {what}, wanted {wanted}; mend the file"
+                    f"{where} has {named[what]!r} of shape {array.shape} as its {what}, expected {wanted}; correct the file"
                 )
             found[field] = float(array) if what == "weight" else array
     return replace(snapshot, **found) if found else snapshot
@@ -342,9 +340,9 @@ def _of_fitsnap(path: Path, content: dict) -> _Source:
         where = f"configuration {number} of {path}"
         with reading(path, f"a FitSNAP file ({where})"):
             if missing := [k for k in ("Positions", "Lattice", "AtomTypes") if k not in entry]:
-                raise InputError(f"{where} has no {missing[0]!r}; mend the file")
+                raise InputError(f"{where} has no {missing[0]!r}; correct the file")
             if not (isinstance(entry["AtomTypes"], list) and all(isinstance(s, str) for s in entry["AtomTypes"])):
-                raise InputError(f"{where} has AtomTypes that are no list of chemical symbols; mend the file")
+                raise InputError(f"{where} has AtomTypes that are no list of chemical symbols; correct the file")
             if isinstance(entry.get("Energy"), bool):
                 raise InputError(f"{where} has the Energy {entry['Energy']}, expected a number; correct the file")
             symbols, positions, lattice = (
@@ -359,7 +357,7 @@ def _of_fitsnap(path: Path, content: dict) -> _Source:
             ):
                 raise InputError(
                     f"{where} has positions of shape {positions.shape}, a lattice of shape {lattice.shape} and {len(symbols)} "
-                    f"atoms, and says {entry.get('NumAtoms', 'nothing')} of their number; mend the file"
+                    f"atoms, and says {entry.get('NumAtoms', 'nothing')} of their number; correct the file"
                 )
             atoms = Atoms(symbols, positions=positions, cell=lattice, pbc=True)
             results: dict[str, Any] = {}
@@ -371,7 +369,7 @@ def _of_fitsnap(path: Path, content: dict) -> _Source:
                 results["stress"] = np.array(entry["Stress"], dtype=float)
         for label, shape in (("forces", (len(symbols), 3)), ("stress", (3, 3))):
             if label in results and results[label].shape != shape:
-                raise InputError(f"{where} has {label} of shape {results[label].shape}, wanted {shape}; mend the file")
+                raise InputError(f"{where} has {label} of shape {results[label].shape}, expected {shape}; correct the file")
         calculator = SinglePointCalculator(atoms)
         calculator.results.update(results)
         atoms.calc = calculator

@@ -23,8 +23,8 @@ SAME_PLACE = 1e-3
 class LabelledReference(BlackBox):
     """A reference that knows the labelled frames and nothing else.
 
-    A frame answers for a configuration with the same atoms at the same places of the same box, whatever their order and
-    whatever its origin (energy, forces and virial do not depend on a rigid shift), and for its images under the space group of
+    A frame is used for a configuration with the same atoms at the same places of the same box, in any order and
+    for any origin (energy, forces and virial do not depend on a rigid shift), and for its images under the space group of
     the `crystal`, if there is one: one displaced atom of a cubic crystal answers for all.
     Raises InputError for a question that no frame answers, and for a label that its frame lacks.
     """
@@ -37,7 +37,7 @@ class LabelledReference(BlackBox):
     """Width of the supercell of the force constants, A."""
     name: str = "labelled frames"
     place: float = SAME_PLACE
-    """A: how far positions and box vectors of a frame may be from those that are asked for."""
+    """A: how far positions and box vectors of a frame may be from those that are requested."""
 
     species = None
 
@@ -142,7 +142,7 @@ class LabelledReference(BlackBox):
         Returns
         -------
         tuple or None
-            The frame, which of its atoms is each of those asked for, and the rotation (of rows) that turns its labels.
+            The frame, which of its atoms is each of those requested, and the rotation (of rows) that turns its labels.
         """
         alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < self.place]
         for turn, shift in self._operations(symbols, vectors) if alike else ():
@@ -213,7 +213,7 @@ def _translations(matrix: Int[np.ndarray, "3 3"]) -> Int[np.ndarray, "count 3"]:
 def _order(
     frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, place: float
 ) -> Int[np.ndarray, " atoms"] | None:
-    """For every atom asked for, the atom of the frame at its place or an image of it; None if there is one without."""
+    """For every atom requested, the atom of the frame at its place or an image of it; None if there is one without."""
     inverse = np.linalg.inv(vectors)
     here, there = _inside(positions @ inverse), _inside(placed @ inverse)
     index = np.asarray(KDTree(there, boxsize=1.0).query(here)[1])

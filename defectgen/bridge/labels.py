@@ -220,9 +220,10 @@ def _number(value: Any, atoms: int, label: str, where: str) -> np.ndarray:
     shapes = {"energy": [()], "forces": [(atoms, 3)]}.get(label, [(3, 3), (9,), (6,)])
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
-        raise InputError(f"{where} has {str(value)[:40]!r} as {label}, which is no number; mend the file")
+        raise InputError(f"{where} has {str(value)[:40]!r} as {label}, not a number; correct the file")
     if array.shape not in shapes:
-        raise InputError(f"{where} has {label} of shape {array.shape}, wanted {' or '.join(map(str, shapes))}; mend the file")
+        expected = " or ".join(map(str, shapes))
+        raise InputError(f"{where} has {label} of shape {array.shape}, expected {expected}; correct the file")
     if not np.all(np.isfinite(array)):
         raise InputError(f"{where} has {label} that is not finite (NaN or infinite); remove this label or the frame")
     array = array.astype(float)
@@ -237,7 +238,7 @@ def _check_symmetric(tensor: np.ndarray, label: str, volume: float, where: str) 
     if (skew := np.abs(tensor - tensor.T).max()) > relative * np.abs(tensor).max() + absolute * size:
         raise InputError(
             f"{where} has a {label} that is not symmetric (components differ by {skew:.3g} from their transposes, the largest is "
-            f"{np.abs(tensor).max():.3g}): energies do not change when a crystal is turned, so mend the {label} or leave it out"
+            f"{np.abs(tensor).max():.3g}): energies do not change when a crystal is rotated; correct the {label} or leave it out"
         )
 
 
@@ -250,7 +251,7 @@ def _check_size(stress: np.ndarray, stated: bool, where: str) -> None:
     others = [u for u, in_gpa in IN_GPA.items() if u != unit and LABELLED[0] <= size * in_gpa <= LABELLED[1]]
     likely = " or ".join(f"{u} (then {size * IN_GPA[u]:.3g} GPa)" for u in [unit, *others])
     raise InputError(
-        f"{where} has a stress of {size:.3g} eV/A^3 = {size * EV_PER_A3_IN_GPA:.3g} GPa, which no solid bears; it is likely in "
+        f"{where} has a stress of {size:.3g} eV/A^3 = {size * EV_PER_A3_IN_GPA:.3g} GPa, which is too large; it is likely in "
         f"{likely}, or a virial that was taken for a stress: state the unit as units={{'stress': '{unit}'}}, with a minus, "
         f"'-{unit}', if it has the sign of a pressure, or remove the frame"
     )

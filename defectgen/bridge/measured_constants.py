@@ -182,7 +182,7 @@ def _from_array(atoms: Atoms, phi: np.ndarray, rows: np.ndarray, source: str, ch
     keys = list(map(tuple, folded_sites(matrix, translations, sublattices)))
     place = {key: j for j, key in enumerate(keys)}
     if len(place) < len(keys):
-        raise InputError(f"two atoms of the supercell of {source} are on one site; mend the structure")
+        raise InputError(f"two atoms of the supercell of {source} are on one site; correct the structure")
     table = np.zeros((lattice.sublattices, len(keys), 3, 3))
     count = np.zeros(lattice.sublattices, dtype=int)
     found = []
@@ -282,7 +282,7 @@ def _structure(path: Path, given: Atoms | str | Path | None, supercell: Sequence
     if (poscar := path.with_name("SPOSCAR")).is_file():
         return read_structure(poscar)
     raise InputError(
-        f"{path} says nothing of its crystal, and its folder has no {', '.join(COMPANIONS)} or SPOSCAR; give the supercell as "
+        f"{path} does not contain its crystal, and its folder has no {', '.join(COMPANIONS)} or SPOSCAR; give the supercell as "
         "structure='SPOSCAR', or the unit cell with supercell=(2, 2, 2)"
     )
 

@@ -208,7 +208,7 @@ def _factor(path: Path, stated: str | None, given: str | None) -> float:
             )
         factors.append(factor)
     if factors and abs(factors[0] / factors[-1] - 1) > 1e-6:
-        raise InputError(f"{path} states the unit {stated!r} of its force constants, and {given!r} is asked for; leave that out")
+        raise InputError(f"{path} states the unit {stated!r} of its force constants, and {given!r} is requested; leave that out")
     return factors[0] if factors else 1.0
 
 

@@ -93,7 +93,7 @@ class ASEReference(BlackBox):
         """Energy, forces and virial of one configuration.
 
         Along open directions the atoms are put into a box with vacuum; stress times the volume of that box is the virial
-        whatever the vacuum.
+        for any vacuum.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ only if the work is several times as large (LOUD), and otherwise where no pair i
 mistake."""
 
 LOUD = 5.0
-"""Work of the virials over QUIET from which a pair counts whatever its energies: those may be in a larger unit, or per atom."""
+"""Work of the virials over QUIET from which a pair counts for any energies: those may be in a larger unit, or per atom."""
 
 CERTAIN = 3.0
 """Largest change of energy, or work over LOUD, over QUIET from which few pairs or an unknown factor are enough to refuse a file;
@@ -126,7 +126,7 @@ def _judge(work: np.ndarray, change: np.ndarray, sizes: np.ndarray, volumes: np.
     if (len(work) < 2 or not clear) and not words and not energies:
         return
     stress = not work.any() or abs(abs(factor) - 1) < 0.3 or bool(factor_in_words(abs(factor), atoms, volume))
-    known, plain = stress or bool(energies), spread <= SCATTER / 2 and len(work) >= FEWEST  # one factor, whatever the volume
+    known, plain = stress or bool(energies), spread <= SCATTER / 2 and len(work) >= FEWEST  # one factor, for any volume
     guesses = [f"the stress is likely {words}"] * bool(words) + [f"the energies are likely {energies}"] * bool(energies)
     sentence = (
         f"stresses and energies of {path} contradict each other: over {len(work)} pair{'s' * (len(work) > 1)} of frames of one "

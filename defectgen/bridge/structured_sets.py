@@ -182,7 +182,7 @@ def dataset_from_hdf5(
         if x.ndim != 3 or x.shape[1:] != (len(symbols), 3) or len(e) != len(x) or (f is not None and f.shape != x.shape):
             raise InputError(
                 f"{where} has positions of shape {x.shape}, {len(symbols)} atomic numbers, {len(e)} energies and forces of "
-                f"shape {None if f is None else f.shape}; wanted (n, atoms, 3), atoms, n and (n, atoms, 3): name the right keys"
+                f"shape {None if f is None else f.shape}; expected (n, atoms, 3), atoms, n and (n, atoms, 3): name the right keys"
             )
         check_finite(x, f"the positions of {where}")
         with reading(path, "a data set, in HDF5"):

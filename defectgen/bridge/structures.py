@@ -249,11 +249,11 @@ def complete_cell(atoms: Atoms) -> Float[np.ndarray, "3 3"]:
     given = np.asarray(atoms.cell)[~missing]
     lengths = np.linalg.norm(given, axis=1)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):  # squares may overflow, or vanish
-        raise InputError(f"the cell vectors {np.asarray(atoms.cell).tolist()} A have no finite lengths; mend the cell")
+        raise InputError(f"the cell vectors {np.asarray(atoms.cell).tolist()} A have no finite lengths; correct the cell")
     if len(given) and not np.linalg.svd(given / lengths[:, None], compute_uv=False)[-1] > FLAT:
         raise InputError(
             f"the cell vectors {np.round(np.asarray(atoms.cell), 4).tolist()} A must span a volume, and lie in a plane or on a "
-            "line; mend the cell"
+            "line; correct the cell"
         )
     vectors = np.array(atoms.cell.complete())
     for axis in np.flatnonzero(missing):
@@ -265,7 +265,7 @@ def check_numbers(atoms: Atoms, where: str) -> None:
     """Raises InputError for positions or cell vectors that are not finite, or longer than any structure."""
     for what, numbers in (("positions", atoms.positions), ("cell vectors", np.asarray(atoms.cell))):
         if not np.all(np.abs(numbers) < LARGEST):
-            raise InputError(f"{where} has {what} that are not finite, or beyond {LARGEST:.0e} A; mend it")
+            raise InputError(f"{where} has {what} that are not finite, or beyond {LARGEST:.0e} A; correct it")
 
 
 def has_moments(atoms: Atoms) -> bool:

@@ -80,7 +80,7 @@ def units_of(given: Mapping[str, str] | Units | None) -> Units:
 
 
 def _simple(kind: str, word: str, known: Mapping[str, float]) -> float:
-    """The factor of a unit by its name, whatever its case."""
+    """The factor of a unit by its name, ignoring case."""
     found = _find(word, known)
     if found is None:
         raise InputError(f"units of {kind} are {', '.join(known)}; got {word!r}")

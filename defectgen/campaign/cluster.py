@@ -244,7 +244,7 @@ def _client(address: str, security: Any, seconds: float) -> Any:
     ours = installed("distributed")
 
     def no_scheduler(reason: str) -> InputError:
-        return InputError(f"no dask scheduler answers at {address!r} ({reason}); start one with 'dask scheduler'")
+        return InputError(f"no dask scheduler responds at {address!r} ({reason}); start one with 'dask scheduler'")
 
     made: list[Any] = []  # a client, whose methods are coroutines or not as it is made, or what was raised
 
@@ -257,7 +257,7 @@ def _client(address: str, security: Any, seconds: float) -> Any:
     maker = threading.Thread(target=make, daemon=True)  # what answers in another protocol keeps a client waiting for ever
     maker.start()
     maker.join(1.5 * seconds)
-    client = made[0] if made else TimeoutError("what answers there does not speak dask's protocol")
+    client = made[0] if made else TimeoutError("the program there does not use dask's protocol")
     if isinstance(client, ImportError):  # the scheduler refuses this version
         raise InputError(f"the scheduler at {address!r} refuses this client: {_line(client)}")
     if isinstance(client, Exception):

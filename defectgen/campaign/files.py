@@ -86,7 +86,7 @@ def complaint(path: Path, error: OSError) -> str:
         return f"the disk is full: {path} could not be written; free some space and give the same command again, it resumes"
     if error.errno == errno.ELOOP:
         return f"{path} is a symbolic link, and a run is not written through links; remove it, or choose another directory"
-    return f"cannot write {path}: {error.strerror or error}; choose another directory or mend its permissions"
+    return f"cannot write {path}: {error.strerror or error}; choose another directory or correct its permissions"
 
 
 def digest(path: str | Path) -> str:

@@ -224,12 +224,12 @@ def _names(kind: type[Step[Any]]) -> tuple[str, ...]:
 
 
 class Given:
-    """The results of steps, read from their records when they are first asked for.
+    """The results of steps, read from their records when they are first requested.
 
     Raises
     ------
     InputError
-        The result of a step that failed, or that is not there, is asked for.
+        The result of a step that failed, or that is not there, is requested.
     """
 
     def __init__(self, records: Mapping[str, Record]) -> None:

@@ -295,7 +295,7 @@ def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 class _Packed(Mapping[str, np.ndarray]):
-    """Arrays of a record as the content of their file, read when one of them is first asked for."""
+    """Arrays of a record as the content of their file, read when one of them is first requested."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

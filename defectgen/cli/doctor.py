@@ -139,7 +139,7 @@ def _kernel() -> Finding:
 
 
 def _neighbours() -> str:
-    """A simple cubic crystal has 6 nearest neighbours, whatever the size of the cell."""
+    """A simple cubic crystal has 6 nearest neighbours, for any size of the cell."""
     import numpy as np
     from vesin import NeighborList
 

@@ -54,7 +54,7 @@ def _domain(model: Path, companion: Path | None) -> Domain:
     path = model.with_suffix(".domain.npz") if companion is None else companion
     if companion is None and not path.is_file():
         raise InputError(
-            f"the model {model} has no companion {path.name} that knows its training cells; write it where the model is fitted: "
+            f"the model {model} has no companion {path.name} with its training cells; write it where the model is fitted: "
             f"dg.domain(cells, fit).save({path.name!r})"
         )
     domain = load_domain(path)

@@ -531,7 +531,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             message = getattr(error, "format_message", None)
             if message is None:  # not typer's own: a fault of ours, shown as it is
                 raise
-            if text := " ".join(message().split()):  # empty when the help was asked for by giving no command
+            if text := " ".join(message().split()):  # empty when the help was requested by giving no command
                 say(f"error: {text} (defectgen --help shows what there is)", error=True)
             status = 2
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,4 +1,4 @@
-"""Lattices, cells, defects and neighbours: where the atoms are, before any energy is asked for."""
+"""Lattices, cells, defects and neighbours: where the atoms are, before any energy is requested."""
 
 from .cell import Cell, Sites, primitive_cell, supercell
 from .cut import ball, cylinder, slab

@@ -257,7 +257,7 @@ def primitive_cell(lattice: Lattice) -> Cell:
 def check_lattice(given: object) -> None:
     """Raises InputError for anything but a lattice: the first argument that people mix up."""
     if not isinstance(given, Lattice):
-        raise InputError(f'a lattice is wanted, such as dg.fcc("Cu", 3.615) or dg.from_ase(atoms); got {type(given).__name__}')
+        raise InputError(f'a lattice is needed, such as dg.fcc("Cu", 3.615) or dg.from_ase(atoms); got {type(given).__name__}')
 
 
 def periodic_cell(lattice: Lattice, matrix: np.ndarray) -> Cell:

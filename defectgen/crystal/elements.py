@@ -58,7 +58,7 @@ def element(symbol: str) -> Element:
     """
     if not isinstance(symbol, str) or symbol not in ELEMENTS:
         meant = did_you_mean(symbol, ELEMENTS) if isinstance(symbol, str) and len(symbol) < 4 else ""
-        raise InputError(f"a chemical symbol is wanted, such as Cu or Si (H to Cm, capital first letter); got {symbol!r}{meant}")
+        raise InputError(f"a chemical symbol is needed, such as Cu or Si (H to Cm, capital first letter); got {symbol!r}{meant}")
     return ELEMENTS[symbol]
 
 

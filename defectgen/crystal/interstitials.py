@@ -165,7 +165,7 @@ def void_position(lattice: Lattice, kind: str) -> Float[np.ndarray, "3"]:
         point = lattice.motif[rarest] + sign * np.array(place) @ conventional
         if len(nearest_sites(lattice, point)) == coordination:
             return point
-    raise InputError(f"the {kind} void of {lattice.name} is not where its conventional cell says; give position=(x, y, z)")
+    raise InputError(f"the {kind} void of {lattice.name} is not at its usual place in the cell; give position=(x, y, z)")
 
 
 def nearest_sites(lattice: Lattice, point: Float[np.ndarray, "3"]) -> list[Site]:

@@ -198,7 +198,7 @@ def crystal_of(
         box = np.array([vectors[0], vectors[1], [0.0, 0.0, 1.0]])
         return lattice_from_primitive(box, flat, symbols, reduce=True, dimension=2)
     if not all(periodic):
-        raise InputError("a perfect structure that is not periodic does not say its lattice; give lattice=")
+        raise InputError("a perfect structure that is not periodic does not determine its lattice; give lattice=")
     return lattice_from_primitive(vectors, home, symbols, reduce=True)
 
 

@@ -48,7 +48,7 @@ class Snapshot:
     role: str = ""
     """What it is for: one of `ROLES`."""
     amplitude: float | None = None
-    """Of a cell with a role: standard deviation of its rattle (A), or the size of its strain; 0 for the defect cell at rest."""
+    """Of a cell with a role: standard deviation of its rattle (A), or the size of its strain; 0 for the relaxed defect cell."""
     pair: bool = False
     """Whether a strained cell combines two strain modes."""
     weight: float = 1.0
@@ -130,5 +130,5 @@ def _check(value: object, shape: tuple[int, ...], what: str) -> None:
         raise InputError(f"the {what} must be numbers of shape {shape}; got shape {array.shape}, {array.dtype}")
     if not np.all(np.isfinite(array)):
         bad = np.count_nonzero(~np.isfinite(array))
-        raise InputError(f"the {what} must be finite, but {bad} of its {array.size} numbers are not; mend it or leave it out")
+        raise InputError(f"the {what} must be finite, but {bad} of its {array.size} numbers are not; correct it or leave it out")
     check_finite(array, f"the {what}")

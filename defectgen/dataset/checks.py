@@ -29,7 +29,7 @@ def check_dataset(dataset: Dataset, forces: bool = True, duplicates: bool = True
         if not c.structure:
             raise InputError(
                 f"configuration {c.conformation} ({c.source or 'no source given'}) has no structure id: name the key that "
-                "holds it; without it nobody can tell a new structure from a new conformation"
+                "holds it; without it new structures and new conformations cannot be distinguished"
             )
         labelled(c, "energy")
         if forces:

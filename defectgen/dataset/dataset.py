@@ -33,16 +33,16 @@ class Configuration:
     law: str = ""
     """How the positions were drawn ("300 K", "rattled 0.05 A", ...): rows of one law are one group of a fit."""
     energy: float | None = None
-    """eV, whole; None if nobody computed it."""
+    """eV, whole; None if it was not computed."""
     forces: Float[np.ndarray, "atoms 3"] | None = None
-    """eV/A; None if nobody computed them."""
+    """eV/A; None if they were not computed."""
     vectors: Float[np.ndarray, "3 3"] | None = None
     """Cell vectors as rows, A; None for a molecule."""
     periodic: tuple[bool, bool, bool] = (False, False, False)
     source: str = ""
     """Where it came from."""
     virial: Float[np.ndarray, "3 3"] | None = None
-    """-dE/d(strain), eV; None if nobody computed it."""
+    """-dE/d(strain), eV; None if it was not computed."""
 
     def __post_init__(self):
         where = f"configuration {self.conformation} of {self.structure!r}"

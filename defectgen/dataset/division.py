@@ -84,7 +84,7 @@ class Division:
         rich = [name for name, members in self.pool.items() if len(members) >= conformations]
         if structures < 1 or conformations < 1 or len(rich) < structures:
             raise InputError(
-                f"a design of {structures} structures with {conformations} configurations each was asked, and {len(rich)} "
+                f"a design of {structures} structures with {conformations} configurations each was requested, and {len(rich)} "
                 "structures of the pool have so many; draw more, or hold out less"
             )
         return np.concatenate([self.pool[name][:conformations] for name in rich[:structures]])
@@ -141,7 +141,7 @@ def divide(
     if not pool:
         raise InputError(
             f"nothing is left to train on: {len(kept)} structures of {len(names)} are in the pool, none with {configurations} "
-            f"configurations of law {law!r} beside the {reserve} that are reserved; hold out less or draw more"
+            f"configurations of law {law!r} besides the {reserve} that are reserved; hold out less or draw more"
         )
     tests = {
         "in-distribution": _joined(reserved.values()),

@@ -77,7 +77,7 @@ class FarFieldEquilibrium:
 
     @property
     def lowest_eigenvalue(self) -> float | None:
-        """Of the Hessian on the free atoms, eV/A^2, computed when it is first read; None if it was not asked for."""
+        """Of the Hessian on the free atoms, eV/A^2, computed when it is first read; None if it was not requested."""
         return self.inner.lowest_eigenvalue
 
     @property

@@ -177,7 +177,7 @@ def dislocation(
     Parameters
     ----------
     lattice : Lattice
-        The perfect crystal at rest.
+        The relaxed perfect crystal.
     kind : str or SlipSystem
         "edge" or "screw" (the slip systems of `SYSTEMS`), or a slip system.
     radius : float
@@ -265,7 +265,7 @@ def elastic_field(lattice: Lattice, potential: Potential, rows: Float[np.ndarray
     Parameters
     ----------
     lattice : Lattice
-        The perfect crystal at rest.
+        The relaxed perfect crystal.
     potential : SiteEnergy or BlackBox
         A reference, a fitted model, or another code.
     rows : array, (3, 3)

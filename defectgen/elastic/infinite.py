@@ -69,7 +69,7 @@ class InfiniteGreensFunction:
             if np.any(place < 0) or np.any(place >= self.values.shape[:3]):
                 raise InputError(
                     f"the Green's function of the infinite crystal is known up to {self.reach:.1f} A, which a site exceeds; "
-                    "ask infinite_greens_function for a larger reach"
+                    "call infinite_greens_function with a larger reach"
                 )
             total += self.values[place[:, 0], place[:, 1], place[:, 2]] @ force
         return total

@@ -28,7 +28,7 @@ class BlackBox(ABC):
     """Central-difference displacement, A."""
 
     has_stress: bool = True
-    """Whether it can be asked for a stress."""
+    """Whether it can compute a stress."""
 
     reach: float = 12.0
     """Width of the supercell in which force constants are differenced, A."""

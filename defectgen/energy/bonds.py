@@ -245,7 +245,7 @@ def check_species(energy: Any, symbols: Iterable[str]) -> None:
     unknown = sorted(set(symbols) - set(energy.species))
     if unknown:
         raise InputError(
-            f"the potential knows {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: "
+            f"the potential is for {', '.join(energy.species)}; the cell contains {', '.join(unknown)}: "
             "use a potential for these species"
         )
 

@@ -169,7 +169,7 @@ def _warn_of_load(lattice: Lattice, found: ElasticConstants, forces: np.ndarray)
         )
     if not push <= AT_REST:
         warnings.warn(
-            f"the sublattices of {lattice.name} are not at rest (forces up to {push:.2g} eV/A, stress up to {load * factor:.3g} "
+            f"the sublattices of {lattice.name} are not relaxed (forces up to {push:.2g} eV/A, stress up to {load * factor:.3g} "
             f"{unit}): its elastic constants are those of a structure that would relax; use dg.equilibrate first",
             InputWarning,
             stacklevel=3,

@@ -95,7 +95,7 @@ def cell_energy(cell: Cell, potential: Potential) -> CellEnergy:
     """
     if not isinstance(cell, Cell):
         raise InputError(
-            f"a cell is wanted, such as defect.apply(dg.supercell(lattice, 4)); got {type(cell).__name__}: "
+            f"a cell is needed, such as defect.apply(dg.supercell(lattice, 4)); got {type(cell).__name__}: "
             "dg.from_ase and dg.defect_from_atoms make lattices and defects of ASE structures"
         )
     if isinstance(potential, BlackBox):

@@ -284,7 +284,7 @@ def long_wave_elastic_constants(lattice: Lattice, energy: SiteEnergy) -> Float[n
     Parameters
     ----------
     lattice : Lattice
-        The perfect crystal at rest.
+        The relaxed perfect crystal.
     energy : SiteEnergy
         A reference or a fitted model.
 

@@ -5,7 +5,7 @@ from .blackbox import BlackBox
 from .site import SiteEnergy
 
 Potential = SiteEnergy | BlackBox
-"""Whatever can be asked for energies: a site energy (reference or fitted model) or another code."""
+"""Everything that computes energies: a site energy (reference or fitted model) or another code."""
 
 
 def is_basis(given: object) -> bool:
@@ -45,7 +45,7 @@ def check_potential(given: object, basis: bool = False) -> None:
             + ("" if "fit.model" in came(given) else ": wrap an ASE calculator in dg.ASEReference")
         )
     if not basis and is_basis(given):
-        raise InputError("a basis has many energies per site, and one is wanted: give dg.LinearACE(basis, coefficients)")
+        raise InputError("a basis has many energies per site, and one is needed: give dg.LinearACE(basis, coefficients)")
 
 
 def potential_name(potential: object) -> str:

@@ -103,7 +103,7 @@ def compare_on_both_lattices(
     differ by the work of the pressure on the relaxation volume, p dV, to first order.
     """
     if not isinstance(defect, Defect):
-        raise InputError(f"a defect is wanted, such as dg.vacancy(); got {type(defect).__name__}")
+        raise InputError(f"a defect is needed, such as dg.vacancy(); got {type(defect).__name__}")
     theirs, ours = (None, None) if chemical_potentials is None else chemical_potentials
     at_truth = equilibrate(lattice, truth)
     at_model = equilibrate(at_truth, model)

@@ -49,7 +49,7 @@ def power_law(size: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> 
 
 @dataclass(frozen=True)
 class Floored:
-    """error = prefactor size^slope + floor (size^tail, if a tail is asked for)."""
+    """error = prefactor size^slope + floor (size^tail, if a tail is requested)."""
 
     slope: float
     prefactor: float

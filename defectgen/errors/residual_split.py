@@ -91,7 +91,7 @@ def split_residual(
 
 def _bulk_referenced(cell: Cell, x: Float[np.ndarray, "atoms 3"], potential: SiteEnergy):
     """Energy relative to the perfect crystal (eV) and forces (eV/A)."""
-    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential, SKIN)  # as in a relaxation: nothing is compiled anew
+    near = bonds(x, cell.vectors, cell.periodic, cell.symbols, potential, SKIN)  # as in a relaxation: nothing is compiled again
     rows, n = len(near.index), len(cell)
     values, forces, _ = energy_forces_virial(potential, pad(x, rows), cell.vectors, near)
     bulk = bulk_site_energies(cell.lattice, potential)

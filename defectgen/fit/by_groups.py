@@ -32,7 +32,7 @@ class GroupErrors:
 
     @property
     def score(self) -> Float[np.ndarray, " strengths"]:
-        """Geometric mean over the groups: each counts alike, whatever the size of its errors."""
+        """Geometric mean over the groups: all have the same weight."""
         return np.exp(np.mean(np.log(np.maximum(self.errors, np.finfo(float).tiny)), axis=0))
 
     @property

@@ -251,7 +251,7 @@ def _on_top(blocks: Blocks, repulsion: Any) -> Blocks:
     if repulsion is None:
         return blocks
     if blocks.basis is None:
-        raise InputError("a repulsion is fitted on top of by blocks that carry a basis; these have none")
+        raise InputError("a fit on top of a repulsion needs blocks with a basis; these have none")
     wanted = as_repulsion(repulsion, blocks.basis.species, blocks.basis.cutoff)
     by_name = isinstance(repulsion, str) and isinstance(blocks.repulsion, ZBL)
     if blocks.repulsion is None or not (by_name or same_repulsion(wanted, blocks.repulsion)):
@@ -279,7 +279,7 @@ def as_solver(solver: str | Solver, options: Mapping[str, Any]) -> Solver:
     if isinstance(solver, Solver):
         if options:
             raise InputError(
-                f"options belong to a solver given by name; got {', '.join(options)} beside {solver}: put them into it"
+                f"options belong to a solver given by name; got {', '.join(options)} with {solver}: put them into it"
             )
         return solver
     if not isinstance(solver, str) or solver not in SOLVERS:

@@ -88,8 +88,8 @@ class Loss:
         check_constraints(name for name in self.constraints if isinstance(name, str))
         if self._holds_elastic and ELASTIC in weighted_kinds(self.weights):
             raise InputError(
-                f"{self.observations} holds the elastic constants (C) exactly, so a weight of C acts on nothing; take C out of "
-                "the set to weigh it, or leave its weight out"
+                f"{self.observations} holds the elastic constants (C) exactly, so a weight of C has no effect; take C out of "
+                "the set to weight it, or leave its weight out"
             )
         for power in (self.force_distance_power, self.force_constant_range_power):
             if not isinstance(power, Real) or not math.isfinite(power):

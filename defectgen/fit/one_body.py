@@ -38,7 +38,7 @@ def _energies(blocks: Blocks, species: tuple[str, ...], given: Any) -> Mapping[s
     if isinstance(given, Mapping):
         if missing := [s for s in species if s not in given]:
             raise InputError(
-                f"one-body energies are wanted for {', '.join(species)}; there is none of {missing[0]}: give it in eV, or "
+                f"one-body energies are needed for {', '.join(species)}; there is none of {missing[0]}: give it in eV, or "
                 "one_body='least-squares'"
             )
         if isinstance(given, OneBody):

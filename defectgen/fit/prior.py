@@ -71,7 +71,7 @@ class Smoothness(Prior):
         """
         if basis is None:
             raise InputError(
-                "a smoothness prior asks the basis about its functions, but these blocks have none; use Ridge(strength)"
+                "a smoothness prior needs the functions of the basis, and these blocks have no basis; use Ridge(strength)"
             )
         return self.strength * (1.0 + np.asarray(basis.smoothness(float(self.power)), dtype=float))
 

@@ -131,7 +131,7 @@ def refit(blocks: Blocks | Fit, losses: Loss | Iterable[Loss]) -> Refits:
     listed = [losses] if isinstance(losses, Loss) else list(losses)
     if not listed or any(not isinstance(loss, Loss) for loss in listed):
         kinds = ", ".join(dict.fromkeys(type(loss).__name__ for loss in listed)) or "nothing"
-        raise InputError(f"a list of dg.Loss is wanted, as dg.losses makes it; got {kinds}")
+        raise InputError(f"a list of dg.Loss is needed, as dg.losses makes it; got {kinds}")
     posed = [_pose(blocks, loss) for loss in listed]
     alike: dict[tuple, list[int]] = {}
     for number, each in enumerate(posed):
@@ -204,7 +204,7 @@ def _own(blocks: Blocks, member: _Posed) -> Fit:
 
 
 class _Group:
-    """Losses alike: blocks whose multipliers are proportional in all of them are joined first, then all share one factor."""
+    """Similar losses: blocks whose multipliers are proportional in all of them are joined first, then all share one factor."""
 
     def __init__(self, blocks: Blocks, members: Sequence[_Posed]):
         live = np.flatnonzero(members[0].multipliers > 0)

@@ -169,7 +169,7 @@ class Bayes(Solver):
     By default the weights are believed as they are: noise = 1 and strength = 1, so a weight is one over the standard
     deviation of its rows. `noise="residual"` estimates one common noise from the residual. `evidence=True` maximises the
     marginal likelihood over one common noise and the strength of the prior (MacKay, Neural Comput. 4, 415 (1992)). Neither
-    touches the ratios between weights: tuning those would cancel what the user asked for.
+    touches the ratios between weights: tuning those would cancel what the user requested.
     """
 
     noise: float | int | str = 1.0
@@ -190,7 +190,7 @@ class Bayes(Solver):
     def solve(self, problem: Problem) -> Solution:
         proper = bool(problem.gamma.all()) and problem.subspace is None  # a prior on all that is free: only then an evidence
         if self.evidence and problem.subspace is not None:
-            raise InputError("evidence weighs a prior on all coefficients and knows no constraints; leave one of the two out")
+            raise InputError("evidence chooses a prior on all coefficients and takes no constraints; leave one of the two out")
         if self.evidence and not proper:
             raise InputError("evidence weighs the prior against the rows and needs one on every coefficient; give e.g. prior=1.0")
         form = standard_form(problem, problem.gamma) if proper else None
@@ -210,7 +210,7 @@ class Bayes(Solver):
         solution = QR().solve(regularised)
         if solution.rank != problem.columns:
             raise InputError(
-                f"the posterior has no covariance: rows and prior see {solution.rank} of {problem.columns} directions; "
+                f"the posterior has no covariance: rows and prior determine {solution.rank} of {problem.columns} directions; "
                 "give a prior, e.g. prior=1e-6 or prior='smoothness'"
             )
         theta = problem.lift(solution.coefficients)

@@ -2,7 +2,7 @@
 
 With A_b the rows of block b and R_0 the triangle of a central weighting w_0, G_b = (A_b R_0^-1)'(A_b R_0^-1) are made once. The
 solution of weights w is theta_0 + R_0^-1 x with (sum_b w_b^2 G_b) x = sum_b w_b^2 h_b: one weighted sum and one Cholesky
-factorisation. The condition of that matrix is at most the spread of (w / w_0)^2, whatever the condition of the rows, because
+factorisation. The condition of that matrix is at most the spread of (w / w_0)^2, for any condition of the rows, because
 at w_0 it is the identity (theory: fit/shared-factor). Where the spread is too large, `solve` says so and nothing is returned.
 """
 

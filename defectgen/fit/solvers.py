@@ -172,7 +172,7 @@ class LSMR(Solver):
 
     def solve(self, problem: Problem) -> Solution:
         if problem.subspace is not None:
-            raise InputError("solver 'lsmr' knows no constraints; use solver 'qr', 'tsvd' or 'bayes' with them")
+            raise InputError("solver 'lsmr' takes no constraints; use solver 'qr', 'tsvd' or 'bayes' with them")
         factors = list(problem.weighted())
         matrices = [f[:, :-1] for f in factors]
         squares = sum((np.sum(a**2, axis=0) for a in matrices), problem.gamma**2)

@@ -41,7 +41,7 @@ class ElasticConstants(Observation):
         Parameters
         ----------
         lattice : Lattice
-            The perfect crystal at rest.
+            The relaxed perfect crystal.
         constants : ForceConstants
             Of the reference, for the infinite crystal, eV/A^2.
 
@@ -57,7 +57,7 @@ class ElasticConstants(Observation):
         """
         if constants.supercell is not None:
             raise InputError(
-                "elastic constants as rows want the force constants of the infinite crystal, so a reference with jets"
+                "elastic constants as rows need the force constants of the infinite crystal, so a reference with jets"
             )
         _, mixed, inner = _second_derivatives(lattice, constants.separations, constants.first, constants.second, constants.phi)
         return cls(lattice, -np.linalg.pinv(inner, rcond=1e-9) @ mixed)

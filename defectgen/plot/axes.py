@@ -33,7 +33,7 @@ def fix_layout(figure: Figure) -> None:
 
 @contextmanager
 def fixed_layout(figure: Figure) -> Iterator[None]:
-    """Within the block, the layout of a figure is that of its first drawing; `savefig` would compute it anew each time."""
+    """Within the block, the layout of a figure is that of its first drawing; `savefig` would compute it again each time."""
     engine = figure.get_layout_engine()
     fix_layout(figure)
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Okabe and Ito's palette (Color Universal Design, 2008), told apart by all common kinds of colour vision.
+# Okabe and Ito's palette (Color Universal Design, 2008), distinguishable with all common kinds of colour vision.
 _KNOWN = {
     "E+F": ("#D55E00", "o"),
     "E+F+V": ("#CC79A7", "^"),

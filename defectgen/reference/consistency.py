@@ -235,5 +235,5 @@ def _work_of_stress(reference: Potential, cell: Cell, rest: Evaluation, name: st
 
 
 def _virial(result: Evaluation) -> Float[np.ndarray, "3 3"]:
-    assert result.virial is not None  # it was asked for
+    assert result.virial is not None  # it was requested
     return np.asarray(result.virial)

@@ -44,7 +44,7 @@ def installed() -> dict[str, Callable[..., Any]]:
         except Exception as error:
             raise InputError(
                 f"the reference {entry.name!r} of an installed package ({entry.value}) cannot be loaded "
-                f"({type(error).__name__}: {error}); mend or uninstall that package"
+                f"({type(error).__name__}: {error}); repair or uninstall that package"
             ) from None
         if not callable(make):
             raise InputError(f"{entry.value} is registered as the reference {entry.name!r}, but it makes no potential")

@@ -150,8 +150,8 @@ def _checked(word: str, reader: _Reader) -> float:
 def read_tables(path: str | Path) -> Tables:
     """The tables of a file.
 
-    funcfl and setfl are told apart by the fourth line. A setfl file with one density per element (alloy) and one with a
-    density per pair of elements (fs) are told apart by which of them the content fits to its end.
+    funcfl and setfl are distinguished by the fourth line. A setfl file with one density per element (alloy) and one with a
+    density per pair of elements (fs) are distinguished by which of them the content fits to its end.
 
     Parameters
     ----------

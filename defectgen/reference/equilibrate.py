@@ -1,4 +1,4 @@
-"""The perfect crystal at rest: lattice vectors and internal coordinates at zero stress and zero force."""
+"""The relaxed perfect crystal: lattice vectors and internal coordinates at zero stress and zero force."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10
     Returns
     -------
     Lattice
-        The crystal at rest. Whether it is a minimum is a separate question: `check_stable`.
+        The relaxed crystal. Whether it is a minimum is a separate question: `check_stable`.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def _apply(lattice: Lattice, motion: Float[np.ndarray, " coordinates"]) -> Latti
 def _newton(lattice: Lattice, ask: Ask, modes: Float[np.ndarray, "modes coordinates"], tolerance: float) -> tuple[Lattice, float]:
     """The best lattice and its residual (over all modes), by Newton's method in the given ones.
 
-    The central-difference Jacobian is kept while it serves and made anew when convergence slows.
+    The central-difference Jacobian is kept while it serves and made again when convergence slows.
     """
     step = 1e-4  # A or strain: truncation 1e-8 relative, which only slows a convergence that the residual decides
 
@@ -265,7 +265,7 @@ def check_stable(lattice: Lattice, potential: Potential, grid: int = 6, constant
     Parameters
     ----------
     lattice : Lattice
-        The crystal at rest.
+        The relaxed crystal.
     potential : SiteEnergy or BlackBox
         A reference, a fitted model, or another code.
     grid : int

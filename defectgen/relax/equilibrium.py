@@ -37,7 +37,7 @@ class Equilibrium:
     residuals: tuple[float, ...]
     """The same after every Newton step, the starting point first."""
     converged: bool
-    """Whether the residual is below the tolerance that was asked for, or has reached the rounding of the forces."""
+    """Whether the residual is below the tolerance that was requested, or has reached the rounding of the forces."""
     eigenvalue: float | Callable[[], float | None] | None = field(repr=False)
     """The lowest eigenvalue, eV/A^2, or a function that computes it when `lowest_eigenvalue` is first read."""
     stability_constant: float | None

@@ -197,7 +197,7 @@ def _unresolved(now: Iterate) -> Iterate:
     """Tiny steps gain nothing: at small forces that is rounding, at large ones the fault of the potential."""
     if now.residual < LARGE_FORCE:
         return _stop(now, FLOOR, "the forces of this potential do not resolve less")
-    return _stop(now, "stalled", "the energy is too steep and rough here for any step; the potential is of no use in this place")
+    return _stop(now, "stalled", "the energy is too steep and rough here for any step; the potential cannot be used there")
 
 
 def _agreement(now: Iterate, step: Step, energy: float, force: Field) -> float:

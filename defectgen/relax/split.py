@@ -27,7 +27,7 @@ class SplitHessian:
     """J = R P R^T + sum over strained sites l of D^T [V_l''(Du) - V_l''(0)] D at one displacement; symmetric.
 
     P, the force constants of the perfect crystal, costs two Fourier transforms; the sum has as many terms as the defect's
-    neighbourhood has sites, whatever the size of the cell. J differs from the Hessian by a few parts in a thousand, which is
+    neighbourhood has sites, for any size of the cell. J differs from the Hessian by a few parts in a thousand, which is
     plenty for an iteration whose residual is evaluated exactly.
     """
 
@@ -107,7 +107,7 @@ class _Splitter:
         return float(np.ceil(radius / step) * step)
 
     def _perfect_part(self, radius: float) -> _Near:
-        """The sites of the perfect crystal within the radius, made anew only for another one."""
+        """The sites of the perfect crystal within the radius, made again only for another one."""
         if self._perfect is None or self._perfect[0] != radius:
             perfect, centre = self._cell.perfect, self._cell.centre
             away = perfect.minimum_image(perfect.positions - centre)

@@ -19,7 +19,7 @@ MAX_LANCZOS = 60
 
 
 CLEAR = 0.02
-"""A stability constant above it is positive whatever its error; below, the lowest eigenvalue is computed as a second route."""
+"""A stability constant above it is positive for any error; below, the lowest eigenvalue is computed as a second route."""
 
 
 SMALL = 40

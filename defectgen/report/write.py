@@ -114,7 +114,7 @@ def _no_collection() -> Iterator[None]:
 
 @contextmanager
 def _formulas_once() -> Iterator[None]:
-    """Within the block, formulas are parsed once for all figures; matplotlib parses them anew for every renderer."""
+    """Within the block, formulas are parsed once for all figures; matplotlib parses them again for every renderer."""
     parse, known = MathTextParser.parse, {}
 
     def remembered(self: MathTextParser, s: str, dpi: float = 72, prop: FontProperties | None = None, **others: Any) -> Any:

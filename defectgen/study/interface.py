@@ -58,7 +58,7 @@ class Study(ABC, Generic[Settings]):
     alone: ClassVar[str] = ""
     """Why no other study can share a run file with it; empty if others can."""
     always: ClassVar[bool] = False
-    """Whether it is carried out with its default settings where studies of fits are asked for and its table is not there."""
+    """Whether it is carried out with its default settings where studies of fits are requested and its table is not there."""
     needs_cases: ClassVar[bool] = True
     """Whether it is about defects in crystals, [[cases]]; otherwise it has structures of its own, and cases are refused."""
 

@@ -40,11 +40,11 @@ class Material(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     name: str
-    """Name in run files and tables."""
+    """Name of the material in run files and tables."""
     crystal: str | None = None
-    """One of CRYSTALS."""
+    """Crystal structure, such as "fcc", "bcc", "hcp", "diamond" or "zincblende"."""
     species: tuple[str, ...] = ()
-    """Chemical symbol of each sublattice."""
+    """Chemical symbol of each sublattice of the crystal."""
     a: float | None = None
     """Lattice constant to start from, A; equilibrated before use."""
     c: float | None = None
@@ -52,18 +52,18 @@ class Material(BaseModel):
     structure: str | None = None
     """A structure file that ASE can read."""
     reference: str
-    """Such as "CleriRosato(Cu, cutoff=4.2)", "EAM(path, interpolation=lammps)" or "model.json"; see `potential_from_spec`."""
+    """Reference potential, such as "CleriRosato(Cu, cutoff=4.2)", "EAM(path, interpolation=lammps)" or "model.json"."""
     equilibrate: bool = True
-    """Whether the lattice is brought to zero stress first; without it a lattice that is not there is refused."""
+    """Whether the lattice is brought to zero stress first; if not, a lattice under stress is refused."""
     chemical_potentials: dict[str, float] = {}
-    """eV per atom, by species, in the energy zero of the reference, of the atoms that defects exchange with reservoirs. With them
+    """Chemical potentials by species, eV per atom, in the energy zero of the reference, of the atoms that defects exchange with reservoirs. With them
     energies of defects are formation energies; without, E - N E_bulk."""
     digest: str = ""
     """Content of the files named here, so that a changed file is a changed material."""
     files: dict[str, str] = {}
     """Path -> digest of the files named here; in the key of a task the digest stands for the path, so that files may move."""
     description: str = ""
-    """Shown by defectgen list."""
+    """One line about the material, shown by defectgen list."""
 
     @field_validator("chemical_potentials")
     @classmethod

@@ -70,7 +70,7 @@ def _installed(entry: Any) -> Study[Any]:  # an entry point, of the class of wha
     except Exception as error:
         raise InputError(
             f"the study {entry.name!r} of an installed package ({entry.value}) cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall that package"
+            f"({type(error).__name__}: {error}); repair or uninstall that package"
         ) from None
     if not isinstance(made, Study):
         raise InputError(f"{entry.value} is registered as the study {entry.name!r}, but it is no subclass of defectgen's Study")

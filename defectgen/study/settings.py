@@ -49,22 +49,22 @@ class Basis(Strict):
     """
 
     cutoff: float = Field(gt=0, le=REACH)
-    """A."""
+    """Cutoff radius of the basis, A."""
     order: int = Field(3, ge=1, le=4)
-    """Neighbours at once; one less than the body order."""
+    """Correlation order: number of neighbours in one function, one less than the body order."""
     degree: float = Field(10, gt=0)
-    """Largest total degree, n + w_l l summed over the neighbours."""
+    """Largest total degree of a function: n + w_l l summed over its neighbours."""
     w_l: float = Field(1.5, gt=0)
-    """Price of an angular momentum in degrees."""
+    """Weight of the angular momentum l in the total degree."""
     pair_degree: int | None = Field(None, ge=0)
-    """Pair functions of each pair of species, whatever the degree; as many as the degree if not given."""
+    """Number of pair functions for each pair of species, independent of the degree; equal to the degree if not given."""
     envelope: int = Field(4, ge=2, le=100)
-    """Power with which functions vanish at the cutoff."""
+    """Power with which the functions vanish at the cutoff."""
 
     @model_validator(mode="after")
     def _holds_functions(self):
         if not self.order <= self.degree < math.inf:
-            raise ValueError(f"degree {self.degree:g} holds no function of order {self.order}; give at least the order")
+            raise ValueError(f"degree {self.degree:g} has no function of order {self.order}; give at least the order")
         check_count(1, self.order, self.degree, self.w_l, self.pairs)
         return self
 
@@ -113,12 +113,12 @@ class Case(Strict):
     defect: str
     """A defect as it is written in defectgen list, such as divacancy or interstitial(octahedral)."""
     simulation_size: Size
-    """Of the cell in which reference and model are compared: n or three numbers of conventional cells, or an integer matrix of
-    conventional vectors."""
+    """Size of the cell in which reference and model are compared: n or three numbers of conventional cells, or an integer matrix
+    of conventional vectors."""
     basis: Basis | None = None
-    """What is fitted; a study of surrogates fits nothing."""
+    """The basis that is fitted; a study of surrogates has none."""
     chemical_potentials: dict[str, float] | None = None
-    """eV per atom, by species, for this defect; those of the material if none are given."""
+    """Chemical potentials for this defect by species, eV per atom; those of the material if none are given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -183,29 +183,29 @@ class Training(Strict):
     """How training cells are made; the defaults are those of `Rattle` and `Strains`."""
 
     relaxed: bool = True
-    """Whether training cells rest at the reference's equilibrium (else on lattice sites)."""
+    """Whether training cells are relaxed with the reference; otherwise atoms are on lattice sites."""
     configurations: int = Field(Rattle.configurations, ge=0, le=COPIES)
-    """Rattled copies of the defect cell."""
+    """Number of rattled copies of the defect cell."""
     rattle: float = Field(Rattle.amplitude, ge=0)
     """Standard deviation of the displacements of a rattled copy, A."""
     rattle_radius: float | None = Field(None, gt=0)
-    """Nearest-neighbour spacings around the defect that are rattled; all atoms if there is none."""
+    """Radius around the defect within which atoms are rattled, nearest-neighbour spacings; all atoms if not given."""
     strain: float = Field(Rattle.strain, ge=0)
     """Standard deviation of a random homogeneous strain of each rattled copy; 0 keeps the box of the crystal."""
     virial_strains: tuple[float, ...] = Strains.amplitudes
-    """Strains of the primitive cells of V."""
+    """Amplitudes of the strained primitive cells whose virials are labelled (V)."""
     virial_pairs: bool = Strains.pairs
-    """Whether two strain modes are also combined."""
+    """Whether strained cells also combine two strain modes."""
     shift: float = Field(Strains.shift, ge=0)
-    """A; sublattice displacements of strained primitive cells."""
+    """Displacement of the sublattices in strained primitive cells, A."""
     core_atoms: int = Field(0, ge=0, le=COPIES)
-    """Atoms next to the defect whose force constants are labelled too."""
+    """Number of atoms next to the defect whose force constants are labelled too."""
     force_distance_power: float = 0.0
-    """Force rows are weighted by the distance to the defect to this power."""
+    """Power p of the weights (1 + distance)^p of force rows, with the distance to the defect in nearest-neighbour spacings."""
     force_constant_range_power: float = 0.0
-    """FC rows are weighted by the distance of the pair to this power."""
+    """Power of the distance of the pair by which force constants are weighted."""
     seed: int = Field(0, ge=0)
-    """Of the random displacements; equal seeds give equal cells."""
+    """Seed of the random displacements; equal seeds give equal cells."""
 
     def rattles(self) -> Rattle:
         """How defect cells are varied."""
@@ -220,9 +220,9 @@ class FitSettings(Strict):
     """How a model is fitted; the defaults are those of `dg.fit`."""
 
     weights: dict[str, float] = {}
-    """By kind ("E") or kind and group ("E:bulk"); what is not named has its default, `defectgen.fit.DEFAULT_WEIGHTS`."""
+    """Weights by kind ("E") or kind and group ("E:bulk"); others have their defaults, `defectgen.fit.DEFAULT_WEIGHTS`."""
     solver: str = "qr"
-    """qr, tsvd, ridge, lsmr or bayes."""
+    """Least-squares solver: qr, tsvd, ridge, lsmr or bayes."""
     prior: str | float | None = None
     """A ridge parameter or the name of a prior, such as "smoothness(1e-6)"; none if it is left out."""
 
@@ -238,35 +238,35 @@ class Variant(Strict):
     """What one variant of a run does otherwise: keys of [training], [fit] and of the basis, with their other values."""
 
     training: dict[str, Any] = {}
-    """Keys of [training]."""
+    """Keys of [training] with their values in this variant."""
     fit: dict[str, Any] = {}
-    """Keys of [fit]."""
+    """Keys of [fit] with their values in this variant."""
     basis: dict[str, Any] = {}
-    """Keys of the basis of every case."""
+    """Keys of the basis of every case with their values in this variant."""
 
 
 class Shared(Strict, ABC):
-    """What the studies of a run share, and the settings of each study that is asked for."""
+    """What the studies of a run share, and the settings of each study that is requested."""
 
     name: str
-    """Also names the output directory."""
+    """Name of the run; also that of its output directory in runs/."""
     title: str = ""
-    """Heading of the page."""
+    """Heading of the page of the run."""
     duration: str = ""
-    """How long the run took on two cores, such as "5 min"; shown by defectgen list."""
+    """Time of the run on two cores, such as "5 min"; shown by defectgen list."""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
-    """Sets of kinds that are fitted, each a curve."""
+    """Sets of observations that are fitted; each is a curve of the figures."""
     cases: tuple[Case, ...] = ()
-    """Defects in crystals; a study of diversity has none."""
+    """The defects and crystals that are studied; a study of diversity has none."""
     training: Training = Field(default_factory=Training)  # pyright: ignore[reportArgumentType]  all its fields have defaults
-    """How training cells are made."""
+    """How training cells are made (table [training])."""
     fit: FitSettings = Field(default_factory=FitSettings)
-    """How models are fitted."""
+    """How models are fitted (table [fit])."""
     tables: dict[str, SerializeAsAny[Any]] = {}
-    """Settings of the studies that are asked for, by name; a run file has them as tables of these names."""
+    """Settings of the studies that are requested, by name; a run file has them as tables of these names."""
 
     def asked(self, settings: type[Settings]) -> Settings | None:
-        """The settings of a study, by their class; None if it is not asked for."""
+        """The settings of a study, by their class; None if it is not requested."""
         return next((each for each in self.tables.values() if type(each) is settings), None)
 
     @abstractmethod

@@ -22,11 +22,11 @@ LONGEST = 10_000_000
 
 
 class RunSpec(Shared):
-    """Everything a run depends on: what studies share, and the settings of each study that is asked for."""
+    """Everything a run depends on: what studies share, and the settings of each study that is requested."""
 
     @property
     def studies(self) -> list[tuple[Study[Any], Any]]:
-        """The studies that are asked for, each with its settings, in the order of the registry."""
+        """The studies that are requested, each with its settings, in the order of the registry."""
         return [(study, self.tables[name]) for name, study in studies().items() if name in self.tables]
 
     def largest_degree(self, case: Case) -> float:

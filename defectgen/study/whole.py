@@ -152,5 +152,5 @@ def _check_cutoff(case: Case, cutoff: float) -> None:
         larger = f"simulation_size >= {ceil(size * cutoff / half)}" if isinstance(size, int) else "a larger simulation_size"
         raise InputError(
             f"cutoff {cutoff:g} A reaches past half the simulation cell of {case.material.name} ({half:.1f} A): an atom would "
-            f"see its own image twice; use {larger} or a smaller cutoff"
+            f"interact with its own image twice; use {larger} or a smaller cutoff"
         )

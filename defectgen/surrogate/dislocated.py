@@ -65,7 +65,7 @@ def dislocated_far_field(
 ) -> DislocatedFarField:
     """The surrogate beyond `radius` (nearest-neighbour spacings) of the line of a dislocation.
 
-    `sites`, from `sites_read_off(cell, surrogate.perturbation)`, saves time when several radii are asked for.
+    `sites`, from `sites_read_off(cell, surrogate.perturbation)`, saves time when several radii are requested.
     Raises InputError if the surrogate would reach into the core, or the radius out of the free atoms.
     """
     crystal, strain = sites_read_off(cell, surrogate.perturbation) if sites is None else sites
@@ -81,7 +81,7 @@ def dislocated_far_field(
         )
     if radius * spacing >= end:
         raise InputError(
-            f"a radius of {radius:g} spacings leaves nothing of the free atoms, whose radius is {cell.radius:.1f} with a rim of "
+            f"a radius of {radius:g} spacings leaves no free atoms, whose radius is {cell.radius:.1f} with a rim of "
             f"{RIM:g}; use a smaller one"
         )
     return DislocatedFarField(cell, surrogate, crystal, strain, (distance > radius * spacing) & (distance < end))

@@ -87,7 +87,7 @@ def far_field(
 ) -> FarField:
     """The surrogate beyond `radius` (nearest-neighbour spacings) of the defect in a periodic cell.
 
-    `sites`, from `sites_of(cell, surrogate.perturbation)`, saves time when several radii are asked for.
+    `sites`, from `sites_of(cell, surrogate.perturbation)`, saves time when several radii are requested.
     Raises InputError if the surrogate would reach into the defect, or the radius out of the cell.
     """
     crystal, atom = sites_of(cell, surrogate.perturbation) if sites is None else sites

@@ -27,7 +27,7 @@ class Rattle:
     """
 
     configurations: int = 6
-    """Rattled copies beside the one at rest."""
+    """Rattled copies besides the relaxed one."""
     amplitude: float = 0.03
     """Standard deviation of each displacement component, A; copy k of n has k/n of it, so small and large ones both occur."""
     strain: float = 0.0
@@ -87,7 +87,7 @@ def training_cells(
     rattle: Rattle | dict | float | None = None,
     strains: Strains | dict | float | Sequence[float] | None = None,
 ) -> list[Snapshot]:
-    """Defect cells at rest and rattled, the perfect primitive cell, and strained primitive cells.
+    """Relaxed and rattled defect cells, the perfect primitive cell, and strained primitive cells.
 
     Parameters
     ----------
@@ -145,14 +145,14 @@ def defect_cells(
     seed : int
         Of the rattles.
     displacement : array (atoms, 3), optional
-        Of the atoms at rest from their sites, A; none if not given.
+        Of the relaxed atoms from their sites, A; none if not given.
     rattle : Rattle, optional
         How many copies are rattled, and how far.
 
     Returns
     -------
     list of Snapshot
-        The cell at rest, then the rattled copies with rising amplitude.
+        The relaxed cell, then the rattled copies with rising amplitude.
 
     Raises
     ------

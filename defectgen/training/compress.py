@@ -1,7 +1,7 @@
 """Compression of rows: R factors of blocks, joined, and how they were made.
 
 With [A | y] = Q R and Q'Q = 1, ||A theta - y|| = ||R [theta; -1]|| for every theta, so rows may be forgotten. The factor of a
-stack is the factor of its stacked factors (Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012)), hence memory
+stack is the factor of its stacked factors (Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012)), so memory
 never grows with the number of rows and neither their order nor their grouping matters.
 
 The first rows are reduced by Householder's QR; their factor makes the Gram matrix of later rows harmless (`gram`), which takes

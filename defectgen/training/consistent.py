@@ -59,7 +59,7 @@ def check_gradient(labelled: Sequence[tuple[Snapshot, Response]], truth: Potenti
         work, change, error = work + done, change + gained, error + abs(gained)
     if abs(work + change) > GRADIENT * error:
         raise InputError(
-            f"forces of {potential_name(truth)} are not minus the gradient of its energy: from the defect cells at rest to their "
+            f"forces of {potential_name(truth)} are not minus the gradient of its energy: from the relaxed defect cells to their "
             f"rattled copies the energies change by {change:.4g} eV in all, and the forces do a work of {work:.4g} eV, which "
             f"should be {-change:.4g} eV (tolerance {GRADIENT:.0%}); converge the self-consistency further, and check the units"
         )

@@ -179,7 +179,7 @@ def lasting(amount: Float[np.ndarray, " n"] | Int[np.ndarray, " n"], error: Floa
     """The largest error at an amount of data and at any larger one.
 
     The error of an energy has a sign and passes through zero: one that is small and comes back with more data was luck, and
-    nothing can be planned on it. What lasts falls with the amount, whatever the errors do.
+    nothing can be planned on it. What lasts falls with the amount, however the errors behave.
 
     Parameters
     ----------

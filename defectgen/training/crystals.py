@@ -73,7 +73,7 @@ def crystal_structures(
 ) -> tuple[dict[str, CrystalStructure], dict[str, str]]:
     """Every phase with every defect in every cell at every dilation, by name; and those that cannot be made, with the reason.
 
-    `lattices` are the phases at rest; `cells` are three widths each (A), so that phases of different shapes have cells alike.
+    `lattices` are the relaxed phases; `cells` are three widths each (A), so that phases of different shapes have similar cells.
     Raises InputError if nothing can be made.
     """
     found: dict[str, CrystalStructure] = {}
@@ -149,7 +149,7 @@ def conformation(cell: Cell, law: Law, truth: Potential, seed: list[int], group:
         positions = positions + law.rattle * rng.normal(size=positions.shape)
     if law.temperature:
         if not isinstance(truth, SiteEnergy):
-            raise InputError("thermal conformations want a reference of site energies; draw them elsewhere, or use a rattle")
+            raise InputError("thermal conformations need a reference of site energies; draw them elsewhere, or use a rattle")
         positions = thermalise(truth, cell.symbols, positions, vectors, cell.periodic, law.temperature, [*seed, 2]).positions
     return Snapshot(cell, positions, vectors, group or law.name)
 
@@ -167,7 +167,7 @@ def configurations(
 ) -> list[Configuration]:
     """Conformations number `first` to `first + count - 1` of one structure and law, labelled with energy, forces and virial.
 
-    Number k is the same whatever the count. `source` says how far an atom strayed from its site.
+    Number k is the same for any count. `source` says how far an atom strayed from its site.
     """
     found = []
     for number in range(first, first + count):
@@ -232,7 +232,7 @@ def virial_block(
 
 
 def force_constant_block(lattice: Lattice, truth: Potential, basis: ACEBasis, group: str) -> Block:
-    """FC of a phase at rest: rows for the basis and labels of the reference, eV/A^2.
+    """FC of a relaxed phase: rows for the basis and labels of the reference, eV/A^2.
 
     They are defined wherever the phase is stationary; whether it is stable is the caller's question (`check_stable`).
     """

@@ -27,7 +27,7 @@ STEP = 0.4
 FRICTION = 15.0
 """Steps in which the thermostat forgets a velocity; about the period of a phonon, so that it disturbs and thermalises fast."""
 SKIN = 0.8
-"""A: atoms may move half of it before their neighbours are listed anew."""
+"""A: atoms may move half of it before their neighbours are listed again."""
 BUCKET = 32
 """Cells of a crystal data set are padded to multiples of so many atoms: a handful of compilations, some five seconds each."""
 LEG = 20

@@ -2,8 +2,8 @@
 
 T comes from rows that were reduced before. If their columns, brought to unit length, are well conditioned, only the label is
 changed, into its residual (as many operations as A'A). Otherwise T is their factor R_0: every row is solved for it first, and
-what is left is close to orthonormal whatever the condition of A (twice the operations). Either way G contains the rows that
-gave T, hence a lower bound of its eigenvalues is known before any row comes, and its growing diagonal says in time whether
+what is left is close to orthonormal for any condition of A (twice the operations). Either way G contains the rows that
+gave T, so a lower bound of its eigenvalues is known before any row comes, and its growing diagonal says in time whether
 the next rows may enter: rows are refused that would cost more than three digits (fit/compression).
 """
 
@@ -19,7 +19,7 @@ LIMIT = 1e3
 START = LIMIT / 4
 """Largest 1/eigenvalue of the equilibrated Gram matrix with which rows are taken as they come: rows may still grow fourfold."""
 STEPS = 12
-"""Steps of a power iteration: enough for the first digit of a condition, and it is asked for no more."""
+"""Steps of a power iteration: enough for the first digit of a condition, and more is not needed."""
 TINY = 1e-140
 """Numbers whose squares are still far from underflow."""
 EPS = float(np.finfo(float).eps)

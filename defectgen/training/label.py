@@ -73,7 +73,7 @@ def label(
         The functions whose coefficients are fitted.
     kinds : str or iterable of str
         E energies, F forces, FC force constants, V virials; also C (elastic constants, with relaxed sublattices) and Ef
-        (formation energy of the cell at rest). A fit holds C exactly where its set contains it, as in "E+F+C"; Ef is in no set.
+        (formation energy of the relaxed cell). A fit holds C exactly where its set contains it, as in "E+F+C"; Ef is in no set.
     force_distance_power, force_constant_range_power : float
         Weights (1 + |l|)^power of forces and |rho|^power of force constants, l and rho in nearest-neighbour spacings.
     core_atoms : int
@@ -133,7 +133,7 @@ def label(
             f"rows are made of the functions of a basis, such as dg.ACEBasis or model.basis; got {type(basis).__name__}"
         )
     if targets and truth is None:
-        raise InputError(f"{' and '.join(targets)} are asked of a reference, and labels of configurations do not have them")
+        raise InputError(f"{' and '.join(targets)} need a reference; labels of configurations do not contain them")
     core_atoms = whole(core_atoms, "core_atoms counts the atoms around the defect whose Hessian is observed: it")
     force_distance_power = real(force_distance_power, "force_distance_power")
     force_constant_range_power = real(force_constant_range_power, "force_constant_range_power")
@@ -224,7 +224,7 @@ def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
     named = [str(kind).strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
     kinds = parse_observations(k for k in named if k != FORMATION)
     if kinds == (ELASTIC,):
-        raise InputError("elastic constants (C) are held beside other observations; label them together, as in E+F+C")
+        raise InputError("elastic constants (C) are held together with other observations; label them together, as in E+F+C")
     targets = tuple(k for k in TARGETS if k in (*kinds, *named))
     return tuple(k for k in kinds if k not in TARGETS), targets
 
@@ -290,7 +290,7 @@ def _check_virials(cells: Sequence[Snapshot]) -> None:
     for (group, role), carried in groups.items():
         if len(carried) > 1 or (role in (BULK, STRAIN) and carried == {False}):
             raise InputError(
-                f"V is asked for, and {'some' if len(carried) > 1 else 'all'} configurations of group {group!r} carry no virial: "
+                f"V is requested, and {'some' if len(carried) > 1 else 'all'} configurations of group {group!r} carry no virial: "
                 "compute it, leave V out, or give those without it a group of their own"
             )
 

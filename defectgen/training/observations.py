@@ -17,7 +17,7 @@ INTERNAL = "VF"
 """Forces on the sublattices of strained primitive cells: a part of V, without which virials do not pin a multilattice."""
 
 ELASTIC, FORMATION = "C", "Ef"
-"""Elastic constants of the perfect crystal, and the formation energy of the training cell at rest."""
+"""Elastic constants of the perfect crystal, and the formation energy of the relaxed training cell."""
 
 TARGETS = (ELASTIC, FORMATION)
 """Rows without a default weight: they enter a fit as constraints, or if they are given one. A set that contains C holds its rows

@@ -56,7 +56,7 @@ ITERATIONS = 5000
 
 
 class ForceField:
-    """Energies and forces of one molecule with explicit hydrogens and at least one conformer, whatever its positions.
+    """Energies and forces of one molecule with explicit hydrogens and at least one conformer, for any positions.
 
     T. A. Halgren, J. Comput. Chem. 17, 490 (1996).
     Raises InputError for a molecule that the force field has no parameters for.
@@ -121,7 +121,7 @@ def conformers(
     """
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1 or not window > 0 or not distance > 0:
         raise InputError(
-            f"conformers want a count from 1, a positive window (eV) and distance (A); got {count!r}, {window!r} and {distance!r}"
+            f"conformers need a count from 1, a positive window (eV) and distance (A); got {count!r}, {window!r} and {distance!r}"
         )
     molecule = Chem.AddHs(parse(smiles))
     symbols = tuple(atom.GetSymbol() for atom in molecule.GetAtoms())

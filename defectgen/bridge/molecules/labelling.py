@@ -189,7 +189,7 @@ def tasks(
     for what, names in (("molecules", [m.name for m in molecules]), ("laws", [law.name for law in laws])):
         twice = sorted({name for name in names if names.count(name) > 1})
         if not names or twice:
-            raise InputError(f"{what} to be labelled want names of their own; got {f'{twice[0]!r} twice' if twice else 'none'}")
+            raise InputError(f"{what} to be labelled need different names; got {f'{twice[0]!r} twice' if twice else 'none'}")
     reference = TightBinding(method)
     return tuple(
         Labels(
@@ -260,7 +260,7 @@ def label_dataset(
     for name in dataset.structures:
         members = [dataset.configurations[n] for n in dataset.where(name)]
         if any(any(c.periodic) for c in members) or len({c.symbols for c in members}) > 1:
-            raise InputError(f"labels want molecules whose atoms are in one order; {name!r} is periodic, or changes it")
+            raise InputError(f"labels need molecules whose atoms are in one order; {name!r} is periodic, or changes it")
         known = Known(
             name=name,
             symbols=tuple(members[0].symbols),

@@ -163,7 +163,7 @@ def judge(fit: Fit, sensitive: Sensitivity) -> Certificate:
     """
     rows = Rows(fit)
     if not rows.residual > 0:
-        raise InputError("a fit without any residual says nothing of its error; give it more rows than parameters")
+        raise InputError("the error of a fit without any residual cannot be estimated; give it more rows than parameters")
     return Certificate(
         geometry=rows.judge(_compact(sensitive.strains())),
         energy=rows.judge(sensitive.energy[None]),
@@ -313,7 +313,7 @@ def predict(
         That of the same fit and equilibrium, from `dg.certify`.
     law : {"misfit", "posterior"}
         "posterior": theta + N(0, noise^2 (R'R)^-1), what independent errors of the labels allow. "misfit": the same shape, scaled
-        so that the draws change the weighted predictions by as much as the residual is, whatever the number of rows.
+        so that the draws change the weighted predictions by as much as the residual is, for any number of rows.
     members : int
         Number of draws, at least two.
     seed : int

@@ -114,9 +114,7 @@ def _iterated(rest: Equilibrium, model: SiteEnergy, precondition: Preconditioner
             z = np.stack([precondition(one) for one in r])
             before, rho = rho, np.einsum("kia,kia->k", r, z)
             search = z + np.where(going, rho / np.where(before > 0, before, 1.0), 0.0)[:, None, None] * search
-        raise InputError(
-            f"the answers of the defect did not converge in {MAX_PRODUCTS} Hessian products; relax it further, or check the model"
-        )
+        raise InputError(f"the derivatives of the defect did not converge in {MAX_PRODUCTS} Hessian products; relax it further")
 
     def solve(force: Fields) -> Fields:
         columns = np.moveaxis(_each(precondition, force).reshape(atoms, 3, -1), 2, 0)

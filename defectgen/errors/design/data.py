@@ -1,6 +1,6 @@
 """Choosing what to label: by what the fit does not know, and by what its basis cannot represent.
 
-G-, A- and D-optimal designs take what a fit leaves over for independent noise and hence like configurations in which
+G-, A- and D-optimal designs take what a fit leaves over for independent noise and therefore like configurations in which
 coefficients are seen best, far from rest, where a basis fails most. Here the labels are those of a model with a richer basis, of
 which only a mean and a covariance are known, and the error is that of the fit of the small basis to them, bias included
 (after G. E. P. Box, N. R. Draper, J. Am. Stat. Assoc. 54, 622 (1959)).
@@ -85,7 +85,7 @@ def choose_data(
     if len(cost) != len(candidates) or not np.all(cost > 0):
         raise InputError(f"every one of the {len(candidates)} candidates has a positive cost; got {cost.tolist()}")
     if not len(cost):
-        raise InputError(f"the budget {budget:g} buys no candidate: there are none")
+        raise InputError(f"the budget {budget:g} allows no candidate: there are none")
     every = [*candidates] + ([known] if known is not None else [])
     size = np.sqrt(np.mean(np.concatenate(every) ** 2, axis=0))
     size[size == 0] = 1.0
@@ -126,7 +126,7 @@ def select(
     """
     if not len(cost) or cost.min() > budget:
         cheapest = f"the cheapest of {len(cost)} costs {cost.min():g}" if len(cost) else "there are none"
-        raise InputError(f"the budget {budget:g} buys no candidate: {cheapest}")
+        raise InputError(f"the budget {budget:g} allows no candidate: {cheapest}")
     sign = -1.0 if grows else 1.0
     log = (lambda v: v) if grows else np.log
     chosen: list[int] = []

@@ -129,7 +129,7 @@ def tune_loss(
         found = [errors_of(fitted, rest, by) for rest in rests]
         score = score_of(found, share)
         if not trials and score >= LOST:
-            raise InputError("the model of the start loses all design defects; start from parameters that keep one")
+            raise InputError("under the model of the start no design defect keeps its state; start from parameters that keep one")
         if not trials or score < trials[-1].design:
             told = [errors_of(fitted, rest, "errors") for rest in others]
             base[:] = base or told

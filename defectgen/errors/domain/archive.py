@@ -38,7 +38,7 @@ def write(path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
 
 
 class Archive:
-    """An open file: its header, the shape of every array, and the arrays when they are asked for."""
+    """An open file: its header, the shape of every array, and the arrays when they are requested."""
 
     def __init__(self, path: Path, file: Any):
         self.path, self._file = path, file

@@ -38,7 +38,7 @@ def geometry(given: Configuration) -> tuple[Cell, Float[np.ndarray, "atoms 3"], 
     if isinstance(given, Equilibrium):
         return given.cell, given.positions, given.cell.vectors
     raise InputError(
-        f"a domain is asked about a cell, a snapshot or the result of dg.relax; got {type(given).__name__}: for ASE atoms use "
+        f"a domain checks a cell, a snapshot or the result of dg.relax; got {type(given).__name__}: for ASE atoms use "
         "dg.Calculator(model, domain=domain)"
     )
 
@@ -280,7 +280,7 @@ class Domain(Applicability):
         cells = snapshots(cells, "validation")
         if len(cells) < fewest_scores(alpha):
             raise InputError(
-                f"thresholds with alpha = {alpha:g} want at least {fewest_scores(alpha)} validation cells; got {len(cells)}: "
+                f"thresholds with alpha = {alpha:g} need at least {fewest_scores(alpha)} validation cells; got {len(cells)}: "
                 "give more, or a larger alpha"
             )
         worst: dict[str, list[float]] = {name: [] for name in self.measures}

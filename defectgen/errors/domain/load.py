@@ -46,7 +46,7 @@ def load_domain(path: str | Path) -> Domain:
         basis = basis_from_description(header["basis"])
         thresholds = {str(name): _threshold(name, value, path) for name, value in dict(header["thresholds"]).items()}
         if header["measure"] not in thresholds or not isinstance(header["notes"], dict):
-            raise InputError(f"{str(path)!r} is damaged: it asks a measure without a threshold; save the domain again")
+            raise InputError(f"{str(path)!r} is damaged: it has a measure without a threshold; save the domain again")
         _check_notes(header["notes"], path)
         arrays = archive.arrays(_wanted(archive, thresholds, basis))
         coefficients = arrays.pop("coefficients", None)

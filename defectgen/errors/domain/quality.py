@@ -12,7 +12,7 @@ import numpy as np
 from ..._input import InputError
 from ..._typing import Bool, Float
 
-# ------ Split conformal prediction: a threshold that a new score stays below with a chosen probability, whatever the distribution
+# ------ Split conformal prediction: a threshold that a new score stays below with a chosen probability, for any distribution
 
 ROUNDING = 1e-9
 """(n + 1)(1 - alpha) is a whole number for the usual alphas, and rounding must not lift it to the next."""

@@ -187,7 +187,7 @@ class StrainedFound:
 
     amplitudes: Float[np.ndarray, " amplitudes"]
     energies: Float[np.ndarray, "modes amplitudes"]
-    """eV per atom, the crystal at rest subtracted."""
+    """eV per atom, the relaxed crystal subtracted."""
     stresses: Float[np.ndarray, "modes amplitudes 3 3"]
     """Cauchy stress, tensile positive, eV/A^3; NaN from a calculator without a stress."""
 

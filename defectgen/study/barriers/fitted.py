@@ -38,9 +38,9 @@ class FitBarriers(Strict):
     """Error of the barrier with fits, against the size of the cell of the hop that they are trained on (bounds/barriers)."""
 
     sizes: tuple[int, ...] = Field(min_length=2)
-    """Conventional cells along each side of the training cell."""
+    """Size of the training cell: conventional cells along each side."""
     trained_on: tuple[Literal["minimum", "both states"], ...] = Field(("both states", "minimum"), min_length=1)
-    """Which states of the hop are labelled: the vacancy at rest, or this and the saddle point."""
+    """Which states of the hop are labelled: only the relaxed vacancy ("minimum"), or also the saddle point ("both states")."""
 
 
 class FitBarriersStudy(Study[FitBarriers]):

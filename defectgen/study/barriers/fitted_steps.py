@@ -23,7 +23,7 @@ BOTH = "both states"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HopRows(Step[Rows]):
-    """Rows of the vacancy at rest, of its copies, of the saddle point if that is trained on, and of the crystal."""
+    """Rows of the relaxed vacancy, of its copies, of the saddle point if that is trained on, and of the crystal."""
 
     crystal: Crystal
     hop: Hop

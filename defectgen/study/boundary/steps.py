@@ -166,7 +166,7 @@ class Condition(Step[Cut]):
     cells: int | None
     """Conventional cells along the side of a periodic cell; None for a ball."""
     wanted: float
-    """The radius that was asked for; a periodic cell has at least this one."""
+    """The radius that was requested; a periodic cell has at least this one."""
 
     apart = ("study", "wanted")
 

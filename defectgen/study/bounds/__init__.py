@@ -25,11 +25,11 @@ class Bounds(Strict):
     """For which fits every term of the bound is measured (theory: bounds/term-by-term)."""
 
     cell_size: bool = True
-    """Whether for the fits of [cell_size]."""
+    """Whether this is done for the fits of [cell_size]."""
     choices: bool = True
-    """Whether for those of [choices]."""
+    """Whether this is done for the fits of [choices]."""
     fit_accuracy: bool = False
-    """Each degree triggers its own compilation, which takes about as long as its fits."""
+    """Whether this is done for the fits of [fit_accuracy]; each degree is compiled, which takes about as long as its fits."""
 
 
 ABOUT = (

@@ -25,7 +25,7 @@ class CellSize(Strict):
     """Error against training-cell size."""
 
     sizes: tuple[int, ...] = Field(min_length=1)
-    """Conventional cells along each side of the training cell."""
+    """Size of the training cell: conventional cells along each side."""
 
 
 class CellSizeStudy(Study[CellSize]):

@@ -9,10 +9,10 @@ class Certificates(Strict):
     """For which fits the certificate is taken and compared with the true error (theory: fit/certificate)."""
 
     cell_size: bool = True
-    """Whether for the fits of [cell_size]."""
+    """Whether this is done for the fits of [cell_size]."""
     choices: bool = True
-    """Whether for those of [choices]."""
+    """Whether this is done for the fits of [choices]."""
     fit_accuracy: bool = True
-    """Whether for those of [fit_accuracy]."""
+    """Whether this is done for the fits of [fit_accuracy]."""
     richer: float = Field(2.0, gt=0, le=100)
-    """Degrees that the basis of the richer fit has more; rows are made for it."""
+    """Increase of the degree for the richer fit; rows are made for its basis."""

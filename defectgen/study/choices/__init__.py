@@ -23,11 +23,11 @@ class Choices(Strict):
     """What each choice of a design is worth: the study as it is, and variants that change one choice each."""
 
     sizes: tuple[int, ...] = Field(min_length=1)
-    """Conventional cells along each side of the training cell."""
+    """Size of the training cell: conventional cells along each side."""
     variants: dict[str, Variant] = Field(min_length=1)
-    """What is changed, by the name of the variant."""
+    """Variants by name: the keys of [training], [fit] and the basis that each changes."""
     varied_at: tuple[int, ...] | None = None
-    """Those of the sizes at which the variants are carried out; all of them if not given."""
+    """Sizes of the list at which the variants are carried out; all if not given."""
 
     @model_validator(mode="after")
     def _varies_what_is_there(self):

@@ -77,7 +77,7 @@ class PoolRows(Step[Pool]):
 
     crystal: Crystal
     rest: tuple[Exact, ...]
-    """The defect at rest in every size of training cell."""
+    """The relaxed defect in every size of training cell."""
     defect: str
     full: Basis
     data: DesignData

@@ -21,7 +21,7 @@ KINDS = (DEFECT, STRAINED, CRYSTAL, STRAIN, CONSTANTS, SURFACE)
 """Of candidates, in the order in which tables and figures list them."""
 
 START = "start"
-"""What every choice knows: the crystal, the defect at rest and four rattled copies in the smallest cell, strains of one size."""
+"""What every choice knows: the crystal, the relaxed defect and four rattled copies in the smallest cell, strains of one size."""
 
 STEP = 0.015
 """A, of the displacement behind a column of force constants."""
@@ -37,7 +37,7 @@ class Candidate:
     observations: str
     """Kinds of rows that it gives: E+F of a cell, V of a strained crystal, FC."""
     calculations: tuple[Calculation, ...]
-    """What a code is asked for."""
+    """What a code has to compute."""
 
     def hours(self, cost: Cost) -> float:
         """What it costs."""
@@ -52,7 +52,7 @@ class Candidate:
 def candidates(
     lattice: Lattice, defect: str, asked: DesignData, resting: dict[int, Float[np.ndarray, "atoms 3"]], cutoff: float
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """The start and the pool, of one defect. `resting`: displacement (A) of the defect at rest, by size of its cell.
+    """The start and the pool, of one defect. `resting`: displacement (A) of the relaxed defect, by size of its cell.
 
     Raises InputError for sizes that the defect does not fit into.
     """
@@ -62,7 +62,7 @@ def candidates(
     strains = strained_cells(lattice, Strains(asked.virial_strains, False, asked.shift), asked.seed)
     first = asked.virial_strains[0]
     crystal = bulk_cell(lattice)
-    inner = "+F" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal feels no force whatever its potential
+    inner = "+F" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal has no force with any potential
     start = [
         Candidate(START, crystal, f"E{inner}", (Calculation(crystal, stress=True),)),
         *(Candidate(START, s, "E+F", (Calculation(s),)) for s in own),

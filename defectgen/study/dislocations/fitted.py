@@ -50,11 +50,11 @@ class FitDislocations(Strict):
     """
 
     radii: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=2)
-    """Nearest-neighbour spacings: fits are used beyond."""
+    """Radii beyond which the fits are used, nearest-neighbour spacings."""
     trained_on: tuple[str, ...] = Field(("crystal", "divacancy"), min_length=1)
-    """Point defects, each at rest in a cell of its own, or "crystal": strained crystals and force constants alone."""
+    """Training sets: relaxed point defects, each in its own cell; "crystal" is strained crystals and force constants alone."""
     training_size: int = Field(ge=1)
-    """Conventional cells along each side of the cell of a point defect."""
+    """Size of the training cell of a point defect: conventional cells along each side."""
     pure_radii: tuple[Annotated[int, Field(gt=0)], ...] = ()
     """Radii of free cylinders (nearest-neighbour spacings) that are relaxed with the fit alone."""
 

@@ -69,8 +69,8 @@ def designs(asked: Diversity, source: Source) -> list[Design]:
         for c in asked.fixed_set.conformations:
             if s > structures or c > conformations:
                 raise InputError(
-                    f"fixed_set asks for {s} structures with {c} configurations each, and after the tests are held out the "
-                    f"source has about {structures} with {conformations}; ask for fewer, or draw more"
+                    f"fixed_set needs {s} structures with {c} configurations each, and after the tests are held out the "
+                    f"source has about {structures} with {conformations}; use fewer, or draw more"
                 )
             found.append(Design(SET, s, c))
     return list(dict.fromkeys(found))
@@ -220,7 +220,7 @@ def _trials(
         if set(observations.split("+")) - known:
             has = ", ".join(("E", "F", *source.kinds)) if source.kinds else "energies and forces"
             raise InputError(
-                f"the source {asked.source} has {has} only, and observations ask for {observations}; use "
+                f"the source {asked.source} has {has} only, and observations need {observations}; use "
                 f"{'+'.join(('E', 'F', *source.kinds))}"
             )
         for seed in range(asked.seeds):

@@ -67,7 +67,7 @@ class File(Source):
             return dataset_from_hdf5(path, structure=self.structure, **keys)
         if self.structure is None:
             raise InputError(
-                f"{path} is read frame by frame, and a structure id tells them apart: name its key, structure = 'KEY'"
+                f"{path} is read frame by frame, and a structure id distinguishes structures: name its key, structure = 'KEY'"
             )
         return dataset_from_extxyz(path, self.structure, **keys)
 

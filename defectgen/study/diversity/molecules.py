@@ -47,8 +47,8 @@ class Molecules(Source):
         found = self._library()
         if self.molecules is not None and self.molecules > len(found):
             raise InputError(
-                f"diversity.settings.molecules asks for {self.molecules}, and the list has {len(found)} of these elements and "
-                "sizes; ask for fewer, or allow more elements or sizes"
+                f"diversity.settings.molecules is {self.molecules}, and the list has {len(found)} of these elements and "
+                "sizes; use fewer, or allow more elements or sizes"
             )
 
     def pool(self) -> Step[PackedPool]:

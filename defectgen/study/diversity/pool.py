@@ -31,7 +31,7 @@ class Pool:
     sizes: dict[str, int] | None = None
     """Structure -> what the size split is by; heavy atoms by default."""
     virials: Float[np.ndarray, "configurations 3 3"] | None = None
-    """-dE/d(strain) of every configuration, eV; None if nobody computed them."""
+    """-dE/d(strain) of every configuration, eV; None if they were not computed."""
 
 
 @dataclass(frozen=True, eq=False)

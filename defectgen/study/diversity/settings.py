@@ -14,17 +14,17 @@ class DiversityBasis(Strict):
     """The basis of a study of diversity; its species are those of the data set."""
 
     cutoff: float = Field(4.0, gt=0, le=REACH)
-    """A."""
+    """Cutoff radius of the basis, A."""
     order: int = Field(2, ge=1, le=4)
-    """Neighbours at once; one less than the body order."""
+    """Correlation order: number of neighbours in one function, one less than the body order."""
     degree: float = Field(5, gt=0)
-    """Largest total degree, n + w_l l summed over the neighbours."""
+    """Largest total degree of a function: n + w_l l summed over its neighbours."""
     w_l: float = Field(0.5, gt=0)
-    """Price of an angular momentum in degrees."""
+    """Weight of the angular momentum l in the total degree."""
     pair_degree: int | None = Field(10, ge=0)
-    """Pair functions of each pair of species, whatever the degree."""
+    """Number of pair functions for each pair of species, independent of the degree."""
     envelope: int = Field(4, ge=2, le=100)
-    """Power with which functions vanish at the cutoff."""
+    """Power with which the functions vanish at the cutoff."""
 
 
 class FixedSet(Strict):
@@ -33,7 +33,7 @@ class FixedSet(Strict):
     structures: tuple[Count, ...] = ()
     """Numbers of structures; each is one curve."""
     conformations: tuple[Count, ...] = (1, 2, 4, 8, 16)
-    """Configurations of each structure."""
+    """Numbers of configurations of each structure."""
 
 
 class Diversity(Strict):
@@ -42,27 +42,27 @@ class Diversity(Strict):
     source: str = "molecules"
     """Where the data set comes from: molecules, crystals, file, or a source of an installed package (see source.py)."""
     settings: dict[str, Any] = {}
-    """Of the source."""
+    """Settings of the source, which depend on it."""
     basis: DiversityBasis = Field(default_factory=DiversityBasis)  # pyright: ignore[reportArgumentType]  all have defaults
     """The basis of the linear model."""
     budgets: tuple[Annotated[int, Field(ge=4, le=10_000_000)], ...] = ()
-    """Labels; each is split into S structures x C configurations in all ways of a geometric grid."""
+    """Budgets of labels; each is split into S structures with C configurations, in all ways of a geometric grid."""
     ratio: float = Field(2.0, gt=1.01)
-    """Of neighbouring splits."""
+    """Ratio of the numbers of structures of neighbouring splits."""
     fixed_set: FixedSet = Field(default_factory=FixedSet)  # pyright: ignore[reportArgumentType]  all have defaults
-    """The second experiment: so many structures, growing numbers of configurations."""
+    """The second experiment: a fixed number of structures and growing numbers of configurations."""
     seeds: int = Field(5, ge=1, le=COPIES)
-    """Repetitions: each divides and draws anew."""
+    """Number of repetitions; each divides and draws the data anew."""
     selections: tuple[Literal["random", "farthest", "d-optimal"], ...] = Field(("random",), min_length=1)
     """How training structures are chosen; ways other than random at the largest budget only."""
     reserve: int = Field(4, ge=1, le=COPIES)
     """Configurations of every pool structure that are kept for tests, and of test structures that are used."""
     structural: Part = 0.12
-    """Part of all structures that is held out at random."""
+    """Fraction of all structures that is held out at random."""
     scaffold: Part = 0.1
-    """Part that is held out by whole scaffolds."""
+    """Fraction of the structures that is held out by whole scaffolds."""
     size: Part = 0.1
-    """Part that is held out as the largest."""
+    """Fraction of the structures that is held out as the largest ones."""
     baseline: bool = True
     """Whether a kernel ridge regression of the energies is fitted too."""
     domain: bool = True

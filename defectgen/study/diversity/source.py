@@ -144,7 +144,7 @@ class OfDesign(Step[Result], Generic[Result]):
     """Of the repetition."""
     structures: int
     conformations: int
-    """Configurations of each structure."""
+    """Numbers of configurations of each structure."""
     common: int
     """Structures that all splits of the budget have seen."""
     selection: str

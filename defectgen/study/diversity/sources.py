@@ -41,7 +41,7 @@ def _installed(entry: Any) -> type[Source]:  # an entry point, of the class of w
     except Exception as error:
         raise InputError(
             f"the source {entry.name!r} of an installed package ({entry.value}) cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall that package"
+            f"({type(error).__name__}: {error}); repair or uninstall that package"
         ) from None
     if not (isinstance(source, type) and issubclass(source, Source)):
         raise InputError(f"{entry.value} is registered as the source {entry.name!r}, but it is no subclass of defectgen's Source")

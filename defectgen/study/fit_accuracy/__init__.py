@@ -25,9 +25,9 @@ class FitAccuracy(Strict):
     """Error against the accuracy of the fit: basis sizes at one training cell."""
 
     size: int = Field(ge=1)
-    """Conventional cells along each side of the training cell."""
+    """Size of the training cell: conventional cells along each side."""
     degrees: tuple[float, ...] = Field(min_length=1)
-    """Total degrees of the bases."""
+    """Total degrees of the bases that are fitted."""
 
 
 class FitAccuracyStudy(Study[FitAccuracy]):
@@ -42,7 +42,7 @@ class FitAccuracyStudy(Study[FitAccuracy]):
         lowest, order = min(asked.degrees), max((case.basis.order for case in spec.cases if case.basis is not None), default=0)
         if lowest >= order:
             return ""
-        return f"fit_accuracy.degrees has {lowest:g}, which holds no function of order {order}; give at least that"
+        return f"fit_accuracy.degrees has {lowest:g}, too small for order {order}; give at least that"
 
     def sizes(self, asked: FitAccuracy) -> Iterable[int]:
         """The one training size."""

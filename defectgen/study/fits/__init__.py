@@ -49,7 +49,7 @@ class FitRatesStudy(Study[FitRates]):
             return f"fits.materials has {strange[0]!r}, which is the crystal of no case; cases are of {', '.join(sorted(names))}"
         order = max((case.basis.order for case in spec.cases if case.basis is not None), default=0)
         if asked.degrees and min(asked.degrees) < order:
-            return f"fits.degrees has {min(asked.degrees):g}, which holds no function of order {order}; give at least that"
+            return f"fits.degrees has {min(asked.degrees):g}, too small for order {order}; give at least that"
         return ""
 
     def degrees(self, asked: FitRates) -> Iterable[float]:

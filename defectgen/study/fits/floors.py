@@ -35,7 +35,7 @@ class FitFloorsStudy(Study[FitFloors]):
             assert case.basis is not None  # the specification refuses a case without one
             if min(bases.degrees) < case.basis.order:
                 raise InputError(
-                    f"{NAME}.degrees has {min(bases.degrees):g}, which holds no function of order {case.basis.order} for "
+                    f"{NAME}.degrees has {min(bases.degrees):g}, too small for order {case.basis.order} for "
                     f"{called(case)}; give at least that"
                 )
             check_case(spec, _widest(case, asked))

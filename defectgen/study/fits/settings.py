@@ -8,7 +8,7 @@ from ...training import Rattle
 from ..settings import COPIES, Size, Strict, Variant
 
 Radius = Annotated[float, Field(gt=0)]
-"""Nearest-neighbour spacings."""
+"""Radii up to which the forces are those of the reference, nearest-neighbour spacings."""
 
 FEWEST = 2
 """Radii of one curve."""
@@ -18,13 +18,13 @@ class Beyond(Strict):
     """Fits that are used beyond a radius, with the reference's forces within (theory: bounds/one-potential)."""
 
     radii: tuple[Radius, ...] = Field(min_length=FEWEST)
-    """Nearest-neighbour spacings."""
+    """Radii up to which the forces are those of the reference, nearest-neighbour spacings."""
     training_radius: Radius
     """The one training cell of these fits: the smallest cube of conventional cells that holds this ball (spacings)."""
     simulation_size: Size
-    """Of the cell in which they are compared with the reference: n, three numbers, or a matrix of conventional vectors."""
+    """Size of the cell in which they are compared with the reference: n, three numbers, or a matrix of conventional vectors."""
     nonlinear_at: tuple[Radius, ...] = ()
-    """Those of the radii at which the response is checked by the nonlinear equilibrium, for the first basis."""
+    """Radii of the list at which the linear response is compared with the nonlinear equilibrium, for the first basis."""
     nothing: bool = True
     """Whether "none" is a further set: a pair potential that is fitted to energies and the lattice constant alone."""
 
@@ -56,7 +56,7 @@ class FitRates(Curves):
     degrees: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Degrees of the bases, each a repeat of every curve; that of the case if none is given."""
     materials: dict[str, Curves] = {}
-    """Other radii for the crystals of these names."""
+    """Other radii for single materials, by name."""
 
     @model_validator(mode="after")
     def _has_something_to_do(self):
@@ -73,11 +73,11 @@ class FitChoices(Strict):
     """Pure fits as designed, and with each choice of the design changed alone (theory: bounds/one-potential)."""
 
     radii: tuple[Radius, ...] = ()
-    """Training cells, as those of [fits] (spacings)."""
+    """Radii of the training cells, as those of [fits] (spacings)."""
     variants: dict[str, Variant] = Field(min_length=1)
-    """What each variant does otherwise than [training], [fit] and the basis."""
+    """Variants by name: the keys of [training], [fit] and the basis that each changes."""
     materials: dict[str, tuple[Radius, ...]] = {}
-    """Other radii for the crystals of these names."""
+    """Other radii for single materials, by name."""
 
     @model_validator(mode="after")
     def _are_curves(self):
@@ -97,9 +97,9 @@ class Bases(Strict):
     """The training cell and the bases of one crystal."""
 
     radius: Radius
-    """Of the training cell: the smallest cube of conventional cells that holds the ball (spacings)."""
+    """Radius of the training cell, which is the smallest cube of conventional cells that contains this ball (spacings)."""
     degrees: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=FEWEST)
-    """Total degrees of the bases."""
+    """Total degrees of the bases that are fitted."""
 
 
 class FitFloors(Bases):
@@ -110,9 +110,9 @@ class FitFloors(Bases):
     held_out: Annotated[int, Field(ge=1, le=COPIES)] = 2
     """Further copies, which are not fitted: the force error is measured on them."""
     rattle: Annotated[float, Field(gt=0)] = 0.015
-    """Amplitude of both, as that of [training] (A)."""
+    """Standard deviation of the displacements of all copies, as in [training], A."""
     materials: dict[str, Bases] = {}
-    """Other training cells and bases for the crystals of these names."""
+    """Other training cells and bases for single materials, by name."""
 
     def of(self, material: str) -> Bases:
         """The training cell and the bases of a crystal."""

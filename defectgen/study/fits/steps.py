@@ -198,7 +198,7 @@ class Point:
     training_atoms: int
     """Atoms within the radius."""
     nonlinear_geometry: float | None = None
-    """A, of the nonlinear equilibrium, where it was asked for."""
+    """A, of the nonlinear equilibrium, where it was requested."""
     nonlinear_converged: bool = True
 
 

@@ -12,7 +12,7 @@ class LossStudy(Strict):
     """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
 
     size: int = Field(ge=1)
-    """Conventional cells along each side of the training cell."""
+    """Size of the training cell: conventional cells along each side."""
     grids: tuple[dict[str, Any], ...] = Field(min_length=1)
     """Settings of a loss (see `defectgen.fit.Loss`), each one value or a list of values: every combination is a loss. What a grid
     does not mention is as in [fit]; its observations are those of the study."""
@@ -20,7 +20,7 @@ class LossStudy(Strict):
     """How rows are kept apart: bins or rows for weights that are functions of the labelled force, rows for losses of
     residuals."""
     sensitivity: bool = True
-    """Whether the answer of every error to every weight is measured too."""
+    """Whether the derivative of every error with respect to every weight is computed too."""
 
     @model_validator(mode="after")
     def _can_be_used(self):

@@ -16,16 +16,16 @@ class LossBench(Strict):
     """Which losses are ranked, on fits of which sizes and bases."""
 
     sizes: tuple[int, ...] = Field((2, 3), min_length=1)
-    """Conventional cells along each side of the training cells."""
+    """Sizes of the training cells: conventional cells along each side."""
     degrees: tuple[float, ...] = Field((0.0, 2.0), min_length=1)
-    """Of the bases, added to that of the case."""
+    """Degrees of the bases, added to the degree of the case."""
     losses: tuple[str | dict[str, Any], ...] = Field(min_length=1)
     """Names of losses in use elsewhere (see `defectgen.fit.comparators`), and tables of settings of a loss with a name of its
     own: { name = "mine", observations = "E+F+V", weight = "by_distance(2)" }."""
     waves: int = Field(4, ge=2)
     """Primitive cells along each side of the supercell on whose waves phonons are compared."""
     resamples: int = Field(2000, ge=100)
-    """Of the bootstrap over defects."""
+    """Number of resamples of the bootstrap over defects."""
 
     @model_validator(mode="after")
     def _can_be_used(self):

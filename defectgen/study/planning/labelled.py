@@ -171,7 +171,7 @@ def _missing(proposal: Proposal, known: _Known) -> str:
     groups = {group: sum(one.group == group for one in absent) for group in dict.fromkeys(one.group for one in absent)}
     listed = ", ".join(f"{count} {group}" for group, count in groups.items())
     return (
-        f"{len(absent)} of the {len(wanted)} structures of the plan have no labelled frame ({listed}): hand back every frame, "
+        f"{len(absent)} of the {len(wanted)} structures of the plan have no labelled frame ({listed}): give every frame, "
         "with atoms and box as they were written, and with the options of the plan"
     )
 
@@ -182,7 +182,7 @@ def _check_at_rest(truth: LabelledReference, wanted: list[Calculation]) -> None:
     cell = bulk.cell
     virial = truth.evaluate(cell.symbols, bulk.positions, bulk.vectors, cell.periodic, True).virial
     d = cell.lattice.dimension
-    assert virial is not None  # asked for
+    assert virial is not None  # requested
     if not (size := float(np.abs(virial[:d, :d]).max()) / len(cell)) <= AT_REST:
         raise InputError(
             f"the perfect crystal of the labels is under stress: its virial is {size:.2g} eV per atom; find the lattice constant "

@@ -18,7 +18,7 @@ from .structures import Menu
 
 QUANTITIES = {"energy": "eV", "geometry": "A"}
 
-FADES = "with more configurations the fit is of no use, so that with these it was luck"
+FADES = "with more configurations the fit fails, so its success with these was by chance"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Choice:
     size: int
     """Conventional cells along each side of the training cells."""
     configurations: int
-    """Rattled copies besides the defect at rest."""
+    """Rattled copies besides the relaxed defect."""
     observations: str
     degree: float
 
@@ -40,7 +40,7 @@ class Plan:
     size: int
     """Conventional cells along each side of the training cells."""
     configurations: int
-    """Rattled copies beside the defect at rest."""
+    """Rattled copies besides the relaxed defect."""
     observations: str
     degree: float
     functions: int

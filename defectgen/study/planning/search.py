@@ -43,7 +43,7 @@ class Search(Strict):
     sizes: tuple[int, ...] = ()
     """Conventional cells along each side; those with up to LARGEST atoms if none are given."""
     configurations: tuple[int, ...] = (1, 3, 6)
-    """Rattled copies beside the defect at rest."""
+    """Rattled copies besides the relaxed defect."""
     observations: tuple[str, ...] = ("E+F", "E+F+V", "E+F+FC", "E+F+FC+V")
     degrees: tuple[float, ...] = (6, 8, 10)
     order: int = 3

@@ -29,7 +29,7 @@ class Pool:
     """Rows of every configuration of one training size, each by itself."""
 
     configurations: tuple[tuple[Block, ...], ...]
-    """Of the defect at rest, then of each rattled copy."""
+    """Of the relaxed defect, then of each rattled copy."""
     every: tuple[Block, ...]
     """What belongs to every plan: the rows of the perfect and the strained crystals."""
     truth: str
@@ -52,13 +52,13 @@ class PoolRows(Step[Pool]):
 
     @property
     def after(self) -> tuple[Step[Any], ...]:
-        """The crystal and the defect at rest in the training cell."""
+        """The crystal and the relaxed defect in the training cell."""
         assert self.rest is not None  # plans rest at the equilibrium of the reference
         return self.rows.crystal, self.rest
 
     @property
     def rest(self) -> Exact | None:
-        """The defect at rest in the training cell."""
+        """The relaxed defect in the training cell."""
         return self.rows.rest
 
     @property
@@ -78,7 +78,7 @@ class PoolRows(Step[Pool]):
         cells = configurations(lattice, rows.defect, rows.training_size, rows.training, displacement)
         cell = cells[0].cell
         basis, truth = rows.basis.build(cell), truth_of(rows.crystal.material)
-        inner = "F+" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal feels no force whatever its potential
+        inner = "F+" if lattice.sublattices > 1 else ""  # the atom of a Bravais crystal has no force with any potential
         own = [label([each], truth, basis, "E+F") for each in cells if each.role == DEFECT]
         every = label([each for each in cells if each.role != DEFECT], truth, basis, f"E+{inner}FC+V")
         return Pool(tuple(tuple(b.items) for b in own), tuple(every.items), own[0].truth, cell.radius, len(cell))
@@ -194,7 +194,7 @@ def certificate(fitted: Fit, richer: Fit, cell: Cell, potentials: dict[str, floa
     rest = rested(cell, fitted.model, preconditioner=green, potentials=potentials)
     moved = float(np.linalg.norm(rest.displacement - rest.displacement.mean(axis=0), axis=1).max())
     if rest.converged and moved > 2 * BASIN * cell.lattice.nearest_neighbour:
-        raise InputError(f"the fit does not hold the defect: an atom moves by {moved:.2f} A")
+        raise InputError(f"the defect does not keep its state under the fit: an atom moves by {moved:.2f} A")
     return certify(fitted, rest, richer=richer, preconditioner=green)
 
 

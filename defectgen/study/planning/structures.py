@@ -24,7 +24,7 @@ def spread_order(count: int) -> list[int]:
 def configurations(
     lattice: Lattice, defect: str, size: int, training: Training, displacement: Float[np.ndarray, "atoms 3"] | None
 ) -> list[Snapshot]:
-    """All training cells of one size: the defect at rest, its rattled copies in `spread_order`, the crystal, strained crystals.
+    """All training cells of one size: the relaxed defect, its rattled copies in `spread_order`, the crystal, strained crystals.
 
     The first n copies are those of a plan of n: what is labelled for a small plan serves a larger one.
     """
@@ -48,7 +48,7 @@ class Menu:
         self, lattice: Lattice, defect: str, training: Training, resting: dict[int, np.ndarray], step: float, reach: float
     ):
         self.lattice, self.defect, self.training, self.resting = lattice, defect, training, resting
-        """`resting`: displacement (A) of the defect at rest by size."""
+        """`resting`: displacement (A) of the relaxed defect by size."""
         self.step, self.reach = step, reach
         self._defective: dict[int, list[Calculation]] = {}
 
@@ -70,6 +70,6 @@ class Menu:
 
     @cached_property
     def _crystals(self) -> list[Calculation]:
-        """Perfect, strained and displaced crystals, whatever the size of the defect cells."""
+        """Perfect, strained and displaced crystals, for any size of the defect cells."""
         small = [Calculation(cell, stress=True) for cell in self._cells(min(self.resting)) if cell.role != DEFECT]
         return small + [Calculation(cell, column=True) for cell in displaced(self.lattice, self.step, self.reach)]

@@ -41,7 +41,7 @@ class TrainingRows(Step[Rows]):
 
     crystal: Crystal
     rest: Exact | None
-    """The defect at rest in the training cell; None: training cells are not relaxed."""
+    """The relaxed defect in the training cell; None: training cells are not relaxed."""
     defect: str
     training_size: int
     """Conventional cells along each side of the training cell."""

@@ -12,6 +12,6 @@ class Transfer(Strict):
     """
 
     size: int = Field(ge=1)
-    """Conventional cells along each side of the training cell."""
+    """Size of the training cell: conventional cells along each side."""
     variants: dict[str, Variant] = {}
-    """Ways to train, by name: what each does otherwise than [training], [fit] and the basis; the run file as it is if none."""
+    """Ways to train by name: the keys of [training], [fit] and the basis that each changes; only the run file's own if none."""

@@ -322,7 +322,7 @@ def maxvol(rows: Float[np.ndarray, "n m"], tolerance: float = TOLERANCE) -> Acti
             row, column = np.unravel_index(np.argmax(np.abs(c)), c.shape)
             if np.isnan(c[row, column]):
                 raise InputError(
-                    f"the {m} columns are too nearly dependent on these {n} rows: the volume cannot be told from rounding"
+                    f"the {m} columns are nearly dependent on these {n} rows: the volume is not larger than rounding"
                 )
             if abs(c[row, column]) <= tolerance:
                 return ActiveRows(index, c, exchanges)

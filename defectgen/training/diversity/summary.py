@@ -126,7 +126,7 @@ def diversity(
     cells = list(cells) if isinstance(cells, Iterable) else [cells]
     if not cells or any(not isinstance(c, Snapshot) for c in cells):
         came = ", ".join(dict.fromkeys(type(c).__name__ for c in cells)) or "none"
-        raise InputError(f"diversity is asked of snapshots, from dg.training_cells or dg.read_extxyz; got {came}")
+        raise InputError(f"diversity is computed for snapshots, from dg.training_cells or dg.read_extxyz; got {came}")
     firsts = {structure(c): c for c in reversed(cells)}
     metric = metric_of(list(firsts.values()), basis) if metric is None else metric
     points = np.concatenate([points_of(metric, c) for c in cells])
@@ -229,7 +229,7 @@ def dataset_diversity(dataset: Dataset, basis: ACEBasis, most: int = MOST) -> Da
         An empty data set, and species that the basis does not know.
     """
     if len(dataset) == 0:
-        raise InputError("the diversity of a data set is asked, and it is empty")
+        raise InputError("the data set is empty and has no diversity")
     firsts = [int(dataset.where(name)[0]) for name in dataset.structures]
     bandwidth = _bandwidth(dataset, basis, [firsts[k] for k in _even(len(firsts), 100)])
     every = _even(int(dataset.atoms.sum()), most)

@@ -73,7 +73,7 @@ class Phase(Step[PhaseAtRest]):
         return PhaseAtRest(lowest is not None, lowest, why, found.vectors, found.motif)
 
     def lattice(self, given: Given) -> Lattice:
-        """The phase at rest."""
+        """The relaxed phase."""
         species, rest = build_lattice(self.material).species, given[self]
         return replace(phase(self.phase, species[0], 1.0), vectors=rest.vectors, motif=rest.motif)
 
