@@ -94,7 +94,8 @@ plt.show()
 # %% [markdown]
 # ## Answer
 #
-# The table ranks the loss among the others for this defect. One defect of one crystal is not a ranking:
+# For this defect, `mine` has one of the smallest geometry errors and an energy error in the middle of the table. One defect of one
+# crystal is not a ranking:
 # `defectgen run loss-bench` repeats the test for four crystals, three defects each, two training sizes and two bases, and
 # docs/losses.md shows how to add a loss of your own to it.
 #

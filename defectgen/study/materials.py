@@ -56,8 +56,8 @@ class Material(BaseModel):
     equilibrate: bool = True
     """Whether the lattice is brought to zero stress first; if not, a lattice under stress is refused."""
     chemical_potentials: dict[str, float] = {}
-    """Chemical potentials by species, eV per atom, in the energy zero of the reference, of the atoms that defects exchange with reservoirs. With them
-    energies of defects are formation energies; without, E - N E_bulk."""
+    """Chemical potentials by species, eV per atom, in the energy zero of the reference. With them energies of defects that
+    exchange atoms are formation energies; without, E - N E_bulk."""
     digest: str = ""
     """Content of the files named here, so that a changed file is a changed material."""
     files: dict[str, str] = {}
