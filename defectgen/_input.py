@@ -40,9 +40,18 @@ UNREADABLE = (
 
 
 class InputError(ValueError):
-    """The caller's input cannot be used; the message is one sentence that a user can act on.
+    """The error for input that cannot be used; the message is one sentence with what was expected, what came and what to do.
 
     It is one line of printable characters, of at most LONGEST of them, however long the input that it repeats.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> try:
+    ...     dg.supercell(dg.fcc("Cu", 3.615), 0)
+    ... except dg.InputError as error:
+    ...     print(error)
+    supercell repeats must be at least 1; got 0
     """
 
     def __init__(self, message: object = ""):
@@ -50,7 +59,16 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """The input can be used, but something about it changes what the answer means; the message is one sentence."""
+    """The warning for input that can be used, but that changes the meaning of the result; the message is one sentence.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import defectgen as dg
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", dg.InputWarning)  # a script that expects a warning switches it off
+    ...     crystal = dg.fcc("Cu", 3.615)
+    """
 
 
 def one_line(message: object, longest: int) -> str:

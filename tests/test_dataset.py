@@ -96,7 +96,7 @@ def bad_inputs():
     yield "nothing", lambda: check_dataset(Dataset(())), r"the data set is empty"
     yield "offset", lambda: relative(Dataset((replace(good, energy=1.0),)), {"H": 1.0}), r"no one-body offset of O, only of H"
     yield "no rows", lambda: dataset_rows(Dataset(()), small_basis()), r"the data set is empty"
-    yield "species", lambda: dataset_rows(Dataset((good,)), dg.ACEBasis(["O"], 4.0, 1, 2)), r"knows O; the cell contains H"
+    yield "species", lambda: dataset_rows(Dataset((good,)), dg.ACEBasis(["O"], 4.0, 1, 2)), r"is for O; the cell contains H"
 
 
 @pytest.mark.parametrize(("make", "sentence"), [pytest.param(m, s, id=i) for i, m, s in bad_inputs()])

@@ -6,6 +6,7 @@ import inspect
 import re
 from pathlib import Path
 
+import pages
 import pytest
 
 import defectgen as dg
@@ -14,8 +15,7 @@ ROOMS = ("crystal", "energy", "reference", "ace", "observe", "relax", "elastic")
 PACKAGE = Path(dg.__file__).parent
 EXAMPLES = sorted(
     ".".join(("defectgen", *path.relative_to(PACKAGE).with_suffix("").parts))
-    for room in ROOMS
-    for path in (PACKAGE / room).glob("*.py")
+    for path in PACKAGE.rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )
 
@@ -81,6 +81,20 @@ def test_an_undocumented_parameter_is_found():
         return factor * x
 
     assert undocumented(scaled) == ["factor", "what it returns"]
+
+
+def test_every_public_name_has_an_example():
+    """In its docstring, or in a block of Python of a page, to which the reference links."""
+    code = "\n".join(block.code for page in pages.DOCS.glob("*.md") for block in pages.blocks(page.read_text(encoding="utf-8")))
+    lacking = []
+    for name in dg.__all__:
+        value = getattr(dg, name)
+        docs = [inspect.getdoc(value) or ""]
+        if inspect.isclass(value):
+            docs += [inspect.getdoc(method) or "" for _, method in inspect.getmembers(value, inspect.isroutine)]
+        if not any(">>> " in doc for doc in docs) and not re.search(rf"\bdg\.{name}\b", code):
+            lacking.append(name)
+    assert lacking == []
 
 
 @pytest.mark.parametrize("module", EXAMPLES)

@@ -25,7 +25,7 @@ def test_auroc_of_a_perfect_and_of_a_blind_measure():
     bad = np.arange(10) >= 7
     assert auroc(np.arange(10.0), bad) == 1.0 and auroc(np.zeros(10), bad) == 0.5
     assert auroc(np.where(bad, np.inf, 1.0), bad) == 1.0  # what is infinitely far is the farthest
-    for wrong, said in ((np.zeros(10, dtype=bool), "0 of these 10"), (np.ones(10, dtype=bool), "10 of these 10")):
+    for wrong, said in ((np.zeros(10, dtype=bool), "0 bad of 10"), (np.ones(10, dtype=bool), "10 bad of 10")):
         with pytest.raises(dg.InputError, match=said):
             auroc(np.arange(10.0), wrong)
 

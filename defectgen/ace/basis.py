@@ -29,7 +29,7 @@ from .specification import Tables, channels, check_count, followed, species_of, 
 
 
 class ACEBasis(PackedBasis):
-    """Linear ACE basis functions as a site energy with `size` channels. A smaller degree is a subset of a larger one.
+    """Linear ACE basis functions; those of a smaller degree are a subset of those of a larger one.
 
     Parameters
     ----------
@@ -58,6 +58,12 @@ class ACEBasis(PackedBasis):
         For an order outside 1..4, a degree below the order, unknown species, a cutoff that is not positive, or distances `r0`
         that
         are not positive, or not the same from both ends of a pair.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.ACEBasis(["Cu"], cutoff=5.0, order=2, degree=6)
+    ACEBasis(Cu, cutoff 5 A, order 2, degree 6, 18 functions)
     """
 
     species: tuple[str, ...] = eqx.field(static=True)

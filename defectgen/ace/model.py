@@ -45,7 +45,7 @@ class Provenance(dict):
 
 
 class LinearACE(SiteEnergy):
-    """V = sum_c theta_c B_c, evaluated as one polynomial sum_p w_p prod A: the cost does not grow with the number of functions.
+    """A fitted linear ACE potential; the cost of an evaluation does not grow with the number of functions.
 
     Parameters
     ----------
@@ -63,6 +63,14 @@ class LinearACE(SiteEnergy):
     InputError
         If the coefficients are not finite or not as many as the basis has functions, and for a repulsion of other species or
         beyond the cutoff.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> basis = dg.ACEBasis(["Cu"], cutoff=5.0, order=2, degree=6)
+    >>> dg.LinearACE(basis, np.zeros(basis.size))
+    LinearACE(Cu, cutoff 5 A, order 2, degree 6, 18 coefficients)
     """
 
     chunk: ClassVar[int] = 16

@@ -100,6 +100,12 @@ class ZBL(Repulsion):
     phi(r) = Z_i Z_j e^2 / r f(r / a) + S(r), with f the universal screening function and a = 0.4685 A / (Z_i^0.23 + Z_j^0.23).
     S is a constant up to the inner radius and a polynomial of order four from there to the outer one, at which phi, phi' and
     phi'' vanish; at both radii two derivatives are continuous.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.ZBL(["In", "P"])
+    ZBL(In P, cutoff 2.84 A)
     """
 
     inner: Float[Array, "species species"]
@@ -162,7 +168,16 @@ class ZBL(Repulsion):
 
 @final
 class TabulatedPairs(Repulsion):
-    """A pair potential of the user, phi(r) by quintic splines through a table; straight on below the first distance."""
+    """A tabulated pair potential phi(r), interpolated by quintic splines; linear below the first distance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> r = np.linspace(0.5, 2.0, 31)  # A
+    >>> dg.TabulatedPairs(["Cu"], r, {"Cu-Cu": 20 * (2.0 - r) ** 4})  # eV
+    TabulatedPairs(Cu, cutoff 2 A)
+    """
 
     distances: Float[Array, " knots"]
     """A, of all pairs, equally spaced."""

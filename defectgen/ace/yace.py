@@ -35,7 +35,7 @@ ZBL = ((0.18175, -3.19980), (0.50986, -0.94229), (0.28022, -0.40290), (0.02817, 
 
 
 class PACEModel(SiteEnergy):
-    """A potential of ML-PACE, read from a `.yace` file: what pacemaker and ACEpotentials.jl fit, and what `dg.export` writes.
+    """A potential of ML-PACE read from a `.yace` file, as written by pacemaker, ACEpotentials.jl and `dg.export`.
 
     Energies and forces are those of LAMMPS' `pair_style pace` to the error of the splines by which it tabulates the radial
     functions; second and third derivatives are exact here.

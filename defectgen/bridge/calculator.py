@@ -24,7 +24,7 @@ from .structures import boundaries, complete_cell, has_moments
 
 @final
 class Calculator(Base):
-    """Energy (eV), forces (eV/A), stress (eV/A^3, Voigt xx yy zz yz xz xy, tensile positive) and Hessian (eV/A^2) of ASE atoms.
+    """ASE calculator of a site energy: energy (eV), forces (eV/A), stress (eV/A^3, xx yy zz yz xz xy, tensile positive), Hessian.
 
     Molecules, slabs and wires may leave cell vectors out along open directions. The Hessian is asked as
     `calculator.get_property("hessian", atoms)` and is a scipy block-sparse matrix of shape (3N, 3N), as matscipy's is.

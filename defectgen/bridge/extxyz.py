@@ -37,7 +37,7 @@ def read_extxyz(
     stress_key: str | None = None,
     units: Mapping[str, str] | None = None,
 ) -> list[Snapshot]:
-    """All frames of a file, atoms in their order, with labels in eV, eV/A and eV (virial = -stress * volume).
+    """All frames of an extended XYZ file with their labels: energy (eV), forces (eV/A), virial (eV, -stress * volume).
 
     Parameters
     ----------
@@ -70,6 +70,19 @@ def read_extxyz(
     InputWarning
         Of energies that differ from free energies, of fixed atoms, whose forces are not fitted, and of magnetic moments and
         charges, which are ignored.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from ase.build import bulk
+    >>> import defectgen as dg
+    >>> atoms = bulk("Cu", a=3.615, cubic=True)
+    >>> atoms.info["REF_energy"] = -14.1
+    >>> with TemporaryDirectory() as folder:
+    ...     atoms.write(Path(folder) / "labels.extxyz")
+    ...     print(dg.read_extxyz(Path(folder) / "labels.extxyz")[0].labels)
+    {'energy': -14.1}
     """
     factors = units_of(units)
     found = frames(Path(path))
@@ -119,7 +132,7 @@ def read_labels(atoms: Atoms, named: dict[str, str | None], where: str, units: U
 
 
 def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot], notes: Iterable[Mapping[str, str]] | None = None) -> None:
-    """Frames with REF_energy, REF_forces, REF_virial, REF_stress (if periodic) and config_type, every number to its last bit.
+    """Write snapshots as extended XYZ: REF_energy, REF_forces, REF_virial, REF_stress (if periodic), config_type, all digits.
 
     Parameters
     ----------

@@ -63,6 +63,13 @@ def from_ase(atoms: Atoms | str | Path) -> Lattice:
     InputWarning
         Of what a lattice does not keep: constraints, initial magnetic moments and charges, masses; and of an empty layer, as a
         slab or a molecule in a box has.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> import defectgen as dg
+    >>> dg.from_ase(bulk("Cu", a=3.615))
+    Lattice(fcc Cu, 1 atom of Cu in the primitive cell, nearest neighbours at 2.55619 A)
     """
     atoms = read_structure(atoms)
     pbc = boundaries(atoms)
@@ -84,7 +91,7 @@ def to_ase(
     vectors: Float[np.ndarray, "3 3"] | None = None,
     calculator: Any = None,
 ) -> Atoms:
-    """The cell as ASE atoms in the same order; clamped atoms are under FixAtoms.
+    """A cell as ASE atoms in the same order; clamped atoms are held by FixAtoms.
 
     Parameters
     ----------
@@ -191,6 +198,16 @@ def defect_from_atoms(perfect: Atoms | str | Path, defective: Atoms | str | Path
     -----
     InputWarning
         Of what a defect does not keep: constraints, initial magnetic moments and charges, masses.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> import defectgen as dg
+    >>> perfect = bulk("Cu", a=3.615, cubic=True).repeat(2)
+    >>> defective = perfect.copy()
+    >>> del defective[5]
+    >>> dg.defect_from_atoms(perfect, defective)
+    Defect(v_Cu)
     """
     perfect, defective = read_structure(perfect), read_structure(defective)
     _warn_dropped(defective, "the defect", constraints=True)

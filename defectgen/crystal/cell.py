@@ -34,7 +34,15 @@ class Sites:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """Atoms at their unrelaxed positions; a defect is an edit of them, and displacements are measured from here."""
+    """Atoms of a cell at their unrelaxed positions, from which displacements are measured.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> cell = dg.vacancy().apply(dg.supercell(dg.fcc("Cu", 3.615), 3))
+    >>> print(len(cell), cell.defect, cell.positions.shape)
+    107 v_Cu (107, 3)
+    """
 
     lattice: Lattice
     vectors: Float[np.ndarray, "3 3"]
@@ -249,6 +257,12 @@ def primitive_cell(lattice: Lattice) -> Cell:
     ------
     InputError
         For what is no lattice.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.primitive_cell(dg.diamond("Si", 5.431))
+    Cell(diamond Si, perfect crystal, 2 atoms of Si, radius 0.816 nearest-neighbour spacings)
     """
     check_lattice(lattice)
     return periodic_cell(lattice, np.eye(3, dtype=int))

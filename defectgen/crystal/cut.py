@@ -39,6 +39,13 @@ def ball(lattice: Lattice, radius: float, clamp: float | None = None) -> Cell:
     ------
     InputError
         For what is no lattice, a radius below one nearest-neighbour spacing, lengths that are no numbers, and too many atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.ball(dg.fcc("Cu", 3.615), 8.0)
+    Cell(fcc Cu, perfect crystal, 4,537 atoms of Cu, 4,360 of them clamped, radius 3 nearest-neighbour
+        spacings)
     """
     check_lattice(lattice)
     clamp = check_lengths(lattice, radius, clamp, "ball")

@@ -14,7 +14,7 @@ from .lattice import Lattice, Site, neighbour_shells
 
 @maker
 def vacancy(site: int | str = 0) -> Defect:
-    """One atom missing.
+    """A vacancy: one missing atom.
 
     Parameters
     ----------
@@ -25,13 +25,19 @@ def vacancy(site: int | str = 0) -> Defect:
     -------
     Defect
         The recipe; `apply` makes the defect in a cell.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.vacancy().apply(dg.supercell(dg.fcc("Cu", 3.615), 3))
+    Cell(fcc Cu, v_Cu, 107 atoms of Cu, radius 2.12 nearest-neighbour spacings)
     """
     return Defect(_name("vacancy", site), partial(_vacancy, site=site))
 
 
 @maker
 def divacancy(shell: int = 1, site: int | str = 0) -> Defect:
-    """Two atoms missing, the second in a neighbour shell of the first, in the direction of largest x, then y, then z.
+    """A divacancy: two missing atoms, the second in a neighbour shell of the first (largest x, then y, then z).
 
     Parameters
     ----------
@@ -49,6 +55,12 @@ def divacancy(shell: int = 1, site: int | str = 0) -> Defect:
     ------
     InputError
         For a shell that is no whole number from 1 to 100.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.divacancy().apply(dg.supercell(dg.fcc("Cu", 3.615), 3))
+    Cell(fcc Cu, v2_Cu_1, 106 atoms of Cu, radius 2.12 nearest-neighbour spacings)
     """
     shell = whole(shell, "the neighbour shell of a divacancy", 1, 100)
     name = "divacancy" if (shell, site) == (1, 0) else _name(f"divacancy({shell})", site)
@@ -79,6 +91,12 @@ def microcrack(n: int, direction: str | Sequence[int] | None = None, site: int |
     ------
     InputError
         For a number below 2 and for indices that are no direction.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.microcrack(3).apply(dg.supercell(dg.triangular("Cu", 2.5), 8))
+    Cell(triangular Cu, v3_Cu_row, 61 atoms of Cu, radius 4 nearest-neighbour spacings)
     """
     n = whole(n, "a microcrack is a row of two or more vacancies, and their number", 2, 10_000)
     indices = None if direction is None else direction_indices(direction)
@@ -88,7 +106,7 @@ def microcrack(n: int, direction: str | Sequence[int] | None = None, site: int |
 
 @maker
 def substitution(site: int | str, symbol: str) -> Defect:
-    """An atom of another species on a site.
+    """A substitution: an atom of another species on a site.
 
     Parameters
     ----------
@@ -122,7 +140,7 @@ def substitution(site: int | str, symbol: str) -> Defect:
 
 @maker
 def antisite(site: int | str = 0, symbol: str | None = None) -> Defect:
-    """The other species of a compound on a site.
+    """An antisite: the other species of a compound on a site.
 
     Parameters
     ----------
@@ -135,6 +153,12 @@ def antisite(site: int | str = 0, symbol: str | None = None) -> Defect:
     -------
     Defect
         The recipe.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.antisite("Ni").apply(dg.supercell(dg.cscl("Ni", "Al", 2.88), 3))
+    Cell(cscl NiAl, Al_Ni, 54 atoms (26 Ni, 28 Al), radius 1.73 nearest-neighbour spacings)
     """
     name = _name("antisite", site) if symbol is None else f"antisite({site},{symbol})"
     return Defect(name, partial(_antisite, site=site, symbol=symbol))
@@ -142,7 +166,7 @@ def antisite(site: int | str = 0, symbol: str | None = None) -> Defect:
 
 @maker
 def antisite_pair(site: int | str = 0) -> Defect:
-    """A site and its nearest neighbour of another species, exchanged; the composition stays.
+    """An antisite pair: a site and its nearest neighbour of another species, exchanged.
 
     Parameters
     ----------
@@ -153,6 +177,12 @@ def antisite_pair(site: int | str = 0) -> Defect:
     -------
     Defect
         The recipe.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.antisite_pair("Ni").apply(dg.supercell(dg.cscl("Ni", "Al", 2.88), 3))
+    Cell(cscl NiAl, Al_Ni_Ni_Al, 54 atoms (27 Ni, 27 Al), radius 1.73 nearest-neighbour spacings)
     """
     return Defect(_name("antisite_pair", site), partial(_antisite_pair, site=site))
 

@@ -46,6 +46,12 @@ def enumerate_defects(lattice: Lattice, substitutes: str | Iterable[str] = (), i
     ------
     InputError
         For a crystal that is not three-dimensional, and for what is no element.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> sorted(dg.enumerate_defects(dg.cscl("Ni", "Al", 2.88), interstitials=False))
+    ['Al_Ni', 'Ni_Al', 'v_Al', 'v_Ni']
     """
     if not isinstance(lattice, Lattice) or lattice.dimension != 3:
         raise InputError("defects are listed for a three-dimensional lattice, such as dg.from_ase(atoms) or dg.fcc('Cu', 3.6)")

@@ -51,7 +51,7 @@ VOIDS: dict[str, dict[str, _Void]] = {
 def interstitial(
     kind: str | Sequence[float | int] | None = None, symbol: str | None = None, position: Sequence[float | int] | None = None
 ) -> Defect:
-    """An extra atom in a void.
+    """An interstitial: an extra atom in a void of the crystal.
 
     Parameters
     ----------
@@ -71,6 +71,12 @@ def interstitial(
     ------
     InputError
         For an unknown symbol, and for what is neither a kind nor three coordinates.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.interstitial("octahedral").apply(dg.supercell(dg.fcc("Cu", 3.615), 3))
+    Cell(fcc Cu, Cu_i_Oh, 109 atoms of Cu, radius 2.12 nearest-neighbour spacings)
     """
     if symbol is not None:
         element(symbol)
@@ -88,7 +94,7 @@ def interstitial(
 def dumbbell(
     direction: str | Sequence[int], symbol: str | None = None, site: int | str = 0, separation: float | int | None = None
 ) -> Defect:
-    """Two atoms on one site, apart along a direction: the split interstitial.
+    """A dumbbell (split interstitial): two atoms on one site, separated along a direction.
 
     Parameters
     ----------
@@ -116,6 +122,12 @@ def dumbbell(
     The atom of the site moves half the separation forward and stays the site's, the extra atom sits as far behind and belongs
     to
     no site. Displacements count from there.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.dumbbell("100").apply(dg.supercell(dg.fcc("Cu", 3.615), 3))
+    Cell(fcc Cu, Cu_i_split_100, 109 atoms of Cu, radius 2.12 nearest-neighbour spacings)
     """
     if symbol is not None:
         element(symbol)

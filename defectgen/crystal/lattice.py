@@ -18,6 +18,13 @@ class Lattice:
     """The perfect crystal: every atom sits at `t @ vectors + motif[b]`, t integer, b a sublattice.
 
     A two-dimensional crystal lies in the plane z = 0; its third vector is (0, 0, 1) and is not periodic.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> crystal = dg.fcc("Cu", 3.615)
+    >>> print(f"{crystal.volume:.3f} A^3, neighbours at {crystal.nearest_neighbour:.3f} A")
+    11.810 A^3, neighbours at 2.556 A
     """
 
     name: str

@@ -41,6 +41,12 @@ def fcc(symbol: str, a: Length) -> Lattice:
     -------
     Lattice
         The conventional cell is the cube, four atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.fcc("Cu", 3.615)
+    Lattice(fcc Cu, 1 atom of Cu in the primitive cell, nearest neighbours at 2.55619 A)
     """
     return _build("fcc", (symbol,), a, _FCC, [[0, 0, 0]], _FCC_CUBE)
 
@@ -59,6 +65,12 @@ def bcc(symbol: str, a: Length) -> Lattice:
     -------
     Lattice
         The conventional cell is the cube, two atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.bcc("W", 3.165)
+    Lattice(bcc W, 1 atom of W in the primitive cell, nearest neighbours at 2.74097 A)
     """
     return _build("bcc", (symbol,), a, _BCC, [[0, 0, 0]], _BCC_CUBE)
 
@@ -77,6 +89,12 @@ def sc(symbol: str, a: Length) -> Lattice:
     -------
     Lattice
         The crystal.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.sc("Po", 3.35)
+    Lattice(sc Po, 1 atom of Po in the primitive cell, nearest neighbours at 3.35 A)
     """
     return _build("sc", (symbol,), a, np.eye(3), [[0, 0, 0]], _CUBE)
 
@@ -95,6 +113,12 @@ def diamond(symbol: str, a: Length) -> Lattice:
     -------
     Lattice
         The conventional cell is the cube, eight atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.diamond("Si", 5.431)
+    Lattice(diamond Si, 2 atoms of Si in the primitive cell, nearest neighbours at 2.35169 A)
     """
     return _build("diamond", (symbol, symbol), a, _FCC, [[0, 0, 0], [0.25, 0.25, 0.25]], _FCC_CUBE)
 
@@ -115,6 +139,12 @@ def hcp(symbol: str, a: Length, c: Length | None = None) -> Lattice:
     -------
     Lattice
         The conventional cell is the hexagonal primitive cell, a1 along x and a2 at 120 degrees.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.hcp("Ti", 2.95, 4.68)
+    Lattice(hcp Ti, 2 atoms of Ti in the primitive cell, nearest neighbours at 2.89421 A)
     """
     ratio = np.sqrt(8 / 3) if c is None else _length(c) / _length(a)
     vectors = np.array([[1, 0, 0], [-1 / 2, np.sqrt(3) / 2, 0], [0, 0, ratio]])
@@ -160,6 +190,12 @@ def rocksalt(first: Species, second: str | Length, a: Length | None = None) -> L
     -------
     Lattice
         The conventional cell is the cube, eight atoms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.rocksalt("Na", "Cl", 5.64)
+    Lattice(rocksalt NaCl, 2 atoms (1 Na, 1 Cl) in the primitive cell, nearest neighbours at 2.82 A)
     """
     pair, a = _pair(first, second, a)
     return _build("rocksalt", pair, a, _FCC, [[0, 0, 0], [0.5, 0.5, 0.5]], _FCC_CUBE)
@@ -177,6 +213,12 @@ def cscl(first: Species, second: str | Length, a: Length | None = None) -> Latti
     -------
     Lattice
         The crystal.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.cscl("Ni", "Al", 2.88)
+    Lattice(cscl NiAl, 2 atoms (1 Ni, 1 Al) in the primitive cell, nearest neighbours at 2.49415 A)
     """
     pair, a = _pair(first, second, a)
     return _build("cscl", pair, a, np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], _CUBE)
@@ -198,6 +240,12 @@ def l12(majority: Species, minority: str | Length, a: Length | None = None) -> L
     -------
     Lattice
         The crystal.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.l12("Ni", "Al", 3.57)
+    Lattice(l12 Ni3Al, 4 atoms (1 Al, 3 Ni) in the primitive cell, nearest neighbours at 2.52437 A)
     """
     (many, few), a = _pair(majority, minority, a, r"([A-Z][a-z]?)3([A-Z][a-z]?)", "Ni3Al")
     motif = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
@@ -218,6 +266,13 @@ def triangular(symbol: str, a: Length) -> Lattice:
     -------
     Lattice
         The conventional cell is the primitive rhombus, a1 along x and a2 at 60 degrees, so n x n cells have six-fold symmetry.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.triangular("Cu", 2.5)
+    Lattice(triangular Cu, 1 atom of Cu in the primitive cell, nearest neighbours at 2.5 A,
+        two-dimensional)
     """
     vectors = np.array([[1, 0, 0], [1 / 2, np.sqrt(3) / 2, 0], [0, 0, 0]])
     return _build("triangular", (symbol,), a, vectors, [[0, 0, 0]], _CUBE, dimension=2)
@@ -237,6 +292,12 @@ def square(symbol: str, a: Length) -> Lattice:
     -------
     Lattice
         The crystal.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.square("Cu", 2.5)
+    Lattice(square Cu, 1 atom of Cu in the primitive cell, nearest neighbours at 2.5 A, two-dimensional)
     """
     return _build("square", (symbol,), a, np.diag([1.0, 1.0, 0.0]), [[0, 0, 0]], _CUBE, dimension=2)
 

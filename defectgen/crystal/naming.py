@@ -37,6 +37,12 @@ def defect_from_name(text: str) -> Defect:
     ------
     InputError
         For anything else, listing the forms.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.defect_from_name("interstitial(octahedral)").name
+    'interstitial(octahedral)'
     """
     if not isinstance(text, str):
         raise InputError(f"a defect is named by text, such as 'vacancy'; got {came(text)}")

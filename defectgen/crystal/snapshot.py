@@ -22,7 +22,7 @@ ROLES = ("", DEFECT, BULK, STRAIN)
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Displaced atoms in a possibly strained box; the cell says which crystal, defect and sites they belong to.
+    """A configuration: displaced atoms in a possibly strained box, with its cell (crystal, defect, sites) and labels.
 
     Raises
     ------
@@ -32,6 +32,13 @@ class Snapshot:
     Notes
     -----
     What is observed on a snapshot follows from its `role`, which `dg.training_cells` sets. `group` and `source` are names.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> cell = dg.supercell(dg.fcc("Cu", 3.615), 2)
+    >>> dg.Snapshot(cell, cell.positions, cell.vectors, group="bulk", labels={"energy": -113.4})
+    Snapshot(fcc Cu, 32 atoms of Cu, group bulk, labels: energy)
     """
 
     cell: Cell

@@ -1,4 +1,4 @@
-"""Data sets: labelled configurations of many structures, and how a budget of labels is spent on them; knows no potential."""
+"""Data sets: labelled configurations of many structures, and how a budget of labels is divided between them."""
 
 from .atom_energies import OneBody, one_body_energies, undetermined
 from .checks import check_dataset

@@ -118,7 +118,14 @@ ROUNDS = 60
 
 @dataclass(frozen=True)
 class SlipSystem:
-    """Burgers vector, line and slip plane of a straight dislocation, in units of the conventional vectors of its crystal."""
+    """Burgers vector, line and slip plane of a straight dislocation, in units of the conventional vectors of its crystal.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.SlipSystem(burgers=(0.5, 0.5, 0.5), line=(-1, -1, 2), across=(1, -1, 0))
+    SlipSystem(burgers=(0.5, 0.5, 0.5), line=(-1, -1, 2), across=(1, -1, 0), core=(0.0, 0.0, 0.0))
+    """
 
     burgers: tuple[float, float, float]
     line: tuple[float, float, float]

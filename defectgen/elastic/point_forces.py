@@ -123,7 +123,7 @@ def image_correction(
     preconditioner: GreensFunction | None = None,
     infinite: InfiniteGreensFunction | None = None,
 ) -> float:
-    """What to add to the energy of a periodic cell so that the defect no longer feels its images.
+    """The energy to add to that of a periodic cell to remove the interaction of the defect with its images.
 
     Parameters
     ----------

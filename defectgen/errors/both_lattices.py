@@ -69,7 +69,7 @@ def compare_on_both_lattices(
     tolerance: float | None = None,
     chemical_potentials: tuple[Mapping[str, float], Mapping[str, float]] | None = None,
 ) -> LatticeComparison:
-    """Error of `model` for a defect, on the reference's lattice constant and on its own: for black boxes and any other potential.
+    """Error of a model for a defect, on the reference's lattice constant and on its own; for any two potentials.
 
     Parameters
     ----------

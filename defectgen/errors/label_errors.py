@@ -172,6 +172,17 @@ def label_errors(
     ------
     InputError
         For what is no potential or no snapshots, snapshots without labels, and atoms that the potential does not know.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> truth = dg.reference.LennardJones("Ar")
+    >>> cell = dg.supercell(dg.triangular("Ar", 3.8), 3)
+    >>> found = dg.evaluate(truth, cell, cell.positions)
+    >>> labels = {"energy": found.energy + 0.009, "forces": found.forces}  # an energy that is wrong by 1 meV per atom
+    >>> errors = dg.label_errors(truth, [dg.Snapshot(cell, cell.positions, cell.vectors, labels=labels)])
+    >>> print(f"{1e3 * errors.rmse('E'):.3f} meV/atom")
+    1.000 meV/atom
     """
     check_potential(potential)
     parts = _parts(data)

@@ -36,7 +36,7 @@ def relax_from(
     max_evaluations: int = 20,
     progress: Callable[[int, float, float], None] | None = None,
 ) -> Equilibrium:
-    """The equilibrium of a reference next to that of a model, in few evaluations.
+    """Relax a defect with a reference, starting from the equilibrium of a model, in few evaluations.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ SAMPLES = 2000
 
 @takes(rate=(Rate, "the result of dg.estimate_rate"))
 def verdict(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE) -> str:
-    """What a measured rate says about a predicted one.
+    """Whether a measured rate agrees with a predicted one.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ COMPARATORS: dict[str, Comparator] = {one.name: one for one in _MADE}
 
 
 def comparator(name: str) -> Loss:
-    """A loss in use elsewhere.
+    """A loss of another code or paper, by name.
 
     Parameters
     ----------

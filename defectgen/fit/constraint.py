@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Float
 from ..training.blocks import Blocks
@@ -24,7 +25,15 @@ ROUNDING = 1e-11
 
 @dataclass(frozen=True, eq=False)
 class Constraint:
-    """Rows that must hold: C theta = d."""
+    """Rows that a fit must satisfy exactly: C theta = d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import defectgen as dg
+    >>> dg.Constraint("sum", np.ones((1, 3)), np.array([1.0]))  # of a fit with three coefficients
+    Constraint(sum, 1 rows of 3 coefficients, exact)
+    """
 
     name: str
     rows: Float[np.ndarray, "m columns"]
@@ -35,6 +44,10 @@ class Constraint:
     within it (exactness in the last ones is paid for with large coefficients); met anyway, none is."""
     count: int | None = None
     """Rows that the factor [C | d] stands for; those given, if None."""
+
+    def __repr__(self) -> str:
+        held = "exact" if self.tolerance is None else f"tolerance {self.tolerance:g}"
+        return shown(self, self.name, f"{self.number:,} rows of {self.rows.shape[1]:,} coefficients", held)
 
     def __post_init__(self):
         rows, target = np.asarray(self.rows), np.asarray(self.target)

@@ -26,7 +26,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Loss:
-    """Everything that decides a fit once rows are labelled.
+    """All settings of a fit to labelled rows: observations, weights, prior, solver, constraints.
 
     Powers, strains, `robust` and most weight functions need rows that were labelled with `subdivide=True`, functions of the
     labelled force and losses of single residuals `subdivide="bins"` or `"rows"`.

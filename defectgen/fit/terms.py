@@ -104,7 +104,7 @@ class LinearPhonons:
 
 @takes(lattice=(Lattice, "a crystal, such as dg.fcc('Cu', 3.6)"))
 def linear_phonons(lattice: Lattice, basis: Any, size: int = 4) -> LinearPhonons:
-    """The force constants of all functions of a basis on the waves of a supercell.
+    """Dynamical matrices of all functions of a basis at the wave vectors of a supercell.
 
     Parameters
     ----------

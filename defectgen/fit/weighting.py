@@ -454,6 +454,12 @@ def weighting(text: str) -> Weighting:
     ------
     InputError
         For anything else.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.weighting("by_distance(1) * boltzmann(1000)")
+    Weighting(text='by_distance(1) * boltzmann(1000)')
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body

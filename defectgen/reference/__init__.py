@@ -1,4 +1,4 @@
-"""Reference potentials: the truth that models are fitted to, and the relaxed perfect crystal."""
+"""Reference potentials, which define the exact result, and the relaxed perfect crystal."""
 
 from typing import TYPE_CHECKING
 

@@ -41,7 +41,7 @@ def relax(
     progress: Callable[[int, float, float], None] | None = None,
     chemical_potentials: Mapping[str, float] | None = None,
 ) -> Equilibrium:
-    """The equilibrium of a cell that Newton's method reaches.
+    """Relax a cell: the equilibrium that Newton's method reaches from the unrelaxed or given positions.
 
     Parameters
     ----------

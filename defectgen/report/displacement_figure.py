@@ -15,7 +15,7 @@ MARKS = ("o", "s", "^", "D")
 
 
 def displacement_figure(*equilibria: Equilibrium, names: tuple[str, ...] = ()) -> Figure:
-    """Left: the displacement of every atom against its distance from the defect. Right: the decay of the strain.
+    """A figure of the displacement of every atom against its distance from the defect, and of the decay of the strain.
 
     Parameters
     ----------

@@ -21,9 +21,15 @@ COPIES = 1_000_000
 
 @dataclass(frozen=True)
 class Rattle:
-    """How defect cells are varied; every number is explicit so that the same seed gives the same cells.
+    """How defect cells are rattled: number of copies, amplitude, strain, radius.
 
     The defaults are those of run files and of the planner too, chosen by measurement (theory: fit/defaults).
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.Rattle(configurations=4, amplitude=0.05)
+    Rattle(configurations=4, amplitude=0.05, strain=0.0, radius=None)
     """
 
     configurations: int = 6
@@ -53,9 +59,15 @@ class Rattle:
 
 @dataclass(frozen=True)
 class Strains:
-    """Homogeneous deformations of the primitive cell for virials: finite, in all directions, with both signs.
+    """How primitive cells are strained for virials: finite strains in all directions, with both signs.
 
     The defaults are those of run files and of the planner too, chosen by measurement (theory: fit/defaults).
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.Strains((0.01,), pairs=False)
+    Strains(amplitudes=(0.01,), pairs=False, shift=0.01)
     """
 
     amplitudes: tuple[float, ...] = (0.005, 0.015)

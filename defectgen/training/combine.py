@@ -64,7 +64,7 @@ def _counts(about: About, place: int) -> dict[str, int]:
 
 @takes(blocks=(Blocks, "rows and labels, as dg.label returns them"))
 def combine_energies(blocks: Blocks, terms: Mapping[int, Any], group: str) -> Blocks:
-    """The blocks with one more row: a combination of total energies, such as a reaction or an energy of solution.
+    """Blocks with a further row: a combination of total energies, such as a reaction energy or an energy of solution.
 
     Parameters
     ----------

@@ -14,11 +14,17 @@ from .observations import parse_observations
 
 @dataclass(frozen=True)
 class Cost:
-    """Hours of one calculation: prefactor * max(atoms, smallest)^exponent, times (1 + stress) and `column` where they apply.
+    """Cost of one calculation in hours: prefactor * max(atoms, smallest)^exponent, times (1 + stress) and `column` if they apply.
 
     The cube of the number of atoms is what diagonalisation costs in density-functional codes. Calibrate the prefactor with one
     run of your own: hours / atoms^exponent.
     Raises InputError for numbers that are negative or not finite, and for a prefactor of zero.
+
+    Examples
+    --------
+    >>> import defectgen as dg
+    >>> dg.Cost(prefactor=2e-6)  # hours: 2e-6 N^3 for N atoms
+    Cost(exponent=3.0, prefactor=2e-06, stress=0.1, column=1.0, smallest=1.0)
     """
 
     exponent: float | int = 3.0

@@ -193,7 +193,7 @@ class DatasetRows:
 def dataset_rows(
     dataset: Dataset, basis: ACEBasis, path: str | Path | None = None, progress: Callable[[int, int], None] | None = None
 ) -> DatasetRows:
-    """The rows of every configuration, each computed once; some milliseconds a molecule.
+    """The design rows of every configuration of a data set, each computed once.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ run-file-keys, fit-file, columns, commands
 import importlib
 import inspect
 import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
@@ -27,6 +28,8 @@ from defectgen.study import columns
 from defectgen.study.keys import run_file_keys
 from defectgen.study.own_labels import settings as fit_file
 
+PAGES = Path(__file__).parents[1]
+CODE = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LOGGER = logging.getLogger(__name__)
 BAR = re.compile(r"(?<!\\)\|")
 
@@ -68,6 +71,7 @@ class Public(Markdown):
             if room == "defectgen":
                 self.env.metadata[self.env.docname].setdefault("public", "")
                 self.env.metadata[self.env.docname]["public"] += f" {name}"
+            used = ", ".join(f":doc:`{page}`" for page in pages_with(f"dg.{name}")) if room == "defectgen" else ""
             if inspect.ismodule(value):
                 lines += [f".. py:module:: {room}.{name}", "   :no-index:", ""]
             elif inspect.isclass(value):
@@ -76,7 +80,16 @@ class Public(Markdown):
                 lines += [f".. autofunction:: {room}.{name}", ""]
             else:
                 lines += [f".. autodata:: {room}.{name}", "   :no-value:", ""]
+            if used:
+                lines += [f"   Examples in: {used}", ""]
         return [*lines, "```"]
+
+
+def pages_with(name: str, most: int = 3) -> list[str]:
+    """The pages whose code uses a name, the first ones in the order of their names."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    found = [page.stem for page in sorted(PAGES.glob("*.md")) if word.search("\n".join(CODE.findall(page.read_text("utf-8"))))]
+    return found[:most]
 
 
 class RunFileKeys(Markdown):

@@ -301,7 +301,7 @@ def predict(
     seed: int = 0,
     relaxed: bool = False,
 ) -> Prediction:
-    """A committee of coefficients, and what each member predicts for the defect.
+    """Predictions for a defect with their uncertainty, from a committee of coefficients.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def fewest_scores(alpha: float) -> int:
 
 
 def conformal_quantile(scores: Float[np.ndarray, " n"], alpha: float) -> float:
-    """The threshold that a new score, exchangeable with the given ones, is above with probability at most alpha.
+    """A threshold that a new score, exchangeable with the given ones, exceeds with probability at most alpha.
 
     Parameters
     ----------

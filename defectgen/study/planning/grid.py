@@ -36,7 +36,7 @@ def plan_training(
     progress: Callable[[Event], None] | None = None,
     **grid,
 ) -> Proposal:
-    """The cheapest labels with which a fit reaches the targets for a defect, and every other plan of the grid beside it.
+    """The cheapest labels with which a fit reaches the target errors for a defect, and all other plans of the grid.
 
     Parameters
     ----------

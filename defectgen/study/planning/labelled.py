@@ -95,7 +95,7 @@ class Verdict:
 
 
 def judge_labels(proposal: Proposal, files: Iterable[str | Path], units: Mapping[str, str] | None = None) -> Verdict:
-    """Fit and certify the structures of a proposal, labelled by the expensive reference (extended XYZ, any order of frames).
+    """Fit the labelled structures of a plan, and estimate the error of the fit (extended XYZ, frames in any order).
 
     Of the plans whose structures are all labelled the most expensive is fitted with every degree of the grid. Where no
     estimate reaches the targets, the errors that the cheap reference predicts for the other plans are scaled by what this one's

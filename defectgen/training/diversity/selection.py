@@ -85,7 +85,7 @@ def d_optimal(rows: Float[np.ndarray, "n m"], count: int) -> Int[np.ndarray, " c
 def select_cells(
     cells: Sequence[Snapshot], basis: ACEBasis, count: int, method: str = "d-optimal", *, metric: Metric | None = None
 ) -> Int[np.ndarray, " count"]:
-    """Which of the cells to label first, in order.
+    """Which cells to label first: their numbers in order of choice.
 
     Parameters
     ----------
