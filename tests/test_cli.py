@@ -158,6 +158,12 @@ def test_bad_input_is_one_sentence_and_status_two(call, tmp_path, arguments, sen
     assert err.startswith("error: ") and err.count("\n") == 1 and sentence.lower() in err.lower()
 
 
+def test_a_scheduler_that_does_not_respond_leaves_nothing_behind(call, tmp_path):
+    status, _, err = call("run", "--scheduler", "nowhere", "--out", str(tmp_path / "run"))
+    assert status == 2 and "no dask scheduler responds" in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_dry_run_computes_nothing(call):
     status, out, _ = call("run", "--dry-run")
     assert status == 0 and "2 tasks (2 toy_tasks:draw); nothing was computed" in out and "Cu vacancy L=3" in out
@@ -344,7 +350,7 @@ VERBS = ("run", "report", "init", "fit", "list", "domain", "design", "diversity"
 def test_every_verb_has_a_short_help_option_and_an_example(call, verb):
     status, out, _ = call(verb, "-h")
     assert status == 0 and "Usage" in out
-    assert verb == "doctor" or "Example" in out
+    assert "Example" in out
 
 
 def test_version_has_a_short_option(call):

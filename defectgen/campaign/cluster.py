@@ -123,6 +123,17 @@ class Scheduler:
                 raise InputError(f"there is no file '{path}' for TLS")
         return found
 
+    def check(self) -> None:
+        """Connect once, before anything is written for a run.
+
+        Raises
+        ------
+        InputError
+            No scheduler responds, its version of dask is another, dask.distributed is not installed, or a file of TLS is missing.
+        """
+        with _client_of(self):
+            pass
+
 
 class SchedulerLost(Exception):
     """The scheduler does not answer any more. Every finished record is on disk."""
@@ -212,13 +223,20 @@ def connected(scheduler: Scheduler, tasks: Sequence[Task], limit: float | None, 
     Raises
     ------
     InputError
-        No scheduler answers, its version of dask is another, dask.distributed is not installed, or a file of TLS is missing.
+        What `Scheduler.check` raises.
     """
+    functions = _functions(tasks)
+    with _client_of(scheduler) as client:
+        yield Cluster(client, scheduler.located(), functions, limit, scratch, scheduler.patience.lost)
+
+
+@contextmanager
+def _client_of(scheduler: Scheduler) -> Iterator[Any]:
+    """A client of the scheduler for the time of the block."""
     try:
         from dask.distributed import Security
     except ImportError:
         raise InputError("--scheduler needs dask.distributed: pip install distributed") from None
-    functions = _functions(tasks)
     address, files = scheduler.located(), scheduler.files()
     security = Security(require_encryption=True, **files) if files else None
     logger = logging.getLogger("distributed")
@@ -229,7 +247,7 @@ def connected(scheduler: Scheduler, tasks: Sequence[Task], limit: float | None, 
             warnings.simplefilter("ignore")  # of mismatched versions, which are checked here
             client = _client(address, security, scheduler.patience.connect)
         try:
-            yield Cluster(client, address, functions, limit, scratch, scheduler.patience.lost)
+            yield client
         finally:
             with suppress(Exception):
                 client.close(timeout=2)

@@ -1,4 +1,4 @@
-"""The verbs; each imports what it needs when it is called, so that the small ones answer at once."""
+"""The commands; each imports its modules when it is called, so that short commands stay fast."""
 
 import io
 import logging
@@ -14,7 +14,7 @@ from .speak import say, spoken
 
 
 def _path(text: str) -> Path:
-    """A path that names something; Path("") is the working directory, which nobody means by an empty word."""
+    """A path; an empty word is refused, because Path("") would be the working directory."""
     if not text.strip():
         raise typer.BadParameter("an empty path names no file and no directory")
     return Path(text)
@@ -42,7 +42,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="runs/NAME")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Local worker processes.", show_default="all processors")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of local worker processes.", show_default="all processors")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a dask scheduler, instead of local workers (see docs/cluster.md).")
     ] = None,
@@ -54,9 +54,11 @@ def run(
         Path | None,
         typer.Option(help="Certificate of the authority (PEM), for TLS.", parser=_path, metavar="PATH"),
     ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Own certificate (PEM).", parser=_path, metavar="PATH")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Own key (PEM).", parser=_path, metavar="PATH")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Time limit of a task, s; needs workers.", show_default="none")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Your certificate (PEM), for TLS.", parser=_path, metavar="PATH")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Your key (PEM), for TLS.", parser=_path, metavar="PATH")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Time limit of a task in seconds; needs workers.", show_default="none")
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed/--keep-failed", help="Whether tasks that failed in an earlier run are computed again.")
     ] = True,
@@ -67,7 +69,7 @@ def run(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run a study and write its report; given again, it goes on where it stopped."""
+    """Run a study and write its report; the same command resumes a run that was stopped."""
     with spoken(quiet, as_json):
         from .running import run_study, scheduler_of
 
@@ -80,7 +82,7 @@ def status(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
     as_json: Json = False,
 ) -> None:
-    """Say how far a run is, from another terminal: tasks done, running and failed, time left, the slowest ones.
+    """Show the progress of a run: tasks done, running and failed, time left, the slowest tasks.
 
     Status 1 if tasks failed, or the run ended before all was done.
     """
@@ -90,11 +92,15 @@ def status(
         raise typer.Exit(show_status(directory))
 
 
-store = typer.Typer(help="Care of the records of a run.", no_args_is_help=True)
+store = typer.Typer(
+    help="Check, clean and export the records of a run.",
+    no_args_is_help=True,
+    epilog="Example: defectgen store check runs/quickstart",
+)
 app.add_typer(store, name="store")
 
 
-@store.command("check")
+@store.command("check", epilog="Example: defectgen store check runs/quickstart")
 def store_check(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
 ) -> None:
@@ -105,7 +111,7 @@ def store_check(
         raise typer.Exit(check(directory))
 
 
-@store.command("gc")
+@store.command("gc", epilog="Example: defectgen store gc runs/quickstart --dry-run")
 def store_gc(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed, and stop.")] = False,
@@ -117,7 +123,7 @@ def store_gc(
         raise typer.Exit(collect_garbage(directory, dry_run))
 
 
-@store.command("export")
+@store.command("export", epilog="Example: defectgen store export runs/quickstart --out all.h5")
 def store_export(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
     out: Annotated[Path, typer.Option(help="HDF5 file to write.", parser=_path, metavar="PATH")],
@@ -166,9 +172,12 @@ def fit(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="fit")] = None,
-    observations: Annotated[str | None, typer.Option(help="Kinds that are fitted.", show_default="all in the data")] = None,
+    observations: Annotated[
+        str | None, typer.Option(help="Kinds of labels that are fitted, like E+F+V.", show_default="all in the data")
+    ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="By kind, or kind and group, like E=30,F=1,E:liquid=100.", show_default="E=30,F=1,V=1")
+        str | None,
+        typer.Option(help="Weights by kind, or kind and group, like E=30,F=1,E:liquid=100.", show_default="E=30,F=1,V=1"),
     ] = None,
     weight: Annotated[
         str | None,
@@ -182,28 +191,36 @@ def fit(
         typer.Option(help="huber(1.345), l1, log_cosh, tukey; or by kind, like F=huber(1.345),E=l1.", show_default="squared"),
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="auto, none, smoothness(1e-3), or a number (ridge).", show_default="auto")
+        str | None, typer.Option(help="Prior: auto, none, smoothness(1e-3), or a number (ridge).", show_default="auto")
     ] = None,
-    solver: Annotated[str | None, typer.Option(help="qr, tsvd, ridge, lsmr or bayes.", show_default="qr")] = None,
-    repulsion: Annotated[str | None, typer.Option(help="zbl or none.", show_default="zbl")] = None,
+    solver: Annotated[str | None, typer.Option(help="Solver: qr, tsvd, ridge, lsmr or bayes.", show_default="qr")] = None,
+    repulsion: Annotated[str | None, typer.Option(help="Short-range repulsion: zbl or none.", show_default="zbl")] = None,
     one_body: Annotated[
         str | None,
-        typer.Option(help="fitted, isolated, least-squares, or energies like In=-0.1,P=-1.8 (eV).", show_default="fitted"),
+        typer.Option(
+            help="One-body energies: fitted, isolated, least-squares, or values like In=-0.1,P=-1.8 (eV).", show_default="fitted"
+        ),
     ] = None,
-    cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="2.1 nearest-neighbour distances")] = None,
-    order: Annotated[int | None, typer.Option(help="Of the basis.", show_default="3")] = None,
-    degree: Annotated[float | None, typer.Option(help="Of the basis.", show_default="8")] = None,
+    cutoff: Annotated[
+        float | None, typer.Option(help="Cutoff radius of the basis, A.", show_default="2.1 nearest-neighbour distances")
+    ] = None,
+    order: Annotated[int | None, typer.Option(help="Correlation order of the basis.", show_default="3")] = None,
+    degree: Annotated[float | None, typer.Option(help="Total degree of the basis.", show_default="8")] = None,
     units: Annotated[
-        str | None, typer.Option(help="Of extended XYZ, like energy=hartree,stress=-kbar.", show_default="eV and A")
+        str | None, typer.Option(help="Units of extended XYZ, like energy=hartree,stress=-kbar.", show_default="eV and A")
     ] = None,
     keys: Annotated[
         str | None,
-        typer.Option(help="Columns, like energy=my_energy,group=phase,weight=w.", show_default="REF_energy, energy, ..."),
+        typer.Option(
+            help="Names of columns, like energy=my_energy,group=phase,weight=w.", show_default="REF_energy, energy, ..."
+        ),
     ] = None,
-    test: Annotated[float | None, typer.Option(help="Share that is tested and not fitted.", show_default="0.2")] = None,
-    by: Annotated[str | None, typer.Option(help="What stays together: frame, structure or group.", show_default="frame")] = None,
+    test: Annotated[
+        float | None, typer.Option(help="Fraction of the data that is tested and not fitted.", show_default="0.2")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Unit of the split: frame, structure or group.", show_default="frame")] = None,
     test_groups: Annotated[str | None, typer.Option(help="Groups that are tested, like liquid,surface.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the split.", show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the split.", show_default="0")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -238,7 +255,7 @@ def list_(
     section: Annotated[str | None, typer.Argument(help="Only materials, defects, references or studies.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What can be named in a run file."""
+    """List the materials, defects, references and studies that a run file can name."""
     with spoken(as_json=as_json):
         from .starting import show_catalogue
 
@@ -252,11 +269,11 @@ def domain(
     companion: Annotated[
         Path | None, typer.Option("--domain", help="File of domain.save.", show_default="MODEL with the suffix .domain.npz")
     ] = None,
-    measure: Annotated[str | None, typer.Option(help="Which of the measures in it to ask.", show_default="its first")] = None,
+    measure: Annotated[str | None, typer.Option(help="Which measure of the domain to use.", show_default="its first")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Say which structures are like those a model was trained on; status 1 if some are not."""
+    """Check which structures are similar to the training data of a model; status 1 if some are not."""
     with spoken(quiet, as_json):
         from .domain import judge
 
@@ -268,10 +285,12 @@ def design(
     material: Annotated[str, typer.Option(help="A material (see list).")],
     defect: Annotated[str, typer.Option(help="A defect (see list).")],
     size: Annotated[int, typer.Option(help="Conventional cells along each side of the training cell.")] = 3,
-    simulation: Annotated[int | None, typer.Option(help="The same of the cell of the defect.", show_default="size + 2")] = None,
+    simulation: Annotated[
+        int | None, typer.Option(help="Conventional cells along each side of the large cell.", show_default="size + 2")
+    ] = None,
     degree: Annotated[float, typer.Option(help="Degree of the basis.")] = 8,
-    cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="2.1 spacings")] = None,
-    observations: Annotated[str, typer.Option(help="What is observed.")] = "E+F+FC+V",
+    cutoff: Annotated[float | None, typer.Option(help="Cutoff radius of the basis, A.", show_default="2.1 spacings")] = None,
+    observations: Annotated[str, typer.Option(help="Set of observations.")] = "E+F+FC+V",
     share: Annotated[float, typer.Option(help="Weight of the energy error against the geometry error, 0 to 1.")] = 0.5,
     held_out: Annotated[
         str | None,
@@ -282,14 +301,16 @@ def design(
         ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Also choose training data for so much, in calculations of the training cell.")
+        float | None, typer.Option(help="Also choose training data for this budget, in calculations of the training cell.")
     ] = None,
-    criterion: Annotated[str, typer.Option(help="How: G or M (for this defect, without or with misfit), A or D.")] = "G",
+    criterion: Annotated[
+        str, typer.Option(help="Criterion for the data: G or M (for this defect, without or with misfit), A or D.")
+    ] = "G",
     chemical_potentials: Annotated[
-        str | None, typer.Option(help="Of atoms that the defect exchanges, like Ag=-2.95 (eV per atom).", show_default="none")
+        str | None, typer.Option(help="Chemical potentials of exchanged atoms, like Ag=-2.95 (eV per atom).", show_default="none")
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Run file to write; chosen structures go beside it.", parser=_path, metavar="PATH")
+        Path, typer.Option(help="Run file to write; chosen structures are written next to it.", parser=_path, metavar="PATH")
     ] = Path("designed.toml"),
 ) -> None:
     """Design the weights of a loss for one defect, and write a run file that uses them; with --budget the data as well."""
@@ -308,18 +329,20 @@ def design(
 def diversity(
     datasets: Annotated[list[Path], typer.Argument(help="Labelled data sets: what fit reads, or HDF5 (a group a molecule).")],
     structure: Annotated[
-        str | None, typer.Option(help="Key that says which structure a configuration is of.", show_default="its composition")
+        str | None, typer.Option(help="Key of the structure id of a configuration.", show_default="its composition")
     ] = None,
     energy: Annotated[str | None, typer.Option(help="Key of the energies.", show_default="the usual ones")] = None,
     forces: Annotated[str | None, typer.Option(help="Key of the forces.", show_default="the usual ones")] = None,
     energy_unit: Annotated[
-        str | None, typer.Option(help="eV, meV, hartree, kcal/mol, kJ/mol.", show_default="eV; hartree")
+        str | None, typer.Option(help="Unit of energies: eV, meV, hartree, kcal/mol, kJ/mol.", show_default="eV; hartree")
     ] = None,
-    length_unit: Annotated[str | None, typer.Option(help="A, bohr or nm.", show_default="A; bohr in HDF5")] = None,
-    cutoff: Annotated[float, typer.Option(help="How far an environment reaches, A.")] = 4.0,
+    length_unit: Annotated[
+        str | None, typer.Option(help="Unit of lengths: A, bohr or nm.", show_default="A; bohr in HDF5")
+    ] = None,
+    cutoff: Annotated[float, typer.Option(help="Cutoff radius of an environment, A.")] = 4.0,
     study: Annotated[Path | None, typer.Option(help="Output directory of a finished study of diversity to compare with.")] = None,
 ) -> None:
-    """Say how a data set spent its labels: how many structures, how many configurations of each, and how different they are."""
+    """Describe a data set: how many structures, how many configurations of each, and how different they are."""
     with spoken():
         from .diversity import describe
 
@@ -340,45 +363,52 @@ def plan(
     ] = None,
     labelled: Annotated[list[Path] | None, typer.Option(help="Extended XYZ with labels; may be given several times.")] = None,
     units: Annotated[
-        str | None, typer.Option(help="Of the labels, like energy=hartree,stress=kbar.", show_default="eV and A")
+        str | None, typer.Option(help="Units of the labels, like energy=hartree,stress=kbar.", show_default="eV and A")
     ] = None,
     lattice_constant: Annotated[
-        float | None, typer.Option(help="Of the code that labels, A.", show_default="that of the reference")
+        float | None, typer.Option(help="Lattice constant of the labelling code, A.", show_default="that of the reference")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(help="Cheap stand-in for the code that labels (see list).", show_default="the material's own")
+        str | None,
+        typer.Option(help="Cheap reference in place of the labelling code (see list).", show_default="the material's own"),
     ] = None,
     chemical_potentials: Annotated[
         str | None,
         typer.Option(
-            help="Of atoms that the defect exchanges, like Ag=-2.95 (eV per atom), of the stand-in.", show_default="none"
+            help="Chemical potentials of exchanged atoms, like Ag=-2.95 (eV per atom), of the cheap reference.",
+            show_default="none",
         ),
     ] = None,
-    order: Annotated[int, typer.Option(help="Of the basis: neighbours at once, plus one is the body order.")] = 3,
-    by: Annotated[str, typer.Option(help="Judge plans by their measured error, or as certified.")] = "measured",
+    order: Annotated[int, typer.Option(help="Correlation order of the basis: body order minus one.")] = 3,
+    by: Annotated[str, typer.Option(help="Errors of plans: measured, or certified.")] = "measured",
     sizes: Annotated[
-        str | None, typer.Option(help="Training cells, like 2,3,4.", show_default="those with up to 256 atoms")
+        str | None, typer.Option(help="Sizes of training cells, like 2,3,4.", show_default="those with up to 256 atoms")
     ] = None,
-    configurations: Annotated[str, typer.Option(help="Rattled copies of the defect.")] = "1,3,6",
-    observations: Annotated[str, typer.Option(help="Kinds of labels.")] = "E+F,E+F+V,E+F+FC,E+F+FC+V",
+    configurations: Annotated[str, typer.Option(help="Numbers of rattled copies of the defect.")] = "1,3,6",
+    observations: Annotated[str, typer.Option(help="Sets of observations.")] = "E+F,E+F+V,E+F+FC,E+F+FC+V",
     degrees: Annotated[str, typer.Option(help="Degrees of the basis.")] = "6,8,10",
-    cutoff: Annotated[float | None, typer.Option(help="Of the basis, A.", show_default="twice the nearest neighbours")] = None,
+    cutoff: Annotated[
+        float | None, typer.Option(help="Cutoff radius of the basis, A.", show_default="twice the nearest neighbours")
+    ] = None,
     simulation_size: Annotated[
-        int | None, typer.Option(help="Cell in which errors are taken.", show_default="two more than the largest training cell")
+        int | None,
+        typer.Option(
+            help="Size of the cell in which errors are measured.", show_default="two more than the largest training cell"
+        ),
     ] = None,
     rattle: Annotated[float, typer.Option(help="Largest standard deviation of the displacements, A.")] = 0.03,
-    step: Annotated[float, typer.Option(help="Displacement behind force constants, A.")] = 0.015,
-    cost_exponent: Annotated[float, typer.Option(help="Hours = prefactor * atoms^exponent.")] = 3.0,
-    cost_prefactor: Annotated[float, typer.Option(help="Hours.")] = 1e-6,
-    cost_stress: Annotated[float, typer.Option(help="Extra for a stress, a fraction.")] = 0.1,
-    cost_column: Annotated[float, typer.Option(help="A displaced supercell, in calculations of its size.")] = 1.0,
-    cost_smallest: Annotated[float, typer.Option(help="Atoms that a smaller cell costs as much as.")] = 1.0,
-    workers: Annotated[int, typer.Option(help="Local worker processes.")] = 1,
+    step: Annotated[float, typer.Option(help="Displacement for force constants, A.")] = 0.015,
+    cost_exponent: Annotated[float, typer.Option(help="Exponent of the cost: hours = prefactor * atoms^exponent.")] = 3.0,
+    cost_prefactor: Annotated[float, typer.Option(help="Prefactor of the cost, hours.")] = 1e-6,
+    cost_stress: Annotated[float, typer.Option(help="Additional cost of a stress, as a fraction.")] = 0.1,
+    cost_column: Annotated[float, typer.Option(help="Cost of a displaced supercell, in calculations of its size.")] = 1.0,
+    cost_smallest: Annotated[float, typer.Option(help="A smaller cell costs as much as one of this number of atoms.")] = 1.0,
+    workers: Annotated[int, typer.Option(help="Number of local worker processes.")] = 1,
     reuse_old: Annotated[bool, typer.Option("--reuse-old", help="Keep records that other code computed.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Find the cheapest labels with which a fit reaches a target, and write their structures; judge them when labelled.
+    """Find the cheapest labels with which a fit reaches a target error, and write their structures; assess returned labels.
 
     Status 1 if the labels do not reach the target, 2 if no plan does.
     """
@@ -418,10 +448,10 @@ def export(
         str, typer.Argument(help="A model; for phonopy and extxyz also a reference, a .yace or another potential file.")
     ],
     kind: Annotated[str, typer.Option("--format", help="yace (LAMMPS, pair_style pace), phonopy or extxyz.")],
-    out: Annotated[Path, typer.Option(help="The file; of phonopy the folder.", parser=_path, metavar="PATH")],
-    material: Annotated[str | None, typer.Option(help="Of phonopy: a material (see list).")] = None,
-    size: Annotated[int, typer.Option(help="Of phonopy: conventional cells along each side of the supercell.")] = 3,
-    structures: Annotated[Path | None, typer.Option(help="Of extxyz: structures to label.")] = None,
+    out: Annotated[Path, typer.Option(help="File to write; for phonopy a folder.", parser=_path, metavar="PATH")],
+    material: Annotated[str | None, typer.Option(help="For phonopy: a material (see list).")] = None,
+    size: Annotated[int, typer.Option(help="For phonopy: conventional cells along each side of the supercell.")] = 3,
+    structures: Annotated[Path | None, typer.Option(help="For extxyz: structures to label.")] = None,
 ) -> None:
     """Write a model for LAMMPS, force constants for phonopy, or structures with the labels of a potential."""
     with spoken():
@@ -446,7 +476,9 @@ def audit(
     ],
     reference: Annotated[
         str | None,
-        typer.Option(help="What it is compared with, in the same forms.", metavar="SPEC", show_default="the material's own"),
+        typer.Option(
+            help="The potential that it is compared with, in the same forms.", metavar="SPEC", show_default="the material's own"
+        ),
     ] = None,
     material: Annotated[str | None, typer.Option(help="A material (see list).")] = None,
     lattice: Annotated[
@@ -455,21 +487,25 @@ def audit(
     defects: Annotated[str, typer.Option(help="Defects (see list), like vacancy,dumbbell(100).")] = "vacancy",
     sizes: Annotated[
         str | None,
-        typer.Option(help="Cells, like 2,3,4: conventional cells along each side.", show_default="those with 30 to 260 atoms"),
+        typer.Option(
+            help="Sizes of cells, like 2,3,4: conventional cells along each side.", show_default="those with 30 to 260 atoms"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Output directory.", parser=_path, metavar="PATH", show_default="audits/NAME")
     ] = None,
-    radius: Annotated[float | None, typer.Option(help="Of the core in the bound, spacings.", show_default="2.5")] = None,
+    radius: Annotated[
+        float | None, typer.Option(help="Radius of the core in the bound, nearest-neighbour spacings.", show_default="2.5")
+    ] = None,
     strain: Annotated[float | None, typer.Option(help="Largest strain of the strained crystals.", show_default="0.05")] = None,
-    mesh: Annotated[int | None, typer.Option(help="Wave vectors along each axis, of the phonons.", show_default="16")] = None,
+    mesh: Annotated[int | None, typer.Option(help="Wave vectors along each axis for the phonons.", show_default="16")] = None,
     mu_reference: Annotated[
         str | None, typer.Option(help="Chemical potentials of the reference, like Ga=-2.8,As=-4.6 (eV per atom).")
     ] = None,
-    mu_model: Annotated[str | None, typer.Option(help="The same of the model, in its own zero of the energy.")] = None,
+    mu_model: Annotated[str | None, typer.Option(help="Chemical potentials of the model, in its own zero of energy.")] = None,
     barrier: Annotated[bool, typer.Option(help="Compute the barrier of a hop into a vacancy.")] = True,
     bound: Annotated[bool, typer.Option(help="Compute the terms of the bound.")] = True,
-    workers: Annotated[int | None, typer.Option(help="Local worker processes.", show_default="all processors")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of local worker processes.", show_default="all processors")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and stop.")] = False,
     reuse_old: Annotated[bool, typer.Option("--reuse-old", help="Keep records that other code computed.")] = False,
     quiet: Quiet = False,
@@ -496,9 +532,9 @@ def audit(
         raise typer.Exit(audited(model, reference, material, lattice, defects, sizes, out, options, *how))
 
 
-@app.command()
+@app.command(epilog="Examples: defectgen doctor  |  defectgen doctor --json")
 def doctor(as_json: Json = False) -> None:
-    """Check the installation and say what is missing."""
+    """Check the installation and report what is missing."""
     with spoken(as_json=as_json):
         from .doctor import examine
 

@@ -92,6 +92,8 @@ def carry_out(
     if dry_run:
         _show_plan(tasks, store)
         return 0
+    if scheduler is not None:
+        scheduler.check()  # before a file is written
     with store.lock():
         store.claim(spec.name, _with_versions(study.dump(spec)))
         store.log(Event("command", detail={"command": _command(), "versions": versions(), "title": getattr(spec, "title", None)}))
