@@ -1,6 +1,6 @@
 """Where compiled programs are kept between processes: a folder in the user's cache directory, shared by scripts and workers.
 
-JAX compiles every program in every process anew unless it has such a folder; `DEFECTGEN_CACHE=0` in the environment disables it.
+JAX compiles every program again in every process unless it has such a folder; `DEFECTGEN_CACHE=0` in the environment disables it.
 """
 
 import hashlib

@@ -223,7 +223,7 @@ def check_finite(numbers: Any, what: str) -> None:
 
 
 def save_whole(path: Path, content: bytes, what: str) -> Path:
-    """Write the content so that a reader sees the old file or the new one: a temporary file with a name of its own, then a move.
+    """Write the content so that a reader finds the old file or the new one: a temporary file, then a move.
 
     Raises InputError if the file cannot be written.
     """

@@ -1,7 +1,7 @@
 """The linear ACE basis: invariant polynomials of the one-particle sums A_{mu n l m} = sum_k R_n(r_k) Y_lm(g_k/r_k) [z_k = mu].
 
 The channels are, for every species of the central atom, one constant (the one-body energy), then the invariant functions
-of its specification; a pair function of two species is one channel, that both its ends carry (seen from one end or from the
+of its specification; a pair function of two species is one channel of both ends (from one end or from the
 other it has the same sum over a structure, so two channels could not be distinguished).
 Theory: R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
@@ -264,7 +264,7 @@ class ACEBasis(PackedBasis):
         return every[np.unique(self.channel, return_index=True)[1]]
 
     def columns_of(self, smaller: "ACEBasis") -> Int[np.ndarray, " columns"]:
-        """Where the functions of a smaller basis stand in this one.
+        """Positions of the functions of a smaller basis in this one.
 
         Parameters
         ----------

@@ -277,7 +277,7 @@ class LinearACE(SiteEnergy):
 
 
 class Repelled(SiteEnergy):
-    """A potential and a repulsion for the compiled kernel, which knows the first alone: values, slopes and Hessian products."""
+    """A potential and a repulsion for the compiled kernel, which has only the first: values, slopes and Hessian products."""
 
     chunk: ClassVar[int] = Program.chunk
     program: Program

@@ -1,7 +1,7 @@
 """One-particle functions phi_v(g) = R_n(r) Y_lm(g/r) [z = mu], kept as their factors: sums over neighbours are matrix products.
 
 With R (radial, slots) and Y (harmonics, slots) of a site, A_{mu n l m} is an entry of R Y^T, and the force that a slope dE/dA
-puts on the neighbours takes two more such products. Only design rows want phi itself, function by function.
+puts on the neighbours takes two more such products. Only design rows need phi itself, function by function.
 """
 
 from collections.abc import Sequence

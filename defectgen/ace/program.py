@@ -79,7 +79,7 @@ class Nodes:
 
 
 def left(product: Product, part: Product) -> int:
-    """The factor that a part of a product lacks: it is the first in which they differ, or the last."""
+    """The factor missing from a part of a product: it is the first in which they differ, or the last."""
     return next((a for a, b in zip(product, part, strict=False) if a != b), product[-1])
 
 
@@ -218,7 +218,7 @@ def _entries(table: Tables) -> tuple[Variables, Float[np.ndarray, " terms"], tup
 
     function, variable, source = table.function[entry], variable[term], node[term]
     coefficient = (table.coefficient * variables.scale[table.monomial])[entry]
-    order = np.lexsort((variable, function))  # variables of one species stand together
+    order = np.lexsort((variable, function))  # variables of one species are adjacent
     function, variable, source, coefficient = (a[order] for a in (function, variable, source, coefficient))
     new = np.append(True, (np.diff(function) != 0) | (np.diff(variable) != 0))
     begins = np.flatnonzero(new)

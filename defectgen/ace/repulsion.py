@@ -414,7 +414,7 @@ def repulsion_from_description(described: Mapping[str, Any] | None) -> Repulsion
 
 
 def same_repulsion(one: Repulsion | None, other: Repulsion | None) -> bool:
-    """Whether two repulsions are described alike.
+    """Whether two repulsions have equal descriptions.
 
     Parameters
     ----------

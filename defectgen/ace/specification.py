@@ -31,7 +31,7 @@ class Function:
 
     @property
     def order(self) -> int:
-        """Correlation order: the number of neighbours that the function sees at once."""
+        """Correlation order: the number of neighbours in one function."""
         return len(self.factors)
 
     def degree(self, w_l: float) -> float:
@@ -259,7 +259,7 @@ def followed(truth: Any, order: int | None = None, cutoff: float | None = None) 
 
 
 def species_of(truth: Any, species: str | Sequence[str] | None) -> tuple[str, ...]:
-    """The species of a basis: those given, else all that the reference knows. Raises InputError if it names none."""
+    """The species of a basis: those given, else all species of the reference. Raises InputError if it names none."""
     if species is not None:
         return (species,) if isinstance(species, str) else tuple(species)
     found = tuple(getattr(truth, "species", None) or ())

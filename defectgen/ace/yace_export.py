@@ -79,13 +79,13 @@ def export(model: LinearACE, path: str | Path) -> Export:
     Raises
     ------
     InputError
-        If the model is no LinearACE or stands on tabulated pair energies, the suffix is another one, or a file cannot be
+        If the model is no LinearACE or contains tabulated pair energies, the suffix is another one, or a file cannot be
         written.
 
     Warns
     -----
     InputWarning
-        If the model stands on a repulsion (ZBL), which a `.yace` file cannot hold: the LAMMPS input adds it by `pair_style zbl`.
+        If the model contains a repulsion (ZBL), which a `.yace` file cannot hold: the LAMMPS input adds it by `pair_style zbl`.
 
     Notes
     -----
@@ -105,7 +105,7 @@ def export(model: LinearACE, path: str | Path) -> Export:
         raise InputError(f"a potential for LAMMPS is written to a file with the suffix .yace; got {str(path)!r}")
     if isinstance(model.repulsion, TabulatedPairs):
         raise InputError(
-            "this model stands on tabulated pair energies, which neither a .yace file nor a pair style of LAMMPS' input holds as "
+            "this model contains tabulated pair energies, which neither a .yace file nor a pair style of LAMMPS can represent as "
             "they are; fit on top of 'zbl' to export it"
         )
     repulsion = model.repulsion

@@ -54,8 +54,8 @@ def read_extxyz(
     Returns
     -------
     list of Snapshot
-        One a frame. A label that a frame lacks is a key that its `labels` lack. `config_type` becomes the group, which is a
-        name and nothing else; atoms under FixAtoms are clamped.
+        One for each frame, with the labels that the frame has. `config_type` becomes the group, which is only a name;
+        atoms under FixAtoms are clamped.
 
     Raises
     ------

@@ -54,7 +54,7 @@ def sparse_hessian(
 
 
 def _pattern(index: Int[np.ndarray, "atoms slots"], mask: Bool[np.ndarray, "atoms slots"]) -> csr_array:
-    """Which atoms are coupled: those that one site sees, or is; columns sorted."""
+    """Which atoms are coupled: those in one stencil, its site included; columns sorted."""
     atoms = len(index)
     sees = np.append(index[mask], np.arange(atoms)), np.append(np.nonzero(mask)[0], np.arange(atoms))
     seen = csr_array((np.ones(len(sees[0])), sees), shape=(atoms, atoms))

@@ -66,12 +66,12 @@ def read_dataset(
         configuration) and "atom_weights". Labels that are not named are looked for as REF_energy, dft_energy, energy and so on.
     columns : iterable of str
         Further columns of numbers, one for the configuration or one for every atom, that weights of a loss are functions of
-        (`Snapshot.columns`). A frame may lack them; all frames together may not.
+        (`Snapshot.columns`). A frame may be without them, but not all frames.
 
     Returns
     -------
     LabelledSnapshots
-        Snapshots in the order of the files, labels in eV, eV/A and eV. A snapshot lacks the labels that its frame lacks.
+        Snapshots in the order of the files, labels in eV, eV/A and eV. Labels missing from a frame are missing from its snapshot.
         Without a group of its own a frame has the name of its FitSNAP folder, of its file, or, for OUTCAR and vasprun.xml, of the
         folder of this file. A group is a name for weights and tables; what is observed follows from the `role` of a snapshot,
         which only files of `dg.write_extxyz` have.

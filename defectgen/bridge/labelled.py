@@ -21,12 +21,12 @@ SAME_PLACE = 1e-3
 @final
 @dataclass(frozen=True, eq=False)
 class LabelledReference(BlackBox):
-    """A reference that knows the labelled frames and nothing else.
+    """A reference that returns the labels of given frames and computes nothing.
 
     A frame is used for a configuration with the same atoms at the same places of the same box, in any order and
     for any origin (energy, forces and virial do not depend on a rigid shift), and for its images under the space group of
-    the `crystal`, if there is one: one displaced atom of a cubic crystal answers for all.
-    Raises InputError for a question that no frame answers, and for a label that its frame lacks.
+    the `crystal`, if there is one: one displaced atom of a cubic crystal is enough for all.
+    Raises InputError for a configuration without a frame, and for a label missing from its frame.
     """
 
     frames: tuple[Snapshot, ...]
@@ -72,7 +72,7 @@ class LabelledReference(BlackBox):
         Raises
         ------
         InputError
-            No frame is this configuration, or the frame lacks a label that is needed.
+            No frame is this configuration, or the frame has no label that is needed.
         """
         found = self.find(symbols, positions, vectors)
         if found is None:

@@ -91,7 +91,7 @@ class Notes:
 
 
 def everything(atoms: Atoms) -> dict:
-    """All that a frame carries beside its geometry, by lower-case key; ASE hides bare energies and forces in a calculator."""
+    """All data of a frame besides its geometry, by lower-case key; ASE hides bare energies and forces in a calculator."""
     hidden = atoms.calc.results if atoms.calc is not None else {}
     own = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
     return {key.lower(): value for store in (hidden, own, atoms.info) for key, value in store.items()}

@@ -41,9 +41,9 @@ def lammps_reference(
     Parameters
     ----------
     pair_style : str
-        What stands after `pair_style` in a LAMMPS input, as "eam/alloy" or "hybrid/overlay zbl 1.0 2.0 tersoff".
+        The text after `pair_style` in a LAMMPS input, as "eam/alloy" or "hybrid/overlay zbl 1.0 2.0 tersoff".
     pair_coeff : str or sequence of str
-        What stands after every `pair_coeff`, as "* * Cu_mishin1.eam.alloy Cu".
+        The text after every `pair_coeff`, as "* * Cu_mishin1.eam.alloy Cu".
     species : str or sequence of str, optional
         The element of every atom type. By default the elements at the end of the first `pair_coeff` for all types (`* *`).
     step : float

@@ -339,7 +339,7 @@ def _read_force_sets(path: Path, atoms: int) -> list[Moved]:
 
 
 def _factor(path: Path, unit: str | None, content: dict | None = None) -> float:
-    """eV/A^2 of force over displacement, as the caller, a phonopy.yaml, or nobody says."""
+    """eV/A^2 of force over displacement, from the argument or a phonopy.yaml, if given."""
     if content is None:
         beside = next((c for c in map(path.with_name, COMPANIONS) if c.is_file()), None)
         content = {} if beside is None else _yaml(beside)

@@ -29,7 +29,7 @@ VACUUM = 10.0
 class ASEReference(BlackBox):
     """A black-box reference around an ASE calculator.
 
-    Every evaluation starts from a reset calculator, so that a label does not depend on what was asked before. The energy
+    Every evaluation starts from a reset calculator, so that a label does not depend on earlier calls. The energy
     is the one whose derivative the forces are (ASE's `free_energy`) where the calculator tells the two apart; it warns once
     (InputWarning) if they differ.
 
@@ -58,7 +58,7 @@ class ASEReference(BlackBox):
     """Warnings that were given."""
 
     species = None
-    """Unknown: a calculator does not say which elements it can treat before it is asked."""
+    """Unknown: a calculator does not list its elements."""
 
     def __post_init__(self):
         if isinstance(self.calculator, type) or not (self._made_for_each or _is_calculator(self.calculator)):

@@ -121,7 +121,7 @@ def _judge(work: np.ndarray, change: np.ndarray, sizes: np.ndarray, volumes: np.
         return
     atoms = int(sizes[0]) if np.all(sizes == sizes[0]) else None
     volume = float(volumes.mean()) if np.ptp(volumes) < 0.5 * volumes.mean() else None
-    words = factor_in_words(factor, atoms, volume) if work.any() else "zero, where nobody computed it"
+    words = factor_in_words(factor, atoms, volume) if work.any() else "zero, where it was not computed"
     energies = _energy_in_words(factor, atoms)
     if (len(work) < 2 or not clear) and not words and not energies:
         return

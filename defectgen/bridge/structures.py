@@ -314,7 +314,7 @@ def _holds(constraint: Any) -> bool:
 
 
 def _warn_dropped(atoms: Atoms, what: str, constraints: bool = False) -> None:
-    """One line that names what is not kept and changes some answer."""
+    """One line that names what is not kept although it changes some result."""
     lost = []
     if constraints and (kinds := list(dict.fromkeys(type(c).__name__ for c in atoms.constraints if _holds(c)))):
         lost.append(f"constraints ({', '.join(kinds)})")

@@ -52,7 +52,7 @@ def names_of(text: str | None) -> list[str] | None:
 
 
 def _show(found: Designed) -> None:
-    """The weights beside those of the pilot, then the estimates before and after."""
+    """The weights next to those of the pilot, then the estimates before and after."""
     loss = found.loss
     table = Table(box=None, pad_edge=False)
     for heading in ("rows", "default", "designed"):
@@ -89,7 +89,7 @@ def _show_data(found: Chosen, criterion: str) -> None:
     console().print(table)
     say(
         f"data by {criterion}: {len(found.numbers)} of {len(found.pool)} candidates for {found.cost:.3g} calculations of the "
-        f"training cell, beside a start of {found.start_cost:.2g}"
+        f"training cell, in addition to a start of {found.start_cost:.2g}"
     )
     chance = np.array(found.chance)
     for name, own, others in zip(("geometry", "energy"), found.promise, chance.T, strict=True):

@@ -89,7 +89,7 @@ def _by_composition(path: Path, given: dict[str, Any]) -> Dataset:
 
 def _show(found: DatasetDiversity) -> None:
     """This set among the published ones, by configurations of each structure."""
-    table = Table(title="configurations of each structure, beside published sets of molecules", title_justify="left")
+    table = Table(title="configurations of each structure, compared with published sets of molecules", title_justify="left")
     table.box, table.pad_edge = None, False
     table.add_column("data set")
     for heading in ("structures", "configurations", "of each"):

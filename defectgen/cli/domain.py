@@ -49,7 +49,7 @@ def judge(model: Path, structures: Path, companion: Path | None, measure: str | 
 
 
 def _domain(model: Path, companion: Path | None) -> Domain:
-    """The domain beside a model, ``model.domain.npz`` for ``model.json``, unless another file is named."""
+    """The domain next to a model, ``model.domain.npz`` for ``model.json``, unless another file is named."""
     potential = load_model(model)
     path = model.with_suffix(".domain.npz") if companion is None else companion
     if companion is None and not path.is_file():

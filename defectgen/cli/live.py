@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a line for every task, and in a terminal a bar with the time left."""
+"""What is shown during a run: a line for every task, and in a terminal a bar with the time left."""
 
 from collections import Counter
 from types import TracebackType

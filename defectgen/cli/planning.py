@@ -142,7 +142,7 @@ def _judge(proposal: Proposal, labelled: list[Path], units: dict[str, str] | Non
     if verdict.next is not None:
         write_structures(store.directory / MORE, verdict.add, proposal.lattice, proposal.search.defect)
         _show_wanted(verdict.add, proposal.search.cost)
-        say(f"compute {store.directory / MORE}, and hand its frames back beside those that are labelled")
+        say(f"compute {store.directory / MORE}, and return its frames with those that are labelled")
     answer(verdict.sentence, {"verdict": verdict.sentence, "reached": verdict.reached, **_written(proposal, store)})
     return 0 if verdict.reached else 1
 

@@ -207,7 +207,7 @@ def _joint_centre(cell: Cell, centre: np.ndarray, points: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Defect:
-    """A defect that knows no crystal yet; `apply` makes it in the middle of a cell."""
+    """A defect without a crystal; `apply` makes it in the middle of a cell."""
 
     name: str
     """How it is written in a study file, `divacancy(2)` for instance; the name in a crystal is `label(lattice)`."""

@@ -39,7 +39,7 @@ def enumerate_defects(lattice: Lattice, substitutes: str | Iterable[str] = (), i
     Returns
     -------
     dict of str to Defect
-        Defects by name, as doped names them: v_Si, Cu_Ni (first on second), Si_i_Td. Where names would be alike, the point
+        Defects by name, as doped names them: v_Si, Cu_Ni (first on second), Si_i_Td. Where names would be equal, the point
         group of the site and its nearest element and distance (A) follow: v_O_C2v_Ti1.95.
 
     Raises
@@ -125,7 +125,7 @@ def _orbits(lattice: Lattice) -> list[int]:
 
 
 def _names(lattice: Lattice, found: list[tuple[str, np.ndarray, Defect]]) -> list[str]:
-    """A name of its own for every defect: where the short ones are alike, shell after shell of neighbours follows."""
+    """A different name for every defect: where the short ones are equal, shell after shell of neighbours follows."""
     names = [name for name, _, _ in found]
     shells = {k: _shells(lattice, x) for k, (name, x, _) in enumerate(found) if names.count(name) > 1}
     for k in shells:

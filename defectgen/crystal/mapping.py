@@ -88,7 +88,7 @@ def lay_on(
     core of the defect does not move. Each atom then belongs to the site it is nearest to: one atom a site, the least sum of
     squared distances where several compete (`crystal.registration`).
 
-    A crystal without a centre of inversion comes in two orientations that one box does not tell apart, as zincblende with either
+    A crystal without a centre of inversion comes in two orientations that one box does not distinguish, as zincblende with either
     species at the origin. Both are tried.
     """
     held = np.zeros(len(positions), dtype=bool) if free is None else ~free
@@ -145,7 +145,7 @@ def how_it_differs(box: Float[np.ndarray, "3 3"], other: Float[np.ndarray, "3 3"
     angle = float(np.degrees(np.arccos(np.clip((np.trace(left @ right) - 1) / 2, -1.0, 1.0))))
     strain = float(np.abs(stretch - 1).max())
     if np.linalg.det(left @ right) > 0 and strain < 1e-3 and angle > 0.05:
-        return f"it is rotated by {angle:.2f} degrees: turn both alike"
+        return f"it is rotated by {angle:.2f} degrees: give both the same orientation"
     return f"it is strained by {strain:.2%}: relax the defect at fixed cell, or give the perfect crystal in its box"
 
 

@@ -176,7 +176,7 @@ def _label(
     moved: tuple[tuple[Site, tuple], ...],
     added: Sequence[tuple[tuple, str]],
 ) -> str:
-    """v_Cu, v2_Cu, Ni_Cu, Cu_i, Cu_i_split (an extra atom beside one that left its site), joined by + and sorted."""
+    """v_Cu, v2_Cu, Ni_Cu, Cu_i, Cu_i_split (an extra atom next to one that left its site), joined by + and sorted."""
     words = sorted(f"v_{lattice.species[s.sublattice]}" for s in vacant)
     words += sorted(f"{symbol}_{lattice.species[s.sublattice]}" for s, symbol in replaced)
     words += sorted(f"{symbol}_i{'_split' if moved else ''}" for _, symbol in added)
@@ -231,7 +231,7 @@ def transferred(lattice: Lattice, edits: Edits, source: Lattice) -> Edits:
     if np.abs(ratio - whole).max() > 0.15 or abs(np.linalg.det(whole)) * source.sublattices != lattice.sublattices:
         raise InputError(
             f"the defect was found in {source.name}: its primitive vectors {np.round(source.vectors, 3).tolist()} are not those "
-            f"of {lattice.name}, {np.round(lattice.vectors, 3).tolist()}; orient both alike, or build the cell from the same file"
+            f"of {lattice.name}, {np.round(lattice.vectors, 3).tolist()}; orient both equally, or build the cell from one file"
         )
     strain = np.linalg.inv(whole @ source.vectors) @ lattice.vectors  # row vectors: x_target = x_source @ strain
     origin = _origin(lattice, source, strain)

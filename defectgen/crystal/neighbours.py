@@ -26,7 +26,7 @@ class Neighbours:
     mask: Bool[np.ndarray, "atoms slots"]
     """False for padding; a padded slot has index 0 and its own flat position as reverse."""
     reverse: Int[np.ndarray, "atoms slots"]
-    """Flat position `j * slots + k'` of the same bond seen from its other end."""
+    """Flat position `j * slots + k'` of the same bond from its other end."""
 
 
 def neighbours(

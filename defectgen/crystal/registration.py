@@ -138,7 +138,7 @@ def assign(
     periodic: tuple[bool, bool, bool],
     spacing: float,
 ) -> Int[np.ndarray, " atoms"]:
-    """Site of every atom, -1 for none: nearest sites where nobody else claims them, an optimal assignment for the rest.
+    """Site of every atom, -1 for none: nearest sites where they are unique, an optimal assignment for the rest.
 
     Positions, vectors and the nearest-neighbour `spacing` in A.
     """

@@ -1,4 +1,4 @@
-"""A snapshot: one geometry of a cell, with the labels somebody computed for it."""
+"""A snapshot: one geometry of a cell, with its labels."""
 
 from dataclasses import dataclass
 from numbers import Real

@@ -14,7 +14,7 @@ FACTORS = {"eV and hartree": 27.211386, "hartree and kcal/mol": 627.5095, "eV an
 """Ratios of energy units, and the units that they betray."""
 
 NEAR = 0.01
-"""Whole energies of one structure differ by less than this, relatively: in mixed units they stand in two heaps."""
+"""Whole energies of one structure differ by less than this, relatively: in mixed units they form two groups."""
 
 
 def check_dataset(dataset: Dataset, forces: bool = True, duplicates: bool = True) -> None:

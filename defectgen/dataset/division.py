@@ -15,7 +15,7 @@ from .._input import InputError
 from .._typing import Int
 from .dataset import Dataset
 
-# ------ A budget of N labels as S structures with C configurations each: which pairs (S, C) a study can ask for
+# ------ A budget of N labels as S structures with C configurations each: which pairs (S, C) are possible
 
 FEWEST = 3
 """Pairs of a grid: the two extremes, and something between them to be better than both."""
@@ -49,7 +49,7 @@ def budget_grid(labels: int, structures: int, conformations: int, ratio: float =
     steps = max(FEWEST - 1, round((high - low) / np.log(ratio)))
     targets = np.linspace(low, high, steps + 1)
     chosen = sorted({min(feasible, key=lambda s: (abs(np.log(s) - t), s)) for t in targets})
-    if len(chosen) < FEWEST:  # the divisors stand in two heaps: take the one nearest to the middle between the extremes
+    if len(chosen) < FEWEST:  # the divisors form two groups: take the one nearest to the middle between the extremes
         inner = min(feasible[1:-1], key=lambda s: (abs(np.log(s) - (low + high) / 2), s))
         chosen = [feasible[0], inner, feasible[-1]]
     return tuple((s, labels // s) for s in chosen)

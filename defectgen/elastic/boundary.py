@@ -1,4 +1,4 @@
-"""A clamped ball whose outer atoms stand where the multipoles of the defect inside put them, fitted until both agree."""
+"""A clamped ball whose outer atoms follow the field of the multipoles of the defect inside, fitted until both agree."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -34,7 +34,7 @@ class InfiniteGreensFunction:
     corner: Int[np.ndarray, "3"]
     """Translation of the first entry of `values`."""
     values: Float[np.ndarray, "n1 n2 n3 components components"]
-    """A^2/eV; components are sublattices x dimension, up to a constant that no sum of forces with resultant zero sees."""
+    """A^2/eV; components are sublattices x dimension, up to a constant, on which forces with zero resultant do not depend."""
 
     def displacement(
         self,
@@ -90,7 +90,7 @@ def infinite_greens_function(lattice: Lattice, constants: ForceConstants, reach:
     Returns
     -------
     InfiniteGreensFunction
-        Up to a constant that no sum of forces with resultant zero sees.
+        Up to a constant, on which forces with zero resultant do not depend.
 
     Raises
     ------

@@ -114,7 +114,7 @@ class ElasticDipole:
     """Third-rank moment sum f_i r_j r_k about the defect's centre, eV A; None in a multilattice."""
     from_stress: Float[np.ndarray, "3 3"] | None
     """P as the virial (minus volume times stress) of the periodic cell less that of the perfect crystal, eV; None for a ball and
-    without a stress. It misses that of the infinite crystal by the defect's answer to the strain of its images, R^-d."""
+    without a stress. It misses that of the infinite crystal by the defect's response to the strain of its images, R^-d."""
     from_forces: Float[np.ndarray, "3 3"] | None
     """P = sum f (x) r of the Kanzaki forces, eV; None without a potential. It misses also the anharmonic far field and what is
     cut off half a cell away: ten per cent in cells of a hundred atoms."""

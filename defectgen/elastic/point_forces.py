@@ -114,7 +114,7 @@ def _nearest(lattice: Lattice, centre: Float[np.ndarray, "3"]) -> Int[np.ndarray
 
 
 REACH = 4.0
-"""Nearest-neighbour spacings between the forces that stand for a dipole, at most."""
+"""Nearest-neighbour spacings between the forces that represent a dipole, at most."""
 
 
 def image_correction(

@@ -9,7 +9,7 @@ from .site import SiteEnergy
 
 
 class DomainWarning(UserWarning):
-    """A model was asked about surroundings unlike those it was trained on."""
+    """A model was evaluated for environments unlike those of its training data."""
 
 
 class Applicability(ABC):
@@ -62,12 +62,12 @@ class Applicability(ABC):
         Returns
         -------
         array, (atoms,)
-            Infinite where nothing alike was known.
+            Infinite where there is nothing similar.
         """
 
 
 def above(levels: Float[np.ndarray, " atoms"], threshold: float) -> Bool[np.ndarray, " atoms"]:
-    """Which levels do not count as inside: above the threshold, NaN, or infinite (nothing alike was known).
+    """Which levels do not count as inside: above the threshold, NaN, or infinite (nothing similar in the data).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A potential that only answers questions (energy, forces, stress): what other codes look like from here."""
+"""A black box: a potential of which only energy, forces and stress are known, such as another code."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

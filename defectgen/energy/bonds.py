@@ -29,7 +29,7 @@ def over_rows(function: Callable[[Part], Any], rows: int, chunk: int, live: Int[
     """`function` of every chunk of the rows, results joined.
 
     With `live`, only chunks with one of the first `live` rows are computed, and rows of the others are zero: then padding costs
-    memory and no time. (The last chunk ends with the rows: what it shares with the one before is computed twice alike.)
+    memory and no time. (The last chunk ends with the rows: what it shares with the one before is computed twice.)
     """
     if rows <= chunk:
         return function((0, rows))
@@ -226,7 +226,7 @@ def bonds(
 
 
 def check_species(energy: Any, symbols: Iterable[str]) -> None:
-    """Checks that the energy knows all species.
+    """Checks that the energy has all species.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def check_species(energy: Any, symbols: Iterable[str]) -> None:
     InputError
         For species that it does not know.
     """
-    if energy.species is None:  # another code, which does not say what it knows before it is used
+    if energy.species is None:  # another code, whose species are unknown before it is used
         return
     unknown = sorted(set(symbols) - set(energy.species))
     if unknown:

@@ -174,7 +174,7 @@ def require_equilibrium(lattice: Lattice, potential: Potential, what: str) -> Cr
     Returns
     -------
     CrystalState
-        The state, at rest.
+        The state of the relaxed crystal.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def elastic_constants(lattice: Lattice, potential: Potential) -> ElasticConstant
     Parameters
     ----------
     lattice : Lattice
-        The perfect crystal, best at rest (`dg.equilibrate`).
+        The perfect crystal, preferably relaxed (`dg.equilibrate`).
     potential : SiteEnergy or BlackBox
         A reference, a fitted model or `dg.ASEReference(calculator)`. A site energy gives them from its jets, by the method of
         long waves. A black box is differenced: its stress (its energy, if it has no stress) under six strains, its forces under
@@ -155,7 +155,7 @@ def elastic_constants(lattice: Lattice, potential: Potential) -> ElasticConstant
 
 
 def _warn_of_load(lattice: Lattice, found: ElasticConstants, forces: np.ndarray) -> None:
-    """One sentence if the lattice is not at rest."""
+    """One sentence if the lattice is not relaxed."""
     unit, factor = ("GPa", EV_PER_A3_IN_GPA) if lattice.dimension == 3 else ("eV/A^2", 1.0)
     load, largest = float(np.abs(found.stress).max()), float(np.abs(np.asarray(found)).max())
     push = float(np.abs(forces[:, : lattice.dimension]).max(initial=0.0))

@@ -21,7 +21,7 @@ from .total import channel_rows, energy_forces_virial, packed_hessians, site_ene
 
 @dataclass(frozen=True, eq=False)
 class CrystalPairs:
-    """Every pair (b, b', t) of an atom b of the home cell and an atom b' of cell t that one site sees, or is; sorted.
+    """Every pair (b, b', t) of an atom b of the home cell and an atom b' of cell t within one stencil, its site included; sorted.
 
     Site l couples the atoms of its stencil and itself: V''_l(rho, sigma) goes to the pair (l + rho, l + sigma), and minus its
     row sums to the pairs with l, so the acoustic sum rule holds to rounding.

@@ -38,7 +38,7 @@ class SiteEnergy(eqx.Module):
     cutoff: eqx.AbstractVar[float]
     """A; the radius of the stencil."""
     species: eqx.AbstractVar[tuple[str, ...]]
-    """Chemical symbols that the energy knows."""
+    """Chemical symbols of the energy."""
     chunk: ClassVar[int] = 64
     """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
 
@@ -56,7 +56,7 @@ class SiteEnergy(eqx.Module):
 
     @property
     def compact(self) -> "SiteEnergy":
-        """The same energy with nothing but what its gradients and Hessian products want: that is handed over at every call."""
+        """The same energy with nothing but what its gradients and Hessian products need, which is passed at every call."""
         return self
 
     @abstractmethod

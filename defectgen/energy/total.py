@@ -229,7 +229,7 @@ def channel_rows(
     tree = (stencil, bonds.index, bonds.mask, jnp.arange(rows))
     live = stop = bonds.count
     sites = rows
-    if counted is not None:  # a number of steps that is known: the derivative of such a loop leaves out what nobody asks for
+    if counted is not None:  # a number of steps that is known: the derivative of such a loop leaves out what is not needed
         tree, live = jax.tree.map(lambda a: a[counted], tree), jnp.sum(counted >= 0)
         sites = stop = len(counted)
     chunk = min(chunk, sites)

@@ -1,4 +1,4 @@
-"""The bound, term by term: what a model gets wrong for one defect, each term as a number in A and eV beside the true error."""
+"""The bound, term by term: the errors of a model for one defect, each term as a number in A and eV next to the true error."""
 
 import warnings
 

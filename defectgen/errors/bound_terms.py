@@ -58,7 +58,7 @@ class Term:
     geometry: float
     """Contribution to the bound of the geometry: dual norm of its force over the stability constant, A."""
     response: float
-    """||D w||, w the perfect crystal's answer to its force, A: the contribution without the price of a guarantee."""
+    """||D w||, w the perfect crystal's response to its force, A: the contribution without the factors of the bound."""
     norms: float
     """What the coefficient and the tail alone allow, value * tail over the stability in the bond norm, A; NaN without."""
     energy: float
@@ -77,7 +77,7 @@ class Group:
 
     names: tuple[str, ...]
     together: float
-    """What they do together: A in the geometry (the answer ||Dw|| of the perfect crystal), eV in the energy (absolute)."""
+    """What they do together: A in the geometry (the response ||Dw|| of the perfect crystal), eV in the energy (absolute)."""
     apart: float
     """The sum of what each does alone."""
 
@@ -127,7 +127,7 @@ class Bound:
     size: float
     """Dual norm ||df||_* of the whole force error, sqrt(eV)."""
     estimate: float
-    """||D w||, w the perfect crystal's answer to the whole force error: a sharp estimate of the geometry error, A."""
+    """||D w||, w the perfect crystal's response to the whole force error: a sharp estimate of the geometry error, A."""
     energy_estimate: float
     """Signed sum of the energies less the relaxation in the perfect crystal, eV: a sharp estimate of the energy error."""
     groups: tuple[Group, ...]

@@ -34,7 +34,7 @@ SAME_ZERO = 0.1
 
 @runtime_checkable
 class Relaxed(Protocol):
-    """What is asked of an equilibrium (dg.relax returns one)."""
+    """What is needed of an equilibrium (dg.relax returns one)."""
 
     @property
     def cell(self) -> Cell: ...
@@ -214,7 +214,7 @@ def _check_cells(one: Cell, other: Cell) -> None:
         raise InputError(f"{wanted}; the unrelaxed positions or the clamped atoms differ: relax the same defect cell with both")
 
 
-# ------ How the defect errors of a linear model answer to its coefficients
+# ------ Derivatives of the defect errors of a linear model with respect to its coefficients
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from .norms import REACH
 from .perfect_crystal import PerfectCrystal, Slopes
 from .property_errors import k_points
 
-# ------ The homogeneous part of a stencil, and what two potentials differ by when the whole crystal is strained alike
+# ------ The homogeneous part of a stencil, and what two potentials differ by when the whole crystal is strained homogeneously
 
 STEP = 1e-3
 """Strain: a third difference of stresses of 1 eV keeps five digits, and what is two orders higher is a few per cent at most."""

@@ -88,7 +88,7 @@ def _gradient(energy: SiteEnergy, stencil: Stencil) -> tuple[Float[Array, " site
 
 
 def perfect_crystal(cell: Cell, widest: SiteEnergy) -> PerfectCrystal:
-    """The sites under a cell with the stencils that `widest` sees.
+    """The sites under a cell with the stencils of `widest`.
 
     Raises InputError for a clamped ball, whose sites do not fill a lattice.
     """

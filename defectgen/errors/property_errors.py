@@ -211,7 +211,7 @@ def elastic_constant_error(lattice: Lattice, truth: Potential, model: Potential)
     return ElasticConstantError(np.asarray(of_model - of_truth), sum(errors) if errors else None, lattice.dimension)
 
 
-# ------ Force errors on one configuration: plain, and weighted by the distance to the defect as the bounds want them
+# ------ Force errors on one configuration: plain, and weighted by the distance to the defect as in the bounds
 
 
 @dataclass(frozen=True)

@@ -103,15 +103,15 @@ def estimate_rate(
     floor : float, optional
         Errors within a factor 5 of it are dropped.
     window : (low, high), "automatic" or None
-        Sizes outside are dropped; None uses all. Choose it before the errors are seen. "automatic" looks at the errors: it drops
+        Sizes outside are dropped; None uses all. Choose it before the errors are known. "automatic" looks at the errors: it drops
         a plateau at the largest sizes (if no floor is given) and pre-asymptotic points at the smallest, by the rules in
         errors/regression.py.
     converged : array of bool, shape of `errors`, optional
         Cases that are not converged are dropped.
     model : {"power", "shifted"}
-        "shifted" fits the finite-size law C (size + delta)^p, for rates approached slowly. Choose it before the errors are seen.
+        "shifted" fits the finite-size law C (size + delta)^p, for rates approached slowly. Choose it before the errors are known.
     repeats : sequence (n,), optional
-        The repeat of each point, if `errors` has one dimension. A size that some repeat lacks is dropped. Without it, several
+        The repeat of each point, if `errors` has one dimension. A size missing from a repeat is dropped. Without it, several
         errors at one size are points of one line.
     resolution : float
         How well the size itself is defined, in its unit: the interval allows for a shift of all sizes by up to this much.
@@ -226,7 +226,7 @@ def _table(
 def _by_repeat(
     size: np.ndarray, error: np.ndarray, good: np.ndarray, repeats: list[Hashable]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points with labels as a table, NaN where a repeat lacks a size. Raises InputError for a size that a repeat holds twice."""
+    """Points with labels as a table, NaN where a repeat has no such size. Raises InputError for a size twice in a repeat."""
     names, distinct = list(dict.fromkeys(repeats)), np.unique(size)
     table = np.full((len(names), len(distinct)), np.nan)
     fine, seen = np.ones(table.shape, dtype=bool), np.zeros(table.shape, dtype=bool)

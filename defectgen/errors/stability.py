@@ -73,7 +73,7 @@ def stability_constant(
     if split is not None:
         return lowest_eigenpair(split, precondition, accuracy).value
     functional = cell_energy(cell, potential)
-    if isinstance(potential, BlackBox):  # whose own step knows its noise
+    if isinstance(potential, BlackBox):  # whose own step accounts for its noise
         found = lowest_eigenpair(lambda v: functional.hessian_product(positions, v), precondition, accuracy)
         if doubt := sign_in_doubt(found):
             warnings.warn(doubt, InputWarning, stacklevel=2)

@@ -26,13 +26,13 @@ VERDICTS = {
 """Every verdict and what it means."""
 
 ALLOWED = 0.05
-"""Largest share of false confirmations with which a confirmation stands."""
+"""Largest share of false confirmations with which a confirmation counts."""
 
 WANTED = 0.8
 """Power below which a verdict has to say so."""
 
 FLOOR = 0.05
-"""Floor of the simulated curves that have one, in units of the smallest error: larger ones are seen in the local slopes."""
+"""Floor of the simulated curves that have one, in units of the smallest error: larger ones are visible in the local slopes."""
 
 SAMPLES = 2000
 """Simulated curves of each case: 5 % are then known to within 1 %."""
@@ -253,7 +253,7 @@ def judge(rate: Rate, predicted: float | int, tolerance: float | int = TOLERANCE
     sizes = sorted({size for size, _ in rate.points})
     if len(sizes) < 3 or not np.isfinite(rate.high - rate.low):
         return Judgement(word, None, None, f"{_counted(len(sizes), 'size')} in the window: three are the least, five can decide")
-    # rounded to two digits, so that curves alike are simulated once
+    # rounded to two digits, so that similar curves are simulated once
     scatter, spread = (float(f"{value:.1e}") for value in (rate.scatter, rate.spread))
     window = "automatic" if rate.rule == "automatic" else None
     samples = SAMPLES if window is None else SAMPLES // 20

@@ -37,7 +37,7 @@ class GroupErrors:
 
     @property
     def best(self) -> float:
-        """The strength of least score; the largest of those alike."""
+        """The strength of least score; the largest of equal ones."""
         score = self.score
         return float(self.strengths[np.flatnonzero(score <= score.min() * (1 + 1e-9))[-1]])
 

@@ -75,7 +75,7 @@ _MADE = (
     Comparator(
         "uniform",
         Loss("E+F+V", _weights(1.0, 1.0), name="uniform"),
-        "pacemaker's UniformWeightingPolicy in spirit: every row alike",
+        "pacemaker's UniformWeightingPolicy in spirit: equal weights of all rows",
         "E and V keep 1/sqrt(N)",
     ),
     Comparator(

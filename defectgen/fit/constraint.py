@@ -41,9 +41,9 @@ class Constraint:
     tolerance: float | None = None
     """Largest root mean square of C theta - d in the fit, field units. None: all independent rows hold exactly, and what no
     coefficients can meet is below TOLERANCE. A number: as few of their directions are held, the strongest first, as keep the fit
-    within it (exactness in the last ones is paid for with large coefficients); met anyway, none is."""
+    within it (exactness in the last ones would need large coefficients); if it is met already, none is held."""
     count: int | None = None
-    """Rows that the factor [C | d] stands for; those given, if None."""
+    """Number of rows that the factor [C | d] represents; those given, if None."""
 
     def __repr__(self) -> str:
         held = "exact" if self.tolerance is None else f"tolerance {self.tolerance:g}"
@@ -65,7 +65,7 @@ class Constraint:
 
     @property
     def number(self) -> int:
-        """Rows that it stands for, at least one."""
+        """Number of rows that it represents, at least one."""
         return max(len(self.target) if self.count is None else self.count, 1)
 
     @property

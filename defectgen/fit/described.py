@@ -1,7 +1,7 @@
 """What a weight function reads: the description of all rows of a data set, as columns.
 
-One entry stands for a row, or for all rows that were not kept apart (`dg.label(subdivide=...)`). A column that the rows were not
-kept apart by is refused instead of being averaged in silence.
+One entry is a row, or represents all rows that were not kept separate (`dg.label(subdivide=...)`). A column by which the rows
+were not separated is refused instead of being averaged.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Described:
     atoms : array of int (entries,)
         Of the configuration; 0 if they vary.
     rows : array of int (entries,)
-        How many rows an entry stands for.
+        How many rows an entry represents.
     configuration : array of int (entries,)
         Number of the configuration among those that were labelled; -1 for rows of none, such as force constants.
     energy : array (entries,)

@@ -33,7 +33,7 @@ SEEN = 1e-9
 def undetermined_one_body(blocks: Blocks, multipliers: Float[np.ndarray, " blocks"], held: Sequence[np.ndarray] = ()) -> str:
     """Which one-body energies weighted rows, and rows that are `held` exactly, leave open, in words; empty if none.
 
-    One-body energies stand in the first columns, one for each species of the basis. They enter energies as counts of atoms, so
+    One-body energies are the first columns, one for each species of the basis. They enter energies as counts of atoms, so
     the null space of these columns is that of the compositions.
     """
     species = getattr(blocks.basis, "species", ())

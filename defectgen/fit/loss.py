@@ -60,7 +60,7 @@ class Loss:
     prior: Any = None
     solver: str = "qr"
     constraints: Any = ()
-    """As `dg.fit` takes them: names that hold exactly, or {name: tolerance}. A set with C, "E+F+C", holds C beside them."""
+    """As `dg.fit` takes them: names that hold exactly, or {name: tolerance}. A set with C, "E+F+C", holds C as well."""
     name: str = ""
     """How tables and figures call it; the settings that are not the default ones if empty."""
 

@@ -1,4 +1,4 @@
-"""Priors: what is believed of the coefficients before any row, as a diagonal penalty ||Gamma theta||^2 beside the rows."""
+"""Priors: a diagonal penalty ||Gamma theta||^2 of the coefficients, added to the squares of the rows."""
 
 import re
 from abc import ABC, abstractmethod

@@ -80,7 +80,7 @@ class Tikhonov(Solver):
     """Minimise ||W(A theta - y)||^2 + strength^2 ||Gamma theta||^2; Gamma is the prior's, or the column norms without a prior.
 
     `strength` is a number; "groups" has the least error on groups of configurations that are left out in turn (`by_groups`), the
-    choice where rows of one group are alike; "gcv" minimises ||residual||^2 / (rows - degrees of freedom)^2 (generalised cross
+    choice if rows of one group are similar; "gcv" minimises ||residual||^2 / (rows - degrees of freedom)^2 (generalised cross
     validation, Golub, Heath, Wahba, Technometrics 21, 215 (1979)); "discrepancy" makes the residual sqrt(rows) `noise`, where
     `noise` is the standard deviation of a weighted row.
     """

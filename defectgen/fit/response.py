@@ -1,4 +1,4 @@
-"""How a fit answers to its weights: d theta / d log w, exactly, from the normal equations in the factor that the fit has.
+"""Derivatives of a fit with respect to its weights: d theta / d log w, exactly, from the normal equations.
 
 At the minimum N theta = sum_b m_b^2 A_b'y_b with N = sum_b m_b^2 A_b'A_b + Gamma^2, so
 d theta / d log m_b = -2 m_b^2 N^-1 A_b'(A_b theta - y_b), and for the strength of the prior -2 N^-1 Gamma^2 theta; under

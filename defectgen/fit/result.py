@@ -86,7 +86,7 @@ class Fit:
 
     @cached_property
     def held_out(self) -> HeldOut | None:
-        """Force error on configurations that the fit has not seen, by leaving out a few labelled ones in turn.
+        """Force error on configurations outside the fit, by leaving out a few labelled ones in turn.
 
         Up to three configurations whose atoms are moved (no relaxed or perfect cells) are left out one at a time, with their
         energy and virial; the fit to everything else predicts their forces. No label is needed beyond those of the fit, which

@@ -9,7 +9,7 @@ the threshold, minimised is
 
 convex in the coefficients; by iterative reweighting with w_b^2 = min(1, c s_k / u_b) (Holland and Welsch,
 Commun. Stat. A 6, 813 (1977)).
-A single outlying row inside a block is down-weighted with its block: rows of their own would want them all kept.
+A single outlying row inside a block is down-weighted with its block: single rows would all have to be kept.
 """
 
 import warnings

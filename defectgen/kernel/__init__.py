@@ -4,7 +4,7 @@ Functions of `calls` are called from within JAX programs, those of `host` on arr
 slowly.
 
 `kernel.c` is built with the package where there is a C compiler (`hatch_build.py`). It serves on processors only, and only if it
-was built from the sources that stand beside it; `DEFECTGEN_KERNEL=0` in the environment leaves it out.
+was built from the sources next to it; `DEFECTGEN_KERNEL=0` in the environment leaves it out.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def sources() -> str:
 
 @lru_cache(maxsize=1)
 def refused() -> str | None:
-    """Why the library beside the sources is not used, in words; None if it can be. Asks nothing of JAX."""
+    """Why the library next to the sources is not used, in words; None if it can be. Does not use JAX."""
     if os.environ.get("DEFECTGEN_KERNEL") == "0":
         return "DEFECTGEN_KERNEL=0 is set"
     if not LIBRARY.exists():
@@ -86,7 +86,7 @@ def missing() -> str | None:
 
 
 def library() -> ctypes.CDLL:
-    """The library; ask `missing` first."""
+    """The library; check `missing` first."""
     return opened(LIBRARY)
 
 

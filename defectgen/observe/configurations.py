@@ -15,7 +15,7 @@ from ..energy.perfect import bulk_energy
 from ..energy.potential import Potential
 from .observation import Observation, Response, respond, wanted
 
-# ------ What a designer may want exactly right: elastic constants, and the formation energy of one configuration
+# ------ What a fit may hold exactly: elastic constants, and the formation energy of one configuration
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Environments: what a basis sees around every atom of a configuration, the value of each of its functions at each site."""
+"""Environments: the value of each function of a basis at each site of a configuration."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -68,7 +68,7 @@ class Observation(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What a configuration answers; trailing channel axes for a basis. None if it was not computed."""
+    """The response of a configuration; trailing channel axes for a basis. None if it was not computed."""
 
     energy: Float[np.ndarray, "*channels"] | None
     """eV."""

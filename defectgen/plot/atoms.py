@@ -6,7 +6,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Colours change at these multiples of the threshold: grades span decades, and which side of 1 an atom is on must be seen."""
+"""Colours change at these multiples of the threshold: grades span decades, and which side of 1 an atom is on must be visible."""
 INSIDE, OUTSIDE = "#0072B2", "#D55E00"
 
 

@@ -96,7 +96,7 @@ def slope_triangles(figure: Figure, wanted: Sequence[tuple[Axes, Sequence[Slope]
 
 
 def _triangle(axes: Axes, slope: Slope, triangle: Triangle) -> None:
-    """Outline, light fill, and the slope beside the vertical side."""
+    """Outline, light fill, and the slope next to the vertical side."""
     tint = tuple(1 - 0.16 * (1 - part) for part in to_rgb(slope.colour))
     style = {"facecolor": tint, "edgecolor": slope.colour, "linewidth": 0.9, "joinstyle": "round", "zorder": 2.5}
     axes.add_patch(Polygon(triangle.corners, closed=True, **style))

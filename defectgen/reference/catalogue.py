@@ -69,7 +69,7 @@ def references() -> dict[str, Reference]:
 ARGUMENT = re.compile(
     r"""\s*(?:(?P<key>\w+)\s*=\s*)?(?P<value>"[^"]*"|'[^']*'|\[[^\]]*\]|[^,]*?)\s*(?P<end>,|$)""",
 )
-"""One argument: a word or a path, in quotes if it holds a comma, or a list in brackets; NAME= may stand before it."""
+"""One argument: a word or a path, in quotes if it holds a comma, or a list in brackets; NAME= may precede it."""
 
 Value = str | float | bool | None | tuple[str | float, ...]
 
@@ -129,7 +129,7 @@ def parse_reference(text: str) -> NamedReference:
         A name, or a name with arguments: `CleriRosato(Cu)`, `CleriRosato(Cu, cutoff=4.2)`,
         `EAM("my file.eam.alloy", interpolation=lammps)`, `LennardJones(Ar, epsilon=0.01)`. The first argument is a symbol
         or a path; the others have the names of the Python arguments. Values are numbers, words, true, false or none,
-        and lists of them in brackets. A path with a comma stands in quotes.
+        and lists of them in brackets. A path with a comma is in quotes.
 
     Returns
     -------

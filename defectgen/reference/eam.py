@@ -242,7 +242,7 @@ def _quintic(table: Float[np.ndarray, "*tables points"], spacing: float, resolut
         inner = np.linspace(0, points - 1, round((points - 1) / stride) + 1)[1:-1]
         inner = np.unique(np.round(inner))  # knots on grid points, so that each step holds one polynomial
         knots = np.concatenate([np.zeros(6), inner, np.full(6, points - 1.0)])
-        # relative residuals where values are large: cores of 1e15 eV A would otherwise be all that the fit sees
+        # relative residuals where values are large: cores of 1e15 eV A would otherwise dominate the fit
         splines = [
             make_lsq_spline(x, row[:, None], knots, k=5, w=1 / (np.median(np.abs(row)) + np.abs(row) + TINY)) for row in flat
         ]

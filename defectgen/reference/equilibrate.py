@@ -19,7 +19,7 @@ from ..energy.potential import Potential, check_potential
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What the crystal answers: its energy (eV) and minus its gradient with respect to strain (eV) and positions (eV/A)."""
+    """Response of the crystal: its energy (eV) and minus its gradient with respect to strain (eV) and positions (eV/A)."""
 
     energy: float
     virial: Float[np.ndarray, "3 3"]
@@ -99,7 +99,7 @@ STRONG = 3.0
 CROWDED = 3000
 """Atoms within the cutoff: potentials that reach far see a few hundred."""
 CLOSE = 0.5
-"""Neighbours nearer than this part of twice the smallest covalent radius, and many of them, are no crystal at rest."""
+"""Neighbours nearer than this part of twice the smallest covalent radius, and many of them, are no relaxed crystal."""
 COARSE = 1e-3
 """eV/A and eV per atom: a black box whose residual is above this has not found equilibrium."""
 
@@ -110,7 +110,7 @@ def equilibrate(lattice: Lattice, potential: Potential, tolerance: float = 1e-10
     Parameters
     ----------
     lattice : Lattice
-        A crystal whose lengths are within 30 % of those at rest.
+        A crystal whose lengths are within 30 % of the relaxed ones.
     potential : SiteEnergy or BlackBox
         A reference, a fitted model, or another code.
     tolerance : float

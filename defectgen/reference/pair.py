@@ -1,4 +1,4 @@
-"""Pair potentials with a smooth end: Lennard-Jones and Morse, in two and three dimensions alike."""
+"""Pair potentials with a smooth end: Lennard-Jones and Morse, in two and three dimensions."""
 
 from collections.abc import Sequence
 from typing import ClassVar

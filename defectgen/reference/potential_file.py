@@ -97,7 +97,7 @@ def read_lines(path: Path, what: str, styles: tuple[str, ...]) -> list[str]:
         text = content.decode("latin-1")  # names of authors in old comments
     if not text.strip():
         raise InputError(f"{path} is empty; {what} was expected")
-    return text.split("\n")  # not splitlines: it also breaks lines at characters that stand in comments
+    return text.split("\n")  # not splitlines: it also breaks lines at characters that occur in comments
 
 
 def energy_unit(path: Path, first: str) -> float:

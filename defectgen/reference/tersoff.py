@@ -87,7 +87,7 @@ class Tersoff(SiteEnergy):
 
     @property
     def correlation_order(self) -> None:
-        """Not bounded: the bond order sees all neighbours at once."""
+        """Not bounded: the bond order depends on all neighbours at once."""
         return None
 
     @classmethod

@@ -56,7 +56,7 @@ class Counted:
         return product
 
     def hessian(self, x: Field) -> Product:
-        """v -> H v at x to a few parts in a thousand: split into a strained neighbourhood and a crystal where that pays."""
+        """v -> H v at x to a few parts in a thousand: split into a strained neighbourhood and a crystal where that is faster."""
         split = None if self._split is None else self._split(x)
         apply = self._functional.hessian(x) if split is None else split
 

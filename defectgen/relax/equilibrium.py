@@ -57,7 +57,7 @@ class Equilibrium:
     seconds: float
     message: str
     bulk_energy: float | None = None
-    """Energy of the perfect crystal per atom in the potential's own zero, eV; None where nobody gave it."""
+    """Energy of the perfect crystal per atom in the potential's own zero, eV; None if it was not given."""
     chemical_potentials: dict[str, float] | None = None
     """Energy per atom (eV) of the reservoir of each species, in the same zero; None if they were not given."""
     energy_zero: str = ""

@@ -1,4 +1,4 @@
-"""Equilibrium of a mixed force field: a potential whose forces somebody has altered, so that they have no energy any more."""
+"""Equilibrium of a mixed force field: a potential whose forces are altered, so that they are no gradient of an energy."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable

@@ -1,4 +1,4 @@
-"""The lattice Green's function seen by the atoms of one cell: vacancies, interstitials, clamped atoms, rigid translations."""
+"""The lattice Green's function for the atoms of one cell: vacancies, interstitials, clamped atoms, rigid translations."""
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class Preconditioner:
         return v
 
     def __call__(self, force: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """G times a force: the displacement with which the perfect crystal would answer.
+        """G times a force: the displacement of the perfect crystal under it.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Preconditioner:
         return self.project(u)
 
     def stiffen(self, v: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
-        """R P R^T v: the perfect crystal's force constants on a displacement that leaves vacant sites at rest.
+        """R P R^T v: the perfect crystal's force constants on a displacement that does not move vacant sites.
 
         Parameters
         ----------

@@ -178,7 +178,7 @@ def _page(outcome: Outcome, pictures: list[Picture], images: dict[str, bytes], s
 
 
 def _lead(outcome: Outcome) -> str:
-    """The answer: how much is missed."""
+    """The errors of the fit in one sentence."""
     split = _splits(outcome.errors)[-1]
     count = len(outcome.split.test) if split == "test" else len(outcome.data)
     parts = []

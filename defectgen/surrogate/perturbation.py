@@ -42,7 +42,7 @@ class MomentPerturbation(SiteEnergy):
     radial: Float[Array, "moments powers"]
     """Coefficients of 1, y^2, y^4 in the radial polynomial of each moment."""
     charge: Float[Array, "species species"]
-    """Weight of a neighbour's species seen from the species of the site."""
+    """Weight of a neighbour's species for the species of the site."""
     coefficients: Float[Array, " invariants"]
 
     def __init__(self, species: tuple[str, ...] | str, cutoff: float, seed: int = 0):

@@ -22,7 +22,7 @@ class About:
     """A description of rows, as columns."""
 
     rows: Int[np.ndarray, " entries"]
-    """How many rows an entry stands for."""
+    """How many rows an entry represents."""
     configuration: Int[np.ndarray, " entries"]
     """Number of the configuration among those that were labelled; -1 for rows of none or of several."""
     energy: Float[np.ndarray, " entries"]

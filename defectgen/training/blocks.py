@@ -295,7 +295,7 @@ def _less(rows: np.ndarray, baseline: np.ndarray | None) -> np.ndarray:
 
 
 def _frozen(value: Any) -> Any:
-    """JSON knows lists only; settings are tuples."""
+    """JSON has lists only; settings are tuples."""
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
@@ -364,7 +364,7 @@ def _renumbered(blocks: Blocks, after: Blocks) -> Blocks:
 
 
 def _bare(blocks: Blocks) -> Blocks:
-    """Without baselines that nobody can subtract any more."""
+    """Without baselines that can no longer be subtracted."""
     items = tuple(replace(b, baseline=None, plain_baseline=None) for b in blocks.items)
     held = tuple(tuple(replace(b, baseline=None, plain_baseline=None) for b in parts) for parts in blocks.held)
     return replace(blocks, items=items, held=held, repulsion=None)
@@ -384,7 +384,7 @@ def _joined(blocks: list[Block]) -> Block:
     plains = [b.plain for b in blocks if b.plain is not None]
     if any(b.scale != first.scale for b in blocks) or len(plains) not in (0, len(blocks)):
         raise InputError(
-            f"blocks of {first.kind}:{first.group} with {first.atoms} atoms must scale and weight their rows alike; got scales "
+            f"blocks of {first.kind}:{first.group} with {first.atoms} atoms must have rows with one scale and weight; got scales "
             f"{sorted({b.scale for b in blocks})}: label all with the same settings or give them different groups"
         )
     name = f"{first.kind}:{first.group} rows"

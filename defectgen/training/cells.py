@@ -39,8 +39,8 @@ class Rattle:
     strain: float = 0.0
     """Standard deviation of a random homogeneous strain of each rattled copy (0: the box of the crystal is kept)."""
     radius: float | None = None
-    """Nearest-neighbour spacings: only atoms this near to the defect are displaced. Then the copies teach how the core answers
-    and little of the crystal's force constants (theory: bounds/core). None: all atoms."""
+    """Nearest-neighbour spacings: only atoms this near to the defect are displaced. Then the copies determine the response of
+    the core and little of the crystal's force constants (theory: bounds/core). None: all atoms."""
 
     def __post_init__(self):
         """Raises InputError for numbers that make no sense."""
@@ -144,7 +144,7 @@ def defect_cells(
     displacement: Float[np.ndarray, "atoms 3"] | None = None,
     rattle: Rattle | None = None,
 ) -> list[Snapshot]:
-    """The defect in a periodic cell, at rest and rattled; without a defect the perfect supercell.
+    """The defect in a periodic cell, relaxed and rattled; without a defect the perfect supercell.
 
     Parameters
     ----------

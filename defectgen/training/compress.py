@@ -33,7 +33,7 @@ class Reduction:
     plain: int = 0
     """Rows by the Gram matrix of A itself, its columns being well conditioned."""
     condition: float = float("nan")
-    """Estimated 2-norm condition of A with columns of unit length; inf if singular, NaN if not asked."""
+    """Estimated 2-norm condition of A with columns of unit length; inf if singular, NaN if not requested."""
 
     def __add__(self, other: "Reduction") -> "Reduction":
         """Both together; a condition belongs to one set of rows, so the larger is kept as a record of what was met."""
@@ -41,7 +41,7 @@ class Reduction:
         return Reduction(*counts, float(np.fmax(self.condition, other.condition)))
 
 
-# ------ Rows compressed as they come: the R factor of [A | y] says everything that least squares can ask of the rows
+# ------ Rows compressed as they come: the R factor of [A | y] contains everything that least squares needs of the rows
 
 CHUNK = 1024
 """Rows that are multiplied at once when a factor is there: fewer are slower, more only take memory (timed at 1000 columns)."""
@@ -50,7 +50,7 @@ PANEL = 64
 
 
 class Compressor:
-    """Streaming QR of rows [A | y]: give rows with `add`, ask for `factor` at any time; holds two triangles and one buffer."""
+    """Streaming QR of rows [A | y]: add rows with `add`, get `factor` at any time; holds two triangles and one buffer."""
 
     def __init__(self, columns: int, name: str = "rows"):
         """`columns` of A; `name` says in errors where the rows came from."""
@@ -66,7 +66,7 @@ class Compressor:
         self._live: slice | Int[np.ndarray, " live"] = slice(0, 0)
         """The same as an index."""
         self._factor = np.zeros((0, 0))
-        """Of the columns seen."""
+        """Of the columns so far."""
         self._gram: Gram | None = None
         self._counts = {"householder": 0, "solved": 0, "plain": 0}
 
@@ -82,7 +82,7 @@ class Compressor:
         self.rows += len(rows)
 
     def add_factor(self, stacked: Float[np.ndarray, "m columns_plus_one"], rows: int) -> None:
-        """Take in rows already stacked as [A | y], or a factor that stands for `rows` of them."""
+        """Take in rows already stacked as [A | y], or a factor that represents `rows` of them."""
         self._check(stacked[:, :-1], stacked[:, -1])
         self._take(stacked[:, :-1], stacked[:, -1])
         self.rows += rows
@@ -100,7 +100,7 @@ class Compressor:
         return full
 
     def reduction(self) -> Reduction:
-        """How the rows that `factor` stands for were reduced; factors that were added count their own rows."""
+        """How the rows of `factor` were reduced; factors that were added count their own rows."""
         found = condition(self.factor())  # which also empties the buffer, so that all rows are counted
         return Reduction(**self._counts, condition=found)
 
@@ -134,7 +134,7 @@ class Compressor:
                 self._fold()
 
     def _fold(self) -> None:
-        """Empty the buffer into the Gram matrix if its factor knows such rows, else into the factor."""
+        """Empty the buffer into the Gram matrix if its factor covers such rows, else into the factor."""
         if self._filled == 0:
             return
         fresh = self._buffer[: self._filled]

@@ -30,7 +30,7 @@ from .dynamics import BUCKET, thermalise
 # ------ Structures of a crystal data set: a phase at a volume, a defect and a cell; what stays when atoms move
 
 NONE, SURFACE = "none", "surface"
-"""What stands in the place of a defect: the perfect crystal, and a slab between two gaps."""
+"""In place of a defect: the perfect crystal, and a slab between two gaps."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CrystalStructure:
         return f"{self.phase} {self.defect} {'x'.join(map(str, self.size))} {100 * self.dilation:+g}%"
 
     def cell(self, lattice: Lattice) -> Cell:
-        """The unrelaxed cell, of the phase's lattice at rest. Raises InputError where the defect does not fit."""
+        """The unrelaxed cell, of the phase's relaxed lattice. Raises InputError where the defect does not fit."""
         there = lattice.deformed((1 + self.dilation) * np.eye(3)) if self.dilation else lattice
         if self.defect == SURFACE:
             return slab(there, self.size)
@@ -199,7 +199,7 @@ def _labels(snapshot: Snapshot, truth: Potential) -> tuple[float, Float[np.ndarr
     return float(np.sum(np.asarray(values)[:count])), np.asarray(forces)[:count], np.asarray(virial)
 
 
-# ------ What crystals can be observed by beside energies and forces
+# ------ Observations of crystals besides energies and forces
 
 
 def response_rows(c: Configuration, basis: ACEBasis) -> Response:

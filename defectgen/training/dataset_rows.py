@@ -1,7 +1,7 @@
 """Labels and design rows of every configuration of a data set, computed once and kept.
 
 Of every configuration one energy row and three force rows an atom are kept, and of these only the columns that its elements can
-reach: a molecule of H, C and O sees about a sixth of a basis for six elements. Kept rows are reduced in two steps, first among
+reach: a molecule of H, C and O uses about a sixth of a basis for six elements. Kept rows are reduced in two steps, first among
 configurations of the same elements, in their own columns, then all together.
 """
 

@@ -26,7 +26,7 @@ EPS = float(np.finfo(float).eps)
 
 
 class Gram:
-    """Gram matrix of rows in the coordinates of a factor R_0 that stands for earlier rows: `add` rows, then `factor`."""
+    """Gram matrix of rows in the coordinates of a factor R_0 of earlier rows: `add` rows, then `factor`."""
 
     def __init__(self, start: Float[np.ndarray, "n n"], labelled: bool = True, *, limit: float = LIMIT, plain: float = START):
         """`start`: the square R_0 of the rows so far, no column zero; `labelled`: whether the last one is the label.

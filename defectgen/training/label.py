@@ -207,7 +207,7 @@ def label(
         raise InputError(
             f"no configuration gave rows for {', '.join(missing)}: FC needs a reference and a cell of role {BULK!r} (or "
             "force_constants=, from dg.read_force_constants), "
-            f"V strained primitive cells (role {STRAIN!r}) or virial labels, C the perfect crystal, Ef a defect cell at rest; "
+            f"V strained primitive cells (role {STRAIN!r}) or virial labels, C the perfect crystal, Ef a relaxed defect cell; "
             "dg.training_cells makes them all"
         )
     return blocks
@@ -218,7 +218,7 @@ LABEL_OF = {"E": "energy", "F": "forces", "V": "virial"}
 
 
 def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The kinds of a set, and what is labelled beside it to be held exactly (C, Ef)."""
+    """The kinds of a set, and what is labelled in addition to be held exactly (C, Ef)."""
     if isinstance(kinds, bytes) or not isinstance(kinds, Iterable):
         raise InputError(f"kinds of observations are written like E+F+FC+V, or as a list; got {kinds!r}")
     named = [str(kind).strip() for kind in (kinds.split("+") if isinstance(kinds, str) else kinds)]
@@ -230,7 +230,7 @@ def _targets(kinds: str | Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
 
 
 def _finite(snapshot: Snapshot, kinds: tuple[str, ...], distance_power: float, labelled: bool, stress: bool):
-    """The energy, force and virial observations of one configuration; what is asked and not labelled fails when it is read."""
+    """The energy, force and virial observations of one configuration; what is needed and not labelled fails when it is read."""
     has = set(snapshot.labels or {}) if labelled else {"energy", "forces", "virial"}
     if labelled and not snapshot.role:
         kinds = tuple(kind for kind in kinds if LABEL_OF.get(kind) in has)
@@ -262,7 +262,7 @@ def _apart(cells: Sequence[Snapshot], offered: Sequence[list]) -> list[int]:
 
 
 def _check_reach(cells: Sequence[Snapshot], basis: ACEBasis) -> None:
-    """Raise InputError if the basis sees no neighbour in a perfect crystal: its rows would be zero."""
+    """Raise InputError if the basis reaches no neighbour in a perfect crystal: its rows would be zero."""
     for lattice in (c.cell.lattice for c in cells if c.role == BULK):
         if basis.cutoff <= lattice.nearest_neighbour:
             raise InputError(
@@ -283,7 +283,7 @@ def _note_unlabelled(cells: Sequence[Snapshot]) -> None:
 
 
 def _check_virials(cells: Sequence[Snapshot]) -> None:
-    """Virials of training cells may be known for some groups only (defect cells often lack them), not for part of a group."""
+    """Virials of training cells may be known for some groups only (often not for defect cells), but not for part of a group."""
     groups: dict[tuple[str, str], set[bool]] = {}
     for snapshot in (cell for cell in cells if cell.role):
         groups.setdefault((snapshot.group, snapshot.role), set()).add("virial" in (snapshot.labels or {}))

@@ -51,7 +51,7 @@ def parse_observations(text: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _meant(kind: str) -> str:
-    """What a kind that is written out, or separated otherwise, stands for."""
+    """What a kind that is written out, or separated otherwise, means."""
     words = {"ENERG": "E", "FORCE C": "FC", "FORCE_C": "FC", "HESS": "FC", "FORCE": "F", "VIR": "V", "STRESS": "V", "ELAST": "C"}
     if found := next((short for word, short in words.items() if kind.startswith(word)), ""):
         return f"; did you mean {found!r}?"

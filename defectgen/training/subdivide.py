@@ -158,7 +158,7 @@ class RowStack:
         return triangle(np.concatenate([np.zeros((0, self.columns + 1)), *self._rows]))
 
     def reduction(self) -> Reduction:
-        """All by Householder's QR; a part has no condition that anybody asks for."""
+        """All by Householder's QR; a part needs no condition."""
         return Reduction(householder=self._count)
 
 

@@ -1,4 +1,4 @@
-"""From molecules to a labelled data set, as steps of a campaign: kept one molecule at a time, found again when asked again."""
+"""From molecules to a labelled data set, as steps of a campaign: stored one molecule at a time and reused."""
 
 from __future__ import annotations
 

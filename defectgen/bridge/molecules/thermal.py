@@ -19,7 +19,7 @@ from ..._typing import Float, Int
 from .geometries import Conformers, ForceField, parse
 
 STRETCH = (0.6, 1.6)
-"""A bond shorter or longer than this times its length at rest is no bond: the sample is dropped."""
+"""A bond shorter or longer than this times its relaxed length is no bond: the sample is dropped."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Sample:
     """Geometries of one molecule under one law."""
 
     positions: Float[np.ndarray, "samples atoms 3"]
-    """A; the centre of mass at rest."""
+    """A; the centre of mass does not move."""
     conformer: Int[np.ndarray, " samples"]
     """Where each run started."""
     failures: tuple[str, ...] = ()
 
 
 def sample(found: Conformers, law: Law, seed: int = 0) -> Sample:
-    """Independent draws: each starts from one of the conformers, all alike probable, at rest in place and thermal in momentum.
+    """Independent draws: each starts from one of the conformers, with equal probability and thermal momenta.
 
     Equal seeds give equal draws, and the first ones of a larger count are those of a smaller one. A run that breaks a bond or
     leaves the numbers is dropped and said in `failures`.
@@ -115,7 +115,7 @@ def _langevin(
 
 
 def _whole(x: np.ndarray, rest: np.ndarray, bonds: np.ndarray) -> bool:
-    """Whether every bond has about the length it has at rest."""
+    """Whether every bond has about its relaxed length."""
     if not np.all(np.isfinite(x)):
         return False
     length, at_rest = (np.linalg.norm(y[bonds[:, 0]] - y[bonds[:, 1]], axis=1) for y in (x, rest))

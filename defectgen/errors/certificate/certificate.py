@@ -36,7 +36,7 @@ class Certificate:
     parameters: int
     """Independent directions that rows and prior determine."""
     sensitivity: Sensitivity = field(repr=False)
-    """K and k, with which more can be asked."""
+    """K and k, for further quantities."""
     outside: Check | None = None
     """Which atoms of the defect are outside the domain of the training data; None if no domain was given."""
     baseline: str = ""
@@ -122,7 +122,7 @@ def certify(
     of the residual in an unknown direction. A richer fit knows part of that direction. theory: fit/certificate.
 
     A prior pulls the coefficients of the reference by (R'R)^-1 Gamma^2 theta. Taken at the coefficients of the fit this is the
-    bias that the estimate includes; in directions that only the prior determines it is blind, and the spread stands for the
+    bias that the estimate includes; in directions that only the prior determines it is zero, and the spread stands for the
     unknown coefficient there. The error of a repulsion under the fit is included where rows see it, as part of the residual.
 
     Without chemical potentials the energy of a defect that exchanges atoms is E - N E_bulk, in the zero of the labels: its error
@@ -192,7 +192,7 @@ def _baseline(fit: Fit) -> str:
 
 
 def _sharpened(found: Certificate, richer: Fit, rest: Equilibrium) -> Certificate:
-    """With the answer of the model to the forces of a richer fit, and the spread of that fit.
+    """With the response of the model to the forces of a richer fit, and the spread of that fit.
 
     The energy is that of the richer fit where it would rest, to second order: E(u) - <f, H^-1 f> / 2.
     """

@@ -9,7 +9,7 @@ from ...fit import Fit
 from ..domain.deviations import Leverage, regularised
 
 UNSEEN = 1e-6
-"""Part of the answer along directions that no row has, relative to the answer along all, beyond which it counts as moved."""
+"""Part of the response along directions that no row has, relative to the whole response, beyond which it counts as moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +25,10 @@ class Quantity:
     deviation: float
     """Standard deviation of Q under the posterior of the fit: what independent errors of the labels would do to it."""
     weights: dict[str, float]
-    """d log(spread) / d log(weight) of every "kind:group": a negative one asks for more weight. Without a prior they sum to
-    zero."""
+    """d log(spread) / d log(weight) of every "kind:group": if negative, more weight lowers the spread. Without a prior they sum
+    to zero."""
     shares: dict[str, float]
-    """Of the direction dtheta that attains the bound, the part of |A dtheta|^2 that each "kind:group" sees; the rest is the
+    """Of the direction dtheta that attains the bound, the part of |A dtheta|^2 of each "kind:group"; the rest is the
     prior's."""
     direction: Float[np.ndarray, " columns"] = field(repr=False)
     """That direction, scaled to |A dtheta| = residual."""

@@ -141,7 +141,7 @@ def _saddle() -> str:
     )
 
 
-# ------ How a relaxed defect answers to the coefficients of its model
+# ------ Derivatives of a relaxed defect with respect to the coefficients of its model
 
 STRAY = 1e-6
 """eV/A: forces of the model above it, and above what its relaxation left, say that another potential has relaxed there.

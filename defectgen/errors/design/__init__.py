@@ -1,4 +1,4 @@
-"""Design: the loss and the training data that make the certificate of a defect smallest, before any label is bought."""
+"""Design: the loss and the training data that minimise the certificate of a defect, before any label is computed."""
 
 from .data import Choice, Misfit, choose_data
 from .tuning import LossTuning, tune_loss

@@ -1,9 +1,9 @@
 """Choosing what to label: by what the fit does not know, and by what its basis cannot represent.
 
 G-, A- and D-optimal designs take what a fit leaves over for independent noise and therefore like configurations in which
-coefficients are seen best, far from rest, where a basis fails most. Here the labels are those of a model with a richer basis, of
-which only a mean and a covariance are known, and the error is that of the fit of the small basis to them, bias included
-(after G. E. P. Box, N. R. Draper, J. Am. Stat. Assoc. 54, 622 (1959)).
+coefficients are best determined, with large displacements, where the error of a basis is largest. Here the labels are those of
+a model with a richer basis, of which only a mean and a covariance are known, and the error is that of the fit of the small
+basis to them, bias included (after G. E. P. Box, N. R. Draper, J. Am. Stat. Assoc. 54, 622 (1959)).
 """
 
 from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ def choose_data(
     Raises
     ------
     InputError
-        An unknown criterion, G without a target, costs that are not positive, and a budget that buys nothing.
+        An unknown criterion, G without a target, costs that are not positive, and a budget that allows nothing.
 
     Notes
     -----
@@ -122,7 +122,7 @@ def select(
     """The same for any `value` of the sum of the Gram matrices (or others that add up) of what is chosen and of the `start`.
 
     A value that `grows` is made large as it is, any other small by its logarithm; the choice ends where nothing more helps.
-    Raises InputError for a budget that buys nothing.
+    Raises InputError for a budget that allows nothing.
     """
     if not len(cost) or cost.min() > budget:
         cheapest = f"the cheapest of {len(cost)} costs {cost.min():g}" if len(cost) else "there are none"
@@ -184,7 +184,7 @@ class Misfit:
     With A the weighted rows in the richer basis, P its columns that the small basis has, N = P'A'A P + Gamma^2 and theta the
     richer coefficients, the fit is N^-1 P'A'A theta, and a quantity T errs by T (1 - P N^-1 P'A'A) theta; theta theta' is
     replaced by its expectation L L'. Everything is held in coordinates in which N of all rows there are is the identity; what a
-    fit sees less than FLOOR of that is held by a prior of that size, beside its own.
+    fit sees less than FLOOR of that is held by a prior of that size, in addition to its own.
     """
 
     parts: Float[np.ndarray, "candidates p pk"]
@@ -278,7 +278,7 @@ class Misfit:
         Raises
         ------
         InputError
-            A budget that buys nothing.
+            A budget that allows nothing.
         """
         before = self.errors()
 

@@ -21,7 +21,7 @@ from ..domain.deviations import regularised
 
 
 class Side(eqx.Module):
-    """One fit, ready to be weighted anew: Gram matrices of its groups in the pilot's coordinates.
+    """One fit, ready for other weights: Gram matrices of its groups in the pilot's coordinates.
 
     Unknown is the change of the coefficients from the pilot's, and labels are its residuals: small numbers are not made of
     differences of large ones.
@@ -104,7 +104,7 @@ def _fewer(rows: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "k columns
 
 
 def _groups(fit: Fit) -> dict[str, list[np.ndarray]]:
-    """Weighted factors [A | y] of every kind and group that the fit sees."""
+    """Weighted factors [A | y] of every kind and group of the fit."""
     problem, found = regularised(fit), {}
     for block, multiplier in zip(problem.blocks.items, problem.multipliers, strict=True):
         if multiplier > 0 and block.rows:

@@ -1,6 +1,6 @@
 """Parameters of a family of losses that make the errors of some defects small, stopped by other defects before it does harm.
 
-A family is any function from numbers to a `Loss`, so that weights, powers, temperatures and thresholds are tuned alike.
+A family is any function from numbers to a `Loss`, so that weights, powers, temperatures and thresholds are tuned in the same way.
 """
 
 import warnings

@@ -110,7 +110,7 @@ def design_loss(
     rests : Equilibrium or sequence of Equilibrium
         Defects relaxed with the pilot's model.
     richer : Fit, optional
-        A fit of a larger basis to the same labels; the estimate then knows what the pilot's basis leaves out.
+        A fit of a larger basis to the same labels; the estimate then includes what the pilot's basis cannot represent.
     share : float
         Share of the energies in the mean of logarithms, 0 to 1.
     rounds : int

@@ -27,7 +27,7 @@ FIT_MEASURES: dict[str, type[ForceDeviation] | type[EnergyDeviation]] = {
 }
 """Measures of predictions: known from a fit."""
 MEASURES = (*SITE_MEASURES, *FIT_MEASURES, "committee")
-"""All that there are; the first is what is asked when nothing is said."""
+"""All measures; the first is the default."""
 
 
 def domain(
@@ -68,7 +68,7 @@ def domain(
 
     Notes
     -----
-    Without validation a threshold is the largest number of a training environment, which is strict: many new cells drawn alike
+    Without validation a threshold is the largest number of a training environment, which is strict: many new cells of this kind
     have an atom a little above it. theory: domain/grade, domain/leverage, domain/conformal.
     """
     cells = snapshots(cells, "training")

@@ -23,14 +23,14 @@ from .archive import write
 from .measures import Measure
 from .quality import conformal_quantile, fewest_scores
 
-# ------ What a domain can be asked about, and which atoms of it count
+# ------ What a domain can check, and which atoms of it count
 
 Configuration = Cell | Snapshot | Equilibrium
 """A cell at its unrelaxed positions, a snapshot, or a relaxed cell."""
 
 
 def geometry(given: Configuration) -> tuple[Cell, Float[np.ndarray, "atoms 3"], Float[np.ndarray, "3 3"]]:
-    """The cell, the positions (A) and the box vectors (A) of what is asked about. Raises InputError for anything else."""
+    """The cell, the positions (A) and the box vectors (A) of what is checked. Raises InputError for anything else."""
     if isinstance(given, Cell):
         return given, given.positions, given.vectors
     if isinstance(given, Snapshot):
@@ -116,14 +116,14 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Domain(Applicability):
-    """Where a model may be trusted, by several measures; made by `dg.domain`, asked by `grade` and `check`."""
+    """Where a model may be trusted, by several measures; made by `dg.domain`, used with `grade` and `check`."""
 
     basis: ACEBasis
     measures: dict[str, Measure]
     thresholds: dict[str, float]
     """Largest number that counts as inside."""
     measure: str
-    """The measure that is asked when nothing is said."""
+    """The default measure."""
     coefficients: Float[np.ndarray, " size"] | None = None
     """Of the model that the domain belongs to; None if it was made of a basis alone."""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -222,7 +222,7 @@ class Domain(Applicability):
         Returns
         -------
         bool
-            Whether it has this basis, and, if the domain knows them, these coefficients.
+            Whether it has this basis, and, if the domain has them, these coefficients.
         """
         if not isinstance(potential, LinearACE) or potential.basis.describe() != self.basis.describe():
             return False

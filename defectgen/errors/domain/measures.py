@@ -181,7 +181,7 @@ class Whitening:
 class Extrapolation(SiteMeasure):
     """gamma = max_j |c_j|, c = b B^-1, for one species.
 
-    Beside the training environments stand fictitious ones, each FLOOR of the size of one function. So the active set is always
+    Fictitious environments are added to those of training, each FLOOR of the size of one function. So the active set is always
     square and well defined, also of few environments, and what differs from all of them gets a large grade. They are chosen
     only for directions in which training environments hardly differ.
     """

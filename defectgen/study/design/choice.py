@@ -142,7 +142,7 @@ class Promise:
         return geometry, energy
 
     def choose(self, criterion: str, budget: float) -> list[int]:
-        """Candidates by G, A, D or M. Raises InputError for a budget that buys nothing."""
+        """Candidates by G, A, D or M. Raises InputError for a budget that allows nothing."""
         offer = self.offer
         if criterion == MISFIT:
             return list(self.misfit.choose(offer.costs, budget).chosen)

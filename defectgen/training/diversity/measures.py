@@ -175,7 +175,7 @@ def gaussian_similarity(points: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "
 
 
 def vendi_score(similarity: Float[np.ndarray, "n n"]) -> float:
-    """How many different things there are: n if nothing is alike, 1 if everything is.
+    """How many different things there are: n if all are different, 1 if all are equal.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def similarity_entropy(similarity: Float[np.ndarray, "n n"]) -> float:
     Returns
     -------
     float
-        Nats: log n if nothing is alike, 0 if everything is.
+        Nats: log n if all are different, 0 if all are equal.
 
     Notes
     -----

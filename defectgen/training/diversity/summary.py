@@ -207,7 +207,7 @@ class DatasetDiversity:
 
 
 def dataset_diversity(dataset: Dataset, basis: ACEBasis, most: int = MOST) -> DatasetDiversity:
-    """The diversity of a data set as a basis sees it, distances in units of what a strain of one per cent changes.
+    """The diversity of a data set in terms of a basis, distances in units of what a strain of one per cent changes.
 
     Parameters
     ----------
