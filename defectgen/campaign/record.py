@@ -67,7 +67,7 @@ class Record:
         arrays = {name: np.asarray(array) for name, array in self.arrays.items()}
         for name, array in arrays.items():
             if "/" in name or not name:
-                raise InputError(f"an array of a record needs a name without slashes, but {name!r} came")
+                raise InputError(f"an array of a record needs a name without slashes; got {name!r}")
             if array.dtype.kind not in "biufc":
                 raise InputError(f"array {name!r} of a record must hold numbers, but its type is {array.dtype}")
         object.__setattr__(self, "arrays", arrays)

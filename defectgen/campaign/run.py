@@ -91,9 +91,9 @@ def run(
         Ctrl-C or SIGTERM.
     """
     if workers < 0:
-        raise InputError(f"workers must be 0 or more, but {workers} came; use 1 to compute in this process")
+        raise InputError(f"workers must be 0 or more; got {workers}: use 1 to compute in this process")
     if timeout is not None and not timeout > 0:
-        raise InputError(f"timeout must be a positive number of seconds, but {timeout:g} came")
+        raise InputError(f"timeout must be a positive number of seconds; got {timeout:g}")
     if timeout is not None and scheduler is None and workers < 2:
         raise InputError("a time limit of tasks (timeout) needs worker processes that can be ended; use 2 workers or more")
     told = progress or (lambda event: None)

@@ -78,7 +78,7 @@ class PlainTask(Task):
     def __post_init__(self) -> None:
         module, colon, name = self.function.partition(":")
         if not (module and colon and name):
-            raise InputError(f"a task's function is written 'module:name', but {self.function!r} came")
+            raise InputError(f"a task's function is written 'module:name'; got {self.function!r}")
         object.__setattr__(self, "spec", json.loads(canonical(self.spec, f"the specification of task {self.label!r}")))
         object.__setattr__(self, "after", tuple(self.after))
         object.__setattr__(self, "label", self.label or self.function)

@@ -85,7 +85,7 @@ def carry_out(
     """Plan, compute, tabulate and report a specification; the exit status is that of `run_study`."""
     start = time.perf_counter()
     if workers is not None and workers < 0:
-        raise InputError(f"--workers must be 0 or more, but {workers} came; use 1 to compute in one process")
+        raise InputError(f"--workers must be 0 or more; got {workers}: use 1 to compute in one process")
     tasks = campaign.in_order(study.plan(spec))
     store = Store(out, reuse_old)
     directory = store.directory

@@ -212,7 +212,7 @@ def fit_objective(
             found = minimize(watched, np.zeros(n), jac=True, options=options, **curvature)
     except _Unbounded:
         raise InputError(
-            f"the objective is not bounded below: it fell from {first:.3g} while the coefficients ran away; add a least-squares "
+            f"the objective is not bounded below: it fell from {first:.3g} while the coefficients diverged; add a least-squares "
             "term, or a prior"
         ) from None
     x = np.asarray(found.x)

@@ -84,7 +84,7 @@ def thermalise(
                 break
             if not np.isfinite(float(strayed)):
                 raise InputError(
-                    "the dynamics came to positions that are not finite; lower the temperature or look at the potential"
+                    "the dynamics reached positions that are not finite; lower the temperature or check the potential"
                 )
             near, skin = None, 1.5 * skin  # the list was too short: the leg is run again with a longer one
         x, velocity = np.asarray(after)[: len(x)], np.asarray(v)[: len(x)]
