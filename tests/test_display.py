@@ -1,11 +1,18 @@
 """What `repr` and `print` show of public values: a few lines with units, whatever the size of their arrays."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import defectgen as dg
+
+
+def _configuration(snapshot, number, found):
+    cell = snapshot.cell
+    name, box = f"cell {number}", {"vectors": snapshot.vectors, "periodic": cell.periodic}
+    return dg.dataset.Configuration(name, 0, cell.symbols, snapshot.positions, "", found.energy, found.forces, **box)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,21 @@ def values():
         warnings.simplefilter("ignore")
         exact, approx = dg.relax(cell, truth), dg.relax(cell, fit.model)
     domain = dg.domain(cells, fit)
+    labels = [dg.evaluate(truth, c.cell, c.positions) for c in cells[:2]]
+    data = dg.dataset.Dataset(tuple(_configuration(c, n, found) for n, (c, found) in enumerate(zip(cells, labels, strict=False))))
     return {
+        "evaluation": labels[0],
+        "force constants": dg.crystal_force_constants(lattice, truth),
+        "configuration": data.configurations[0],
+        "data set": data,
+        "rows of a data set": dg.dataset_rows(data, basis),
+        "response to weights": dg.weight_response(fit),
+        "phonons": dg.linear_phonons(lattice, basis, size=2),
+        "decay": dg.strain_decay(dg.equilibrium(lattice, dg.to_ase(defect.apply(dg.supercell(lattice, 3))))),
+        "error of elastic constants": dg.elastic_constant_error(lattice, truth, fit.model),
+        "constraint": dg.Constraint("sum", np.ones((40, 60)), np.ones(40)),
+        "mean": dg.geometric_mean(np.array([0.01, 0.02])),
+        "trade-off": dg.tradeoff(np.array([1.0, 4.0, 16.0]), np.array([[2.0, 1.0, 2.0], [2.1, 1.1, 2.2]])),
         "reference": truth,
         "lattice": lattice,
         "defect": defect,
@@ -77,6 +98,14 @@ def test_numbers_have_units(values):
 def test_what_is_not_known_of_an_equilibrium_from_elsewhere_is_said(values):
     found = dg.equilibrium(values["lattice"], dg.to_ase(values["cell"]))
     assert "energy not given" in repr(found) and "forces not given" in repr(found) and "nan" not in repr(found)
+
+
+def test_a_dipole_without_elastic_constants_and_one_of_a_layer_are_shown(values):
+    dipole = values["dipole"]
+    assert "A^3" in repr(dipole)
+    assert "no relaxation volume" in repr(replace(dipole, relaxation_volume_tensor=None))
+    flat = np.diag([1.0, 1.0, 0.0])
+    assert "A^2" in repr(replace(dipole, dipole=flat, relaxation_volume_tensor=flat))
 
 
 def test_a_part_of_the_elastic_constants_is_shown_as_the_numbers_it_is(values):

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.units import Bohr
 
+from .._display import shown
 from .._input import InputError, check_finite, file_of, reading
 from .._typing import Float, Int
 from .._yaml import load_yaml
@@ -51,6 +52,10 @@ class MeasuredForceConstants:
     vectors: Float[np.ndarray, "3 3"]
     """Of the supercell, A."""
     source: str = ""
+
+    def __repr__(self) -> str:
+        size = f"supercell of {len(self.positions):,} atoms"
+        return shown(self, self.lattice.name, size, f"{len(self.constants.first):,} pairs", self.source)
 
     @cached_property
     def sites(self) -> tuple[Int[np.ndarray, " atoms"], Int[np.ndarray, "atoms 3"]]:

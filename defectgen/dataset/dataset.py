@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._display import counted, shown
 from .._input import InputError, check_finite
 from .._typing import Float, Int
 from ..crystal.elements import element
@@ -43,6 +44,11 @@ class Configuration:
     """Where it came from."""
     virial: Float[np.ndarray, "3 3"] | None = None
     """-dE/d(strain), eV; None if it was not computed."""
+
+    def __repr__(self) -> str:
+        energy = "no energy" if self.energy is None else f"energy {self.energy:.6g} eV"
+        labels = [name for name in ("forces", "virial") if getattr(self, name) is not None]
+        return shown(self, self.structure, f"number {self.conformation}", self.law, counted(self.symbols), energy, *labels)
 
     def __post_init__(self):
         where = f"configuration {self.conformation} of {self.structure!r}"
@@ -89,6 +95,12 @@ class Dataset:
     configurations: tuple[Configuration, ...]
     truth: str = ""
     """Name of the reference that gave the labels."""
+
+    def __repr__(self) -> str:
+        count, structures = len(self.configurations), len({c.structure for c in self.configurations})
+        species = ", ".join(sorted({symbol for c in self.configurations for symbol in c.symbols}))
+        labels = f"labels of {self.truth}" if self.truth else ""
+        return shown(self, f"{count:,} configurations of {structures:,} structures", species, labels)
 
     def __post_init__(self):
         object.__setattr__(self, "configurations", tuple(self.configurations))

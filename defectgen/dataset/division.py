@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Int
 from .dataset import Dataset
@@ -41,9 +42,10 @@ def budget_grid(labels: int, structures: int, conformations: int, ratio: float =
     feasible = [s for s in range(1, min(labels, structures) + 1) if labels % s == 0 and labels // s <= conformations]
     if len(feasible) < FEWEST:
         shown = ", ".join(f"{s} x {labels // s}" for s in feasible) or "none"
+        other = f"use {_round(labels)}, or " if _round(labels) != labels else ""
         raise InputError(
             f"a budget of {labels} labels splits into S x C with S <= {structures} and C <= {conformations} in {len(feasible)} "
-            f"ways ({shown}), and a comparison needs {FEWEST}; use {_round(labels)}, or draw more structures or configurations"
+            f"ways ({shown}), and a comparison needs {FEWEST}; {other}draw more structures or configurations"
         )
     low, high = np.log(feasible[0]), np.log(feasible[-1])
     steps = max(FEWEST - 1, round((high - low) / np.log(ratio)))
@@ -75,6 +77,11 @@ class Division:
     """Test sets by name: `in-distribution` (reserved ones of the whole pool), `wider` (the pool's structures under a wider law),
     `structural` (unseen structures), `scaffold` (unseen scaffolds) and `size` (larger than any in the pool); those that are not
     empty."""
+
+    def __repr__(self) -> str:
+        pool = sum(len(numbers) for numbers in self.pool.values())
+        tests = ", ".join(f"{name} {len(numbers):,}" for name, numbers in self.tests.items())
+        return shown(self, f"pool of {pool:,} configurations of {len(self.pool):,} structures", f"tests: {tests or 'none'}")
 
     def design(self, structures: int, conformations: int) -> Int[np.ndarray, " numbers"]:
         """The first configurations of the first structures of the pool that have so many.

@@ -101,6 +101,10 @@ class Multipoles:
     torque: float
     """Largest antisymmetric entry of sum f_i r_j, eV: zero up to what the boundary of the cell makes of it."""
 
+    def __repr__(self) -> str:
+        quadrupole = "no quadrupole" if self.quadrupole is None else "quadrupole"
+        return shown(self, f"dipole of trace {np.trace(self.dipole):.6g} eV", quadrupole, f"torque {self.torque:.2g} eV")
+
 
 @dataclass(frozen=True, eq=False)
 class ElasticDipole:
@@ -127,7 +131,12 @@ class ElasticDipole:
 
     def __repr__(self) -> str:
         rows = "; ".join(" ".join(f"{x:.4g}" for x in row) for row in np.where(np.abs(self.dipole) < 1e-10, 0.0, self.dipole))
-        return shown(self, f"[{rows}] eV", f"relaxation volume {self.relaxation_volume:.4g} A^3", f"from {self.route}")
+        if self.relaxation_volume_tensor is None:
+            volume = "no relaxation volume"
+        else:
+            unit = "A^3" if np.any(self.dipole[2]) else "A^2"  # the third row is zero in two dimensions
+            volume = f"relaxation volume {self.relaxation_volume:.4g} {unit}"
+        return shown(self, f"[{rows}] eV", volume, f"from {self.route}")
 
     @property
     def relaxation_volume(self) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Float
 from ..crystal.cell import Cell, primitive_cell, supercell
@@ -19,6 +20,11 @@ class Evaluation:
     energy: float
     forces: Float[np.ndarray, "atoms 3"]
     virial: Float[np.ndarray, "3 3"] | None
+
+    def __repr__(self) -> str:
+        largest = f", {np.abs(self.forces).max():.3g} eV/A at most" if self.forces.size else ""
+        virial = "no virial" if self.virial is None else f"virial of trace {np.trace(self.virial):.6g} eV"
+        return shown(self, f"energy {self.energy:.8g} eV", f"forces on {len(self.forces):,} atoms{largest}", virial)
 
 
 class BlackBox(ABC):

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.sparse import csr_array
 
+from .._display import shown
 from .._input import takes
 from .._typing import Float, Int
 from ..crystal.cell import primitive_cell
@@ -123,6 +124,12 @@ class ForceConstants:
     """Finite-difference displacement, A, if the values were not computed analytically."""
     supercell: Int[np.ndarray, "3 3"] | None = None
     """Supercell of the finite differences, in primitive vectors: each value is a sum over its images. None: infinite crystal."""
+
+    def __repr__(self) -> str:
+        reach = np.linalg.norm(self.separations, axis=1).max() if len(self.separations) else 0.0
+        channels = "".join(f", {n:,} channels" for n in self.phi.shape[3:])
+        step = "" if self.step is None else f"finite differences of {self.step:g} A"
+        return shown(self, f"{len(self.first):,} pairs up to {reach:.4g} A{channels}", step)
 
 
 def crystal_bonds(lattice: Lattice, energy: SiteEnergy) -> tuple[Float[np.ndarray, "rows 3"], Bonds]:

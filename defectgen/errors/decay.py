@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError, came
 from .._typing import Float, Int
 from ..relax import Equilibrium
@@ -28,6 +29,12 @@ class StrainDecay:
     """How many bonds there are in it."""
     dimension: int
     """d: the far field of a point defect decays like r^-d."""
+
+    def __repr__(self) -> str:
+        if not len(self.radius):
+            return shown(self, "no shells")
+        ends = f"{self.radius[0]:.3g} to {self.radius[-1]:.3g} spacings"
+        return shown(self, f"{len(self.radius)} shells from {ends}", f"strain {self.strain[0]:.3g} to {self.strain[-1]:.3g} A")
 
     def __str__(self) -> str:
         rows = zip(self.radius, self.strain, self.bonds, strict=True)

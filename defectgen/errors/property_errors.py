@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Complex, Float, Int
 from ..crystal.cell import Cell, primitive_cell
@@ -163,6 +164,11 @@ class ElasticConstantError:
     """Estimate of the largest error of the finite differences of black boxes in it, eV/A^3; None if both are analytic."""
     dimension: int = 3
     """Of the crystal."""
+
+    def __repr__(self) -> str:
+        unit = "eV/A^3" if self.dimension == 3 else "eV/A^2"
+        uncertain = "" if self.uncertainty is None else f"uncertainty {self.uncertainty:.2g} {unit}"
+        return shown(self, f"{np.abs(self.difference).max():.4g} {unit} at most", uncertain)
 
     @property
     def max(self) -> float:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
+from .._display import shown
 from .._input import InputError, reason, takes, whole
 from .._typing import Array, Float
 from ..training.blocks import Blocks
@@ -56,6 +57,10 @@ class ObjectiveFit:
     """Root mean square training error by kind, in field units."""
     rmse_by_group: dict[str, dict[str, float]] = field(repr=False)
     blocks: Blocks = field(repr=False)
+
+    def __repr__(self) -> str:
+        end = f"objective {self.start_value:.6g} -> {self.value:.6g} in {self.steps} steps"
+        return shown(self, end, "converged" if self.converged else "not converged", f"{len(self.coefficients):,} coefficients")
 
     def __str__(self) -> str:
         errors = ", ".join(f"{kind} {error:.3g}" for kind, error in self.rmse.items())

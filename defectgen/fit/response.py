@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import shown
 from .._input import takes
 from .._typing import Float
 from ..training.blocks import Block
@@ -30,6 +31,9 @@ class Response:
     """d theta / d log weight; for the powers d theta / d power."""
     rmse: dict[str, Float[np.ndarray, " knobs"]]
     """d log rmse / d log weight of every kind; zero where an error is zero."""
+
+    def __repr__(self) -> str:
+        return shown(self, f"{len(self.coefficients):,} coefficients", f"weights {', '.join(self.names)}")
 
     def of(self, gradient: Float[np.ndarray, " columns"]) -> Float[np.ndarray, " knobs"]:
         """The response of any quantity q of the model.

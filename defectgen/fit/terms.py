@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import shown
 from .._input import real, takes, whole
 from .._typing import Anywhere, Array, Complex, Float
 from ..crystal.lattice import Lattice
@@ -27,6 +28,9 @@ class LinearPhonons:
     """In multiples of the reciprocal vectors; the zero wave is left out."""
     matrices: Complex[np.ndarray, "waves n n columns"]
     """sum_rho Phi(rho) e^{i k rho} of every function, eV/A^2 per unit coefficient; n is the dimension times the sublattices."""
+
+    def __repr__(self) -> str:
+        return shown(self, f"{len(self.waves):,} wave vectors", f"{self.matrices.shape[-1]:,} functions")
 
     @staticmethod
     def of(constants: ForceConstants, lattice: Lattice, size: int) -> "LinearPhonons":

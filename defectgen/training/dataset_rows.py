@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._display import shown
 from .._input import InputError
 from .._typing import Array, Float, Int
 from ..ace import ACEBasis, LinearACE
@@ -97,6 +98,10 @@ class DatasetRows:
     starts: Int[np.ndarray, " configurations"]
     values: Float[np.ndarray, " numbers"]
     """All rows in one piece, configuration after configuration; in memory or on disk."""
+
+    def __repr__(self) -> str:
+        size = f"{len(self.dataset):,} configurations"
+        return shown(self, size, f"{self.basis.size:,} functions", f"{self.values.size:,} numbers")
 
     def of(self, number: int) -> Float[np.ndarray, "rows live"]:
         """The rows of one configuration, for its live columns.
