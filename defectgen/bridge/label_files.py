@@ -89,9 +89,19 @@ def read_dataset(
 
     Examples
     --------
-    >>> data = dg.read_dataset(["train.extxyz", "relax/OUTCAR"])  # doctest: +SKIP
-    >>> print(data)  # doctest: +SKIP
-    >>> fit = dg.fit(dg.label(data, None, basis, ["E", "F", "V"]))  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from ase.build import bulk
+    >>> from ase.io import write
+    >>> import defectgen as dg
+    >>> frames = [bulk("Cu", a=a, cubic=True) for a in (3.6, 3.7)]
+    >>> for atoms in frames:
+    ...     atoms.info["REF_energy"] = -14.1
+    >>> with TemporaryDirectory() as folder:
+    ...     write(Path(folder) / "train.extxyz", frames)
+    ...     data = dg.read_dataset([Path(folder) / "train.extxyz"])  # also OUTCAR, vasprun.xml, FitSNAP's JSON
+    >>> len(data), data.groups
+    (2, ('train',))
     """
     if not isinstance(files, str | Path | Iterable):
         raise InputError(f"a data set is read from paths of files; got {type(files).__name__}")

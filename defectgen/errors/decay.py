@@ -70,7 +70,7 @@ def strain_decay(equilibrium: Equilibrium) -> StrainDecay:
     >>> crystal = dg.fcc("Cu", 3.615)
     >>> cell = dg.vacancy().apply(dg.supercell(crystal, 3))
     >>> found = dg.equilibrium(crystal, dg.to_ase(cell))
-    >>> strain_decay(found).strain.max() < 1e-9
+    >>> bool(dg.strain_decay(found).strain.max() < 1e-9)  # an unrelaxed vacancy strains nothing
     True
     """
     if not isinstance(equilibrium, Equilibrium):

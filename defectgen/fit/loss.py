@@ -35,7 +35,7 @@ class Loss:
     --------
     >>> loss = Loss("E+F", weights={"E": 30}, weight="by_distance(1) * boltzmann(1000)", residual={"F": "huber(1.345)"})
     >>> loss.label
-    'E 30, weight by_distance(1) * boltzmann(1000), F huber(1.345)'
+    'E+F, E 30, weight by_distance(1) * boltzmann(1000), F huber(1.345)'
     """
 
     observations: str = "E+F+FC+V"
