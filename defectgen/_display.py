@@ -1,5 +1,6 @@
 """How values are shown: the name of the class and a few facts with units, in place of arrays."""
 
+import html
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
@@ -46,3 +47,19 @@ def counted(symbols: Iterable[str]) -> str:
     if len(found) == 1:
         return f"{atoms} of {next(iter(found))}"
     return f"{atoms} ({', '.join(f'{n:,} {symbol}' for symbol, n in found.items())})" if found else "no atoms"
+
+
+def preformatted(value: object) -> str:
+    """What `print` shows, as HTML: the representation of a result in a notebook.
+
+    Parameters
+    ----------
+    value : object
+        Whose ``str`` is a table.
+
+    Returns
+    -------
+    str
+        One `pre` element.
+    """
+    return f'<pre style="line-height: 1.3">{html.escape(str(value))}</pre>'

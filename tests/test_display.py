@@ -1,5 +1,6 @@
 """What `repr` and `print` show of public values: a few lines with units, whatever the size of their arrays."""
 
+import html
 import warnings
 from dataclasses import replace
 
@@ -98,6 +99,14 @@ def test_numbers_have_units(values):
 def test_what_is_not_known_of_an_equilibrium_from_elsewhere_is_said(values):
     found = dg.equilibrium(values["lattice"], dg.to_ase(values["cell"]))
     assert "energy not given" in repr(found) and "forces not given" in repr(found) and "nan" not in repr(found)
+
+
+def test_notebooks_show_tables_of_results(values):
+    for name in ("fit", "bound", "certificate", "domain"):
+        shown = values[name]._repr_html_()
+        assert shown.startswith("<pre") and html.unescape(shown.split(">", 1)[1].removesuffix("</pre>")) == str(values[name])
+    table = values["refits"]._repr_html_()
+    assert table.startswith("<table") and table.count("<tr") == 1 + len(values["refits"].items)
 
 
 def test_a_dipole_without_elastic_constants_and_one_of_a_layer_are_shown(values):

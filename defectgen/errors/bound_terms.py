@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._display import shown
+from .._display import preformatted, shown
 from .._input import InputError, did_you_mean
 from .._typing import Float
 
@@ -136,6 +136,9 @@ class Bound:
     """The same of the energy."""
     long_wave: float
     """sup_k |dPhi(k)| / |k|^2 on acoustic waves, eV: epsC2 and epsG2 together."""
+
+    def _repr_html_(self) -> str:
+        return preformatted(self)
 
     def __repr__(self) -> str:
         return shown(

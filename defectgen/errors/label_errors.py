@@ -57,6 +57,9 @@ class LabelErrors:
 
     predictions: tuple[LabelledPrediction, ...]
 
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False, max_rows=40, float_format="{:.4g}".format)
+
     def __repr__(self) -> str:
         return shown(self, f"{len(self.predictions):,} snapshots", "print() gives the table")
 

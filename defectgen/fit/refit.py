@@ -74,6 +74,9 @@ class Refits:
     def __len__(self) -> int:
         return len(self.items)
 
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False, max_rows=40, float_format="{:.4g}".format)
+
     def __repr__(self) -> str:
         return shown(self, f"{len(self.items):,} losses", "errors of each in table()")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._display import shown
+from .._display import preformatted, shown
 from .._typing import Float
 from ..training.blocks import Blocks
 from .constraint import Constraint
@@ -47,6 +47,9 @@ class Fit:
     """What had to hold exactly."""
     details: dict[str, float] = field(default_factory=dict)
     """What the solver chose or reached: truncation, strength, noise, iterations."""
+
+    def _repr_html_(self) -> str:
+        return preformatted(self)
 
     def __repr__(self) -> str:
         return shown(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..._display import shown
+from ..._display import preformatted, shown
 from ..._input import InputError, InputWarning, came, did_you_mean, takes, whole
 from ..._typing import Float
 from ...ace import LinearACE
@@ -41,6 +41,9 @@ class Certificate:
     """Which atoms of the defect are outside the domain of the training data; None if no domain was given."""
     baseline: str = ""
     """The repulsion under the fit, whose error in places without rows no number here contains; empty without one."""
+
+    def _repr_html_(self) -> str:
+        return preformatted(self)
 
     def __repr__(self) -> str:
         return shown(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._display import shown
+from ..._display import preformatted, shown
 from ..._input import InputError, did_you_mean
 from ..._typing import Bool, Float, Int
 from ...ace import ACEBasis, LinearACE
@@ -128,6 +128,9 @@ class Domain(Applicability):
     """Of the model that the domain belongs to; None if it was made of a basis alone."""
     notes: dict[str, Any] = field(default_factory=dict)
     """How it was made: training cells and environments, and where the thresholds come from."""
+
+    def _repr_html_(self) -> str:
+        return preformatted(self)
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{name} {value:.3g}" for name, value in self.thresholds.items())
