@@ -99,14 +99,14 @@ def test_uses_public_names_only(path):
 
 def test_a_name_that_is_not_public_is_noticed():
     assert not_public("from defectgen.errors.domain import auroc") == ["defectgen.errors.domain.auroc"]
-    assert not_public("dg.kernel.load(); dg.fit; dg.dataset.Gone") == ["dg.kernel", "dg.dataset.Gone"]
+    assert sorted(not_public("dg.kernel.load(); dg.fit; dg.dataset.Gone")) == ["dg.dataset.Gone", "dg.kernel"]
 
 
 @ALL
 def test_asks_one_question_installs_and_answers(path):
     text = [source for kind, source in cells(notebook_outputs.read(path)) if kind == "markdown"]
     assert len(re.findall(r"\*\*Question\.\*\*", "\n".join(text))) == 1 and "**Question.**" in text[0]
-    assert sum(source.startswith("## Answer") for source in text) + "\n".join(text).count("\n## Answer") == 1
+    assert len(re.findall(r"^## Answer$", "\n".join(text), re.M)) == 1
     assert "pip" in code(path)[0] and "find_spec" in code(path)[0]
 
 
