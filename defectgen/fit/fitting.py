@@ -141,7 +141,7 @@ def fit(
             or options
         ):
             raise InputError(
-                "a Loss says everything about a fit; put weights, prior, solver, constraints, weight and residual into it"
+                "a Loss contains all settings of a fit; put weights, prior, solver, constraints, weight and residual into it"
             )
         loss, chosen = observations, as_solver(observations.solver, {})
     else:

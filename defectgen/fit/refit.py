@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CHEAPER = 12
 """Rows that are weighed one by one in the time of one Gram matrix of a class of them (timed at 500 columns)."""
 ENOUGH = 3
-"""Losses alike in what takes part from which a shared factorisation pays: making one costs about as much as two fits."""
+"""Number of similar losses from which a shared factorisation is faster: making one costs about as much as two fits."""
 FEW = 2
 """The same of losses of single residuals, whose fits by themselves need that factorisation too."""
 

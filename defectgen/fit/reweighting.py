@@ -34,7 +34,7 @@ MOVED = 0.3
 UPDATES = 2
 """A new matrix is made where more than one of this many rows would be brought up to date."""
 OLD = 50
-"""Times that rows are brought up to date in single precision before the matrix is made anew."""
+"""Times that rows are brought up to date in single precision before the matrix is made again."""
 CORNERS = (1.0, 0.1, 0.01)
 """L1 is approached by way of these widths of the rounded corner at zero, in multiples of the scale."""
 

@@ -114,7 +114,7 @@ def design_loss(
     share : float
         Share of the energies in the mean of logarithms, 0 to 1.
     rounds : int
-        Rounds of minimisation; fit and equilibria are made anew after each.
+        Rounds of minimisation; fit and equilibria are made again after each.
     held_out : sequence of Equilibrium
         Other defects of the crystal, relaxed with the reference. The weights change step by step, and those are taken with
         which the errors of these defects are smallest; without them nothing is known of the harm that a design does.
