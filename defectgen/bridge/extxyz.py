@@ -148,6 +148,18 @@ def write_extxyz(path: str | Path, snapshots: Iterable[Snapshot], notes: Iterabl
     ------
     InputError
         For words with a line break, and for columns whose names a file cannot hold or has for something else.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import defectgen as dg
+    >>> cell = dg.supercell(dg.fcc("Cu", 3.615), 2)
+    >>> labelled = dg.Snapshot(cell, cell.positions, cell.vectors, labels={"energy": -113.4})
+    >>> with TemporaryDirectory() as folder:
+    ...     dg.write_extxyz(Path(folder) / "bulk.extxyz", [labelled])
+    ...     print(dg.read_extxyz(Path(folder) / "bulk.extxyz")[0].labels)
+    {'energy': -113.4}
     """
     snapshots = list(snapshots)
     beside = [{}] * len(snapshots) if notes is None else list(notes)
