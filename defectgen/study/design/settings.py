@@ -56,9 +56,9 @@ class Design(Strict):
     losses: dict[str, dict[str, float]] = {}
     """Further losses to compare with, as name = weights; "default" and "uniform" are always compared."""
     share: float = Field(0.5, ge=0, le=1)
-    """Of the energy in the mean of logarithms that is minimised."""
+    """Share of the energy in the mean of logarithms that is minimised, between 0 and 1."""
     held_out: dict[str, tuple[str, ...]] = {}
-    """Other defects, material -> names, whose errors decide when a design ends; none for materials that are not named."""
+    """Held-out defects by material, whose errors decide when a design ends; none for materials that are not named."""
     richer: float = Field(2.0, gt=0, le=100)
     """Increase of the degree for the richer fit."""
     data: DesignData | None = None
