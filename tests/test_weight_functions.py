@@ -223,6 +223,7 @@ def test_energies_above_the_hull_of_a_binary():
         (lambda row: -np.ones(len(row)), "rows", "are negative"),
         (lambda row: np.ones(3), "rows", "gave shape .3,.*whole arrays"),
         (lambda row: "heavy", "rows", "gives numbers"),
+        (lambda row: 1e200, "rows", "are larger than 1e.50"),
         (lambda row: 0, "rows", "zero for all"),
         (lambda row: row.temperature, "rows", "reads 'temperature', which the rows do not have"),
         (lambda row: row.forces, "rows", "did you mean 'force'"),
@@ -246,6 +247,7 @@ def test_bad_weight_functions_are_one_sentence(weight, kind, said):
     ("make", "said"),
     [
         (lambda: Loss(weight=3), "a weight is a function of the rows"),
+        (lambda: Loss(residual="huber(1e300)"), "positive and at most 1e.50"),
         (lambda: Loss(weight="by_distanc(1)"), "did you mean 'by_distance'"),
         (lambda: Loss(weight="by_distance(1) + 1"), "a product of"),
         (lambda: Loss(weight="3"), "at least one of"),

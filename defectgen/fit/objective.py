@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from .._display import shown
-from .._input import InputError, reason, takes, whole
+from .._input import InputError, did_you_mean, reason, takes, whole
 from .._typing import Array, Float
 from ..training.blocks import Blocks
 from ..training.observations import KINDS, TARGETS
@@ -105,8 +105,13 @@ class _Terms:
             return Loss("+".join(k for k in self.blocks.kinds if k in KINDS), weights, name=observations, **settings)
         try:
             return Loss(observations, **settings)
-        except TypeError as error:
-            raise InputError(f"squares takes the settings of a dg.Loss: {reason(error)}") from None
+        except TypeError:
+            known = Loss.__dataclass_fields__
+            unknown = [key for key in settings if key not in known]
+            if not unknown:
+                raise
+            meant = did_you_mean(unknown[0], known)
+            raise InputError(f"squares takes the settings of a dg.Loss; it has no {unknown[0]!r}{meant}") from None
 
     def _of(self, loss: Loss) -> np.ndarray:
         extra = [n for n in ("robust", "residual") if getattr(loss, n) is not None] + ["constraints"] * bool(loss.constraints)

@@ -20,6 +20,8 @@ from .._input import InputError, did_you_mean, real
 from .._typing import Float
 from ..training.observations import PARTS
 
+LARGEST = 1e50
+"""Largest threshold: none beyond makes a difference, and its square is a number."""
 CORNER = 1e-3
 """Of the scale: |r| is rounded to (r^2 + (CORNER s)^2)^(1/2) at zero, so that L1 has weights; each row's part of the objective is
 off by at most this times s."""
@@ -174,7 +176,7 @@ def residual_of(text: Any) -> Residual:
         ) from None
     if name in ("squared", "l1") and (given or absolute):
         raise InputError(f"the residual loss {name!r} has no threshold; got {text!r}")
-    threshold = real(given[0], f"the threshold of {name}", 0.0, above=True) if given else FORMS[name][3]
+    threshold = real(given[0], f"the threshold of {name}", 0.0, LARGEST, above=True) if given else FORMS[name][3]
     return Residual(name, threshold, bool(absolute and absolute[0]))
 
 

@@ -25,6 +25,9 @@ from .weights import FitWarning
 KB = 8.617333262e-5
 """Boltzmann constant, eV/K (CODATA 2018)."""
 
+LARGEST = 1e50
+"""Largest weight: with its square there is room for rows and sums in double precision."""
+
 Function = Callable[[Described], Any]
 
 
@@ -546,7 +549,12 @@ def evaluated(weight: Function, blocks: Sequence[Block]) -> list[np.ndarray]:
             "operations on whole arrays"
         )
     values = np.broadcast_to(given, len(row)).astype(float)
-    for bad, what in ((~np.isfinite(values), "are not finite"), (values < 0, "are negative")):
+    huge = np.isfinite(values) & (values > LARGEST)
+    for bad, what in (
+        (~np.isfinite(values), "are not finite"),
+        (values < 0, "are negative"),
+        (huge, f"are larger than {LARGEST:g}"),
+    ):
         if bad.any():
             kinds = ", ".join(dict.fromkeys(np.asarray(row.kind)[bad].tolist()))
             raise InputError(
