@@ -1,8 +1,10 @@
 """The homogeneous part of a stencil and the dispersion that is left: what two potentials differ by in strains and in waves."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .._typing import Complex, Float
 from ..crystal.lattice import Lattice
@@ -88,8 +90,18 @@ class Affine:
     def derivative(self, field: Float[np.ndarray, " sites *components"]) -> Float[np.ndarray, " sites 3 *components"]:
         """The gradient (1/A times the unit of the field) of any field on the sites, by the same least squares."""
         flat = field.reshape(len(field), -1)
-        difference = flat[self.crystal.near] - flat[:, None, :]
-        return per_site(self.inverse[:, :3], self.crystal, difference).reshape(len(field), 3, *field.shape[1:])
+        return (self._slopes @ flat).reshape(len(field), 3, *field.shape[1:])
+
+    @cached_property
+    def _slopes(self) -> csr_array:
+        """The matrix of `derivative`: rows are sites and components, columns are sites. Padding is left out."""
+        crystal, sites = self.crystal, len(self.crystal.sublattice)
+        weights = np.where(crystal.mask[:, None], self.inverse[:, :3], 0.0)[crystal.sublattice]  # sites, 3, slots
+        own = np.broadcast_to(np.arange(sites)[:, None, None], (sites, 3, 1))
+        columns = np.concatenate([np.broadcast_to(crystal.near[:, None], weights.shape), own], axis=2)
+        values = np.concatenate([weights, -weights.sum(axis=2, keepdims=True)], axis=2)
+        starts = np.arange(3 * sites + 1) * values.shape[2]
+        return csr_array((values.ravel(), columns.ravel(), starts), shape=(3 * sites, sites))
 
 
 def affine_of(crystal: PerfectCrystal) -> Affine:
@@ -105,11 +117,13 @@ def affine_of(crystal: PerfectCrystal) -> Affine:
 
 
 def per_site(matrices: Float[np.ndarray, "sublattices m k"], crystal: PerfectCrystal, v: Float[np.ndarray, "sites k c"]):
-    """Each site's rows times the matrix of its sublattice."""
-    result = np.empty((len(v), matrices.shape[1], v.shape[2]))
+    """Each site's rows times the matrix of its sublattice: one product of matrices for each sublattice."""
+    sites, _, columns = v.shape
+    result = np.empty((sites, matrices.shape[1], columns))
     for b, matrix in enumerate(matrices):
         here = crystal.sublattice == b
-        result[here] = matrix @ v[here]
+        rows = np.swapaxes(v if here.all() else v[here], 1, 2).reshape(-1, v.shape[1])
+        result[here] = np.swapaxes((rows @ matrix.T).reshape(-1, columns, len(matrix)), 1, 2)
     return result
 
 
