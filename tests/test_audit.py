@@ -315,6 +315,8 @@ def broken(tmp_path, monkeypatch):
         (("--model", "CleriRosato(Cu)", "--material", "Cu", "--defects", "vacuum"), "no defect is called"),
         (("--model", "CleriRosato(Cu)", "--material", "Cu", "--sizes", "0,2"), "--sizes takes"),
         (("--model", "CleriRosato(Cu)", "--material", "Cu", "--mu-model", "Cu=x"), "energies in eV"),
+        (("--model", "CleriRosato(Cu)", "--material", "Cu", "--mu-model", "Al=3"), "neither the crystal nor the defects have"),
+        (("--model", "CleriRosato(Cu)", "--material", "Cu", "--mu-reference", "Al=3"), "neither the crystal nor the defects"),
         (("--model", "Morse(Cu)", "--material", "triangular"), "three dimensions"),
         (("--model", "CleriRosato(Cu)", "--material", "Cu", "--strain", "3"), "strain"),
     ],

@@ -117,6 +117,21 @@ def test_stated_units_are_converted(tmp_path, units, factors, length):
     np.testing.assert_allclose(found[0].virial, plain[0].labels["virial"], rtol=1e-6, atol=1e-8)
 
 
+def test_a_frame_that_names_another_unit_is_refused_until_the_unit_is_stated(tmp_path):
+    def file(word, name, **factors):
+        frames = curve(**factors)
+        for atoms in frames:
+            atoms.info["energy_unit"] = word
+        return written(tmp_path, frames, name)
+
+    path = file("Hartree", "hartree.extxyz", energy=1 / ase.units.Hartree)
+    with pytest.raises(InputError, match=r"names 'Hartree' as its unit, in 'energy_unit', .*units=\{'energy': 'Hartree'\}"):
+        read_extxyz(path)
+    ours = read_extxyz(path, units={"energy": "hartree", "force": "eV/A", "stress": "eV/A^3"})
+    plain = read_extxyz(file("eV", "plain.extxyz"))
+    np.testing.assert_allclose([s.labels["energy"] for s in ours], [s.labels["energy"] for s in plain], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("units", "words"),
     [

@@ -104,6 +104,19 @@ def test_a_path_without_a_pass_is_reported():
     assert not found.converged and ("no first-order saddle point" in found.message or "not there yet" in found.message)
 
 
+def test_a_saddle_point_below_the_minimum_is_no_barrier():
+    """Stillinger-Weber silicon: with an atom half way to the vacant site the vacancy costs 1.6 eV less than at rest."""
+    truth = dg.reference.StillingerWeber("Si")
+    cell = dg.vacancy().apply(dg.supercell(dg.equilibrate(dg.diamond("Si", 5.43), truth), 2))
+    found = dg.migration_barrier(cell, truth)
+    start = np.array(cell.positions)
+    vacant = cell.site_positions[np.setdiff1d(np.arange(len(cell.site_positions)), cell.sites)[0]]
+    start[found.atom] -= cell.minimum_image(start[found.atom] - vacant) / 2
+    split = dg.relax(cell, truth, start=start)
+    assert split.is_minimum and split.energy < found.saddle.energy < found.minimum.energy
+    assert not found.converged and "below the minimum that the hop starts from" in found.saddle.message
+
+
 def test_mixed_equilibrium_at_a_saddle_point_has_no_force_left(barriers):
     cell = dg.vacancy().apply(dg.supercell(LAYER, 20))
     state = dg.migration_barrier(cell, COPPER).saddle

@@ -15,7 +15,7 @@ from ..crystal.snapshot import STRAIN, Snapshot
 from .labels import Notes, check_distances, everything, labels
 from .stress_check import check_stresses
 from .structures import cell_from_ase, check_numbers, has_moments
-from .units import Units, units_of
+from .units import Units, check_word, units_of
 
 ROLE, AMPLITUDE, PAIR = "defectgen_role", "defectgen_amplitude", "defectgen_pair"
 """Keys of what a training cell is for. No other key of a file, `config_type` least of all, decides what is observed."""
@@ -123,6 +123,7 @@ def as_snapshot(
 def read_labels(atoms: Atoms, named: dict[str, str | None], where: str, units: Units, notes: Notes) -> dict:
     """The labels of one frame, whose box and positions are brought to A in place."""
     check_numbers(atoms, where)
+    check_word(units, atoms.info, where)
     if units.length != 1.0:
         atoms.set_cell(np.asarray(atoms.cell) * units.length)
         atoms.positions *= units.length

@@ -79,6 +79,23 @@ def units_of(given: Mapping[str, str] | Units | None) -> Units:
     return Units(energy, length, force, stress, virial, frozenset(given))
 
 
+WORDS = ("unit", "units", "energy_unit", "energy_units")
+"""Keys of a frame in which other programs name the unit of its energy, in lower case."""
+
+
+def check_word(units: Units, keys: Mapping[str, object], where: str) -> None:
+    """Raises InputError for a frame that names another unit of energy than the one it would be read in, if none was stated."""
+    if "energy" in units.stated:
+        return
+    for key, word in keys.items():
+        factor = _find(word, ENERGY) if isinstance(word, str) and key.lower() in WORDS else None
+        if factor is not None and factor != units.energy:
+            raise InputError(
+                f"{where} names {word!r} as its unit, in {key!r}, and energies are read in eV: state the unit as "
+                f"units={{'energy': {word!r}}}, or units={{'energy': 'eV'}} if they are in eV"
+            )
+
+
 def _simple(kind: str, word: str, known: Mapping[str, float]) -> float:
     """The factor of a unit by its name, ignoring case."""
     found = _find(word, known)

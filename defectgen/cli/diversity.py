@@ -44,7 +44,7 @@ def describe(
     say(str(found))
     for law, count in Counter(c.law for c in whole.configurations).items():
         if law:
-            say(f"  {count} of law {law}")
+            say(f"  {count} of group {law}")
     _show(found)
     if study is not None:
         _judge(found, study)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -52,7 +52,7 @@ def saddle_point(
     start: Float[np.ndarray, "atoms 3"],
     direction: Float[np.ndarray, "atoms 3"],
     tolerance: float = 1e-8,
-    max_newton: int = 40,
+    max_newton: int = 100,
     preconditioner: GreensFunction | None = None,
     chemical_potentials: Mapping[str, float] | None = None,
 ) -> Equilibrium:
@@ -246,7 +246,7 @@ class Barrier:
 
     @property
     def converged(self) -> bool:
-        """Whether the one is a minimum and the other a first-order saddle point, both to the tolerance."""
+        """Whether the one is a minimum and the other a first-order saddle point above it, both to the tolerance."""
         return self.minimum.converged and self.minimum.is_minimum is not False and self.saddle.converged
 
 
@@ -309,4 +309,10 @@ def migration_barrier(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # the same as that of the minimum
         saddle = saddle_point(cell, potential, start, direction, preconditioner=green, chemical_potentials=chemical_potentials)
+    if saddle.converged and saddle.energy <= minimum.energy:
+        lower = (
+            f"converged to a saddle point {minimum.energy - saddle.energy:.3g} eV below the minimum that the hop starts from: "
+            "the relaxed vacancy is not the most stable state; relax the defect with the atom half way to the vacant site"
+        )
+        saddle = replace(saddle, converged=False, message=lower)
     return Barrier(minimum, saddle, atom)

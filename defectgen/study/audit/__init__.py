@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._input import InputError
 from ...campaign import Given, Step
-from ...crystal.elements import exchanged_species
+from ...crystal.elements import checked_potentials, exchanged_species
 from ...energy import BlackBox, SiteEnergy
 from ...energy.bonds import check_species
 from ...reference import check_labels
@@ -45,6 +45,7 @@ class AuditStudy(Study[Audit]):
 
     def check(self, spec: RunSpec, asked: Audit) -> None:
         """Raises InputError for potentials that cannot be used, crystals that are flat, and settings that mean nothing."""
+        known: set[str] = set()
         for case in spec.cases:
             if build_lattice(case.material).dimension != 3:
                 raise InputError(f"an audit is about crystals in three dimensions, and {case.material.name} is flat")
@@ -54,6 +55,15 @@ class AuditStudy(Study[Audit]):
                 )
             cell = defect_cell(build_lattice(case.material), case.defect, case.simulation_size)
             check_species(truth_of(_model(case.material, asked)), cell.symbols)
+            known |= {*cell.lattice.species, *cell.symbols}
+            for table in (asked.chemical_potentials, asked.chemical_potentials_model):
+                checked_potentials(table or None, cell)
+        for table in (asked.chemical_potentials, asked.chemical_potentials_model):
+            if foreign := [symbol for symbol in table if symbol not in known]:
+                raise InputError(
+                    f"a chemical potential of {foreign[0]} is given, and neither the crystal nor the defects have such an atom; "
+                    f"give those of {', '.join(sorted(known))}"
+                )
         for material in {case.material.name: case.material for case in spec.cases}.values():
             for one in (material, _model(material, asked)):
                 if isinstance(truth_of(one), BlackBox):  # site energies agree with their forces by construction
