@@ -23,6 +23,7 @@ from defectgen.plot.triangles import Drawn, Panel, Slope, arrange, label_box
 from defectgen.report import write
 from defectgen.report.findings import comparisons, findings
 from defectgen.study import FAILURES, RATES, RESULTS, gather, pages
+from defectgen.study.remarks import gathered
 
 SETS = {"E+F": -1.5, "E+F+V": -3.5, "E+F+FC": -4.5, "E+F+FC+V": -6.5}
 CASES = [("Cu", "vacancy"), ("Si", "dumbbell<110> & more")]
@@ -337,3 +338,23 @@ def test_the_effect_of_the_fit_is_one_sentence_a_case(run):
 
 def test_slopes_are_fractions_where_they_can_be():
     assert [typeset.slope(s).replace(typeset.MINUS, "-") for s in (-4.5, -6.0, -2.87)] == ["-9/2", "-6", "-2.87"]
+
+
+def test_warnings_that_differ_in_numbers_are_one_line_for_each_set():
+    """Rank warnings of a whole study: one line for each case and set, counted, with ranges; everything else stays."""
+    text = "a fit with a warning: rank {} of {}: the rows of {} do not determine all coefficients; or degree 1.5e-3"
+    lines = [
+        {"label": f"Cu divacancy {name}, training size {size}", "reason": text.format(9 + size, 30, name)}
+        for name in ("E+F", "E+F+V")
+        for size in (5, 91)
+    ]
+    other = {"label": "Cu divacancy E+F, training size 5", "reason": "the model rests in another state: 2 atoms"}
+    found = gathered([*lines, other, {**other, "label": "Cu divacancy E+F, training size 6"}])
+    assert [line["label"] for line in found] == [
+        "Cu divacancy E+F: 2 fits",
+        "Cu divacancy E+F+V: 2 fits",
+        "Cu divacancy E+F, training size 5",
+        "Cu divacancy E+F, training size 6",
+    ]
+    assert found[1]["reason"] == text.format("14 to 100", 30, "E+F+V") and found[2] == other
+    assert gathered(lines[:1]) == lines[:1]

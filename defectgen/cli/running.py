@@ -23,6 +23,7 @@ from ..campaign.provenance import versions
 from ..campaign.stop import STATUS
 from ..campaign.store import Damaged, Outdated
 from ..study.columns import FAILURES, RATES, RESULTS
+from ..study.remarks import gathered
 from .live import Live, brief
 from .speak import answer, console, say
 
@@ -148,7 +149,7 @@ def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], s
     if tables.rates:
         _show_rates(tables.rates)
     lost, idle = _lost(tasks, records)
-    for row in tables.failures:  # a case that ran but proved nothing is there too, as a note
+    for row in gathered(tables.failures):  # a case that ran but proved nothing is there too, as a note
         if row["label"] not in idle:
             say(f"{'failed' if row['label'] in lost else 'note'}: {row['label']}: {row['reason']}", error=True)
     return tables

@@ -194,7 +194,8 @@ def solved(
     weights_of = np.where([b.kind in used for b in blocks.items], multipliers, 0.0)
     one_body = undetermined_one_body(blocks, weights_of, [c.rows for c in constraints])
     if rank is not None and rank < blocks.columns:
-        advice = "add configurations or kinds of observation, lower the degree, or give a prior"
+        other = "a stronger prior" if prior is not None else "a prior"
+        advice = f"add configurations or kinds of observation, lower the degree, or give {other}"
         warnings.warn(
             f"rank {rank} of {blocks.columns}: the rows of {loss.observations} do not determine all coefficients and the "
             f"shortest solution was taken; {f'{one_body}; otherwise ' if one_body else ''}{advice}",

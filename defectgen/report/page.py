@@ -18,6 +18,7 @@ from ..study import Run
 from ..study.columns import LATER, RATES, RESULTS, Column
 from ..study.page import Cell, Page, PageTable
 from ..study.rates import LAWS
+from ..study.remarks import gathered
 from .findings import Comparison, comparisons, findings
 
 _MEASURES = (
@@ -77,7 +78,7 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
         else PageTable((), ()),
         verdicts=VERDICTS,
         rules=_rules(run.rates),
-        failures=run.failures.to_dict("records"),
+        failures=gathered(run.failures.to_dict("records")),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
 
