@@ -1,6 +1,7 @@
 """Lattices, cells, defects and neighbours: where the atoms are, before any energy is requested."""
 
 from .cell import Cell, Sites, primitive_cell, supercell
+from .copies import Copies, copies
 from .cut import ball, cylinder, slab
 from .defects import antisite, antisite_pair, divacancy, microcrack, substitution, vacancy
 from .edits import Defect, Edits, defect_size
@@ -38,6 +39,7 @@ __all__ = [
     "PHASES",
     "VOIDS",
     "Cell",
+    "Copies",
     "Defect",
     "Edits",
     "Element",
@@ -53,6 +55,7 @@ __all__ = [
     "bcc",
     "beta_tin",
     "composition_change",
+    "copies",
     "cscl",
     "cylinder",
     "defect_from_name",

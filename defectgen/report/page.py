@@ -19,6 +19,7 @@ from ..study.columns import LATER, RATES, RESULTS, Column
 from ..study.page import Cell, Page, PageTable
 from ..study.rates import LAWS
 from ..study.remarks import gathered
+from ..training.observations import NOTHING
 from .findings import Comparison, comparisons, findings
 
 _MEASURES = (
@@ -62,6 +63,8 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
     drawn = {picture.name: _figure(picture, images[picture.name]) for picture in page.pictures}
     return template.from_string(source).render(
         run=run,
+        observed={part for name in sets for part in str(name).split("+")},
+        nothing=NOTHING,
         style=files("defectgen.report").joinpath("page.css").read_text(encoding="utf-8"),
         started=_date(run.started),
         duration=duration(run.seconds),

@@ -141,8 +141,16 @@ def _beyond(spec: RunSpec, asked: FitRates, beyond: Beyond, case: Case) -> Itera
                 fit=spec.fit,
                 repeat=repeat,
                 radii=tuple(sorted(set(beyond.radii))),
-                nonlinear_at=beyond.nonlinear_at if not repeat else (),
+                **(_nonlinear(fits, case, beyond) if not repeat else {}),
             )
+
+
+def _nonlinear(fits: Fits, case: Case, beyond: Beyond) -> dict[str, Any]:
+    """Where the response is checked, and in which cell."""
+    if not beyond.nonlinear_at:
+        return {}
+    size = beyond.simulation_size if beyond.nonlinear_size is None else beyond.nonlinear_size
+    return {"checked": fits.exact(case, size, False), "nonlinear_at": beyond.nonlinear_at}
 
 
 def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
@@ -151,6 +159,8 @@ def _check(spec: RunSpec, asked: FitRates, case: Case) -> None:
     check_radii(own.radii, "fits.radii", case, case.simulation_size)
     if own.beyond is not None:
         check_radii(own.beyond.radii, "fits.beyond.radii", case, own.beyond.simulation_size)
+        if own.beyond.nonlinear_size is not None:
+            check_radii(own.beyond.nonlinear_at, "fits.beyond.nonlinear_at", case, own.beyond.nonlinear_size)
         lattice = build_lattice(case.material)
         defect_cell(lattice, case.defect, smallest(lattice, own.beyond.training_radius))
 

@@ -25,6 +25,8 @@ class Beyond(Strict):
     """Size of the cell in which they are compared with the reference: n, three numbers, or a matrix of conventional vectors."""
     nonlinear_at: tuple[Radius, ...] = ()
     """Radii of the list at which the linear response is compared with the nonlinear equilibrium, for the first basis."""
+    nonlinear_size: Size | None = None
+    """Of the cell of these equilibria; that of the comparison if none is given."""
     nothing: bool = True
     """Whether "none" is a further set: a pair potential that is fitted to energies and the lattice constant alone."""
 

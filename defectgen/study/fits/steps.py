@@ -9,11 +9,12 @@ from ..._typing import Float
 from ...campaign import Given, Step
 from ...crystal import defect_from_name
 from ...energy.functional import cell_energy
+from ...energy.site import SiteEnergy
 from ...errors import compare
 from ...errors.norms import strain_max, strain_norm
 from ...errors.stability import lowest_phonon
 from ...fit import Fit, fit
-from ...relax import ForceField, MixedEquilibrium, greens_function, mixed_equilibrium
+from ...relax import greens_function, mixed_equilibrium
 from ...training import Rattle
 from ...training.cells import defect_cells
 from ...training.observations import NOTHING
@@ -197,9 +198,21 @@ class Point:
     """eV."""
     training_atoms: int
     """Atoms within the radius."""
-    nonlinear_geometry: float | None = None
-    """A, of the nonlinear equilibrium, where it was requested."""
-    nonlinear_converged: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """The response of one fit that is used beyond one radius, against the nonlinear equilibrium in the same cell."""
+
+    radius: float
+    """Nearest-neighbour spacings."""
+    atoms: int
+    """Of the cell."""
+    response: float
+    """Geometry error of the response of the perfect crystal, A."""
+    nonlinear: float
+    """That of the nonlinear equilibrium, A."""
+    converged: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +220,7 @@ class Curve:
     """Errors of one fit that is used beyond growing radii."""
 
     points: tuple[Point, ...]
+    checks: tuple[Check, ...]
     rmse: dict[str, float]
     functions: int
     simulation_atoms: int
@@ -226,7 +240,10 @@ class FitBeyond(_Fitted, Step[Curve]):
 
     radii: tuple[float, ...]
     """Nearest-neighbour spacings."""
+    checked: Exact | None = None
+    """The defect relaxed with the reference in the cell of the nonlinear equilibria."""
     nonlinear_at: tuple[float, ...] = ()
+    """The radii at which they are computed."""
 
     @property
     def label(self) -> str:
@@ -239,16 +256,12 @@ class FitBeyond(_Fitted, Step[Curve]):
     def run(self, given: Given) -> Curve:
         """Fit once, then one response for every radius."""
         fitted, told = self.fitted(given)
-
-        def made() -> FarScene:
-            exact = given[self.exact].at(self.exact.cell(given))
-            return FarScene(truth_of(self.crystal.material), exact, box(exact.cell.lattice, self.exact.size))
-
-        scene = kept(("fits beyond", self.exact.key), made)
+        scene = self._scene(given, self.exact)
         far, cell = FittedBeyond(scene, fitted.model), scene.cell
         phonon = lowest_phonon(far.green)
         return Curve(
-            points=tuple(self._point(scene, far, radius) for radius in sorted(set(self.radii))),
+            points=tuple(_point(scene, far, radius) for radius in sorted(set(self.radii))),
+            checks=() if self.checked is None else self._checks(self._scene(given, self.checked), fitted.model),
             rmse=fitted.rmse,
             functions=fitted.model.basis.size,
             simulation_atoms=len(cell),
@@ -259,19 +272,40 @@ class FitBeyond(_Fitted, Step[Curve]):
             warnings=told,
         )
 
-    def _point(self, scene: FarScene, far: FittedBeyond, radius: float) -> Point:
-        found = far.response(radius)
-        checked = _solved(scene, far.nonlinear(radius)) if radius in self.nonlinear_at else None
-        return Point(
-            radius=radius,
-            geometry_error=strain_norm(scene.cell, found, scene.bonds),
-            geometry_error_max=strain_max(scene.cell, found, scene.bonds),
-            energy_error_signed=far.far_energy(radius),
-            training_atoms=int((~scene.beyond(radius)).sum()),
-            nonlinear_geometry=None if checked is None else strain_norm(scene.cell, checked.difference, scene.bonds),
-            nonlinear_converged=checked is None or checked.converged,
-        )
+    def _scene(self, given: Given, exact: Exact) -> FarScene:
+        """What the fits around this equilibrium have in common, made once in a process."""
+
+        def made() -> FarScene:
+            found = given[exact].at(exact.cell(given))
+            perfect = box(found.cell.lattice, exact.size)
+            return FarScene(truth_of(self.crystal.material), found, perfect, self.basis.cutoff)
+
+        return kept(("fits beyond", exact.key, self.basis.cutoff), made)
+
+    def _checks(self, scene: FarScene, model: SiteEnergy) -> tuple[Check, ...]:
+        far = FittedBeyond(scene, model)
+        return tuple(_check(scene, far, radius) for radius in sorted(set(self.nonlinear_at)))
 
 
-def _solved(scene: FarScene, far: ForceField) -> MixedEquilibrium:
-    return mixed_equilibrium(scene.exact, scene.truth, far, ACCURACY, preconditioner=scene.green, energy=scene.energy)
+def _point(scene: FarScene, far: FittedBeyond, radius: float) -> Point:
+    found = far.response(radius)
+    return Point(
+        radius=radius,
+        geometry_error=strain_norm(scene.cell, found, scene.bonds),
+        geometry_error_max=strain_max(scene.cell, found, scene.bonds),
+        energy_error_signed=far.far_energy(radius),
+        training_atoms=int((~scene.beyond(radius)).sum()),
+    )
+
+
+def _check(scene: FarScene, far: FittedBeyond, radius: float) -> Check:
+    solved = mixed_equilibrium(
+        scene.exact, scene.truth, far.nonlinear(radius), ACCURACY, preconditioner=scene.green, energy=scene.energy
+    )
+    return Check(
+        radius=radius,
+        atoms=len(scene.cell),
+        response=strain_norm(scene.cell, far.response(radius), scene.bonds),
+        nonlinear=strain_norm(scene.cell, solved.difference, scene.bonds),
+        converged=solved.converged,
+    )

@@ -7,7 +7,7 @@ from ..columns import WARNED
 from ..interface import Tables
 from ..tasks import Rows
 from .names import BEYOND, PURE
-from .steps import Curve, FitBeyond, FloorFit, Point, Pure, PureFit
+from .steps import Check, Curve, FitBeyond, FloorFit, Point, Pure, PureFit
 
 CHECKS = "fits_checks"
 """The table of responses and nonlinear equilibria at the same radii."""
@@ -35,11 +35,11 @@ def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
         rows, seconds = given[step.rows], given.seconds(step)
         for point in found.points:
             results.append(_beyond(step, found, point, rows, seconds / len(found.points)))
-            if not point.nonlinear_converged:
+        for check in found.checks:
+            checks.append(_check(step, found, check))
+            if not check.converged:
                 reason = "the nonlinear equilibrium that checks the response did not converge"
-                failures.append({"label": f"{step.label} = {point.radius:g}", "reason": reason})
-            if point.nonlinear_geometry is not None:
-                checks.append(_check(step, found, point))
+                failures.append({"label": f"{step.label} = {check.radius:g}", "reason": reason})
         failures += [{"label": step.label, "reason": WARNED + text} for text in found.warnings]
     return Tables(results, failures=failures, others={CHECKS: checks} if checks else {})
 
@@ -108,14 +108,14 @@ def _beyond(step: FitBeyond, found: Curve, point: Point, rows: Rows, seconds: fl
     }
 
 
-def _check(step: FitBeyond, found: Curve, point: Point) -> dict:
-    assert point.nonlinear_geometry is not None
+def _check(step: FitBeyond, found: Curve, check: Check) -> dict:
     return {
         **_case(BEYOND, step, found.dimension),
-        "training_radius": point.radius,
-        "response_geometry": point.geometry_error,
-        "nonlinear_geometry": point.nonlinear_geometry,
-        "geometry_ratio": point.geometry_error / point.nonlinear_geometry,
+        "training_radius": check.radius,
+        "simulation_atoms": check.atoms,
+        "response_geometry": check.response,
+        "nonlinear_geometry": check.nonlinear,
+        "geometry_ratio": check.response / check.nonlinear,
     }
 
 

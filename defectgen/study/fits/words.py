@@ -163,10 +163,11 @@ def _sections(run: Run) -> Iterator[Section]:
     checks = run.others.get(CHECKS)
     if checks is None or checks.empty:
         return
-    header = ("case", "set", "L", "response (Å)", "nonlinear (Å)", "ratio")
+    header = ("case", "atoms", "set", "L", "response (Å)", "nonlinear (Å)", "ratio")
     rows = [
         (
             f"{row['material']} {row['defect']}",
+            f"{row['simulation_atoms']:.0f}",
             row["observations"],
             f"{row['training_radius']:g}",
             f"{row['response_geometry']:.4g}",

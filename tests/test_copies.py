@@ -1,0 +1,67 @@
+"""Atoms that the symmetry of a defect makes of each other, and forces on one of each kind."""
+
+import numpy as np
+import pytest
+
+import defectgen as dg
+from defectgen.crystal import copies, defect_from_name
+from defectgen.energy import cell_energy
+from defectgen.energy.some import SomeForces
+
+COPPER = dg.fcc("Cu", 3.615)
+CASES = {  # order of the point group of the defect in its cell
+    "vacancy": (COPPER, "vacancy", 3, 48),
+    "divacancy": (COPPER, "divacancy", 3, 8),
+    "dumbbell": (COPPER, "dumbbell(100)", 3, 16),
+    "oblong box": (COPPER, "vacancy", (3, 3, 4), 16),
+    "interstitial in silicon": (dg.diamond("Si", 5.43), "interstitial(tetrahedral)", 2, 24),
+    "vacancy in silicon": (dg.diamond("Si", 5.43), "vacancy", 2, 24),
+    "layer": (dg.triangular("Cu", 2.5), "divacancy", 8, 4),
+}
+cases = pytest.mark.parametrize(("lattice", "name", "size", "order"), CASES.values(), ids=CASES.keys())
+
+
+def defective(lattice, name, size):
+    return defect_from_name(name).apply(dg.supercell(lattice, size))
+
+
+@cases
+def test_operations_bring_atoms_onto_atoms(lattice, name, size, order):
+    """The known order of the group, and distances that every operation keeps."""
+    cell = defective(lattice, name, size)
+    for found, atoms in ((copies(cell), cell), (copies(cell, cell.perfect), cell.perfect)):
+        assert len(found.rotations) == order and found.images.shape == (order, len(atoms))
+        assert all(sorted(image) == list(range(len(atoms))) for image in found.images)
+        away = atoms.distance_from_centre(cell.centre + atoms.minimum_image(atoms.positions - cell.centre))
+        for turn, image in zip(found.rotations, found.images, strict=True):
+            moved = atoms.minimum_image((atoms.positions - cell.centre) @ turn - (atoms.positions[image] - cell.centre))
+            assert np.abs(moved).max() < 1e-9 and np.abs(turn @ turn.T - np.eye(3)).max() < 1e-9
+        assert len(found.first) >= len(atoms) / order and len(away) == len(atoms)
+
+
+@cases
+def test_a_symmetric_field_is_known_from_one_atom_of_each_kind(lattice, name, size, order):
+    """Of any field the mean is symmetric, and the first atoms give it back; the field itself they do not."""
+    found = copies(defective(lattice, name, size))
+    field = np.random.default_rng(0).normal(size=(found.images.shape[1], 3))
+    mean = found.mean(field)
+    assert found.spread(mean[found.first]) == pytest.approx(mean, abs=1e-12)
+    assert found.mean(mean) == pytest.approx(mean, abs=1e-12)
+    assert np.abs(found.spread(field[found.first]) - field).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["divacancy", "dumbbell(100)"])
+def test_forces_on_some_atoms_are_those_of_the_whole_cell(name):
+    """Of a potential with compiled code and of one without, at positions away from equilibrium."""
+    cell = defective(COPPER, name, 4)
+    found, rng = copies(cell), np.random.default_rng(1)
+    x = cell.positions + found.mean(0.05 * rng.normal(size=cell.positions.shape))
+    basis = dg.ACEBasis(["Cu"], cutoff=4.0, order=2, degree=5)
+    fitted = basis.model(rng.normal(size=basis.size))
+    for potential in (dg.reference.CleriRosato("Cu", cutoff=4.2), fitted):
+        whole = cell_energy(cell, potential).energy_forces(x)[1]
+        some = SomeForces(cell, 4.2, found.first)(potential, x)
+        assert np.abs(whole).max() > 1e-2
+        assert found.spread(some) == pytest.approx(whole, abs=1e-10 * np.abs(whole).max() + 1e-12)
+        few = SomeForces(cell, 4.2, np.array([7, 3]))(potential, x)  # any atoms, in any order
+        assert few == pytest.approx(whole[[7, 3]], abs=1e-10 * np.abs(whole).max() + 1e-12)
