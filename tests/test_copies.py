@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import defectgen as dg
+from defectgen.ace import LinearACE
 from defectgen.crystal import copies, defect_from_name
 from defectgen.energy import cell_energy
 from defectgen.energy.some import SomeForces
@@ -57,7 +58,7 @@ def test_forces_on_some_atoms_are_those_of_the_whole_cell(name):
     found, rng = copies(cell), np.random.default_rng(1)
     x = cell.positions + found.mean(0.05 * rng.normal(size=cell.positions.shape))
     basis = dg.ACEBasis(["Cu"], cutoff=4.0, order=2, degree=5)
-    fitted = basis.model(rng.normal(size=basis.size))
+    fitted = LinearACE(basis, rng.normal(size=basis.size))
     for potential in (dg.reference.CleriRosato("Cu", cutoff=4.2), fitted):
         whole = cell_energy(cell, potential).energy_forces(x)[1]
         some = SomeForces(cell, 4.2, found.first)(potential, x)

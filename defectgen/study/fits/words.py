@@ -35,7 +35,7 @@ def fits_page(run: Run, rows: pd.DataFrame) -> Page:
         (*_answers(rows, rates), _HOW),
         tuple(_findings(rows, rates)),
         pictures,
-        tuple(_sections(run)),
+        (*_floors(rows, rates), *_sections(run)),
     )
 
 
@@ -131,32 +131,53 @@ def _faster(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
 
 
 def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
-    """Curves that are shallower than predicted, with what the fit left in its training data."""
+    """Curves that are shallower than predicted; the table below has what the fit left in its training data."""
     known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
     for rate in known[known["slope"] - known["predicted"] > 0.5].to_dict("records"):
-        if cap(rate) is not None:
-            continue  # a sentence above names the cap
-        own = rows[
-            (rows["study"] == rate["study"])
-            & (rows["material"] == material)
-            & (rows["defect"] == defect)
-            & (rows["observations"] == rate["observations"])
-        ]
-        last = own[own["training_radius"] == own["training_radius"].max()]
-        errors = ", ".join(
-            f"{what} {float(last[name].mean()):.1e} {unit}"
-            for what, name, unit in (
-                ("forces", "rmse_forces", "eV/Å"),
-                ("force constants", "rmse_force_constants", "eV/Å²"),
-                ("virials", "rmse_virial", "eV/atom"),
+        if cap(rate) is None:  # otherwise a sentence above names the cap
+            yield (
+                f"{material} {defect}, {rate['study'].removeprefix('fits: ')}, {rate['quantity']} of {rate['observations']}: "
+                f"{measured(rate)}, shallower than predicted."
             )
-            if np.isfinite(last[name].mean())
+
+
+_FLOORS = (
+    "Curves whose verdict is inconclusive or shallower. An energy error does not fall below the error that the fit "
+    "leaves in the energy of the training cell (energy left). Where bases differ by a large factor or in sign, terms of both "
+    "signs cancel. Forces left are the root mean square error of the forces of the training cell. All at the largest radius."
+)
+
+
+def _floors(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Section]:
+    """What limits each curve that does not show its rate, measured."""
+    header = ("fits", "case", "set", "error of", "slope", "smallest error", "bases differ by", "energy left (eV)", "forces left")
+    lines = []
+    for rate in rates[rates["verdict"].isin(["inconclusive", "shallower"])].to_dict("records"):
+        same = np.logical_and.reduce([rows[name] == rate[name] for name in ("study", "material", "defect", "observations")])
+        own = rows[same & rows["converged"] & rows["same_basin"]]
+        if own.empty:
+            continue
+        last = own[own["training_radius"] == own["training_radius"].max()]
+        error = last[f"{rate['quantity']}_error"]
+        signs = pd.to_numeric(last["energy_error_signed"]) if rate["quantity"] == "energy" else error
+        apart = "a sign" if signs.min() < 0 < signs.max() else f"{error.max() / error.min():.1f}"
+        left = (last["rmse_energy"] * last["training_atoms"]).mean() if rate["study"] == PURE else np.nan
+        lines.append(
+            (
+                rate["study"].removeprefix("fits: "),
+                f"{rate['material']} {rate['defect']}",
+                rate["observations"],
+                rate["quantity"],
+                measured(rate),
+                f"{error.min():.1e} {'eV' if rate['quantity'] == 'energy' else 'Å'}",
+                apart,
+                f"{left:.0e}" if rate["quantity"] == "energy" and np.isfinite(left) else "",
+                f"{last['rmse_forces'].mean():.0e} eV/Å",
+            )
         )
-        yield (
-            f"{material} {defect}, {rate['study'].removeprefix('fits: ')}, {rate['quantity']} of {rate['observations']}: "
-            f"{measured(rate)}, shallower than predicted; the fit at the largest radius leaves these errors in the observations: "
-            f"{errors}."
-        )
+    if lines:
+        table = PageTable.plain(header, lines)
+        yield Section("floors", "What limits the rates that are not shown", (Part(about=_FLOORS, tables=(table,)),))
 
 
 def _sections(run: Run) -> Iterator[Section]:
@@ -167,7 +188,7 @@ def _sections(run: Run) -> Iterator[Section]:
     rows = [
         (
             f"{row['material']} {row['defect']}",
-            f"{row['simulation_atoms']:.0f}",
+            f"{row.get('simulation_atoms', np.nan):.0f}",
             row["observations"],
             f"{row['training_radius']:g}",
             f"{row['response_geometry']:.4g}",
