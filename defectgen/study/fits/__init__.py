@@ -1,6 +1,6 @@
 """Question: how fast do the errors of fits to one relaxed cell fall with its radius, used everywhere or beyond a radius only?"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -48,13 +48,15 @@ class FitRatesStudy(Study[FitRates]):
         if strange := sorted(set(asked.materials) - names):
             return f"fits.materials has {strange[0]!r}, which is the crystal of no case; cases are of {', '.join(sorted(names))}"
         order = max((case.basis.order for case in spec.cases if case.basis is not None), default=0)
-        if asked.degrees and min(asked.degrees) < order:
-            return f"fits.degrees has {min(asked.degrees):g}, too small for order {order}; give at least that"
+        given = self.degrees(asked)
+        if given and min(given) < order:
+            return f"fits.degrees has {min(given):g}, too small for order {order}; give at least that"
         return ""
 
-    def degrees(self, asked: FitRates) -> Iterable[float]:
+    def degrees(self, asked: FitRates) -> tuple[float, ...]:
         """Degrees that rows are made for."""
-        return asked.degrees
+        beyond = [each.beyond for each in (asked, *asked.materials.values()) if each.beyond is not None]
+        return (*asked.degrees, *chain.from_iterable(each.degrees for each in beyond))
 
     def plan(self, spec: RunSpec, asked: FitRates) -> list[Any]:
         """The fits of every case."""
@@ -130,7 +132,7 @@ def _all_beyond(spec: RunSpec, asked: FitRates) -> Iterator[FitBeyond]:
 def _beyond(spec: RunSpec, asked: FitRates, beyond: Beyond, case: Case) -> Iterator[FitBeyond]:
     fits = Fits(spec)
     rows: TrainingRows = fits.rows(case, smallest(build_lattice(case.material), beyond.training_radius))
-    for repeat, degree in enumerate(_degrees(asked, case)):
+    for repeat, degree in enumerate(beyond.degrees or _degrees(asked, case)):
         for observations in ((NOTHING,) if beyond.nothing else ()) + spec.observations:
             yield FitBeyond(
                 crystal=rows.crystal,

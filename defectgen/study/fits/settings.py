@@ -23,10 +23,12 @@ class Beyond(Strict):
     """The one training cell of these fits: the smallest cube of conventional cells that holds this ball (spacings)."""
     simulation_size: Size
     """Size of the cell in which they are compared with the reference: n, three numbers, or a matrix of conventional vectors."""
+    degrees: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Degrees of the bases, each a repeat of every curve; those of the pure fits if none is given."""
     nonlinear_at: tuple[Radius, ...] = ()
     """Radii of the list at which the linear response is compared with the nonlinear equilibrium, for the first basis."""
     nonlinear_size: Size | None = None
-    """Of the cell of these equilibria; that of the comparison if none is given."""
+    """Size of the cell of these equilibria; that of the comparison if none is given."""
     nothing: bool = True
     """Whether "none" is a further set: a pair potential that is fitted to energies and the lattice constant alone."""
 
