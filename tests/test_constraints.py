@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.energy import long_wave_elastic_constants
+from defectgen.energy import cell_energy, long_wave_elastic_constants
 from defectgen.errors.domain import Leverage
 from defectgen.fit import Constraint, FitWarning, Ridge, TruncatedSVD, fit
 from defectgen.observe import ElasticConstants, FormationEnergy
@@ -237,6 +237,14 @@ def test_a_formation_energy_is_that_of_a_relaxation_without_steps():
     rest = FormationEnergy(cells[0])
     unrelaxed = dg.relax(cells[0].cell, truth, tolerance=1e9)
     assert unrelaxed.newton_steps == 0 and rest(truth) == pytest.approx([unrelaxed.energy], abs=1e-9)
+
+
+def test_rows_of_a_formation_energy_keep_its_digits():
+    """They are summed site by site, as the energy of the model is: with totals the rounding is that of the cohesive energy."""
+    _, _, cells, blocks = copper()
+    basis, theta = blocks.basis, RNG(5).normal(size=blocks.basis.size)
+    model = cell_energy(cells[0].cell, dg.LinearACE(basis, theta)).energy_forces(cells[0].positions)[0]
+    assert FormationEnergy(cells[0])(basis) @ theta == pytest.approx([model], rel=1e-11)
 
 
 def test_weights_on_targets_are_taken_and_otherwise_they_are_in_no_set():
