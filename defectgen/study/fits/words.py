@@ -142,15 +142,15 @@ def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame)
 
 
 _FLOORS = (
-    "Curves whose verdict is inconclusive or shallower. An energy error does not fall below the error that the fit "
-    "leaves in the energy of the training cell (energy left). Where bases differ by a large factor or in sign, terms of both "
-    "signs cancel. Forces left are the root mean square error of the forces of the training cell. All at the largest radius."
+    "Curves whose verdict is inconclusive or shallower, at their largest radius. Where bases differ by a large factor or in sign, "
+    "terms of both signs cancel. Forces left are the root mean square error of the forces of the training cell. Energies of pure "
+    "fits end where the rounding of the rows of the energy does, at about 1e-13 eV per atom of the training cell."
 )
 
 
 def _floors(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Section]:
     """What limits each curve that does not show its rate, measured."""
-    header = ("fits", "case", "set", "error of", "slope", "smallest error", "bases differ by", "energy left (eV)", "forces left")
+    header = ("fits", "case", "set", "error of", "slope", "smallest error", "bases differ by", "forces left")
     lines = []
     for rate in rates[rates["verdict"].isin(["inconclusive", "shallower"])].to_dict("records"):
         same = np.logical_and.reduce([rows[name] == rate[name] for name in ("study", "material", "defect", "observations")])
@@ -161,7 +161,6 @@ def _floors(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Section]:
         error = last[f"{rate['quantity']}_error"]
         signs = pd.to_numeric(last["energy_error_signed"]) if rate["quantity"] == "energy" else error
         apart = "a sign" if signs.min() < 0 < signs.max() else f"{error.max() / error.min():.1f}"
-        left = (last["rmse_energy"] * last["training_atoms"]).mean() if rate["study"] == PURE else np.nan
         lines.append(
             (
                 rate["study"].removeprefix("fits: "),
@@ -171,7 +170,6 @@ def _floors(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[Section]:
                 measured(rate),
                 f"{error.min():.1e} {'eV' if rate['quantity'] == 'energy' else 'Å'}",
                 apart,
-                f"{left:.0e}" if rate["quantity"] == "energy" and np.isfinite(left) else "",
                 f"{last['rmse_forces'].mean():.0e} eV/Å",
             )
         )
