@@ -143,8 +143,8 @@ def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame)
 
 _FLOORS = (
     "Curves whose verdict is inconclusive or shallower, at their largest radius. Where bases differ by a large factor or in "
-    "sign, terms of both signs cancel. Forces left are the root mean square error of the forces of the training cell. Energies of "
-    "pure fits end where the rounding of the rows of the energy does, at about 1e-13 eV per atom of the training cell."
+    "sign, terms of both signs cancel. Forces left are the root mean square error of the forces in the training cell. Energies "
+    "of pure fits end where the rounding of the rows of the energy does, at about 1e-13 eV per atom of the training cell."
 )
 
 
