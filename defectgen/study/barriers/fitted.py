@@ -28,7 +28,7 @@ from .steps import Hop
 
 NAME = "fit_barriers"
 LEAD = (
-    "A potential is fitted to a training cell of a hop into a vacancy: to the vacancy at rest, or to this and the saddle point. "
+    "A potential is fitted to a training cell of a hop into a vacancy: to the relaxed vacancy, or to this and the saddle point. "
     "Minimum and saddle point are found again with the fit in a larger cell; geometry errors are those of the saddle point, "
     "energy errors those of the barrier."
 )

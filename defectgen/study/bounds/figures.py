@@ -36,7 +36,7 @@ def bound_picture(case: str, rows: pd.DataFrame) -> Picture:
     legend(figure, look)
     caption = (
         f"{case}: what each term of the bound contributes at training radius {rows['training_radius'].iloc[0]:.3g}: to the "
-        "geometry, the perfect crystal's answer to this part of the force error; to the energy, this part of the energy. The "
+        "geometry, the perfect crystal's response to this part of the force error; to the energy, this part of the energy. The "
         "floor is the highest term, unless terms cancel (see the table). At the right the true error, which the terms together "
         "make up, and the guaranteed bound."
     )

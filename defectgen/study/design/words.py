@@ -92,7 +92,9 @@ def design_data_findings(table: pd.DataFrame) -> Iterator[str]:
         best = table[own & (table["choice"] == name)]
         if len(best):
             counts = {kind: best[kind.replace(" ", "_")].mean() for kind in KINDS}
-            yield f"On average {name} buys " + ", ".join(f"{mean:.1f} of {kind}" for kind, mean in counts.items() if mean) + "."
+            yield (
+                f"On average {name} takes " + ", ".join(f"{mean:.1f} of {kind}" for kind, mean in counts.items() if mean) + "."
+            )
     yield from _promises(table[own])
 
 

@@ -10,11 +10,11 @@ from ...plot.typeset import NONE, decimal, number
 from ..page import PageTable, Part, Section
 
 LEAD = (
-    "With a budget of N labels, how many different structures, and how many configurations of each? A structure is a "
-    "topology (a molecule; a phase, cell and defect), a configuration one geometry of it. Potentials are fitted to S "
-    "structures with C configurations each, and tested on new configurations of structures that were seen "
+    "If N labels can be afforded, how many different structures should be labelled, and how many configurations of each? A "
+    "structure is a molecule, or a phase with its cell and defect; a configuration is one geometry of it. Potentials are "
+    "fitted to S structures with C configurations each, and tested on new configurations of the training structures "
     "(conformational), on unseen structures (structural: drawn at random, of unseen scaffolds, larger), and on new "
-    "configurations of all structures that could have been drawn (in-distribution). All splits of a budget meet the same "
+    "configurations of all structures that could have been drawn (in-distribution). All splits of a budget have the same "
     "tests."
 )
 FIRST = ("forces", "energy", "shape", "geometry_error")
@@ -272,15 +272,15 @@ def told(own: pd.DataFrame, over: str) -> Iterator[str]:
         if parts:
             yield (
                 f"Domain of applicability, {measure}: AUROC for atoms whose force error is more than three times the level on "
-                f"seen structures, mean (least to most {over}): {'; '.join(parts)}."
+                f"training structures, mean (least to most {over}): {'; '.join(parts)}."
             )
     reducible = spans(own[own["measure"] == LEVERAGE].groupby("test", sort=False), "auroc_reducible")
     if reducible:
         shares = "; ".join(f"{test} {100 * lines['misfit_share'].median():.0f}%" for test, lines in tests)
         yield (
             "What limits this: of the squared force error a fit to all configurations, tests included, would leave (median) "
-            f"{shares}; that is the misfit of the basis, which no measure of what was seen can know. Of the part that other "
-            f"labels would remove, the {LEVERAGE} tells the large ones with an AUROC of {'; '.join(reducible)}."
+            f"{shares}; that is the misfit of the basis, which no measure computed from rows contains. For the part that other "
+            f"labels would remove, the AUROC of the {LEVERAGE} is {'; '.join(reducible)}."
         )
 
 
@@ -364,7 +364,7 @@ def _gaps_table(frame: pd.DataFrame) -> Part | None:
     return table(
         "Gaps at the largest budget",
         "The error of each test over that of new configurations of all structures that could be drawn, and over that of "
-        "structures that every split has seen; paired by repetition.",
+        "structures that every split trains on; paired by repetition.",
         ["model", "test", "error", "S x C", "value", "over in-distribution", "over conformational"],
         rows,
     )

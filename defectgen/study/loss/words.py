@@ -143,7 +143,7 @@ def _steepest(case: str, rows: pd.DataFrame) -> Iterator[str]:
             row = mine.loc[mine["slope"].abs().idxmax()]
             sense = "lowers" if row["slope"] < 0 else "raises"
             parts.append(
-                f"the {QUANTITIES[quantity]} error answers most to the weight of {row['knob']} (more of it {sense} the error, "
+                f"the {QUANTITIES[quantity]} error depends most on the weight of {row['knob']} (more of it {sense} the error, "
                 f"slope {decimal(float(row['slope']))})"
             )
     if parts:

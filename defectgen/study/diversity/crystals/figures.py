@@ -73,7 +73,7 @@ def _budgets(source: str, rows: pd.DataFrame) -> Picture:
     caption = (
         f"{source}: {largest:.0f} labels spent on S structures with {largest:.0f}/S configurations each, for every set of "
         f"observations. Points: geometric mean over the repetitions with its 95 % interval.{thin} Titles with a temperature, a "
-        "strain or a rattle are wider laws, on structures of the pool, seen or not."
+        "strain or a rattle are wider laws, on structures of the pool, whether trained on or not."
     )
     return Picture(stem("diversity-crystals", source), f"{source}: how to split a budget", caption, figure, rows)
 
@@ -208,6 +208,6 @@ def _portrait(source: str, rows: pd.DataFrame) -> Picture:
     caption = (
         f"{source}: a cell of the test “{about['test']}”, its atoms coloured by the extrapolation grade of a fit to "
         f"{about['observations']} of {design}. Right: the force errors of the same atoms; dashed: a grade of one, dotted: three "
-        f"times the error on new configurations of seen structures ({limit} eV/Å)."
+        f"times the error on new configurations of training structures ({limit} eV/Å)."
     )
-    return Picture(stem("diversity-portrait", source), f"{source}: does the domain see it?", caption, figure, rows)
+    return Picture(stem("diversity-portrait", source), f"{source}: does the domain detect the errors?", caption, figure, rows)

@@ -229,7 +229,7 @@ def _costs(frame: pd.DataFrame) -> Part:
         "What the labels cost",
         "Means over the repetitions, largest number of labels. Virials come with the calculation of energy and forces; "
         "force constants of a phase take 6 displaced supercells for each atom of its primitive cell (central differences, no "
-        "symmetry used), and are observed of phases that were seen and are stable at rest.",
+        "symmetry used), and are used for phases in the training set that are stable.",
         ["crystal", "observed", "S x C", "labels", "calculations", "energies", "forces", "virials", "phases", "with FC"],
         rows,
     )
@@ -268,7 +268,7 @@ def _phases(frame: pd.DataFrame) -> Part:
     ]
     return table(
         "The phases",
-        "Stable: all waves of the phase at rest have positive energy. Strayed: configurations with an atom more than "
+        "Stable: all phonons of the relaxed phase have positive energy. Strayed: configurations with an atom more than "
         "half a nearest-neighbour spacing away from its site; they keep their labels and their structure.",
         ["crystal", "phase", "stable", "configurations", "strayed"],
         rows,
