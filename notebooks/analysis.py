@@ -94,6 +94,8 @@ assert rate.low < -3 < rate.high
 figure, axis = plt.subplots(figsize=(4.2, 3), layout="constrained")
 axis.loglog(sizes, errors.T, ".", color="grey")
 axis.loglog(sizes, rate.predict(sizes), label=f"slope {rate.slope:.2f}")
+axis.set_xticks(sizes, [f"{size}" for size in sizes])
+axis.minorticks_off()
 axis.set(xlabel="radius of the training cell L", ylabel="error (eV)")
 axis.legend()
 plt.show()

@@ -92,7 +92,7 @@ print(rates[columns].to_string(index=False, float_format="{:.2f}".format))
 # Dashed lines have the predicted slope and pass through the first point of their curve.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 for axis, quantity, unit in zip(axes, ("geometry", "energy"), ("A", "eV"), strict=True):
     for number, (observations, curve) in enumerate(results.groupby("observations", sort=False)):
         radius, error = curve["training_radius"].to_numpy(), curve[f"{quantity}_error"].to_numpy()
@@ -102,7 +102,7 @@ for axis, quantity, unit in zip(axes, ("geometry", "energy"), ("A", "eV"), stric
     axis.set_xticks([7, 8, 10, 12, 15], ["7", "8", "10", "12", "15"])
     axis.minorticks_off()
     axis.set(xlabel="radius L (nearest-neighbour spacings)", ylabel=f"{quantity} error ({unit})")
-axes[0].legend(frameon=False)
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
 plt.show()
 
 # %% [markdown]

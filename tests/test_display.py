@@ -109,6 +109,17 @@ def test_notebooks_show_tables_of_results(values):
     assert table.startswith("<table") and table.count("<tr") == 1 + len(values["refits"].items)
 
 
+def test_figures_are_shown_without_pyplot():
+    crystal = dg.fcc("Cu", 3.615)
+    atoms = dg.to_ase(dg.vacancy().apply(dg.supercell(crystal, 3)))
+    with pytest.raises(dg.InputError, match="no atom is displaced"):
+        dg.displacement_figure(dg.equilibrium(crystal, atoms))
+    cell = dg.equilibrium(crystal, atoms).cell
+    away = atoms.positions - cell.centre
+    atoms.positions -= 0.3 * away / np.linalg.norm(away, axis=1)[:, None] ** 3
+    assert dg.displacement_figure(dg.equilibrium(crystal, atoms))._repr_png_().startswith(b"\x89PNG")
+
+
 def test_a_dipole_without_elastic_constants_and_one_of_a_layer_are_shown(values):
     dipole = values["dipole"]
     assert "A^3" in repr(dipole)

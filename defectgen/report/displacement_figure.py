@@ -6,7 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import NullLocator
 
+from .._input import InputError
 from ..errors import strain_decay
+from ..plot.shown_figure import ShownFigure
 from ..plot.style import RC
 from ..relax import Equilibrium
 
@@ -31,12 +33,14 @@ def displacement_figure(*equilibria: Equilibrium, names: tuple[str, ...] = ()) -
     Raises
     ------
     InputError
-        For what is no equilibrium, and for cells that are too small.
+        For what is no equilibrium, for cells that are too small, and if no atom is displaced.
     """
     decays = [strain_decay(each) for each in equilibria]
+    if not any((decay.strain > 0).any() for decay in decays):
+        raise InputError("no atom is displaced, so there is nothing to draw; give a relaxed defect")
     labels = [*names, *(f"{k + 1}" for k in range(len(names), len(decays)))]
     with rc_context(RC):
-        figure = Figure(figsize=(7.5, 3.3), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
+        figure = ShownFigure(figsize=(7.5, 3.3), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
         left, right = figure.subplots(1, 2)
         for k, (found, decay, label) in enumerate(zip(equilibria, decays, labels, strict=True)):
             look = {"color": COLOURS[k % 4], "marker": MARKS[k % 4], "mec": "white", "mew": 0.4}

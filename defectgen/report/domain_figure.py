@@ -8,6 +8,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from .._input import InputError
 from ..errors import Check
 from ..plot.atoms import INSIDE, OUTSIDE, coloured
+from ..plot.shown_figure import ShownFigure
 from ..plot.style import RC
 
 
@@ -38,7 +39,7 @@ def domain_figure(check: Check) -> Figure:
     ratio = np.where(np.isfinite(grades), grades, top) / check.threshold
     outside = grades > check.threshold
     with rc_context(RC):
-        figure = Figure(figsize=(7.5, 3.5), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
+        figure = ShownFigure(figsize=(7.5, 3.5), layout=ConstrainedLayoutEngine(w_pad=0.06, wspace=0.05))
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
         x, depth = _seen(check.positions[check.counted], cell.vectors)
         coloured(figure, left, x, depth, ratio, outside)
