@@ -36,6 +36,11 @@ def decimal(value: float) -> str:
     return f"{value:.2f}".replace("-", MINUS) if math.isfinite(value) else NONE
 
 
+def in_words(value: float, missing: str = "not known") -> str:
+    """Two digits after the point, or words for a number that is missing: for sentences, where a dash reads as a mistake."""
+    return decimal(value) if math.isfinite(value) else missing
+
+
 def local_slopes(text: str) -> str:
     """``1.7:-5.6 2.4:-3.5`` (radius:slope) in words: -5.6 at 1.7, -3.5 at 2.4."""
     pairs = [part.rpartition(":") for part in text.split()]

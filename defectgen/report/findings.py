@@ -13,6 +13,7 @@ from ..plot.style import in_reading_order
 from ..plot.typeset import decimal, number, slope
 from ..study import Run
 from ..study.columns import WARNED
+from ..study.page import Page
 
 _ERRORS = {"geometry": ("geometry_error", "Å"), "energy": ("energy_error", "eV")}
 
@@ -59,9 +60,19 @@ def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return np.exp(logarithms.groupby([rows["training_radius"], rows["observations"]]).mean()).unstack()
 
 
-def findings(run: Run, compared: list[Comparison]) -> list[str]:
-    """Plain sentences: the ordering of the observation sets, the rates, what did not work."""
-    return [*_orderings(compared), *_rates(run), *_troubles(run)]
+BEFORE_FIGURES = 5
+"""Sentences that a page has before its first figure."""
+
+
+def ranked(run: Run, page: Page, compared: list[Comparison]) -> tuple[list[str], list[str]]:
+    """Sentences before the first figure, the answer first, and those after the figures.
+
+    What did not work is among the first, so that no reader misses it.
+    """
+    slopes, troubles = list(_rates(run)), list(_troubles(run))
+    told = [*page.findings, *slopes[:1], *_orderings(compared), *slopes[1:]] or ["No case was finished."]
+    room = BEFORE_FIGURES - len(troubles[:1])
+    return [*told[:room], *troubles[:1]], [*told[room:], *page.remarks, *troubles[1:]]
 
 
 def _orderings(compared: list[Comparison]) -> Iterator[str]:
@@ -95,7 +106,9 @@ def _rates(run: Run) -> Iterator[str]:
         return
     counts = Counter(verdict or "no verdict" for verdict in rates["verdict"])
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
-    yield f"Verdicts on {len(rates)} rates: {listing}."
+    total = f"{len(rates)} measured {'slope' if len(rates) == 1 else 'slopes'}"
+    agree = sum(counts[word] for word in ("confirmed", "within tolerance"))
+    yield f"By the 95 % intervals {agree} of {total} agree with the predicted rates ({listing})."
     if open_ := counts["inconclusive"]:
         remarks = rates[rates["verdict"] == "inconclusive"].get("remark", pd.Series(dtype=str))
         why = Counter(re.sub(r"^power \d+ %: ", "", part) for text in remarks for part in str(text).split("; ") if text)
@@ -135,21 +148,25 @@ def _power(rates: pd.DataFrame) -> Iterator[str]:
 
 
 def _troubles(run: Run) -> Iterator[str]:
-    """What did not converge, strayed or failed."""
-    loose = int((~run.results["converged"]).sum())
-    strayed = int((run.results["converged"] & ~run.results["same_basin"]).sum())
-    aside = "drawn hollow and counted in no sentence above"
-    if loose:
-        yield f"Not converged: {loose} of {len(run.results)} points, {aside}."
-    if strayed:
-        yield f"In another basin than the reference: {strayed} of {len(run.results)} points, {aside}."
-    if "stable" in run.results and (lost := int((run.results["stable"].astype(str) == "False").sum())):
-        yield (
-            f"Unstable: {lost} of {len(run.results)} points are fits that rest at a saddle point or whose crystal falls apart; "
-            "they are in no rate."
-        )
+    """What did not converge, strayed or failed; every point is counted once."""
+    results, total = run.results, len(run.results)
+    loose, strayed = ~results["converged"], ~results["same_basin"]
+    unstable = results["stable"].astype(str) == "False" if "stable" in results else loose & False
+    kinds = {
+        "not converged": loose,
+        "in another basin than the reference": strayed & ~loose & ~unstable,
+        "unstable (at a saddle point, or the crystal falls apart)": unstable & ~loose,
+    }
+    counts = {what: int(lost.sum()) for what, lost in kinds.items() if lost.any()}
     warned = run.failures["reason"].astype(str).str.startswith(WARNED) if len(run.failures) else pd.Series(dtype=bool)
-    if lost := int((~warned).sum()):
-        yield f"Failed, not run, or without a trustworthy result: {lost}; the reasons are below."
+    failed = run.failures[~warned]["label"].nunique() if len(run.failures) else 0
+    if counts:
+        listed = ", ".join(f"{count} {what}" for what, count in counts.items())
+        reasons = "; their reasons are among the failures below" if failed else ""
+        yield f"In no rate: {sum(counts.values())} of {total} points ({listed}){reasons}."
+    elif failed:
+        yield f"{failed} {'case' if failed == 1 else 'cases'} failed or gave no result; the reasons are below."
     if warned.any():
-        yield f"Fits with a warning, which count all the same: {int(warned.sum())}; the warnings are below."
+        count = run.failures[warned]["label"].nunique()
+        several = "fit has a warning and is" if count == 1 else "fits have a warning and are"
+        yield f"{count} {several} counted all the same."

@@ -1,12 +1,10 @@
 """The files of a fit to a data set: model, errors, settings, figures and one page."""
 
-import base64
-from importlib.resources import files
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
@@ -18,9 +16,10 @@ from ..dataset import LabelledSnapshots
 from ..errors import LabelErrors
 from ..plot.picture import Picture
 from ..plot.style import RC
-from ..plot.typeset import number
+from ..plot.typeset import MINUS, number
 from ..study.own_labels import Outcome, dump
 from ..study.page import Cell, PageTable
+from . import html
 from .write import draw
 
 COLOURS = {"training": "#0072B2", "test": "#D55E00"}
@@ -151,29 +150,24 @@ def _kinds(errors: LabelErrors) -> list[str]:
 # ------ The page
 
 
-def _page(outcome: Outcome, pictures: list[Picture], images: dict[str, bytes], settings: str, command: str) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    source = files("defectgen.report").joinpath("labelled_fit.html.j2").read_text(encoding="utf-8")
-    drawn = [
-        {
-            "name": picture.name,
-            "heading": picture.heading,
-            "caption": picture.caption,
-            "source": "data:image/svg+xml;base64," + base64.b64encode(images[picture.name]).decode(),
-        }
-        for picture in pictures
-    ]
-    return environment.from_string(source).render(
-        style=files("defectgen.report").joinpath("page.css").read_text(encoding="utf-8"),
-        lead=_lead(outcome),
+def _page(outcome: Outcome, pictures: list[Picture], images: dict[str, dict[str, bytes]], settings: str, command: str) -> str:
+    headings = {"findings": "The fit", "figures": "Figures", "errors": "Errors", "data": "Data", "run": "Command and files"}
+    return html.page(
+        "labelled_fit.html.j2",
+        title="Fit to a data set",
+        kind="fit",
+        answer=_lead(outcome),
+        contents=list(headings.items()),
         findings=_findings(outcome),
         notes=outcome.notes,
-        figures=drawn,
+        figures=[html.figure(picture, images[picture.name]) for picture in pictures],
         errors=_error_table(outcome.errors),
         worst=_worst(outcome.errors),
         data=_data_table(outcome.data),
         command=command,
         settings=settings,
+        tables=[name for name in FILES if name != "report.html"],
+        colours={},
     )
 
 
@@ -200,20 +194,22 @@ def _findings(outcome: Outcome) -> list[str]:
     ]
     how = fit.model.provenance.get("prior_chosen_by")
     if fit.prior is not None:
-        found.append(f"Prior: {fit.prior}" + (f", its strength chosen by the {how}." if how else "."))
+        prior = re.sub(r"\d+\.\d{5,}(?:e[+-]?\d+)?", lambda number: f"{float(number[0]):.4g}", str(fit.prior))
+        found.append(f"Prior: {prior}" + (f", its strength chosen by the {how}." if how else "."))
     if fit.model.repulsion is not None:
         outer = np.asarray(fit.model.repulsion.radius())
         radii = f"{outer.min():.2f}" if np.ptp(outer) < 5e-3 else f"{outer.min():.2f} to {outer.max():.2f}"
         found.append(f"The model contains the repulsion of Ziegler, Biersack and Littmark, which ends at {radii} Å.")
     energies = ", ".join(
-        f"{s} {e:.4f} eV" for s, e in zip(fit.model.species, np.asarray(fit.model.one_body).tolist(), strict=True)
+        f"{s} {e:.4f} eV".replace("-", MINUS)
+        for s, e in zip(fit.model.species, np.asarray(fit.model.one_body).tolist(), strict=True)
     )
     found.append(f"One-body energies ({'table' if isinstance(settings.one_body, dict) else settings.one_body}): {energies}.")
     for split in _splits(outcome.errors):
         for p in outcome.errors.worst(1, split):
             found.append(
                 f"The largest energy error in the {split} part is that of {p.snapshot.source} (group {p.snapshot.group or '-'}, "
-                f"{len(p.snapshot.cell)} atoms): by {p.energy_error:.3g} eV for the whole cell."
+                f"{len(p.snapshot.cell)} atoms): by {abs(p.energy_error):.3g} eV for the whole cell."
             )
     return found
 

@@ -1,17 +1,13 @@
 """The page: one self-contained HTML file, filled from a template. It names no study: each says what it has to say."""
 
-import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 
 from ..errors import VERDICTS
 from ..errors.verdicts import ALLOWED, FLOOR, SAMPLES, WANTED
-from ..plot.picture import Picture
 from ..plot.style import in_reading_order, marks
 from ..plot.typeset import NONE, decimal, duration, number
 from ..study import Run
@@ -20,7 +16,9 @@ from ..study.page import Cell, Page, PageTable
 from ..study.rates import LAWS
 from ..study.remarks import gathered
 from ..training.observations import NOTHING
-from .findings import Comparison, comparisons, findings
+from . import html
+from .findings import Comparison, comparisons, ranked
+from .html import figure
 
 _MEASURES = (
     "The geometry error sums the differences of all bonds (root of the sum of squares, Å); the energy error is that of the "
@@ -44,7 +42,7 @@ _RATES = [
 ]
 
 
-def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
+def render(run: Run, page: Page, images: Mapping[str, Mapping[str, bytes]]) -> str:
     """The page's text.
 
     Parameters
@@ -54,45 +52,105 @@ def render(run: Run, page: Page, images: Mapping[str, bytes]) -> str:
     page : Page
         What the studies say about them.
     images : mapping
-        The SVG of every figure, by the name of the figure.
+        The SVG of every figure, by the name of the figure: "wide", and "narrow" where that differs.
     """
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    source = files("defectgen.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     compared = comparisons(run.results, page.compared)
     sets = [*run.results["observations"], *run.rates["observations"]]
-    drawn = {picture.name: _figure(picture, images[picture.name]) for picture in page.pictures}
-    return template.from_string(source).render(
+    drawn = {picture.name: figure(picture, images[picture.name]) for picture in page.pictures}
+    (answer, *first), more = ranked(run, page, compared)
+    lead = [*page.lead, *([] if run.results.empty else [_MEASURES]), *_observations(sets)]
+    figures = [drawn[picture.name] for picture in page.figures]
+    largest, rates, results, failures = _largest(compared), _rates(run.rates), _results(run.results), _failures(run.failures)
+    contents = {
+        "findings": ("Findings", first),
+        "figures": ("Figures", figures),
+        "more": ("Further findings" if more else "Errors at the largest training radius", more or largest),
+        "method": ("Method", lead),
+        **{section.name: (section.heading, section.parts) for section in page.sections},
+        "rates": ("Rates", rates),
+        "results": ("Results", results),
+        "failures": ("Failures and warnings", failures),
+        "run": ("Command and files", True),
+    }
+    return html.page(
+        "page.html.j2",
+        title=run.title,
+        kind=run.name,
+        answer=answer,
+        contents=[(anchor, heading) for anchor, (heading, there) in contents.items() if there],
         run=run,
-        observed={part for name in sets for part in str(name).split("+")},
-        nothing=NOTHING,
-        style=files("defectgen.report").joinpath("page.css").read_text(encoding="utf-8"),
-        started=_date(run.started),
-        duration=duration(run.seconds),
-        lead=[*page.lead, *([] if run.results.empty else [_MEASURES])],
-        findings=[*page.findings, *findings(run, compared)],
-        largest=_largest(compared),
-        figures=[drawn[picture.name] for picture in page.figures],
-        apart=bool(page.sections) and run.rates.empty and not run.results["training_radius"].notna().any(),
+        told=_told(run),
+        lead=lead,
+        findings=first,
+        more=more,
+        largest=largest,
+        figures=figures,
         sections=page.sections,
         drawn=drawn,
-        rates=PageTable.of(_shown(run.rates.assign(interval=_intervals(run.rates))), _RATES),
-        results=PageTable.of(_shown(run.results), _RESULTS)
-        if run.results["training_radius"].notna().any()
-        else PageTable((), ()),
+        rates=rates,
+        results=results,
         verdicts=VERDICTS,
         rules=_rules(run.rates),
-        failures=gathered(run.failures.to_dict("records")),
+        failures=failures,
+        old=PageTable((Cell("task", "prose"), Cell("record", "prose")), tuple((Cell(a), Cell(b)) for a, b in run.old)),
+        tables=_files(run),
         colours={name: mark.colour for name, mark in marks(sets).items()},
     )
 
 
-def _figure(picture: Picture, svg: bytes) -> dict[str, str]:
-    return {
-        "name": picture.name,
-        "heading": picture.heading,
-        "caption": picture.caption,
-        "source": "data:image/svg+xml;base64," + base64.b64encode(svg).decode(),
-    }
+def _observations(sets: Iterable[str]) -> list[str]:
+    """What the letters of the observation sets mean, in one sentence; none without sets."""
+    used = {part for name in sets for part in str(name).split("+") if part}
+    more = (", C elastic constants, held exactly" if "C" in used else "") + (
+        f", {NOTHING} the lattice constant alone" if NOTHING in used else ""
+    )
+    told = (
+        "Observations: E energies and F forces of training cells that contain the defect, FC force constants of the perfect "
+        f"crystal, V virials of the strained crystal{more}."
+    )
+    return [told] if used else []
+
+
+def _files(run: Run) -> list[str]:
+    """Files of the run that the page links to."""
+    names = [f"{name}.csv" for name in ("results", "rates", "failures", *run.others)]
+    return [*(name for name in names if (run.directory / name).is_file()), "spec.toml"]
+
+
+def _told(run: Run) -> str:
+    """How much was computed and when, in sentences; nothing about what is not known."""
+    parts = []
+    if run.tasks:
+        found = f", {run.reused} of them found finished from an earlier call" if run.reused else ""
+        parts.append(f"{run.tasks} {'task' if run.tasks == 1 else 'tasks'}{found}{'' if len(run.failures) else ', none failed'}.")
+    if started := _date(run.started):
+        took = duration(run.seconds)
+        parts.append(f"Started {started}{f', wall time {took}' if took else ''}.")
+    return " ".join(parts)
+
+
+def _rates(rates: pd.DataFrame) -> PageTable:
+    """The slopes with what was predicted; how each was judged is shown where all columns are asked for."""
+    main = ("slope", "interval", "predicted")
+    shown = ("study", "material", "defect", "observations", "quantity", *main, "verdict")
+    frame = rates.assign(interval=_intervals(rates))
+    return PageTable.of(_shown(frame), _RATES, main, [c.name for c in _RATES if c.name not in shown])
+
+
+def _results(results: pd.DataFrame) -> PageTable:
+    """Errors by training radius and set; none where no result has a radius."""
+    if not results["training_radius"].notna().any():
+        return PageTable((), ())
+    main = ("training_radius", "geometry_error", "energy_error")
+    shown = ("study", "material", "defect", "observations", "basis_functions", *main, "converged", "same_basin")
+    return PageTable.of(_shown(results), _RESULTS, main, [c.name for c in _RESULTS if c.name not in shown])
+
+
+def _failures(failures: pd.DataFrame) -> PageTable:
+    """Failures, and warnings that are alike as one line."""
+    lines = gathered(failures.to_dict("records"))
+    rows = tuple((Cell(line["label"], "prose"), Cell(line["reason"], "prose")) for line in lines)
+    return PageTable((Cell("case", "prose"), Cell("reason", "prose")), rows)
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from matplotlib.mathtext import MathTextParser
 
 from ..campaign.files import guarded, utf8, write_whole
 from ..plot.axes import fixed_layout
+from ..plot.narrow import narrowed
 from ..plot.picture import Picture
 from ..plot.style import RC
 from ..study import gather, pages
@@ -52,17 +53,20 @@ def write(directory: str | Path) -> Path:
     return path
 
 
-def draw(picture: Picture, folder: Path) -> bytes:
+def draw(picture: Picture, folder: Path) -> dict[str, bytes]:
     """Write one figure as SVG, PDF and PNG, and its data as CSV.
 
     Returns
     -------
-    bytes
-        The SVG.
+    dict
+        "wide": the SVG; "narrow": the SVG with one panel under the other, for a figure that is wider than a narrow screen.
     """
     with fixed_layout(picture.figure):
-        svg, png, pdf = _svg(picture.figure), _png(picture.figure), _pdf(picture.figure)
-    write_whole(folder / f"{picture.name}.svg", svg)
+        png, pdf, svg = _png(picture.figure), _pdf(picture.figure), {"wide": _svg(picture.figure)}
+        with narrowed(picture.figure) as other:
+            if other:
+                svg["narrow"] = _svg(picture.figure)
+    write_whole(folder / f"{picture.name}.svg", svg["wide"])
     write_whole(folder / f"{picture.name}.png", png)
     write_whole(folder / f"{picture.name}.pdf", pdf)
     write_whole(folder / f"{picture.name}.csv", utf8(picture.data.map(guarded).to_csv(index=False)))

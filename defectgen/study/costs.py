@@ -105,7 +105,7 @@ def cost_page(run: Run, studies: Sequence[str]) -> Page:
         findings += [f"{case}: {text}" for text in cost_findings(rows)]
         parts.append(Part(case, figures=(cost_picture(case, rows),), tables=(_page_table(rows),)))
     section = Section(stem(NAME, *studies), "Error against the cost of labels", (Part(about=ABOUT), *parts))
-    return Page(findings=tuple(findings), sections=(section,))
+    return Page(remarks=tuple(findings), sections=(section,))
 
 
 def cost_findings(rows: pd.DataFrame) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What a study has to say about a run: sentences, figures and sections, which the report puts on its page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,10 @@ class Cell:
     text: str
     kind: str = "text"
     """"number" (set in columns of digits), "prose" (long text), "set" (a set of observations, with its colour) or "text"."""
+    about: str = ""
+    """Of a heading: what the column holds, in one sentence."""
+    role: str = ""
+    """Of a heading: "main" (a quantity that narrow screens keep), "detail" (shown where all columns are asked for) or ""."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,20 @@ class PageTable:
     rows: tuple[tuple[Cell, ...], ...]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, columns: Iterable[Column]) -> "PageTable":
-        """The columns of a frame that hold anything, written in their formats."""
+    def of(
+        cls, frame: pd.DataFrame, columns: Iterable[Column], main: Collection[str] = (), details: Collection[str] = ()
+    ) -> "PageTable":
+        """The columns of a frame that hold anything, in their formats; names of those that are main or details."""
         shown = [c for c in columns if c.name in frame and not frame[c.name].isin(["", np.nan]).all()]
         kinds = {
             c.name: "set" if c.name == "observations" else "number" if c.numeric else "prose" if c.prose else "text"
             for c in shown
         }
         return cls(
-            tuple(Cell(c.title, kinds[c.name]) for c in shown),
+            tuple(
+                Cell(c.title, kinds[c.name], c.meaning, "main" if c.name in main else "detail" if c.name in details else "")
+                for c in shown
+            ),
             tuple(tuple(Cell(c.text(row[c.name]), kinds[c.name]) for c in shown) for row in frame.to_dict("records")),
         )
 
@@ -79,14 +88,16 @@ class Page:
     """What one study says about a run."""
 
     lead: tuple[str, ...] = ()
-    """What was asked and how, one sentence or two, above the findings."""
+    """What was done and how, in a sentence or two."""
     findings: tuple[str, ...] = ()
-    """Sentences, the most telling first."""
+    """Sentences; the first one is the answer, with which the page begins, and a few more stand before the first figure."""
     figures: tuple["Picture", ...] = ()
     """Figures of the main section; figures of a section of its own stand there."""
     sections: tuple[Section, ...] = ()
     compared: frozenset[str] = frozenset()
     """Values of the column `study` of results.csv whose errors the page compares side by side."""
+    remarks: tuple[str, ...] = ()
+    """Sentences that stand after the figures."""
 
     def __add__(self, other: "Page") -> "Page":
         """Both, one below the other; a lead that both have is given once."""
@@ -96,6 +107,7 @@ class Page:
             self.figures + other.figures,
             self.sections + other.sections,
             self.compared | other.compared,
+            self.remarks + other.remarks,
         )
 
     @property

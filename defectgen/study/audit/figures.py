@@ -77,8 +77,9 @@ def _relative(table: pd.DataFrame, material: str, names: tuple[str, str]) -> Pic
     labels = [_called(row) for _, row in rows.iterrows()]
     axes.set_yticks(places, labels, fontsize=8)
     axes.tick_params(axis="y", length=0)
-    room = 0.22 * max(np.abs(values).max(), 1e-12)
-    axes.set_xlim(min(values.min(), 0.0) - room, max(values.max(), 0.0) + room)
+    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+    room = 0.22 * max(high - low, 1e-12)
+    axes.set_xlim(low - room, high + room)
     for place, value in zip(places, values, strict=True):
         side = "left" if value >= 0 else "right"
         axes.annotate(

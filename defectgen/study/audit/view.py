@@ -63,8 +63,8 @@ def audit_page(frames: Frames) -> Page:
     said = [str(text) for text in about["answer"]]
     sections = [Section(f"scorecard{k or ''}", _heading(about, line), tuple(_parts(table, line))) for k, line in _lines(about)]
     return Page(
-        lead=(*said, LEAD),
-        findings=tuple(sentence for _, line in _lines(about) for sentence in findings(table, line)),
+        lead=(LEAD,),
+        findings=(*said, *(sentence for _, line in _lines(about) for sentence in findings(table, line))),
         figures=tuple(picture for _, line in _lines(about) for picture in _pictures(pictures, frames, line)),
         sections=tuple(sections),
     )

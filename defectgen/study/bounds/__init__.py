@@ -86,7 +86,9 @@ class BoundsStudy(Study[Bounds]):
         from .figures import bound_pictures
 
         parts = (Part(about=ABOUT, figures=tuple(bound_pictures(table))), *_parts(table, slopes))
-        return Page((), (*floors(table), *falls(slopes, table)), sections=(Section("bound", "The bound, term by term", parts),))
+        return Page(
+            remarks=(*floors(table), *falls(slopes, table)), sections=(Section("bound", "The bound, term by term", parts),)
+        )
 
 
 def _trials(spec: RunSpec) -> Iterator[tuple[str, FitTrial]]:

@@ -33,7 +33,7 @@ def design_pictures(designs: pd.DataFrame | None) -> Iterator[Picture]:
     figure, axes = panels(2, height=1.6 + 0.33 * len(cases))
     for panel, quantity in zip(axes, ("geometry", "energy"), strict=True):
         _panel(panel, rows, quantity, cases)
-    axes[1].set_yticklabels([])
+    axes[1].tick_params(labelleft=False)
     look = {WORDS[name]: mark for name, mark in KINSHIP.items() if (rows["designed_for"] == name).any()}
     legend(figure, look, lines=False)
     lost = int((~rows["trusted"].astype(bool)).sum())

@@ -12,7 +12,7 @@ from ...campaign import Given
 from ...crystal import defect_from_name
 from ...errors.predicted_rates import dislocation_rate
 from ...plot.style import in_reading_order
-from ...plot.typeset import decimal, number
+from ...plot.typeset import decimal, in_words, number
 from ...surrogate.dislocated import RIM
 from ..columns import WARNED
 from ..fitting import Fits
@@ -133,7 +133,7 @@ def beyond_findings(rows: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[str]:
             ]
             if len(line):
                 one = line.iloc[0]
-                parts.append(f"{name} {decimal(float(one['slope']))} ({decimal(float(one['predicted']))})")
+                parts.append(f"{name} {in_words(float(one['slope']), 'no slope')} ({decimal(float(one['predicted']))})")
         with_ = "the crystal alone" if trained == CRYSTAL else f"the crystal and the {trained}"
         yield (
             f"{material} {defect} dislocation, fits to {with_} used beyond L: slopes of the geometry error, in brackets those "

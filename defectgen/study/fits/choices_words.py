@@ -35,11 +35,11 @@ def choices_page(rows: pd.DataFrame, rates: pd.DataFrame) -> Page:
         "fitted potential; one relaxed configuration caps them (theory: bounds/core)."
     )
     section = Section("fit-choices", "Each choice changed alone: slopes and errors", (Part(about=about), *parts))
-    return Page((*_answer(rows), _LEAD), tuple(findings), tuple(pictures), (section,))
+    return Page((_LEAD,), (*_answer(rows), *findings), tuple(pictures), (section,))
 
 
 def _answer(rows: pd.DataFrame) -> Iterator[str]:
-    """The choices that matter most: the first sentence of the page."""
+    """The choices that matter most: the answer."""
     found: dict[str, list[tuple[float, str, str]]] = {quantity: [] for quantity in QUANTITIES}
     for (material, defect), own in rows.groupby(["material", "defect"], sort=False):
         end = last(own)

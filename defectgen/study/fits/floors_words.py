@@ -29,7 +29,7 @@ def floors_page(rows: pd.DataFrame) -> Page:
         pictures.append(floors_picture(str(material), str(defect), own))
         parts.append(Part(case, tables=(_table(own),)))
     section = Section("fit-floors", "Errors against the number of functions", tuple(parts))
-    return Page((*_answer(rows), _LEAD), tuple(findings), tuple(pictures), (section,))
+    return Page((_LEAD,), (*_answer(rows), *findings), tuple(pictures), (section,))
 
 
 def _answer(rows: pd.DataFrame) -> Iterator[str]:

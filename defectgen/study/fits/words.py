@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import core_cap
-from ...plot.typeset import decimal, slope
+from ...plot.typeset import decimal, in_words, slope
 from ..page import Page, PageTable, Part, Section
 from ..run import Run
 from .figures import cap, fit_pictures, measured
@@ -32,8 +32,8 @@ def fits_page(run: Run, rows: pd.DataFrame) -> Page:
     rates = run.rates[run.rates["study"].isin([PURE, BEYOND])]
     pictures = tuple(fit_pictures(rows, rates))
     return Page(
-        (*_answers(rows, rates), _HOW),
-        tuple(_findings(rows, rates)),
+        (_HOW,),
+        (*_answers(rows, rates), *_findings(rows, rates)),
         pictures,
         (*_floors(rows, rates), *_sections(run)),
     )
@@ -45,11 +45,14 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
         f"a {defect} in {material}" for material, defect in dict.fromkeys(zip(rates["material"], rates["defect"], strict=True))
     ]
     if len(cases) > 1:
-        yield _answer(f"Fits of {' and of '.join(cases)}", rates)
+        each = [_agreement(own) for _, own in rates.groupby(["material", "defect"], sort=False)]
+        shares = f" ({', '.join(f'{agree} of {total}' for agree, _, total in each)})"
+        yield _answer(f"Fits of {' and of '.join(cases)}", rates, shares)
     for (material, defect), own in rates.groupby(["material", "defect"], sort=False):
         d = int(own["dimension"].iloc[0])
         pure, beyond = (own[own["study"] == study] for study in (PURE, BEYOND))
-        yield _answer(f"Fits of a {defect} in {material}", own)
+        if len(cases) == 1:
+            yield _answer(f"Fits of {cases[0]}", own)
         if len(pure):
             same = (rows["material"] == material) & (rows["defect"] == defect)
             radii = rows[(rows["study"] == PURE) & same]["training_radius"]
@@ -65,13 +68,13 @@ def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def _answer(what: str, rates: pd.DataFrame) -> str:
-    """How many curves follow their prediction."""
+def _answer(what: str, rates: pd.DataFrame, shares: str = "") -> str:
+    """How many curves follow their prediction; `shares` are those of each case."""
     agree, faster, total = _agreement(rates)
     more = f"; {faster} more {'falls' if faster == 1 else 'fall'} faster, as an upper bound allows" if faster else ""
     return (
-        f"{what} follow the predicted rates in {agree} of {total} curves: the slope is within 0.5 of the prediction, or of the "
-        f"cap that one relaxed configuration sets{more}."
+        f"{what} follow the predicted rates in {agree} of {total} curves{shares}: the slope is within 0.5 of the prediction, or "
+        f"of the cap that one relaxed configuration sets{more}."
     )
 
 
@@ -90,7 +93,9 @@ def _miss(rate: dict) -> float:
 
 def _powers(rates: pd.DataFrame, quantity: str) -> str:
     """The span of measured exponents."""
-    found = rates[rates["quantity"] == quantity]["slope"]
+    found = rates[rates["quantity"] == quantity]["slope"].dropna()
+    if found.empty:
+        return "not known"
     low, high = decimal(float(found.max())), decimal(float(found.min()))
     return low if low == high else f"{low} to {high}"
 
@@ -98,7 +103,9 @@ def _powers(rates: pd.DataFrame, quantity: str) -> str:
 def _each(rates: pd.DataFrame, quantity: str) -> str:
     """Every set with its measured and its predicted exponent."""
     own = rates[rates["quantity"] == quantity].to_dict("records")
-    return ", ".join(f"{decimal(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])})" for rate in own)
+    return ", ".join(
+        f"{in_words(rate['slope'], 'no slope')} with {rate['observations']} ({slope(rate['predicted'])})" for rate in own
+    )
 
 
 def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:

@@ -76,7 +76,7 @@ def _spread(table: pd.DataFrame, ranking: pd.DataFrame, colours: dict[str, str])
     figure, axes = panels(2, height=1.2 + 0.34 * len(names))
     for panel, quantity in zip(axes, _LABELS, strict=True):
         _ratios(panel, pairs, names, quantity, colours)
-    axes[1].set_yticklabels([])
+    axes[1].tick_params(labelleft=False)
     lost = int(pairs["lost"].sum())
     caption = (
         "Every held-out defect: error with the loss over error with the default, on the same training set and basis. Bars: "

@@ -19,21 +19,26 @@ def finding(ranking: pd.DataFrame) -> str:
         return "No loss but the default held a defect that it was not trained on."
     best = others.iloc[0]
     better = others[(others["geometry_high"] < 1) & (others["energy_high"] < 1)]
+    known = bool(np.isfinite(others[["geometry_high", "energy_high"]].to_numpy(float)).any())
+    intervals = ", 95 % intervals over defects" if known else ""
     count = f"{len(better)} of {len(others)} losses {'is' if len(better) == 1 else 'are'} better than the default in both errors"
+    judged = f"With 95 % confidence {count}." if known else "The defects are too few for intervals."
     harm = {
         name: f"in {best[f'{name}_worse']:.0%} of the cases, at worst {number(float(best[f'{name}_worst']))} times"
         for name in ("geometry", "energy")
     }
     return (
         f"On {best['defects']:.0f} held-out defects the loss with the smallest errors is “{best['loss']}”: geometry "
-        f"{_span(best, 'geometry')} and energy {_span(best, 'energy')} times those of the default (geometric means, 95 % "
-        f"intervals over defects). Its energy error is larger than the default's {harm['energy']}, its geometry error "
-        f"{harm['geometry']}. With 95 % confidence {count}."
+        f"{_span(best, 'geometry')} and energy {_span(best, 'energy')} times those of the default (geometric means"
+        f"{intervals}). Its energy error is larger than the default's {harm['energy']}, its geometry error "
+        f"{harm['geometry']}. {judged}"
     )
 
 
 def _span(row: pd.Series, name: str) -> str:
-    return f"{number(float(row[f'{name}_ratio']))} ({number(float(row[f'{name}_low']))} to {number(float(row[f'{name}_high']))})"
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    known = f" ({number(low)} to {number(high)})" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{number(float(row[f'{name}_ratio']))}{known}"
 
 
 def bench_findings(ranking: pd.DataFrame) -> Iterator[str]:

@@ -40,7 +40,7 @@ def _picture(material: str, variant: str, quantity: str, rows: pd.DataFrame) -> 
     across, down = min(len(sets), 2), (len(sets) + 1) // 2
     side = _CELL * len(defects)
     size = (0.9 + (side + 0.1) * across, 1.6 + (side + 0.25) * down)
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06))
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     good = rows.loc[(rows["state"] == HELD) & (rows[column] > 0), column] * scale
     for spare in axes[len(sets) :]:
