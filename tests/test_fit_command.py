@@ -110,6 +110,8 @@ def test_weight_functions_and_residual_losses_by_name(data, tmp_path, capsys):
     weight, residual = "relative_force(0.5) * by_column('trust', -1)", "F=huber(1.345),E=huber(0.1, absolute=True)"
     arguments = [*SMALL, "--repulsion", "none", "--prior", "1e-3", "--weight", weight, "--residual", residual, "--quiet"]
     assert run("fit", data, "--out", tmp_path / "fit", *arguments) == 0
+    page = (tmp_path / "fit" / "report.html").read_text()
+    assert "Weights of rows: relative_force(0.5)" in page and "Losses of residuals: F huber(1.345), E huber(0.1" in page
     settings = load(tmp_path / "fit" / "fit.toml")
     assert settings.residual == {"F": "huber(1.345)", "E": "huber(0.1, absolute=True)"} and settings.columns == ("trust",)
     assert run("fit", tmp_path / "fit" / "fit.toml", "--out", tmp_path / "again", "--quiet") == 0

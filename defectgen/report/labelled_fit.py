@@ -204,6 +204,13 @@ def _findings(outcome: Outcome) -> list[str]:
         f"{s} {e:.4f} eV".replace("-", MINUS)
         for s, e in zip(fit.model.species, np.asarray(fit.model.one_body).tolist(), strict=True)
     )
+    if settings.weight is not None:
+        found.append(f"Weights of rows: {settings.weight}.")
+    if settings.residual is not None:
+        own = settings.residual
+        named = ", ".join(f"{kind} {form}" for kind, form in own.items()) if isinstance(own, dict) else own
+        gain = fit.details.get("objective over squares")
+        found.append(f"Losses of residuals: {named}" + ("." if gain is None else f"; {gain:.3g} times that of least squares."))
     found.append(f"One-body energies ({'table' if isinstance(settings.one_body, dict) else settings.one_body}): {energies}.")
     for split in _splits(outcome.errors):
         for p in outcome.errors.worst(1, split):
