@@ -144,6 +144,7 @@ if TYPE_CHECKING:
         relax_from,
         strain_decay,
         tradeoff,
+        tune_loss,
         verdict,
     )
     from .fit import Constraint, Loss, comparator, fit, fit_objective, linear_phonons, losses, refit, weight_response, weighting
@@ -270,6 +271,7 @@ __all__ = [
     "tradeoff",
     "training_cells",
     "triangular",
+    "tune_loss",
     "vacancy",
     "verdict",
     "weight_response",

@@ -7,7 +7,7 @@ import pytest
 
 import defectgen as dg
 from defectgen._input import InputError
-from defectgen.errors.design import tune_loss
+from defectgen.errors import tune_loss
 from defectgen.fit import Loss, fit
 
 

@@ -6,7 +6,7 @@ from .bound_terms import Bound, Term
 from .certificate import Certificate, Prediction, certify, predict
 from .compare import Comparison, compare
 from .decay import StrainDecay, strain_decay
-from .design import LossDesign, choose_data, design_loss
+from .design import LossDesign, LossTuning, choose_data, design_loss, tune_loss
 from .domain import Check, Domain, auroc, conformal_quantile, domain, load_domain
 from .generalisation import Spread, Tradeoff, geometric_mean, tradeoff
 from .label_errors import LabelErrors, LabelledPrediction, label_errors
@@ -43,6 +43,7 @@ __all__ = [
     "LabelledPrediction",
     "LatticeComparison",
     "LossDesign",
+    "LossTuning",
     "Power",
     "Prediction",
     "Rate",
@@ -82,6 +83,7 @@ __all__ = [
     "strain_max",
     "strain_norm",
     "tradeoff",
+    "tune_loss",
     "verdict",
     "verdict_power",
 ]
