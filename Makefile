@@ -87,8 +87,8 @@ package: $(VENV)/.dev
 	@rm -rf build/dist build/clean
 	$(BIN)/python -m build --outdir build/dist .
 	@$(BIN)/python -m venv build/clean
-	@build/clean/bin/python -m pip --quiet --disable-pip-version-check install -c requirements.txt build/dist/*.whl
-	cd build/clean && bin/defectgen --version && bin/defectgen doctor && bin/defectgen run --dry-run
+	@build/clean/bin/python -m pip --quiet --disable-pip-version-check install --no-compile -c requirements.txt build/dist/*.whl
+	cd build/clean && bin/defectgen --version && bin/defectgen doctor && bin/defectgen run --dry-run > dry.txt && tail -1 dry.txt
 	@rm -rf build/clean
 
 dft: $(VENV)/.package
