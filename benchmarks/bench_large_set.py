@@ -11,7 +11,8 @@ there has 1,448 functions and is compared with our 1,450. Every fit runs in a pr
 difference is the time a frame, and the rest is imports and compilation. A number of frames that was not run is stated as an
 extrapolation. The error is that of the forces in training (root mean square, eV/A), with labels of ASE's effective medium theory.
 
-`bench_large_set.py FRAMES` makes a set of that many frames and fits it (632 functions) instead: 1,000 take less than a minute, 10,000 about ten times as long.
+`bench_large_set.py FRAMES` makes a set of that many frames and fits it (632 functions) instead: 1,000 take less than a minute,
+10,000 about ten times as long.
 """
 
 from timing import installed, machine, summary  # isort: skip  (first: it pins the threads)
