@@ -199,7 +199,7 @@ def test_figures_of_narrow_screens_have_their_panels_one_under_the_other():
 def test_findings_come_from_the_numbers(run):
     text = told(run)
     assert "smallest error belongs to E+F+FC+V in 4 of 4, the largest to E+F in 4 of 4" in text
-    assert "0 of 8 measured slopes agree with the predicted rates (agrees 8)." in text
+    assert "the slopes of 0 of 8 curves agree with the predicted rates (agrees 8)." in text
     assert "In no rate: 2 of 35 points (1 not converged, 1 in another basin than the reference)" in text
     table = (run / "results.csv").read_text().replace(",E+F,", ",swap,").replace(",E+F+FC+V,", ",E+F,")
     (run / "results.csv").write_text(table.replace(",swap,", ",E+F+FC+V,"))
@@ -381,11 +381,19 @@ def test_few_sizes_are_no_evidence(run):
     few = {"verdict": "inconclusive", "slope": 7.0, "remark": "2 sizes in the window: three are the least"}
     Store(run).table("rates.csv", [row | few for row in rates()], RATES)
     text = told(run)
-    assert "0 of 8 measured slopes agree with the predicted rates (inconclusive 8)." in text and "Farthest" not in text
+    assert "the slopes of 0 of 8 curves agree with the predicted rates (inconclusive 8)." in text and "Farthest" not in text
     assert (
         "Inconclusive (8 of 8) speaks neither for nor against the theory" in text
         and "2 sizes in the window: three are the least (8)" in text
     )
+
+
+def test_without_a_slope_no_sentence_is_broken(run):
+    none = {"verdict": "inconclusive", "slope": None, "low": None, "high": None}
+    Store(run).table("rates.csv", [row | none for row in rates()], RATES)
+    text = told(run)
+    assert "No slope was measured: none of 8 curves has enough points in its window." in text
+    assert "nan" not in text and " –" not in text and "None" not in text
 
 
 def test_the_effect_of_the_fit_is_one_sentence_a_case(run):

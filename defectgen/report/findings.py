@@ -106,9 +106,12 @@ def _rates(run: Run) -> Iterator[str]:
         return
     counts = Counter(verdict or "no verdict" for verdict in rates["verdict"])
     listing = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
-    total = f"{len(rates)} measured {'slope' if len(rates) == 1 else 'slopes'}"
+    total = f"{len(rates)} {'curve' if len(rates) == 1 else 'curves'}"
     agree = sum(counts[word] for word in ("confirmed", "within tolerance"))
-    yield f"By the 95 % intervals {agree} of {total} agree with the predicted rates ({listing})."
+    if np.isfinite(rates["slope"]).any():
+        yield f"By the 95 % intervals the slopes of {agree} of {total} agree with the predicted rates ({listing})."
+    else:
+        yield f"No slope was measured: none of {total} has enough points in its window."
     if open_ := counts["inconclusive"]:
         remarks = rates[rates["verdict"] == "inconclusive"].get("remark", pd.Series(dtype=str))
         why = Counter(re.sub(r"^power \d+ %: ", "", part) for text in remarks for part in str(text).split("; ") if text)
