@@ -30,7 +30,7 @@ LISTS = {
     "rows": [f"relative_force({f:g}) * by_distance({p:g})" for f in np.geomspace(0.02, 2, 10) for p in (0, 1, 2)],
 }
 """Thirty weight functions that each way to keep rows can tell apart."""
-TIGHT = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-16, "gtol": 1e-13, "maxcor": 40}
+TIGHT = {"maxiter": 300, "maxfun": 600, "ftol": 1e-16, "gtol": 1e-13, "maxcor": 40}
 """Of L-BFGS-B, for objectives of size one."""
 
 

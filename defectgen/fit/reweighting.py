@@ -33,6 +33,8 @@ MOVED = 0.3
 """Relative change of its curvature from which on a row is brought up to date."""
 UPDATES = 2
 """A new matrix is made where more than one of this many rows would be brought up to date."""
+ENOUGH = 0.15
+"""The least such change, in multiples of the weight of the row."""
 OLD = 50
 """Times that rows are brought up to date in single precision before the matrix is made again."""
 CORNERS = (1.0, 0.1, 0.01)
@@ -242,11 +244,11 @@ class Descent:
     def _bring(self, loss: Rowwise, r: np.ndarray, weight: np.ndarray) -> bool:
         """The matrix up to date; False if it is singular even with a share of the weights as least curvatures."""
         own = np.maximum(loss.each("curvature", r), 0.0)
-        if self._share < LEAST and self._updated(loss.squares, own):
+        if self._share < LEAST and self._updated(loss.squares, own, weight):
             return True
         self._share = max(self._share, LEAST)
         curvature = np.maximum(own, self._share * weight)
-        if self._updated(loss.squares, curvature):
+        if self._updated(loss.squares, curvature, weight):
             return True
         if self._kind is np.float64:
             return False
@@ -257,11 +259,12 @@ class Descent:
         """Go on in double precision."""
         self._kind, self._some, self._curvature = np.float64, self._rows, None
 
-    def _updated(self, squares: np.ndarray, curvature: np.ndarray) -> bool:
+    def _updated(self, squares: np.ndarray, curvature: np.ndarray, weight: np.ndarray) -> bool:
         moved: Int[np.ndarray, " moved"] | None = None
         if self._curvature is not None:
             larger = np.maximum(curvature, self._curvature)
-            moved = np.flatnonzero(np.abs(curvature - self._curvature) > MOVED * larger)
+            change = np.abs(curvature - self._curvature)
+            moved = np.flatnonzero(change > np.maximum(MOVED * larger, ENOUGH * weight))
         old = self._age >= OLD or moved is None or len(moved) * UPDATES > len(curvature)
         if old or moved is None or self._curvature is None or np.any(squares != self._squares):
             return self._anew(squares, curvature)
