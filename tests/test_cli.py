@@ -120,7 +120,6 @@ def _wrong_calls(folder: Path) -> None:
     (folder / "bad.toml").write_text("name = [")
     (folder / "empty").mkdir()
     Store(folder / "other").claim("else", 'name = "else"\n')
-    Store(folder / "cut").claim("quickstart", 'name = "quickstart"\n')
     (folder / "quickstart.toml").write_text("")
 
 
@@ -143,7 +142,6 @@ def _wrong_calls(folder: Path) -> None:
         (["report", "nowhere"], "there is no directory nowhere"),
         (["report", "file"], "there is no directory file"),
         (["report", "empty"], "no spec.toml, so it is no run"),
-        (["report", "cut"], "has not finished"),
         (["report"], "Missing argument"),
         (["init", "quickstart"], "quickstart.toml is there already"),
         (["init", "no-such-study"], "there is no study"),
@@ -174,7 +172,8 @@ def test_report_again_gives_the_same_page(call):
     call("run", "--out", "o", "--workers", 1)
     before = {path: path.read_bytes() for path in [Path("o/report.html"), *Path("o/figures").iterdir()]}
     Path("o/report.html").unlink()
-    assert call("report", "o")[0] == 0
+    assert call("report", "o") == (0, "report: o/report.html\n", "")
+    assert json.loads(call("report", "o", "--json")[1]) == {"report": str(Path("o/report.html").absolute()), "complete": True}
     assert all(path.read_bytes() == content for path, content in before.items())
     assert {path.suffix for path in before} == {".html", ".csv", ".pdf", ".png", ".svg"}
 

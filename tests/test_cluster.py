@@ -1,5 +1,7 @@
 """Campaigns on a dask cluster of real processes: whatever happens to them, the records are those of a local run."""
 
+import csv
+import json
 import os
 import re
 import shutil
@@ -377,3 +379,66 @@ def test_the_script_of_the_page_with_a_local_cluster_in_place_of_jobs(tmp_path, 
         for one in made:
             one.close()
     assert all(Store("runs/fits-3d").load(task) is not None for task in plan(3))
+
+
+FITS = """
+name = "fits-small"
+observations = ["E+F", "E+F+FC+V"]
+[materials.layer]
+crystal = "triangular"
+species = ["Cu"]
+a = 2.5
+reference = "CleriRosato(Cu, cutoff=4.2)"
+[[cases]]
+material = "layer"
+defect = "divacancy"
+simulation_size = 40
+basis = { cutoff = 4.2, order = 2, degree = 8 }
+[training]
+configurations = 0
+virial_strains = [0.005, 0.01]
+[fit]
+weights = { E = 1e5, V0 = 1000.0, FC = 100.0, V = 30.0 }
+prior = "smoothness(1e-6)"
+[fits]
+radii = [5, 6.5, 8, 10]
+degrees = [7, 8]
+"""
+"""The embedded study fits-2d with small cells and few functions."""
+
+
+def cells(path: Path) -> list[dict[str, str]]:
+    """A table of a run, without wall times."""
+    with path.open(encoding="utf-8") as file:
+        return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+@pytest.mark.cluster
+def test_a_study_of_fits_gives_the_same_tables(tmp_path):
+    """By the command line: two workers, of which one is killed and another one comes, and the page of what is done meanwhile."""
+    (tmp_path / "fits.toml").write_text(FITS)
+    command = [sys.executable, "-m", "defectgen"]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    options = {"cwd": tmp_path, "env": environment, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    here = subprocess.run([*command, "run", "fits.toml", "--out", "here", "--workers", "1"], **options)
+    assert here.returncode == 0, here.stdout
+    records = tmp_path / "there" / "records"
+    with Processes(tmp_path / "cluster") as cluster:
+        cluster.scheduler()
+        first = cluster.worker()
+        cluster.worker()
+        run = [*command, "run", "fits.toml", "--out", "there", "--scheduler-file", str(cluster.file)]
+        process = subprocess.Popen(run, **options, start_new_session=True)
+        cluster.all.append(process)
+        until(lambda: len(list(records.glob("*.json"))) > 3, "some tasks")
+        os.killpg(first.pid, signal.SIGKILL)
+        cluster.worker()
+        page = subprocess.run([*command, "report", "there", "--json"], **options)
+        out, _ = process.communicate(timeout=400)
+    assert process.returncode == 0 and "worker w3 joined" in out, out
+    told = json.loads(page.stdout)
+    assert told["complete"] or 3 < told["done"] <= told["tasks"]
+    results = cells(tmp_path / "here" / "results.csv")
+    assert len(results) == 16 and all(float(row["geometry_error"]) > 0 for row in results)
+    for name in ("results.csv", "rates.csv", "failures.csv"):
+        assert cells(tmp_path / "there" / name) == cells(tmp_path / "here" / name)

@@ -173,9 +173,25 @@ def test_the_verbs_of_a_store(tmp_path, capsys):
     assert said("gc", str(folder))[1].startswith("removed: 1 records") and not (folder / "scratch").exists()
     assert store.load(task) is not None and check(store).whole == 1
     assert said("export", str(folder), "--out", str(tmp_path / "all.h5")) == (0, f"wrote 1 records to {tmp_path / 'all.h5'}\n")
+
+    def data(*words: str) -> dict:
+        return json.loads(said(*words, "--json")[1])
+
+    checked = data("check", str(folder))
+    assert (checked["whole"], checked["failed"], checked["damaged"]) == (1, 0, []) and list(checked["versions"].values()) == [1]
+    swept = data("gc", str(folder), "--dry-run")
+    assert swept == {"directory": str(folder), "removed": False, "scratch": 0, "records": [], "others": [], "size": 0}
+    assert data("export", str(folder), "--out", str(tmp_path / "b.h5")) == {
+        "directory": str(folder),
+        "file": str(tmp_path / "b.h5"),
+        "records": 1,
+    }
     (store.records / f"{task.key}.json").write_text("{}")
     code, text = said("check", str(folder))
     assert code == 1 and "the next run computes it again" in text
+    with pytest.raises(SystemExit) as caught:
+        main(["store", "check", str(folder), "--json"])
+    assert caught.value.code == 1 and json.loads(capsys.readouterr().out)["damaged"][0]["file"] == f"{task.key}.json"
     assert said("check", str(tmp_path)) == (
         2,
         f"error: '{tmp_path}' has no records of a run (No such file or directory); give the --out directory of 'defectgen run'\n",

@@ -2,21 +2,27 @@
 
 import csv
 import itertools
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clusters import Processes
 
 import defectgen as dg
-from defectgen import study
-from defectgen.campaign import Store, execute, to_record
+from defectgen import report, study
+from defectgen.campaign import Record, Store, Task, execute, to_record
+from defectgen.campaign.record import Origin
+from defectgen.cli import main
 from defectgen.study import MATERIALS, Crystal, Exact, FitTrial, Material, Rows, TrainingRows, Trial, build_lattice
 from defectgen.study.bounds.steps import Bound
 from defectgen.study.materials import centrosymmetric
@@ -298,9 +304,9 @@ RESULTS = (
 RATES = "material defect dimension observations quantity slope low high window predicted verdict".split()
 
 
-def start(folder: Path, out: str) -> subprocess.Popen:
-    """`defectgen run` as a process group of its own, with two workers."""
-    command = [sys.executable, "-m", "defectgen", "run", "tiny.toml", "--out", out, "--workers", "2"]
+def start(folder: Path, out: str, *hands: str) -> subprocess.Popen:
+    """`defectgen run` as a process group of its own, with two workers if no others are given."""
+    command = [sys.executable, "-m", "defectgen", "run", "tiny.toml", "--out", out, *(hands or ("--workers", "2"))]
     environment = {**os.environ, "PYTHONPATH": str(Path(dg.__file__).parents[1])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, start_new_session=True, **pipes)
@@ -358,6 +364,9 @@ def test_a_killed_run_resumes_to_the_same_results(whole):
     done[-1].write_bytes(done[-1].read_bytes()[:200])
     done[-2].with_suffix(".h5").write_bytes(b"no arrays at all")
     before = {path: path.stat().st_mtime_ns for kept in done[:-2] for path in (kept, kept.with_suffix(".h5"))}
+    found = report.write_interim(whole / "killed")
+    assert (found.state, found.failed, found.total) == ("ended", 0, len(study.plan(parsed()))) and found.done <= len(done) - 2
+    assert f"Incomplete: {found.done} of {found.total} tasks are done; the run has ended early" in found.page.read_text()
 
     process = start(whole, "killed")
     out, _ = process.communicate(timeout=300)
@@ -367,6 +376,93 @@ def test_a_killed_run_resumes_to_the_same_results(whole):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     for name in ("results.csv", "rates.csv"):
         assert table(whole / "killed" / name) == table(whole / "whole" / name) != []
+    assert not (whole / "killed" / "interim").exists() and (whole / "killed" / "report.html").exists()
+
+
+def test_a_run_on_a_cluster_gives_the_same_tables(whole, tmp_path):
+    """A scheduler and a worker, which are processes of dask on loopback: cell by cell what the local processes gave."""
+    with Processes(tmp_path) as cluster:
+        cluster.scheduler()
+        cluster.worker()
+        process = start(whole, "cluster", "--scheduler-file", str(cluster.file))
+        out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and "worker w1 joined with 1 thread" in out, out
+    for name in ("results.csv", "rates.csv", "failures.csv"):
+        assert table(whole / "cluster" / name) == table(whole / "whole" / name)
+
+
+def needing(tasks: Sequence[Task], lost: set[str]) -> set[str]:
+    """Keys of the tasks that need one of those with the keys `lost`, directly or through others."""
+    found: set[str] = set()
+    for task in tasks:
+        if any(needed.key in lost | found for needed in task.after):
+            found.add(task.key)
+    return found
+
+
+def part_of(whole: Path, folder: Path) -> tuple[Path, int]:
+    """A copy of a run in which the last trial has not begun, and record and log of others are half-written; tasks done."""
+    run = folder / "run"
+    shutil.copytree(whole / "whole", run, ignore=shutil.ignore_patterns("*.csv", "report.html", "figures"))
+    trials = [task for task in study.plan(parsed()) if isinstance(task, FitTrial)]
+    records = run / "records"
+    (records / f"{trials[-1].key}.json").unlink()
+    (records / f"{trials[-2].key}.json").write_bytes((records / f"{trials[-2].key}.json").read_bytes()[:300])
+    (records / f".{trials[-1].key}.json.0123.part").write_bytes(b"{")
+    lines = (run / "events.jsonl").read_text().splitlines()
+    kept = [line for line in lines if json.loads(line)["event"] != "end" and trials[-1].label not in line]
+    (run / "events.jsonl").write_text("\n".join(kept) + '\n{"event": "done", "label": "Cu')
+    lost = {task.key for task in trials[-2:]}
+    return run, len(study.plan(parsed())) - len(lost | needing(study.plan(parsed()), lost))
+
+
+def test_the_page_of_a_run_that_goes_on(whole, tmp_path, capsys):
+    """From another terminal: the tables of what is done, in a folder of their own; what is half-written counts as not done."""
+    run, done = part_of(whole, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with Store(run).lock():
+        with pytest.raises(SystemExit) as stop:
+            main(["report", str(run)])
+        out = capsys.readouterr().out
+        total = len(study.plan(parsed()))
+        assert stop.value.code == 0 and f"Incomplete: {done} of {total} tasks are done; the run goes on (" in out
+        assert f"report: {run / 'interim' / 'report.html'}" in out
+        page = (run / "interim" / "report.html").read_text()
+        assert f"Incomplete: {done} of {total} tasks are done; the run goes on (" in page and "(incomplete)</title>" in page
+        assert "every case was computed" not in page
+        rows = table(run / "interim" / "results.csv")
+        assert len(rows) == 2 and all(row in table(whole / "whole" / "results.csv") for row in rows)
+    others = {path for path in run.rglob("*") if "interim" not in path.parts and path.name != "records"}
+    assert others == {path for path in before if path.suffix != ".part" and path.name != "records"}
+    with pytest.raises(SystemExit):
+        main(["report", str(run), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["complete"], told["state"], told["done"], told["tasks"]) == (False, "ended", done, total)
+
+
+def test_the_page_of_a_run_says_what_failed(whole, tmp_path):
+    """A step that failed, and what is not run because of it; records of other code are not used, and counted."""
+    run, _ = part_of(whole, tmp_path)
+    tasks = study.plan(parsed())
+    rows = next(task for task in tasks if isinstance(task, TrainingRows))
+    users = needing(tasks, {rows.key})
+    store = Store(run)
+    store.save(rows, Record(failed="the cell is too small; use size >= 4"))
+    for key in users:
+        (store.records / f"{key}.json").unlink(missing_ok=True)
+    found = report.write_interim(run)
+    assert found.failed == 1 and found.not_run == len(users) > 1
+    assert f"1 failed, {len(users)} are not run because they need what failed" in found.page.read_text()
+    assert "the cell is too small" in found.page.read_text()
+    store.save(tasks[0], replace(store.load(tasks[0]), origin=Origin("x", "0.0.1")))
+    assert "records of other code, not used here: 1;" in report.write_interim(run).sentence
+
+
+def test_the_page_before_anything_is_done(tmp_path):
+    """A run that has only claimed its folder has a page too."""
+    Store(tmp_path / "run").claim("tiny", study.dump(parsed()))
+    found = report.write_interim(tmp_path / "run")
+    assert (found.state, found.done) == ("not begun", 0) and "the run has not begun" in found.page.read_text()
 
 
 def test_cells_and_bases_are_made_once_in_a_process():

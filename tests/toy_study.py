@@ -4,13 +4,12 @@ import logging
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as the command line does, before its first import
 
 from defectgen._input import InputError  # noqa: E402
 from defectgen.campaign import PlainTask, Record, Task  # noqa: E402
-from defectgen.study import Run, columns, gather, page, pages, studies  # noqa: E402, F401  (for the report, which shows pages of the real studies)
+from defectgen.study import Run, Tables, columns, gather, page, pages, studies  # noqa: E402, F401  (for the report, which shows pages of the real studies)
 
 studies()  # found once, before this module takes the place of the room
 
@@ -59,7 +58,7 @@ def plan(spec: ToySpec) -> list[Task]:
     return parts
 
 
-def tables(spec: ToySpec, outcome: list[tuple[Task, Record]]) -> SimpleNamespace:
+def tables(spec: ToySpec, outcome: list[tuple[Task, Record]]) -> Tables:
     common = {"study": "cell-size", "material": "Cu", "defect": "vacancy", "dimension": 3, "observations": "E+F"}
     done = [task.spec["n"] for task, record in outcome if record.ok and task.spec.get("n", 0) > 0]
     results = [
@@ -77,7 +76,7 @@ def tables(spec: ToySpec, outcome: list[tuple[Task, Record]]) -> SimpleNamespace
         "verdict": "agrees",
     }
     failures = [{"label": task.label, "reason": record.failed} for task, record in outcome if not record.ok]
-    return SimpleNamespace(results=results, rates=[common | rate], failures=failures, others={"sizes": [{"n": n} for n in done]})
+    return Tables(results, [common | rate], failures, others={"sizes": [{"n": n} for n in done]})
 
 
 def template(name: str) -> str:

@@ -1,7 +1,8 @@
 """Files that are whole or absent: written under a new name in the same folder, flushed to disk, then moved to their place.
 
 No link is followed: the new name is random and made exclusively, and moving a file to the place of a link replaces the link.
-Locks are those of the operating system, which drops them when their holder dies.
+Locks are those of the operating system, which drops them when their holder dies; where a file system has none, files that name
+their holder.
 """
 
 import errno
@@ -156,24 +157,29 @@ def _lock_file(path: Path) -> int:
 def locked(path: Path) -> Iterator[None]:
     """Hold ``path`` for this process. Nothing can go stale: a file left by a dead process is not locked.
 
+    Where the file system offers no locks, a file next to it names the holder (see `_noted`).
+
     Raises
     ------
     InputError
-        Another live process holds it, or the file system offers no locks.
+        Another process holds it.
     StorageError
         The file cannot be written.
     """
     handle = _lock_file(path)
     try:
-        _take(handle, path)
-        yield
+        if _take(handle, path):
+            yield
+        else:
+            with _noted(path):
+                yield
         os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 
 
 def held(path: Path) -> bool | None:
-    """Whether a live process of this machine holds ``path``; None if it cannot be known."""
+    """Whether a live process holds ``path``; None if it cannot be known."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -184,7 +190,7 @@ def held(path: Path) -> bool | None:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
     except OSError as error:
-        return True if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+        return True if error.errno in _TAKEN else _named(path)
     finally:
         os.close(handle)
 
@@ -207,16 +213,128 @@ def queued(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _take(handle: int, path: Path) -> None:
+_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+HOLDER = ".holder"
+"""Suffix of the file that names the holder of a lock, where the file system offers no locks."""
+
+
+_TURNS = 20
+"""Tries to make that file while others make and remove it."""
+
+
+def _take(handle: int, path: Path) -> bool:
+    """Lock an open file and note who did; False where the file system offers no locks. Raises InputError if it is locked."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise InputError(f"the file system of {path.parent} offers no locks ({error.strerror}); use another --out") from None
+        if error.errno not in _TAKEN:
+            return False
         holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
         raise InputError(f"{path.parent.parent} is being written by {holder}; wait for it, or use another --out") from None
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    return True
+
+
+@contextmanager
+def _noted(path: Path) -> Iterator[None]:
+    """Hold ``path`` by a file that only one process can make, also on network file systems.
+
+    It stays behind when its holder is killed. On the same machine that is noticed, and it is replaced; on another one it is
+    refused, because nobody can know.
+
+    Raises
+    ------
+    InputError
+        Another process holds it, or may do so.
+    StorageError
+        The file cannot be written.
+    """
+    note = path.with_name(path.name + HOLDER)
+    own = f"process {os.getpid()} on {socket.gethostname()}\n{_beginning(os.getpid())}\n{secrets.token_hex(8)}\n"
+    for _ in range(_TURNS):
+        if _made(note, own):
+            break
+        found = _content(note)
+        alive = _alive(found)
+        if alive is False:
+            _remove(note, found)
+        elif found:
+            holder = found.splitlines()[0]
+            doubt = "" if alive else f"; if that process has ended, remove {note}"
+            raise InputError(f"{path.parent.parent} is being written by {holder}; wait for it, or use another --out{doubt}")
+    else:
+        raise InputError(f"{note} cannot be replaced, and its process has ended; remove it, or use another --out")
+    try:
+        yield
+    finally:
+        _remove(note, own)
+
+
+def _made(note: Path, content: str) -> bool:
+    """Whether the file was made, with this content; False if it is there. Raises StorageError if it cannot be written."""
+    draft = note.with_name(f"{note.name}.{secrets.token_hex(8)}")
+    try:
+        draft.write_text(content, encoding="utf-8")
+        try:
+            os.link(draft, note)  # with its content, or not at all
+        except FileExistsError:
+            return draft.stat().st_nlink == 2  # a network file system may repeat a call that had succeeded
+        return True
+    except OSError as error:
+        raise StorageError(complaint(note, error)) from None
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _content(note: Path) -> str:
+    """What a file says; nothing if it was just removed."""
+    try:
+        return note.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StorageError(complaint(note, error)) from None
+
+
+def _remove(note: Path, content: str) -> None:
+    """Remove the file if it has this content; one that was made meanwhile stays."""
+    aside = note.with_name(f"{note.name}.{secrets.token_hex(8)}")
+    with suppress(OSError):
+        os.rename(note, aside)  # one process succeeds
+        if _content(aside) != content:
+            os.link(aside, note)
+        aside.unlink()
+
+
+def _named(path: Path) -> bool | None:
+    """Whether the process that the file of the holder names is alive; None if it cannot be known."""
+    note = path.with_name(path.name + HOLDER)
+    try:
+        return _alive(note.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+
+
+def _alive(note: str) -> bool | None:
+    """Whether a process of this machine is the one that wrote a note; None for those of other machines."""
+    found = re.match(r"process (\d+) on (.*)\n(.*)\n", note)
+    if found is None or found[2] != socket.gethostname():
+        return None
+    return _beginning(int(found[1])) == found[3] != ""
+
+
+def _beginning(process: int) -> str:
+    """What tells a process from a later one of the same number: boot of the machine and start; '' if it has ended."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else f"{boot} {fields[19]}"
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -201,7 +201,7 @@ def _names(store: Store) -> dict[str, int]:
     def found() -> Iterator[tuple[str, int]]:
         with os.scandir(store.records) as entries:
             for entry in entries:
-                if entry.is_file(follow_symlinks=False) and entry.name != ".lock":
+                if entry.is_file(follow_symlinks=False) and not entry.name.startswith(".lock"):
                     yield entry.name, entry.stat(follow_symlinks=False).st_size
 
     try:

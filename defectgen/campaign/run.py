@@ -242,14 +242,14 @@ class _Local(_Run):
             self.skip()
             if not self.fill(hired.executor, hired.size):
                 self.heed()
-                return self.bury()
+                return self.pool_broken()
             if not self.futures:
                 continue
             for future in wait(self.futures, _LOOK_UP, return_when=FIRST_COMPLETED).done:
                 record = _result(future)
                 if record is None:
                     self.heed()  # a signal to all processes ends the workers too
-                    return self.bury()
+                    return self.pool_broken()
                 self.finish(self.futures.pop(future), record)
         self.skip()
 
@@ -276,7 +276,7 @@ class _Local(_Run):
         self.suspects.pop(task.key, None)
         super().finish(task, record, libraries)
 
-    def bury(self) -> None:
+    def pool_broken(self) -> None:
         """A worker died and took the pool with it; who was running is a suspect, who was one already has failed."""
         running, self.futures = self.futures, {}
         for future, task in running.items():
@@ -384,7 +384,7 @@ class _Spread(_Run):
                 self.finish(task, record, told.libraries if told is not None else None)
                 self.finished, self.pause = now, self.patience.unstaffed
             elif answer.lost:
-                self.mourn(task, batch, now - batch.start)
+                self.worker_lost(task, batch, now - batch.start)
             elif answer.error is not None and len(batch.tasks) == 1:
                 self.finish(task, Record(failed=sentence(answer.error)))
             else:
@@ -392,7 +392,7 @@ class _Spread(_Run):
                     self.deaths.setdefault(task.key, 0)  # alone, so that it is known whose fault it is
                 self.board.give_back(task)
 
-    def mourn(self, task: Task, batch: Batch, seconds: float) -> None:
+    def worker_lost(self, task: Task, batch: Batch, seconds: float) -> None:
         """A worker ended with this task: it starts again alone, unless it was alone too often."""
         self.deaths[task.key] = self.deaths.get(task.key, 0) + (len(batch.tasks) == 1)
         if self.deaths[task.key] < TRIES:

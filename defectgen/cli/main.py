@@ -103,9 +103,10 @@ app.add_typer(store, name="store")
 @store.command("check", epilog="Example: defectgen store check runs/quickstart")
 def store_check(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+    as_json: Json = False,
 ) -> None:
     """Read every record and compare it with its checksums; status 1 if one is damaged."""
-    with spoken():
+    with spoken(as_json=as_json):
         from .keeping import check
 
         raise typer.Exit(check(directory))
@@ -115,9 +116,10 @@ def store_check(
 def store_gc(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed, and stop.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Remove records that the study in spec.toml does not need, files without a record, and scratch space."""
-    with spoken():
+    with spoken(as_json=as_json):
         from .keeping import collect_garbage
 
         raise typer.Exit(collect_garbage(directory, dry_run))
@@ -127,9 +129,10 @@ def store_gc(
 def store_export(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
     out: Annotated[Path, typer.Option(help="HDF5 file to write.", parser=_path, metavar="PATH")],
+    as_json: Json = False,
 ) -> None:
     """Write all records into one HDF5 file."""
-    with spoken():
+    with spoken(as_json=as_json):
         from .keeping import export
 
         raise typer.Exit(export(directory, out))
@@ -138,12 +141,14 @@ def store_export(
 @app.command(epilog="Example: defectgen report runs/quickstart")
 def report(
     directory: Annotated[Path, typer.Argument(help="The output directory of a run.", parser=_path, metavar="DIRECTORY")],
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
-    """Write the figures and the page of a run again."""
-    with spoken():
-        from ..report import write
+    """Write the figures and the page of a run again; of a run that is not finished, in interim/, what is done so far."""
+    with spoken(quiet, as_json):
+        from .watching import write_report
 
-        say(f"report: {write(directory)}")
+        write_report(directory)
 
 
 @app.command(epilog="Examples: defectgen init fits-2d  |  defectgen init fit")

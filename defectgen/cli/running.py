@@ -1,9 +1,9 @@
 """``defectgen run``: load, plan, compute, tabulate, report."""
 
-import json
 import math
 import os
 import shlex
+import shutil
 import sys
 import time
 import tomllib
@@ -18,11 +18,10 @@ from rich.text import Text
 from .. import campaign, report, study
 from .._input import InputError
 from ..campaign import Event, Record, Store, Task
-from ..campaign.files import utf8, write_whole
+from ..campaign.files import utf8
 from ..campaign.provenance import versions
 from ..campaign.stop import STATUS
 from ..campaign.store import Damaged, Outdated
-from ..study.columns import FAILURES, RATES, RESULTS
 from ..study.remarks import gathered
 from .live import Live, brief
 from .speak import answer, console, say
@@ -118,6 +117,7 @@ def carry_out(
                 f"old records do not hold all that this version tabulates ({error}); run without --reuse-old"
             ) from None
         page = report.write(directory)
+        shutil.rmtree(directory / report.INTERIM, ignore_errors=True)
     failed, idle = _lost(tasks, records)
     fate = f"{len(failed) or 'none'} failed" + (f", {len(idle)} not run because they need what failed" if idle else "")
     seconds = time.perf_counter() - start
@@ -131,7 +131,7 @@ def carry_out(
         "seconds": round(seconds, 1),
         "rates": tables.rates,
     }
-    answer("\n".join([f"report: {page}", *getattr(tables, "answers", ())]), summary | getattr(tables, "documents", {}))
+    answer("\n".join([f"report: {page}", *tables.answers]), summary | tables.documents)
     say(f"{len(tasks)} tasks, {fate}; took {brief(seconds)}")
     return 1 if failed else 0
 
@@ -139,13 +139,7 @@ def carry_out(
 def _tabulate(spec: Any, tasks: Sequence[Task], records: Mapping[str, Record], store: Store) -> Any:
     """The tables of the run, written; shows the rates and the failures."""
     tables = study.tables(spec, [(task, records[task.key]) for task in tasks])
-    store.table("results.csv", tables.results, RESULTS)
-    store.table("rates.csv", tables.rates, RATES)
-    store.table("failures.csv", tables.failures, FAILURES)
-    for name, rows in tables.others.items():
-        store.table(f"{name}.csv", rows, ())
-    for name, content in getattr(tables, "documents", {}).items():
-        write_whole(store.directory / f"{name}.json", utf8(json.dumps(content, indent=1, allow_nan=False) + "\n"))
+    report.write_tables(tables, store)
     if tables.rates:
         _show_rates(tables.rates)
     lost, idle = _lost(tasks, records)

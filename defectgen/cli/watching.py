@@ -1,11 +1,12 @@
-"""``defectgen status``: how far a run is, from another terminal."""
+"""``defectgen status`` and ``defectgen report``: how far a run is, from another terminal, and its page."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from ..campaign import Status, status
+from ..campaign import Status, StorageError, status
 from .live import brief, remaining
-from .speak import answer
+from .speak import answer, say
 
 
 def show_status(directory: Path) -> int:
@@ -13,6 +14,27 @@ def show_status(directory: Path) -> int:
     found = status(directory)
     answer("\n".join(lines(directory, found)), asdict(found))
     return 0 if found.state in ("running", "finished") and not found.failed else 1
+
+
+def write_report(directory: Path) -> None:
+    """Write the page of a run, or that of what is done of a run that is not finished."""
+    from .. import report
+
+    if report.unfinished(directory):
+        try:
+            found = report.write_interim(directory)
+        except StorageError:
+            if report.unfinished(directory):
+                raise
+        else:
+            if report.unfinished(directory):
+                say(found.sentence)
+                counts = {"done": found.done, "failed": found.failed, "not_run": found.not_run, "tasks": found.total}
+                facts = {"report": found.page.absolute(), "complete": False, "state": found.state}
+                return answer(f"report: {found.page}", facts | counts)
+        shutil.rmtree(directory / report.INTERIM, ignore_errors=True)  # the run has ended meanwhile
+    page = report.write(directory)
+    answer(f"report: {page}", {"report": page.absolute(), "complete": True})
 
 
 def lines(directory: Path, found: Status) -> list[str]:

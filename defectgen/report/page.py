@@ -74,7 +74,8 @@ def render(run: Run, page: Page, images: Mapping[str, Mapping[str, bytes]]) -> s
     }
     return html.page(
         "page.html.j2",
-        title=run.title,
+        title=f"{run.title} (incomplete)" if run.unfinished else run.title,
+        notice=run.unfinished,
         kind=run.name,
         answer=answer,
         contents=[(anchor, heading) for anchor, (heading, there) in contents.items() if there],

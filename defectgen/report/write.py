@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import MathTextParser
 
+from ..campaign import Store
 from ..campaign.files import guarded, utf8, write_whole
 from ..plot.axes import fixed_layout
 from ..plot.narrow import narrowed
 from ..plot.picture import Picture
 from ..plot.style import RC
-from ..study import gather, pages
+from ..study import FAILURES, RATES, RESULTS, Run, Tables, gather, pages
 from .page import render
 
 
@@ -44,13 +46,28 @@ def write(directory: str | Path) -> Path:
     StorageError
         It cannot be written.
     """
-    run = gather(directory)
+    return write_page(gather(directory))
+
+
+def write_page(run: Run) -> Path:
+    """The figures and the page of a run, written into its directory."""
     with rc_context(RC), _formulas_once(), _no_collection():
         page = pages(run)
         images = {picture.name: draw(picture, run.directory / "figures") for picture in page.pictures}
     path = run.directory / "report.html"
     write_whole(path, utf8(render(run, page, images)))
     return path
+
+
+def write_tables(tables: Tables, store: Store) -> None:
+    """Write the tables of a run as CSV, and its documents as JSON."""
+    store.table("results.csv", tables.results, RESULTS)
+    store.table("rates.csv", tables.rates, RATES)
+    store.table("failures.csv", tables.failures, FAILURES)
+    for name, rows in tables.others.items():
+        store.table(f"{name}.csv", rows, ())
+    for name, content in tables.documents.items():
+        write_whole(store.directory / f"{name}.json", utf8(json.dumps(content, indent=1, allow_nan=False) + "\n"))
 
 
 def draw(picture: Picture, folder: Path) -> dict[str, bytes]:

@@ -30,6 +30,7 @@ class Run:
         old: label and reason of the records of other code that it kept.
         mixed: libraries of which the records saw several versions: name -> version -> number of records.
         tasks: number of tasks of the plan.
+        unfinished: how far the run is, for one that is not finished; otherwise empty.
     """
 
     directory: Path
@@ -48,10 +49,16 @@ class Run:
     old: list[tuple[str, str]]
     mixed: dict[str, dict[str, int]]
     tasks: int
+    unfinished: str = ""
 
 
-def gather(directory: str | Path) -> Run:
+def gather(directory: str | Path, tables: Path | None = None, unfinished: str = "") -> Run:
     """The run in ``directory``.
+
+    Args:
+        directory: of the run.
+        tables: folder of its tables and of its page, if that is another one.
+        unfinished: how far the run is, for one that is not finished.
 
     Raises:
         InputError: it is no run, or a run that has not finished, or one of its files cannot be read.
@@ -61,7 +68,8 @@ def gather(directory: str | Path) -> Run:
         raise InputError(f"there is no directory {folder}; give the --out directory of a run")
     if not (folder / "spec.toml").is_file():
         raise InputError(f"{folder} has no spec.toml, so it is no run; give the --out directory of a run")
-    if not (folder / "results.csv").is_file():
+    place = folder if tables is None else tables
+    if not (place / "results.csv").is_file():
         raise InputError(f"the run in {folder} has not finished (no results.csv); give its run command again, it resumes")
     try:
         specification = (folder / "spec.toml").read_text(encoding="utf-8-sig")
@@ -71,14 +79,14 @@ def gather(directory: str | Path) -> Run:
     latest = _latest(list(read(folder / "events.jsonl")))
     name = str(table.get("name", folder.name))
     return Run(
-        directory=folder,
+        directory=place,
         name=name,
         title=str(table.get("title") or latest["about"].get("title") or name),
         specification=specification,
-        results=_table(folder / "results.csv", RESULTS),
-        rates=_table(folder / "rates.csv", RATES),
-        failures=_table(folder / "failures.csv", FAILURES),
-        others={path.stem: _other(path) for path in _others(folder)},
+        results=_table(place / "results.csv", RESULTS),
+        rates=_table(place / "rates.csv", RATES),
+        failures=_table(place / "failures.csv", FAILURES),
+        others={path.stem: frame for path in _others(place) if (frame := _other(path)) is not None},
         command=str(latest["about"].get("command", f"defectgen run {name}")),
         versions={str(key): str(value) for key, value in latest["about"].get("versions", {}).items()},
         started=latest["started"],
@@ -87,6 +95,7 @@ def gather(directory: str | Path) -> Run:
         old=latest["old"],
         mixed=latest["mixed"],
         tasks=latest["tasks"],
+        unfinished=unfinished,
     )
 
 
@@ -94,10 +103,12 @@ def _others(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.csv") if path.stem not in ("results", "rates", "failures"))
 
 
-def _other(path: Path) -> pd.DataFrame:
-    """A further table; columns are numbers where all their cells are."""
+def _other(path: Path) -> pd.DataFrame | None:
+    """A further table, columns as numbers where all their cells are; None for one without lines, as if it was not there."""
     try:
         return pd.read_csv(path, encoding="utf-8").map(unguarded)
+    except pd.errors.EmptyDataError:
+        return None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); run the study again") from None
 
