@@ -155,6 +155,46 @@ def test_damage_is_seen(tmp_path, suffix, harm):
             store.load(task)
 
 
+def test_records_are_written_together(tmp_path):
+    """The same files as one after the other, in more than one group."""
+    tasks = [PlainTask("m:f", {"n": n}) for n in range(150)]
+    records = [Record({"n": n}, {"a": np.arange(n)} if n % 3 else {}) for n in range(150)]
+    one, all_ = Store(tmp_path / "one"), Store(tmp_path / "all")
+    for task, record in zip(tasks, records, strict=True):
+        one.save(task, record)
+    all_.save_all(zip(tasks, records, strict=True))
+    files = {path.name: path.read_bytes() for path in one.records.iterdir()}
+    assert len(files) == 250 and files == {path.name: path.read_bytes() for path in all_.records.iterdir()}
+
+
+def test_a_full_disk_leaves_whole_records_only(tmp_path):
+    """While records are written together, at every place where it may become full."""
+    tasks = [PlainTask("m:f", {"n": n}) for n in range(4)]
+    records = [Record({"n": n}, {"a": np.full(40, float(n))}) for n in range(4)]
+    whole = []
+    for room in range(9):
+        store, real, moved = Store(tmp_path / str(room)), os.replace, []
+
+        def full(source, target, room=room, real=real, moved=moved):
+            if len(moved) >= room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            moved.append(target)
+            real(source, target)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "replace", full)
+            if room < 8:
+                with pytest.raises(StorageError, match="the disk is full"):
+                    store.save_all(zip(tasks, records, strict=True))
+            else:
+                store.save_all(zip(tasks, records, strict=True))
+        assert not list(store.records.glob(".*"))
+        found = [store.load(task) for task in tasks]
+        assert all(same(record, original) for record, original in zip(found, records, strict=True) if record is not None)
+        whole.append(sum(record is not None for record in found))
+    assert whole == [0, 0, 1, 1, 2, 2, 3, 3, 4]
+
+
 def test_other_directories_are_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file"):

@@ -126,7 +126,8 @@ def test_a_lost_scheduler_is_one_sentence_and_the_run_resumes(tmp_path):
 @pytest.mark.parametrize(
     ("scheduler", "message"),
     [
-        ("not an address", "no dask scheduler responds at 'not an address'"),
+        ("not an address", "no dask scheduler responds at 'not an address' (missing port number"),
+        ("mpi://host:1", "unknown address scheme 'mpi'"),
         (Scheduler("tcp://127.0.0.1:1", patience=Patience(connect=1.0)), "no dask scheduler responds"),
         (Scheduler(), "an address or a scheduler file"),
         (Scheduler("tcp://x:1", file="y"), "one of the two"),
@@ -231,7 +232,7 @@ def test_a_scheduler_that_comes_back_is_used_again(tmp_path):
 
 @pytest.mark.cluster
 def test_other_sources_packages_and_pythons_are_refused(tmp_path):
-    """A copy of the package with one changed line, and a Python in which the package cannot be imported."""
+    """A copy of the package with one changed line, and a Python without the package; a worker that can write nowhere works."""
     changed, broken = tmp_path / "changed", tmp_path / "broken"
     changed.mkdir()
     (changed / "toy_tasks.py").write_text((HERE / "toy_tasks.py").read_text() + "\nCHANGED = 1\n")
@@ -245,9 +246,10 @@ def test_other_sources_packages_and_pythons_are_refused(tmp_path):
         until(lambda: found.told("w1 refused: its code of 'toy_tasks:draw' is not that of this run"), "the first refusal")
         until(lambda: found.told("w2 refused: the package defectgen is not installed"), "the second refusal")
         assert found.done() == 0
-        cluster.worker()
+        cluster.worker(TMPDIR="/dev/null/nowhere", HOME="/dev/null/nowhere")
         assert all(record.ok for record in found.finished().values())
     assert {event.detail for event in found.events if event.event == "start"} == {"w3"}
+    assert found.told("w3 joined with 1 thread; no folder there can be written: it works without scratch space")
 
 
 @pytest.mark.cluster
@@ -431,13 +433,18 @@ def test_a_study_of_fits_gives_the_same_tables(tmp_path):
         process = subprocess.Popen(run, **options, start_new_session=True)
         cluster.all.append(process)
         until(lambda: len(list(records.glob("*.json"))) > 3, "some tasks")
+        process.send_signal(signal.SIGSTOP)  # it shall not end before its page is written
+        page = subprocess.run([*command, "report", "there", "--json"], **options)
+        shown = (tmp_path / "there" / "interim" / "report.html").read_text()
+        process.send_signal(signal.SIGCONT)
         os.killpg(first.pid, signal.SIGKILL)
         cluster.worker()
-        page = subprocess.run([*command, "report", "there", "--json"], **options)
         out, _ = process.communicate(timeout=400)
     assert process.returncode == 0 and "worker w3 joined" in out, out
     told = json.loads(page.stdout)
-    assert told["complete"] or 3 < told["done"] <= told["tasks"]
+    assert not told["complete"] and told["state"] == "running" and 3 < told["done"] < told["tasks"]
+    assert f"Incomplete: {told['done']} of {told['tasks']} tasks are done; the run goes on" in shown
+    assert not (tmp_path / "there" / "interim").exists()
     results = cells(tmp_path / "here" / "results.csv")
     assert len(results) == 16 and all(float(row["geometry_error"]) > 0 for row in results)
     for name in ("results.csv", "rates.csv", "failures.csv"):

@@ -115,5 +115,5 @@ def fill(spec: dict) -> Record:
     kept = []
     for _ in range(spec["megabytes"] // 50):
         kept.append(np.ones(50 << 17))
-        time.sleep(0.1)
+        time.sleep(0.3)
     return Record({"arrays": len(kept)})

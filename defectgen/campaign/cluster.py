@@ -31,6 +31,10 @@ _LOOK = 0.5
 """Seconds between two looks at who is there; a thousandth more for every worker."""
 
 
+_MUCH = 0.6
+"""Of the memory limit: from here on dask writes data to disk. The last look is up to a second before a worker ends."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long a run waits for a cluster; all times in seconds.
@@ -258,12 +262,21 @@ def _client_of(scheduler: Scheduler) -> Iterator[Any]:
 def _client(address: str, security: Any, seconds: float) -> Any:
     """A client of the scheduler, which must answer in these seconds; InputError if there is none, or one of another version."""
     from dask.distributed import Client
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
 
     ours = installed("distributed")
 
     def no_scheduler(reason: str) -> InputError:
         return InputError(f"no dask scheduler responds at {address!r} ({reason}); start one with 'dask scheduler'")
 
+    try:
+        kind, place = parse_address(address)
+        get_backend(kind)
+        if kind in ("tcp", "tls", "ws", "wss"):
+            parse_host_port(place)
+    except ValueError as error:
+        raise no_scheduler(_line(error)) from None
     made: list[Any] = []  # a client, whose methods are coroutines or not as it is made, or what was raised
 
     def make() -> None:
@@ -532,7 +545,7 @@ def _why_not(error: BaseException) -> str:
 
 
 def memory_of(member: Member) -> str:
-    """What is known of its memory, for the sentence that it left."""
-    if not member.memory_limit or member.memory < 0.8 * member.memory_limit:
+    """What is known of its memory, for the sentence that it left; nothing if it was far from its limit when it was last seen."""
+    if not member.memory_limit or member.memory < _MUCH * member.memory_limit:
         return ""
     return f", last seen with {member.memory / 2**30:.2g} of {member.memory_limit / 2**30:.2g} GiB in use"

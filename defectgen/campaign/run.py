@@ -177,14 +177,22 @@ class _Run:
         """The records that a task reads, by key."""
         return {other.key: self.board.records[other.key] for other in task.after}
 
-    def finish(self, task: Task, record: Record, libraries: dict[str, str] | None = None) -> None:
-        """Keep a record, then say so; ``libraries`` are those with which it was computed, if not those of this process."""
-        stamps = [needed.origin.stamp if needed.origin is not None else "" for needed in self.needed(task).values()]
-        source = origin(task, stamps)
-        record = replace(record, origin=source if libraries is None else replace(source, libraries=libraries))
-        self.store.save(task, record)
-        self.board.settle(task, record)
-        self.tell("done" if record.ok else "failed", task, record.seconds, record.failed)
+    def finish(self, task: Task, record: Record) -> None:
+        """Keep a record, then say so."""
+        self.keep([(task, record, None)])
+
+    def keep(self, outcome: Sequence[tuple[Task, Record, dict[str, str] | None]]) -> None:
+        """Keep records, then say so; with the libraries with which each was computed, if they are not those of this process."""
+        stamped = []
+        for task, record, libraries in outcome:
+            stamps = [needed.origin.stamp if needed.origin is not None else "" for needed in self.needed(task).values()]
+            source = origin(task, stamps)
+            source = source if libraries is None else replace(source, libraries=libraries)
+            stamped.append((task, replace(record, origin=source)))
+        self.store.save_all(stamped)
+        for task, record in stamped:
+            self.board.settle(task, record)
+            self.tell("done" if record.ok else "failed", task, record.seconds, record.failed)
 
     def late(self, seconds: float, tries: int) -> str | None:
         """Why a task failed whose worker ended after so many seconds, if that was for the time limit."""
@@ -272,9 +280,9 @@ class _Local(_Run):
             self.futures[future] = task
         return True
 
-    def finish(self, task: Task, record: Record, libraries: dict[str, str] | None = None) -> None:
+    def finish(self, task: Task, record: Record) -> None:
         self.suspects.pop(task.key, None)
-        super().finish(task, record, libraries)
+        super().finish(task, record)
 
     def pool_broken(self) -> None:
         """A worker died and took the pool with it; who was running is a suspect, who was one already has failed."""
@@ -307,6 +315,7 @@ class _Spread(_Run):
         self.scheduler, self.patience = scheduler, scheduler.patience
         self.where = {"workers": None, "scheduler": scheduler.located()}
         self.deaths: dict[str, int] = {}  # key -> workers that ended while they computed it alone; 0 if it was with others
+        self.memory: dict[str, str] = {}  # key -> what was known of the memory of a worker that ended while it computed it alone
         self.measured: dict[Shape, tuple[float, int]] = {}  # seconds, tasks
         now = time.monotonic()
         self.staffed = self.finished = self.reminded = now
@@ -335,8 +344,7 @@ class _Spread(_Run):
             self.hand_out(cluster)
             news, answers = cluster.answers(_LOOK_UP)
             self.report(news)
-            for answer in [*lost, *answers]:
-                self.collect(answer)
+            self.collect([*lost, *answers])
             self.give_up(cluster)
             self.remark(cluster)
         self.skip()
@@ -369,23 +377,34 @@ class _Spread(_Run):
             return 1
         return max(1, min(_LARGEST, -(-waiting // self.hands), int(ENOUGH * count / max(seconds, 1e-9))))
 
-    def collect(self, answer: Answer) -> None:
-        """Keep the records of a batch; what is missing starts again, or has failed."""
-        batch, now = answer.batch, time.monotonic()
-        told = batch.member.introduction
-        for task in batch.tasks:
+    def collect(self, answers: Sequence[Answer]) -> None:
+        """Keep the records of batches, all together; what is missing starts again, or has failed."""
+        now = time.monotonic()
+        came: dict[str, tuple[Task, Record, dict[str, str] | None]] = {}
+        for answer in answers:
+            told = answer.batch.member.introduction
+            for task in answer.batch.tasks:
+                record = answer.records.get(task.key)
+                if record is not None and task.key not in self.board.records:
+                    came[task.key] = task, record, told.libraries if told is not None else None
+        for task, record, _ in came.values():
+            seconds, count = self.measured.get(shape(task), (0.0, 0))
+            self.measured[shape(task)] = seconds + record.seconds, count + 1
+            self.deaths.pop(task.key, None)
+        if came:
+            self.keep(list(came.values()))
+            self.finished, self.pause = now, self.patience.unstaffed
+        for answer in answers:
+            self.go_on_without(answer, now)
+
+    def go_on_without(self, answer: Answer, now: float) -> None:
+        """What to do with the tasks of a batch of which there is no record."""
+        for task in answer.batch.tasks:
             if task.key in self.board.records:
                 continue
-            record = answer.records.get(task.key)
-            if record is not None:
-                seconds, count = self.measured.get(shape(task), (0.0, 0))
-                self.measured[shape(task)] = seconds + record.seconds, count + 1
-                self.deaths.pop(task.key, None)
-                self.finish(task, record, told.libraries if told is not None else None)
-                self.finished, self.pause = now, self.patience.unstaffed
-            elif answer.lost:
-                self.worker_lost(task, batch, now - batch.start)
-            elif answer.error is not None and len(batch.tasks) == 1:
+            if answer.lost:
+                self.worker_lost(task, answer.batch, now - answer.batch.start)
+            elif answer.error is not None and len(answer.batch.tasks) == 1:
                 self.finish(task, Record(failed=sentence(answer.error)))
             else:
                 if answer.error is not None:
@@ -394,12 +413,14 @@ class _Spread(_Run):
 
     def worker_lost(self, task: Task, batch: Batch, seconds: float) -> None:
         """A worker ended with this task: it starts again alone, unless it was alone too often."""
-        self.deaths[task.key] = self.deaths.get(task.key, 0) + (len(batch.tasks) == 1)
+        alone = len(batch.tasks) == 1
+        self.deaths[task.key] = self.deaths.get(task.key, 0) + alone
+        self.memory[task.key] = (memory_of(batch.member) if alone else "") or self.memory.get(task.key, "")
         if self.deaths[task.key] < TRIES:
             self.board.give_back(task)
             self.tell("retry", task, seconds, f"its worker {batch.member.name} is gone; trying once more")
             return
-        how = f"killed, crashed, or out of memory{memory_of(batch.member)}"
+        how = f"killed, crashed, or out of memory{self.memory[task.key]}"
         died = f"its worker ended {TRIES} times while computing it ({how}); the log of the worker has details"
         self.finish(task, Record(failed=self.late(seconds, TRIES) or died))
 
@@ -411,7 +432,7 @@ class _Spread(_Run):
         for batch in cluster.batches:
             if not batch.given_up and now > batch.start + self.timeout + ENOUGH + self.patience.grace:
                 cluster.give_up(batch)
-                self.collect(Answer(batch, lost=True))
+                self.collect([Answer(batch, lost=True)])
 
     def remark(self, cluster: Cluster) -> None:
         """Say so if there is no worker, or nothing was finished for long."""
