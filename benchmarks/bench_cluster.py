@@ -172,19 +172,22 @@ def records(folder: Path, count: int) -> list[tuple[str, str, float]]:
     return [(name, "ms", 1e3 * seconds) for name, seconds in zip(names, times, strict=True)]
 
 
-def main(tasks: int, count: int) -> None:
-    print(machine("distributed"), flush=True)
-    lines = []
-    if tasks:
-        with TemporaryDirectory() as folder:
-            lines += overhead(Path(folder), tasks)
-    for size in sorted({max(1, count // 100), max(1, count // 10), count} if count else ()):
-        with TemporaryDirectory() as folder:
-            lines += records(Path(folder), size)
+def show(lines: list[tuple[str, str, float]]) -> None:
+    """Print lines of the table."""
     theirs = next((number for work, _, number in lines if work == "bare dask"), None)
     for work, unit, number in lines:
         print(f"{work:<60}{number:>10.3f} {unit}", flush=True)
         summary(work, unit, number, "bare dask" if "empty task on" in work else "", theirs if "empty task on" in work else None)
+
+
+def main(tasks: int, count: int) -> None:
+    print(machine("distributed"), flush=True)
+    if tasks:
+        with TemporaryDirectory() as folder:
+            show(overhead(Path(folder), tasks))
+    for size in sorted({max(1, count // 100), max(1, count // 10), count} if count else ()):
+        with TemporaryDirectory() as folder:
+            show(records(Path(folder), size))
 
 
 if __name__ == "__main__":

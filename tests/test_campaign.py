@@ -155,13 +155,15 @@ def test_damage_is_seen(tmp_path, suffix, harm):
             store.load(task)
 
 
-def test_records_are_written_together(tmp_path):
+def test_records_are_written_together(tmp_path, monkeypatch):
     """The same files as one after the other, in more than one group."""
     tasks = [PlainTask("m:f", {"n": n}) for n in range(150)]
     records = [Record({"n": n}, {"a": np.arange(n)} if n % 3 else {}) for n in range(150)]
     one, all_ = Store(tmp_path / "one"), Store(tmp_path / "all")
-    for task, record in zip(tasks, records, strict=True):
-        one.save(task, record)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)  # 250 times, that takes seconds
+        for task, record in zip(tasks, records, strict=True):
+            one.save(task, record)
     all_.save_all(zip(tasks, records, strict=True))
     files = {path.name: path.read_bytes() for path in one.records.iterdir()}
     assert len(files) == 250 and files == {path.name: path.read_bytes() for path in all_.records.iterdir()}
@@ -789,6 +791,25 @@ def test_events_tell_the_story(tmp_path, marks):
     store.log(Event("end"))
     assert len(list(read(store.events))) == len(seen) + 1
     assert json.loads(store.events.read_text().splitlines()[-1])["event"] == "end"
+
+
+def test_batches_are_of_one_function_and_cost():
+    """Tasks that run the same compiled programs, in the order of the plan; those that killed workers are alone."""
+    kinds = [("m:f", 1.0), ("m:f", 8.0), ("m:g", 1.0)]
+    tasks = [PlainTask(name, {"n": n, "size": weight}, weight=weight) for n in range(10) for name, weight in kinds]
+    board = Board(tasks)
+    asked: list[tuple] = []
+
+    def four(kind, waiting) -> int:
+        asked.append((kind, waiting))
+        return 4
+
+    first, other = board.batch(four), board.batch(four, like=("m:g", 1.0))
+    assert first == tasks[0:12:3] and other == tasks[2:14:3]
+    assert asked == [(("m:f", 1.0), 10), (("m:g", 1.0), 10)]
+    assert board.batch(four, like=("m:h", 1.0)) == tasks[1:13:3]  # a shape of which there is none: the first of the plan
+    assert board.batch(four, alone={tasks[17].key, tasks[16].key}) == [tasks[16]]
+    assert board.batch(four, like=("m:f", 1.0)) == tasks[12:24:3]
 
 
 def test_the_clock_goes_by_weight():
