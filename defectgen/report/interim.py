@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import study
 from .._input import InputError
 from ..campaign import Record, Store, Task, in_order, status
-from ..campaign.files import held
+from ..campaign.files import held, write_whole
 from ..campaign.store import Damaged, Outdated, read
 from .write import write_page, write_tables
 
@@ -99,6 +99,7 @@ def write_interim(directory: str | Path, now: datetime | None = None) -> Interim
     for old in place.directory.glob("*.csv"):  # of an earlier page
         old.unlink(missing_ok=True)
     write_tables(study.tables(spec, [(task, found[task.key]) for task in tasks if task.key in found]), place)
+    write_whole(place.directory / "spec.toml", (folder / "spec.toml").read_bytes())
     page = write_page(study.gather(folder, place.directory, sentence))
     return Interim(page, sentence, state, done, failed, len(idle), len(tasks))
 
