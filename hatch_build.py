@@ -20,6 +20,9 @@ INTERFACE = "0"
 """Major version of XLA's interface to compiled kernels that the sources are written for."""
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared", "-w"]
 
+# some systems have no loader that picks code for the processor at hand: there code for all processors has to do; and no threads
+PLAINER = (["-pthread"], ["-pthread", "-DONE_PROCESSOR"], ["-DONE_PROCESSOR", "-DONE_THREAD"])
+
 
 def fingerprint() -> str:
     """Of the sources; the package refuses a library that was built from others."""
@@ -48,10 +51,10 @@ def build_kernel() -> str | None:
         return f"XLA's interface to kernels has version {found} in the installed jaxlib, and the sources are for {INTERFACE}"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     failed = ""
-    # some systems have no loader that picks code for the processor at hand: there code for all processors has to do
-    for candidate, plain in product(dict.fromkeys((compiler, "cc", "gcc", "clang")), ([], ["-DONE_PROCESSOR"])):
+    for candidate, plain in product(dict.fromkeys((compiler, "cc", "gcc", "clang")), PLAINER):
         defined = [f'-DSOURCES="{fingerprint()}"', *plain]
-        command = [candidate, *FLAGS, *defined, f"-I{headers}", str(FOLDER / "kernel.c"), "-o", str(library), "-lm"]
+        sources = [str(path) for path in sorted(FOLDER.glob("*.c"))]
+        command = [candidate, *FLAGS, *defined, f"-I{headers}", *sources, "-o", str(library), "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         except OSError as error:

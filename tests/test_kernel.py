@@ -18,7 +18,7 @@ import pytest
 from test_ace import CASES, CUTOFF, TRAPS, random_stencil
 
 import defectgen as dg
-from defectgen import kernel
+from defectgen import InputError, kernel
 from defectgen.crystal import neighbours
 from defectgen.energy import SiteEnergy, Stencil, bonds, channel_rows, energy_forces_virial, hessian_product, pad
 from defectgen.energy.prepared import prepared_hessian
@@ -140,6 +140,98 @@ def rows_both_ways(basis, cell):
     near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, basis, skin=0.4)
     at = jnp.asarray(pad(cell.positions, len(near.index))), jnp.asarray(cell.vectors), near
     return zip(channel_rows(basis, *at), channel_rows(basis, *at, counted=np.arange(len(cell))), strict=True)
+
+
+@pytest.fixture
+def library():
+    """The library, given back with the threads and lanes that it had."""
+    yield kernel.library()
+    kernel.use_threads()
+    kernel.library().defectgen_use_lanes(8)
+
+
+def everything(case, sites):
+    """Values, slopes, products and design rows of sites, and of a cell energies, forces and virial."""
+    species, order, degree = CASES[case]
+    basis = dg.ACEBasis(species, cutoff=CUTOFF, order=order, degree=degree)
+    model, stencil = model_of(basis), random_stencil(len(species), seed=sites, sites=sites)
+    moved = jnp.asarray(np.random.default_rng(2).normal(size=(3, *stencil.g.shape)))
+    cell = rattled(dg.vacancy().apply(dg.supercell(dg.fcc(species[0], 3.6), 3)))
+    symbols = np.random.default_rng(3).choice(species, len(cell))
+    near = bonds(cell.positions, cell.vectors, cell.periodic, tuple(symbols), model, skin=0.4)
+    at = pad(cell.positions, len(near.index)), cell.vectors, near
+    sums = energy_forces_virial(model, *at)
+    assert isinstance(sums[1], np.ndarray)  # not by JAX
+    same = *by_kernel(model, stencil), products_by_kernel(model, stencil, moved), *sums
+    return [np.array(a) for a in same], [np.array(a) for a in channel_rows(basis, *at)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_number_of_threads_changes_nothing(case, library):
+    """Nothing at all of energies, forces and products; the order in which rows are added up."""
+    library.defectgen_use_threads(1, 1)
+    same, rows = everything(case, 100)
+    for threads in (2, 3):
+        library.defectgen_use_threads(threads, threads)
+        found, others = everything(case, 100)
+        for one, other in zip(found, same, strict=True):
+            assert np.abs(other).max() > 0
+            np.testing.assert_array_equal(one, other)
+        for one, other in zip(others, rows, strict=True):
+            agree(one, other, times=1e-14)
+        assert len(CASES[case][0]) > 1 or any(np.any(a != b) for a, b in zip(others, rows, strict=True))  # there were threads
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_width_of_registers_changes_rounding_only(case, library):
+    library.defectgen_use_lanes(4)
+    same, rows = everything(case, 11)
+    library.defectgen_use_lanes(8)
+    found, others = everything(case, 11)
+    for one, other in zip(found + others, same + rows, strict=True):
+        agree(one, other, times=2e-14)
+
+
+def test_threads_are_those_of_the_environment(monkeypatch):
+    for name in ("DEFECTGEN_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    assert kernel.threads()[0] >= 1 and kernel.threads()[1] == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    assert kernel.threads() == (3, 1)
+    monkeypatch.setenv("DEFECTGEN_THREADS", "2")
+    assert kernel.threads() == (2, 2)
+    for wrong in ("many", "0", "65", "-1", "1.5", "9" * 5000):
+        monkeypatch.setenv("DEFECTGEN_THREADS", wrong)
+        with pytest.raises(InputError, match="from 1 to 64; got"):
+            kernel.threads()
+
+
+@pytest.mark.parametrize(
+    ("lattice", "symbols"), [(dg.fcc("Cu", 3.6), ["Cu"]), (dg.l12("Al", "Ni", 3.6), ["Ni", "Al"])], ids=["Cu", "NiAl"]
+)
+def test_a_cell_is_read_without_jax(lattice, symbols, monkeypatch):
+    """With neighbours beyond the cutoff in the list; a repulsion and traced numbers are left to JAX."""
+    model = model_of(dg.ACEBasis(symbols, cutoff=4.2, order=3, degree=6))
+    cell = rattled(dg.vacancy().apply(dg.supercell(lattice, 2)))
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, model, skin=0.4)
+    at = pad(cell.positions, len(near.index)), cell.vectors, near
+    found = energy_forces_virial(model, *at)
+    with monkeypatch.context() as without:
+        without.setattr(dg.LinearACE, "native", lambda _: None)
+        for one, other in zip(found, energy_forces_virial(model, *at), strict=True):
+            assert isinstance(one, np.ndarray) and isinstance(other, jax.Array)
+            agree(one, np.asarray(other))
+    repelled = dg.LinearACE(model.basis, model.coefficients, repulsion="zbl")
+    assert repelled.native() is None and np.any(energy_forces_virial(repelled, *at)[1] != found[1])
+
+    def energy(scale):
+        scaled = eqx.tree_at(
+            lambda m: m.program.numbers, model, tuple(scale * a if k == 2 else a for k, a in enumerate(model.program.numbers))
+        )
+        return jnp.sum(energy_forces_virial(scaled, *at)[0])
+
+    one_body = sum(np.asarray(model.one_body)[np.asarray(near.kinds)[: len(cell)]])
+    agree(jax.jit(energy)(2.0) - one_body, 2 * (found[0].sum() - one_body))
 
 
 def rattled(cell):

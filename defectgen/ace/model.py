@@ -17,10 +17,11 @@ from .._display import shown
 from .._input import InputError, InputWarning, check_finite, file_of, reading, save_whole
 from .._typing import Array, Float
 from ..energy.forms import hessian_of_sums
+from ..energy.native import HasNative
 from ..energy.site import SiteEnergy, Stencil
 from .basis import ACEBasis, basis_from_description
 from .one_particle import Motion
-from .program import Program
+from .program import CompiledACE, Program
 from .repulsion import Repulsion, as_repulsion, repulsion_from_description
 from .slopes import products
 from .sparse import SparseSum, rows_of
@@ -44,7 +45,7 @@ class Provenance(dict):
         return 0
 
 
-class LinearACE(SiteEnergy):
+class LinearACE(SiteEnergy, HasNative):
     """A fitted linear ACE potential; the cost of an evaluation does not grow with the number of functions.
 
     Parameters
@@ -142,6 +143,21 @@ class LinearACE(SiteEnergy):
         if self.repulsion is None:
             return self.program
         return Repelled(program=self.program, repulsion=self.repulsion)  # pyright: ignore[reportCallIssue] - abstract fields
+
+    def native(self) -> CompiledACE | None:
+        """The kernel without JAX around it; a repulsion is added by JAX.
+
+        Returns
+        -------
+        CompiledACE or None
+            None with a repulsion, and where the kernel does not serve.
+        """
+        return CompiledACE(self.program) if self.repulsion is None and self.program.serves else None
+
+    @property
+    def parameters(self) -> tuple:
+        """Everything that is made of the coefficients."""
+        return self.coefficients, self.one_body, self.weights, *self.program.numbers
 
     def with_coefficients(self, coefficients, provenance: dict | None = None) -> "LinearACE":
         """The model of the same basis and repulsion with other coefficients.

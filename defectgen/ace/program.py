@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import kernel
 from .._typing import Array, Float, Int
+from ..energy.native import Native
 from ..energy.site import SiteEnergy, Stencil
 from .harmonics import norm
 from .one_particle import SCALE
@@ -142,6 +143,17 @@ class Program(SiteEnergy):
         self, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]
     ) -> Float[Array, "vectors sites slots 3"]:
         return kernel.hessian_products(stencil.g, stencil.centre, stencil.neighbour, dg, self.arrays)
+
+
+class CompiledACE(Native):
+    """A potential in the compiled kernel, called on the arrays of a cell."""
+
+    def __init__(self, of: Program):
+        self._table = [np.asarray(array) for array in of.arrays]
+        self._nodes = len(of.tables[3].array)
+
+    def sums(self, cell: kernel.HostCell):
+        return kernel.ace(cell, self._table, self._nodes)
 
 
 class RowProgram(eqx.Module):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import kernel
 from .files import replaced
 from .provenance import code, libraries, own_version
 from .record import Record
@@ -68,6 +69,7 @@ def introduce(functions: Sequence[str], folder: str | None) -> Introduction:
     """
     if not _holds_a_scheduler():  # else it is a process of the user's
         set_environment()
+        kernel.use_threads()
     python = ".".join(str(part) for part in sys.version_info[:3])
     found = {name: code(name) for name in functions}
     _introduced.set()

@@ -23,7 +23,11 @@ from .task import Task
 
 # One thread a worker. XLA sizes its thread pools by PJRT_NPROC (older versions: NPROC) and rejects any flag for it.
 _ONE_THREAD = dict.fromkeys(
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "PJRT_NPROC", "NPROC"], "1"
+    [
+        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+        *("PJRT_NPROC", "NPROC", "DEFECTGEN_THREADS"),
+    ],
+    "1",
 )
 # Large arrays come and go with every evaluation. By default each is mapped anew and given back, and the system clears its pages
 # again and again: as much work as the arithmetic. So freed memory is kept, up to 1 GiB at the end of the heap, in one heap with

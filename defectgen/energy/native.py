@@ -1,6 +1,8 @@
 """Potentials with compiled code of their own: energies, forces and virial without a program of JAX, on processors only."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,15 +34,20 @@ class HasNative(ABC):
     """A site energy that may have compiled code."""
 
     @abstractmethod
-    def native(self) -> Native:
-        """Its code, which reads the parameters as they are now."""
+    def native(self) -> Native | None:
+        """Its code, which reads the parameters as they are now; None if JAX has to serve for these."""
+
+    @property
+    def parameters(self) -> Iterable[Any]:
+        """What it depends on, of which JAX traces none where the code may be called."""
+        return jax.tree.leaves(self)
 
 
 def native_of(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"]) -> Native | None:
     """The compiled code of a potential; None where it has none, or where JAX differentiates or compiles."""
     if not isinstance(energy, HasNative) or kernel.missing() is not None:
         return None
-    if any(isinstance(a, Tracer) for a in (x, vectors, *jax.tree.leaves(energy))):
+    if any(isinstance(a, Tracer) for a in (x, vectors, *energy.parameters)):
         return None
     return energy.native()
 
@@ -59,5 +66,6 @@ def host_cell(
         np.asarray(bonds.shift),
         np.asarray(bonds.mask),
         np.asarray(bonds.kinds),
+        np.asarray(bonds.reverse),
         int(np.sum(np.asarray(bonds.real if counted is None else counted))),
     )

@@ -3,6 +3,8 @@
 Functions of `calls` are called from within JAX programs, those of `host` on arrays of NumPy. Without it everything works, more
 slowly.
 
+It works with several threads, see `threads`; `DEFECTGEN_THREADS=1` in the environment keeps it to one.
+
 `kernel.c` is built with the package where there is a C compiler (`hatch_build.py`). It serves on processors only, and only if it
 was built from the sources next to it; `DEFECTGEN_KERNEL=0` in the environment leaves it out.
 """
@@ -14,11 +16,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from .._door import door
+from .._input import InputError
 from .opened import FOLDER, LIBRARY, opened
 
 if TYPE_CHECKING:
     from .calls import gradient, hessian_products, rows
-    from .host import MOST, HostCell, eam, eam_factors, pairing, product_of_sums, stillinger_weber, stillinger_weber_factors
+    from .host import MOST, HostCell, ace, eam, eam_factors, pairing, product_of_sums, stillinger_weber, stillinger_weber_factors
 
 __all__ = [
     "FOLDER",
@@ -26,6 +29,7 @@ __all__ = [
     "LIBRARY",
     "MOST",
     "HostCell",
+    "ace",
     "eam",
     "eam_factors",
     "gradient",
@@ -39,10 +43,15 @@ __all__ = [
     "sources",
     "stillinger_weber",
     "stillinger_weber_factors",
+    "threads",
+    "use_threads",
 ]
 
 HIGHEST_L = 24
-"""Highest angular momentum that its work arrays hold (MAX_L in one_particle.h)."""
+"""Highest angular momentum that its work arrays hold (MAX_L in program.h)."""
+
+MOST_THREADS = 64
+"""Threads at most (MOST_THREADS in parallel.h)."""
 
 
 def sources() -> str:
@@ -75,6 +84,7 @@ def missing() -> str | None:
 
     from .calls import TARGETS
 
+    use_threads()
     if jax.default_backend() != "cpu":
         return f"computing on {jax.default_backend()}"
     try:
@@ -83,6 +93,31 @@ def missing() -> str | None:
     except (AttributeError, RuntimeError, ValueError) as error:
         return f"JAX does not take it ({error}): install the package again"
     return None
+
+
+def threads() -> tuple[int, int]:
+    """Threads of one call for energies, forces and Hessian products, and for design rows, by the environment.
+
+    `DEFECTGEN_THREADS` is for both. Without it design rows, of which the last digits depend on the number of threads, are made
+    by one; everything else, which does not depend on it, by as many as `OMP_NUM_THREADS`, or as the process has processors.
+    """
+    given = os.environ.get("DEFECTGEN_THREADS", "").strip()
+    if given:
+        if not (given.isascii() and given.isdigit() and 1 <= int(given[:4]) <= MOST_THREADS):
+            raise InputError(f"DEFECTGEN_THREADS is a whole number from 1 to {MOST_THREADS}; got {given!r}")
+        return int(given), int(given)
+    of_others = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if of_others:
+        return (min(int(of_others), MOST_THREADS) if of_others.isascii() and of_others.isdigit() else 1) or 1, 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, MOST_THREADS), 1
+
+
+def use_threads() -> None:
+    """Have the library, if there is one, use as many threads as the environment says now."""
+    numbers = threads()
+    if refused() is None:
+        library().defectgen_use_threads(*numbers)
 
 
 def library() -> ctypes.CDLL:

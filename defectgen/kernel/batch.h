@@ -5,23 +5,7 @@
 #include "lanes.h"
 #include "one_particle.h"
 
-enum { TOGETHER = 4 };  // neighbours that are taken at once
-
-// One-particle functions of all species, as numbered variables: n runs fastest, four radial functions at a time.
-typedef struct {
-  Shape shape;
-  int species;
-  int variables;
-  const double* r0;      // (species, species)
-  const int32_t* place;  // (species, harmonics): variable of n = 0
-  const int32_t* width;  // (species, max_l + 1): radial functions, a multiple of 4
-} Functions;
-
-typedef struct {
-  int64_t sites, slots;
-  const double* g;
-  const int64_t *centre, *neighbour;
-} Stencils;
+enum { TOGETHER = 16 / LANES };  // neighbours of which rows of design matrices take as many columns as stay in cache
 
 // LANES sites of one species.
 typedef struct {
@@ -30,23 +14,27 @@ typedef struct {
   int count;            // neighbours, dead lanes included
   int* start;           // (species + 1): where the neighbours of each species begin, in multiples of TOGETHER
   int64_t* slot;        // (count, LANES): -1 where a lane has none
-  lanes *unit, *r, *live;
+  double* g;            // (LANES, slots, 3): of each lane what is within the cutoff, with slots and species
+  int64_t *near, *kind;
+  double* recursion;  // of harmonics
+  lanes *unit, *r, *inverse, *live;
   lanes *radial, *slope, *bend;  // (count, padded)
   lanes *c, *s, *q, *harmonics;  // (count, ...)
   lanes* a;                      // sums over neighbours, (variables)
 } Batch;
 
-// ---- work arrays: one block a thread, kept from call to call
+// ---- work arrays: one block a calling thread, kept from call to call, of which every thread at work gets a part
 static _Thread_local char* arena = NULL;
 static _Thread_local size_t arena_size = 0;
 
 // Arrays are claimed twice by the same code: to count their bytes, and once the block is there, to place them.
 typedef struct {
+  char* block;  // NULL while counting
   size_t used;
 } Claim;
 
 static void* claim(Claim* claimed, size_t count, size_t size) {
-  void* at = arena ? arena + claimed->used : NULL;
+  void* at = claimed->block ? claimed->block + claimed->used : NULL;
   claimed->used += (count * size + 63) & ~(size_t)63;
   return at;
 }
@@ -56,7 +44,7 @@ INLINE lanes* claim_lanes(Claim* claimed, size_t count) { return claim(claimed, 
 static int reserve(size_t bytes) {
   if (bytes <= arena_size) return 1;
   free(arena);
-  arena = aligned_alloc(64, bytes);
+  arena = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
   arena_size = arena ? bytes : 0;
   return arena != NULL;
 }
@@ -72,8 +60,14 @@ static void claim_batch(Claim* claimed, const Functions* functions, const Stenci
   const size_t k = most_neighbours(functions, in);
   batch->start = claim(claimed, functions->species + 1, sizeof(int));
   batch->slot = claim(claimed, k * LANES, sizeof(int64_t));
+  batch->g = claim(claimed, 3 * LANES * in->slots, sizeof(double));
+  batch->near = claim(claimed, LANES * in->slots, sizeof(int64_t));
+  batch->kind = claim(claimed, LANES * in->slots, sizeof(int64_t));
+  batch->recursion = claim(claimed, 2 * shape->legendre, sizeof(double));
+  if (batch->recursion) recursion_of_harmonics(shape, batch->recursion);
   batch->unit = claim_lanes(claimed, 3 * k);
   batch->r = claim_lanes(claimed, k);
+  batch->inverse = claim_lanes(claimed, k);
   batch->live = claim_lanes(claimed, k);
   batch->radial = claim_lanes(claimed, k * shape->padded);
   batch->slope = claim_lanes(claimed, k * shape->padded);
@@ -86,53 +80,83 @@ static void claim_batch(Claim* claimed, const Functions* functions, const Stenci
 }
 
 // ---- reading
+// Of one site the vectors to the neighbours within the cutoff, their slots and species; their number.
+INLINE int near_site(const Stencils* in, int64_t site, double cutoff, double* g, int64_t* slot, int64_t* kind) {
+  const double reach = cutoff * cutoff;
+  const int64_t first = in->slots * site;
+  int n = 0;
+  for (int64_t j = 0; j < in->slots; j++) {
+    double d[3];
+    int64_t z;
+    if (in->g) {
+      for (int x = 0; x < 3; x++) d[x] = in->g[3 * (first + j) + x];
+      z = in->neighbour[first + j];
+    } else {
+      if (!in->cell->mask[first + j]) continue;
+      vector_to(in->cell, site, first + j, d);
+      z = in->cell->kind[in->cell->index[first + j]];
+    }
+    for (int x = 0; x < 3; x++) g[3 * n + x] = d[x];
+    slot[n] = j, kind[n] = z;
+    // a position that is not a number is no reason to leave a neighbour out: it shows in what comes out
+    n += !(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= reach);
+  }
+  return n;
+}
+
 // The neighbours within the cutoff, species by species, with everything that depends on their positions alone.
 INLINE void read_batch(const Functions* functions, const Stencils* in, int order, Batch* batch) {
   const Shape* shape = &functions->shape;
-  const double reach = shape->cutoff * shape->cutoff;
-  int k = 0;
+  const int64_t slots = in->slots;
+  int found[LANES], k = 0;
+  for (int i = 0; i < LANES; i++)
+    found[i] = batch->site[i] < 0 ? 0
+                                  : near_site(in, batch->site[i], shape->cutoff, batch->g + 3 * slots * i,
+                                              batch->near + slots * i, batch->kind + slots * i);
   for (int z = 0; z < functions->species; z++) {
     batch->start[z] = k;
-    int longest = 0;
+    int many[LANES], longest = 0;
     for (int i = 0; i < LANES; i++) {
-      int n = 0;
-      if (batch->site[i] >= 0) {
-        const double* g = in->g + 3 * in->slots * batch->site[i];
-        const int64_t* neighbour = in->neighbour + in->slots * batch->site[i];
-        for (int64_t j = 0; j < in->slots; j++, g += 3)
-          // a position that is not a number is no reason to leave a neighbour out: it shows in what comes out
-          if (neighbour[j] == z && !(g[0] * g[0] + g[1] * g[1] + g[2] * g[2] >= reach)) batch->slot[(k + n++) * LANES + i] = j;
-      }
-      // lanes come one after another: what was written beyond the end of a shorter lane is marked below
-      batch->live[k][i] = n;
-      longest = n > longest ? n : longest;
+      many[i] = 0;
+      for (int j = 0; j < found[i]; j++) many[i] += batch->kind[slots * i + j] == z;
+      longest = many[i] > longest ? many[i] : longest;
     }
-    const lanes found = batch->live[k];
     longest = (longest + TOGETHER - 1) / TOGETHER * TOGETHER;
-    for (int n = 0; n < longest; n++)
-      for (int i = 0; i < LANES; i++) {
-        const int live = n < found[i];
-        batch->live[k + n][i] = live;
-        const double* g = live ? in->g + 3 * (in->slots * batch->site[i] + batch->slot[(k + n) * LANES + i]) : NULL;
-        if (!live) batch->slot[(k + n) * LANES + i] = -1;
-        for (int x = 0; x < 3; x++) batch->unit[3 * (k + n) + x][i] = live ? g[x] : x == 0 ? shape->cutoff : 0.0;
+    for (int i = 0; i < LANES; i++) {
+      int n = k;
+      for (int j = 0; j < found[i]; j++) {
+        if (batch->kind[slots * i + j] != z) continue;
+        const double* g = batch->g + 3 * (slots * i + j);
+        for (int x = 0; x < 3; x++) batch->unit[3 * n + x][i] = g[x];
+        batch->slot[n * LANES + i] = batch->near[slots * i + j];
+        batch->live[n++][i] = 1.0;
       }
+      for (; n < k + longest; n++) {
+        for (int x = 0; x < 3; x++) batch->unit[3 * n + x][i] = x == 0 ? shape->cutoff : 0.0;
+        batch->slot[n * LANES + i] = -1;
+        batch->live[n][i] = 0.0;
+      }
+    }
     k += longest;
   }
   batch->start[functions->species] = batch->count = k;
   for (int z = 0; z < functions->species; z++) {
     const Transform transform = transform_of(shape, functions->r0[batch->centre * functions->species + z]);
-    for (k = batch->start[z]; k < batch->start[z + 1]; k++) {
-      lanes* unit = batch->unit + 3 * k;
-      const lanes r = root(unit[0] * unit[0] + unit[1] * unit[1] + unit[2] * unit[2]), inverse = 1 / r;
-      batch->r[k] = r;
-      for (int x = 0; x < 3; x++) unit[x] *= inverse;
+    for (k = batch->start[z]; k < batch->start[z + 1]; k += PAIR) {
+      for (int l = k; l < k + PAIR; l++) {
+        lanes* unit = batch->unit + 3 * l;
+        const lanes r = root(unit[0] * unit[0] + unit[1] * unit[1] + unit[2] * unit[2]), inverse = 1 / r;
+        batch->r[l] = r, batch->inverse[l] = inverse;
+        for (int x = 0; x < 3; x++) unit[x] *= inverse;
+      }
       const size_t at = (size_t)k * shape->padded;
-      radial_functions(shape, &transform, r, batch->live[k], order, batch->radial + at, batch->slope + at,
+      radial_functions(shape, &transform, batch->r + k, batch->live + k, order, batch->radial + at, batch->slope + at,
                        order > 1 ? batch->bend + at : NULL);
-      lanes *c = batch->c + k * (shape->max_l + 1), *s = batch->s + k * (shape->max_l + 1), *q = batch->q + k * shape->legendre;
-      angular_functions(shape, unit, c, s, q);
-      harmonics(shape, c, s, q, batch->harmonics + k * shape->harmonics);
+      for (int l = k; l < k + PAIR; l++) {
+        lanes *c = batch->c + l * (shape->max_l + 1), *s = batch->s + l * (shape->max_l + 1), *q = batch->q + l * shape->legendre;
+        angular_functions(shape, batch->recursion, batch->unit + 3 * l, c, s, q);
+        harmonics(shape, c, s, q, batch->harmonics + l * shape->harmonics);
+      }
     }
   }
 }
@@ -176,14 +200,40 @@ INLINE void sums(const Functions* functions, const Batch* batch, const lanes* ra
 
 INLINE lanes dot(const lanes* a, const lanes* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
-// The next sites of one species among the first `live`, from place `*next` on; their number, 0 when all are done.
-static int fill(const Stencils* in, int64_t live, int centre, int64_t* next, Batch* batch) {
-  int n = 0;
-  for (; *next < live && n < LANES; ++*next)
-    if (in->centre[*next] == centre) batch->site[n++] = *next;
-  for (int i = n; i < LANES; i++) batch->site[i] = -1;
-  batch->centre = centre;
-  return n;
+// ---- the sites of a call, in batches of one species
+typedef struct {
+  int64_t count;
+  int64_t* site;  // (count, LANES): -1 for none
+  int* centre;
+} Batches;
+
+static void claim_batches(Claim* claimed, int64_t sites, int species, Batches* batches) {
+  const int64_t most = sites / LANES + species;
+  batches->site = claim(claimed, most * LANES, sizeof(int64_t));
+  batches->centre = claim(claimed, most, sizeof(int));
+}
+
+// The first `live` sites.
+static void divide(const int64_t* centre, int64_t live, int species, Batches* batches) {
+  int64_t b = 0;
+  for (int z = 0; z < species; z++) {
+    int n = 0;
+    for (int64_t i = 0; i < live; i++) {
+      if (centre[i] != z) continue;
+      if (n == 0) batches->centre[b] = z;
+      batches->site[LANES * b + n] = i;
+      if (++n == LANES) n = 0, b++;
+    }
+    if (n == 0) continue;
+    for (; n < LANES; n++) batches->site[LANES * b + n] = -1;
+    b++;
+  }
+  batches->count = b;
+}
+
+static void take(const Batches* batches, int64_t b, Batch* batch) {
+  batch->centre = batches->centre[b];
+  for (int i = 0; i < LANES; i++) batch->site[i] = batches->site[LANES * b + i];
 }
 
 #endif

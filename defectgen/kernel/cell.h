@@ -18,19 +18,24 @@ typedef struct {
   double *energy, *force, *virial;  // (rows), (rows, 3), (3, 3)
 } Sums;
 
+// The vector to the neighbour in a place of the list.
+static inline __attribute__((always_inline)) void vector_to(const Cell* cell, int64_t i, int64_t at, double d[3]) {
+  const double *own = cell->x + 3 * i, *there = cell->x + 3 * (int64_t)cell->index[at];
+  const int32_t* s = cell->shift + 3 * at;
+  for (int a = 0; a < 3; a++) d[a] = there[a] - own[a];
+  if (s[0] || s[1] || s[2])
+    for (int a = 0; a < 3; a++) d[a] += s[0] * cell->box[a] + s[1] * cell->box[3 + a] + s[2] * cell->box[6 + a];
+}
+
 // Vectors g (A) to the neighbours of an atom within reach[kind of the neighbour], their lengths and slots; their number.
 static inline __attribute__((always_inline)) int64_t near_atom(const Cell* cell, int64_t i, const double* reach, double* g,
                                                                double* r, int64_t* slot) {
   int64_t n = 0;
-  const double* own = cell->x + 3 * i;
   for (int64_t k = 0; k < cell->slots; k++) {
     const int64_t at = i * cell->slots + k;
     if (!cell->mask[at]) continue;
-    const double* there = cell->x + 3 * (int64_t)cell->index[at];
-    const int32_t* s = cell->shift + 3 * at;
-    double d[3] = {there[0] - own[0], there[1] - own[1], there[2] - own[2]};
-    if (s[0] || s[1] || s[2])
-      for (int a = 0; a < 3; a++) d[a] += s[0] * cell->box[a] + s[1] * cell->box[3 + a] + s[2] * cell->box[6 + a];
+    double d[3];
+    vector_to(cell, i, at, d);
     const double length = sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
     // a position that is not a number is no reason to leave a neighbour out: it shows in what comes out
     if (length >= reach[cell->kind[cell->index[at]]]) continue;

@@ -6,13 +6,6 @@
 #include "batch.h"
 #include "polynomial.h"
 
-typedef struct {
-  Functions functions;
-  Graph graph;
-  const double* weight;    // (species, terms)
-  const double* one_body;  // (species)
-} Model;
-
 // What is the same for every vector at a neighbour in Hessian products, see OneParticle.pull_along: slopes dS/de and dS_r/de, the
 // curvature of S, S_r and S_rr, where S(r, e) is the sum of one-particle functions weighted by dV/dA.
 typedef struct {
@@ -91,9 +84,9 @@ INLINE void write_force(const Batch* batch, int k, const lanes p[3], int64_t slo
   }
 }
 
-// ---- energy and forces of a batch
+// ---- energy and forces of a batch; adds its virial unless that is NULL
 FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stencils* in, Batch* batch, const Work* work,
-                                                double* value, double* out) {
+                                                double* value, double* out, double* virial) {
   const Functions* functions = &model->functions;
   const Shape* shape = &functions->shape;
   const double* weight = model->weight + (size_t)batch->centre * model->graph.start[model->graph.nodes];
@@ -108,6 +101,8 @@ FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stenci
   for (int i = 0; i < LANES; i++)
     if (batch->site[i] >= 0) value[batch->site[i]] = v[i] + model->one_body[batch->centre];
 
+  lanes moment[9];
+  for (int x = 0; x < 9; x++) moment[x] = all(0.0);
   for (int z = 0; z < functions->species; z++)
     for (int pair = batch->start[z]; pair < batch->start[z + 1]; pair += 2) {
       const lanes* radial[2] = {batch->radial + (size_t)pair * shape->padded, batch->slope + (size_t)pair * shape->padded};
@@ -116,7 +111,7 @@ FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stenci
         const lanes *across = work->weights + (k - pair) * shape->harmonics, *along = across + 2 * shape->harmonics;
         const lanes *c = batch->c + k * (shape->max_l + 1), *s = batch->s + k * (shape->max_l + 1),
                     *q = batch->q + k * shape->legendre;
-        const lanes *unit = batch->unit + 3 * k, inverse = 1 / batch->r[k];
+        const lanes *unit = batch->unit + 3 * k, inverse = batch->inverse[k];
         Weighted turning, stretching;
         weighted(shape, across, c, s, q, 1, &turning);
         weighted(shape, along, c, s, q, 0, &stretching);
@@ -125,8 +120,14 @@ FOR_EVERY_PROCESSOR static void energy_gradient(const Model* model, const Stenci
         const lanes radially = value_of(shape, &stretching) - dot(unit, slope) * inverse;
         for (int x = 0; x < 3; x++) p[x] = slope[x] * inverse + unit[x] * radially;
         write_force(batch, k, p, in->slots, out);
+        if (!virial) continue;
+        for (int x = 0; x < 3; x++)
+          for (int y = 0; y < 3; y++) moment[3 * x + y] -= p[x] * (unit[y] * batch->r[k]);
       }
     }
+  if (virial)
+    for (int x = 0; x < 9; x++)
+      for (int i = 0; i < LANES; i++) virial[x] += moment[x][i];
 }
 
 // ---- Hessian products of a batch
@@ -173,7 +174,7 @@ FOR_EVERY_PROCESSOR static void hessian_products(const Model* model, const Stenc
         for (int x = 0; x < 3; x++) d[x][i] = dg[3 * (batch->site[i] * in->slots + slot) + x];
       }
       move[0] = dot(unit, d);
-      for (int x = 0; x < 3; x++) move[1 + x] = (d[x] - unit[x] * move[0]) / batch->r[k];
+      for (int x = 0; x < 3; x++) move[1 + x] = (d[x] - unit[x] * move[0]) * batch->inverse[k];
       const size_t at = (size_t)k * shape->padded;
       for (int n = 0; n < shape->padded; n++) work->radial[at + n] = batch->slope[at + n] * move[0];
       harmonics_along(shape, batch->c + k * m, batch->s + k * m, batch->q + k * shape->legendre, move + 1,
@@ -193,7 +194,7 @@ FOR_EVERY_PROCESSOR static void hessian_products(const Model* model, const Stenc
           const lanes *across = work->weights + (k - pair) * lm, *along = across + 2 * lm;
           const lanes *c = batch->c + k * m, *s = batch->s + k * m, *q = batch->q + k * shape->legendre;
           const lanes *e = batch->unit + 3 * k, *de = work->motion + 4 * k + 1, dr = work->motion[4 * k],
-                      inverse = 1 / batch->r[k];
+                      inverse = batch->inverse[k];
           const Fixed* f = work->fixed + k;
           const lanes* h = f->curvature;  // xx zz yz xz xy
           Weighted turning, stretching;

@@ -65,12 +65,26 @@ class HostCell:
     shift: Int32[np.ndarray, "rows slots 3"]
     mask: Bool[np.ndarray, "rows slots"]
     kinds: Int[np.ndarray, " rows"]
+    reverse: Int[np.ndarray, "rows slots"]
+    """Place of the same bond seen from its other end."""
     live: int
     """Number of sites that count; they come first."""
 
 
 Sums = tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "rows 3"], Float[np.ndarray, "3 3"]]
 """Energies of the sites (eV), forces (eV/A), virial (eV)."""
+
+
+def ace(cell: HostCell, table: list[np.ndarray], nodes: int) -> Sums:
+    """Energies, forces and virial of a linear ACE potential, given as the arrays of `ace.program` with so many nodes."""
+    rows, slots = cell.index.shape
+    out = _nothing(cell)
+    pointers = (ctypes.c_void_p * len(table))(*(a.ctypes.data for a in table))
+    around = cell.x, cell.vectors, cell.index, cell.shift, cell.mask, cell.kinds, cell.reverse
+    arrays = [*(a.ctypes.data for a in around), pointers, *(a.ctypes.data for a in out)]
+    if not _call("defectgen_ace", 4, len(arrays))(rows, slots, cell.live, nodes, *arrays):
+        raise MemoryError("no memory for the work arrays of the kernel")
+    return out
 
 
 def eam(cell: HostCell, sizes: list[int], numbers: list[float], tables: list[np.ndarray]) -> Sums:

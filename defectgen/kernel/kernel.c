@@ -1,8 +1,7 @@
 // The handlers that XLA calls, see defectgen/kernel/__init__.py: read the buffers, go through the sites batch by batch.
+#include "ace.h"
 #include "eam.h"
-#include "energy.h"
 #include "pairing.h"
-#include "rows.h"
 #include "stillinger_weber.h"
 #include "sums.h"
 #include "xla.h"
@@ -14,9 +13,9 @@ enum { ENTRIES = FACTOR + 1, VARIABLE, TERM, COLUMN, USED, OWNED, SOURCE, CHANNE
 
 static const void* content(const XLA_FFI_CallFrame* frame, int k) { return argument(frame, k)->data; }
 
-static Functions read_functions(const XLA_FFI_CallFrame* frame, int first) {
-  const int32_t* sizes = content(frame, first + SIZES);
-  const double* numbers = content(frame, first + NUMBERS);
+static Functions read_functions(const void* const* table) {
+  const int32_t* sizes = table[SIZES];
+  const double* numbers = table[NUMBERS];
   const int max_l = sizes[5];
   return (Functions){
       .shape = {.count = sizes[0],
@@ -28,30 +27,38 @@ static Functions read_functions(const XLA_FFI_CallFrame* frame, int first) {
                 .harmonics = (max_l + 1) * (max_l + 1),
                 .legendre = (max_l + 1) * (max_l + 2) / 2,
                 .cutoff = numbers[0],
-                .recursion = content(frame, first + RECURSION)},
+                .recursion = table[RECURSION]},
       .species = sizes[6],
       .variables = sizes[7],
       .r0 = numbers + 1,
-      .place = content(frame, first + PLACE),
-      .width = content(frame, first + WIDTH),
+      .place = table[PLACE],
+      .width = table[WIDTH],
   };
 }
 
-static Model read_model(const XLA_FFI_CallFrame* frame, int first) {
-  const Functions functions = read_functions(frame, first);
+static Model read_model(const void* const* table, int64_t nodes) {
+  const Functions functions = read_functions(table);
   return (Model){.functions = functions,
-                 .graph = {.nodes = (int)argument(frame, first + PARENT)->dims[0],
+                 .graph = {.nodes = (int)nodes,
                            .factors = functions.variables,
-                           .parent = content(frame, first + PARENT),
-                           .factor = content(frame, first + FACTOR),
-                           .start = content(frame, first + START),
-                           .other = content(frame, first + OTHER)},
-                 .weight = content(frame, first + WEIGHT),
-                 .one_body = content(frame, first + ONE_BODY)};
+                           .parent = table[PARENT],
+                           .factor = table[FACTOR],
+                           .start = table[START],
+                           .other = table[OTHER]},
+                 .weight = table[WEIGHT],
+                 .one_body = table[ONE_BODY]};
+}
+
+static Model model_of(const XLA_FFI_CallFrame* frame, int first) {
+  const void* table[ONE_BODY + 1];
+  for (int k = 0; k <= ONE_BODY; k++) table[k] = content(frame, first + k);
+  return read_model(table, argument(frame, first + PARENT)->dims[0]);
 }
 
 static Basis read_basis(const XLA_FFI_CallFrame* frame, int first, int channels) {
-  return (Basis){.functions = read_functions(frame, first),
+  const void* table[WIDTH + 1];
+  for (int k = 0; k <= WIDTH; k++) table[k] = content(frame, first + k);
+  return (Basis){.functions = read_functions(table),
                  .nodes = (int)argument(frame, first + PARENT)->dims[0],
                  .parent = content(frame, first + PARENT),
                  .factor = content(frame, first + FACTOR),
@@ -73,77 +80,110 @@ static Basis read_basis(const XLA_FFI_CallFrame* frame, int first, int channels)
 
 static Stencils read_stencils(const XLA_FFI_CallFrame* frame) {
   const XLA_FFI_Buffer* g = argument(frame, 0);
-  return (Stencils){g->dims[0], g->dims[1], g->data, content(frame, 1), content(frame, 2)};
+  return (Stencils){g->dims[0], g->dims[1], g->data, content(frame, 1), content(frame, 2), NULL};
 }
 
-static double* zeros(double* at, size_t count) { return memset(at, 0, count * sizeof(double)); }
+// ---- how wide, and by how many threads
+static int threads_in_use = 1, threads_for_rows = 1, widest = 8;
+
+void defectgen_use_threads(int threads, int for_rows) { threads_in_use = threads, threads_for_rows = for_rows; }
+
+// For tests: no more lanes than these.
+void defectgen_use_lanes(int lanes) { widest = lanes; }
+
+static const Ace* ace(void) {
+  const Ace* wide = widest < 8 ? NULL : defectgen_ace_wide();
+  return wide ? wide : &at_this_width;
+}
 
 // ---- (g, centre, neighbour, model) -> (values, dV/dg)
 XLA_FFI_Error* defectgen_ace_gradient(XLA_FFI_CallFrame* frame) {
   if (asks_for_metadata(frame)) return tell_metadata(frame);
   const Stencils in = read_stencils(frame);
-  const Model model = read_model(frame, 3);
-  double *value = result(frame, 0)->data, *out = zeros(result(frame, 1)->data, 3 * in.sites * in.slots);
-  Batch batch;
-  Work work;
-  for (int placed = 0; placed < 2; placed++) {
-    Claim claimed = {0};
-    claim_batch(&claimed, &model.functions, &in, 1, &batch);
-    claim_work(&claimed, &model, &in, 1, &work);
-    if (!placed && !reserve(claimed.used)) return out_of_memory(frame);
-  }
-  for (int z = 0; z < model.functions.species; z++)
-    for (int64_t next = 0; fill(&in, in.sites, z, &next, &batch) > 0;) energy_gradient(&model, &in, &batch, &work, value, out);
-  return NULL;
+  const Model model = model_of(frame, 3);
+  const int done = ace()->gradient(&model, &in, threads_in_use, result(frame, 0)->data, result(frame, 1)->data, NULL);
+  return done ? NULL : out_of_memory(frame);
 }
 
 // ---- (g, centre, neighbour, dg of every vector, model) -> V'' dg of every vector
 XLA_FFI_Error* defectgen_ace_hessian_products(XLA_FFI_CallFrame* frame) {
   if (asks_for_metadata(frame)) return tell_metadata(frame);
   const Stencils in = read_stencils(frame);
-  const int64_t vectors = argument(frame, 3)->dims[0];
-  const Model model = read_model(frame, 4);
-  double* out = zeros(result(frame, 0)->data, 3 * vectors * in.sites * in.slots);
-  Batch batch;
-  Work work;
-  for (int placed = 0; placed < 2; placed++) {
-    Claim claimed = {0};
-    claim_batch(&claimed, &model.functions, &in, 2, &batch);
-    claim_work(&claimed, &model, &in, 2, &work);
-    if (!placed && !reserve(claimed.used)) return out_of_memory(frame);
-  }
-  for (int z = 0; z < model.functions.species; z++)
-    for (int64_t next = 0; fill(&in, in.sites, z, &next, &batch) > 0;)
-      hessian_products(&model, &in, &batch, &work, vectors, content(frame, 3), out);
-  return NULL;
+  const XLA_FFI_Buffer* dg = argument(frame, 3);
+  const Model model = model_of(frame, 4);
+  const int done = ace()->products(&model, &in, threads_in_use, dg->dims[0], dg->data, result(frame, 0)->data);
+  return done ? NULL : out_of_memory(frame);
 }
 
 // ---- (g, centre, neighbour, index, number of live sites, basis) -> (energies, forces, virial) of all sites together
 XLA_FFI_Error* defectgen_ace_rows(XLA_FFI_CallFrame* frame) {
   if (asks_for_metadata(frame)) return tell_metadata(frame);
   const Stencils in = read_stencils(frame);
-  const int32_t* index = content(frame, 3);
   const int64_t live = *(const int64_t*)content(frame, 4);
-  const size_t channels = result(frame, 0)->dims[0];
-  const Basis basis = read_basis(frame, 5, (int)channels);
-  double *total = zeros(result(frame, 0)->data, channels), *virial = zeros(result(frame, 2)->data, 9 * channels);
-  double* forces = zeros(result(frame, 1)->data, 3 * channels * in.sites);
-  Batch batch;
-  RowWork work;
-  for (int placed = 0; placed < 2; placed++) {
-    Claim claimed = {0};
-    claim_batch(&claimed, &basis.functions, &in, 1, &batch);
-    claim_rows(&claimed, &basis, &in, &work);
-    if (!placed && !reserve(claimed.used)) return out_of_memory(frame);
-  }
-  zeros(work.nowhere, 3 * channels);
-  for (int z = 0; z < basis.functions.species; z++)
-    for (int64_t next = 0; fill(&in, live, z, &next, &batch) > 0;)
-      rows_of_batch(&basis, &in, index, &batch, &work, total, forces, virial);
-  return NULL;
+  const Basis basis = read_basis(frame, 5, (int)result(frame, 0)->dims[0]);
+  const int done = ace()->rows(&basis, &in, threads_for_rows, content(frame, 3), live, result(frame, 0)->data,
+                               result(frame, 1)->data, result(frame, 2)->data);
+  return done ? NULL : out_of_memory(frame);
 }
 
-// ---- called from Python, not by XLA: out += H v; 0 if there is no memory for the work arrays
+// ---- called from Python, not by XLA: energies, forces and virial of a linear ACE potential in a cell
+typedef struct {
+  const Cell* cell;
+  const int64_t* reverse;
+  const double* p;
+  double* force;
+} Bonds;
+
+// Every atom takes what its own bonds and their reverses give, in the order of the list, whatever thread does it.
+static void share_of_forces(const void* given, int share, int shares) {
+  const Bonds* job = given;
+  const Cell* cell = job->cell;
+  for (int64_t i = begin_of(cell->live, share, shares); i < begin_of(cell->live, share + 1, shares); i++) {
+    double sum[3] = {0.0, 0.0, 0.0};
+    for (int64_t at = i * cell->slots; at < (i + 1) * cell->slots; at++) {
+      if (!cell->mask[at]) continue;
+      const double *own = job->p + 3 * at, *back = job->p + 3 * job->reverse[at];
+      for (int x = 0; x < 3; x++) sum[x] += own[x] - back[x];
+    }
+    for (int x = 0; x < 3; x++) job->force[3 * i + x] = sum[x];
+  }
+}
+
+// dV/dg of all bonds of cells up to some thousand atoms, kept from call to call.
+enum { KEPT = 1 << 24 };
+static _Thread_local double* slopes = NULL;
+static _Thread_local size_t slopes_size = 0;
+
+static double* room_for_slopes(size_t bytes) {
+  if (bytes <= slopes_size) return slopes;
+  free(slopes);
+  slopes = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+  slopes_size = slopes ? bytes : 0;
+  return slopes;
+}
+
+static void give_back_slopes(void) {
+  if (slopes_size <= KEPT) return;
+  free(slopes);
+  slopes = NULL, slopes_size = 0;
+}
+
+// `table`: the arrays of the potential, of which `parent` has so many nodes.
+int defectgen_ace(int64_t rows, int64_t slots, int64_t live, int64_t nodes, const double* x, const double* box,
+                  const int32_t* index, const int32_t* shift, const uint8_t* mask, const int64_t* kind, const int64_t* reverse,
+                  const void* const* table, double* energy, double* force, double* virial) {
+  const Cell cell = {rows, slots, live, x, box, index, shift, mask, kind};
+  const Model model = read_model(table, nodes);
+  const Stencils in = {live, slots, NULL, kind, NULL, &cell};
+  double* p = room_for_slopes(3 * live * slots * sizeof(double));
+  if (!p || !ace()->gradient(&model, &in, threads_in_use, energy, p, virial)) return 0;
+  const Bonds bonds = {&cell, reverse, p, force};
+  in_shares(share_of_forces, &bonds, threads_for(live / 16, threads_in_use));
+  give_back_slopes();
+  return 1;
+}
+
+// ---- out += H v; 0 if there is no memory for the work arrays
 int defectgen_product_of_sums(int64_t sites, int64_t slots, int64_t sums, int64_t radial, const int32_t* index,
                               const double* factors, const double* curvature, const double* v, double* out) {
   if (!reserve(6 * slots * sizeof(double))) return 0;

@@ -6,19 +6,7 @@
 #define DEFECTGEN_ONE_PARTICLE_H
 
 #include "lanes.h"
-
-enum { MAX_L = 24 };  // highest angular momentum, see HIGHEST_L in __init__.py
-
-typedef struct {
-  int count;   // radial functions
-  int padded;  // the same, up to a multiple of 4
-  int envelope, inner, outer;
-  int max_l;     // highest angular momentum
-  int harmonics;  // (max_l + 1)^2
-  int legendre;   // (max_l + 1)(max_l + 2)/2: place l(l+1)/2 + m of Q_l^m
-  double cutoff;
-  const double* recursion;  // (count - 1, 3): a, b, c of R_n+1 = (a t + b) R_n - c R_n-1
-} Shape;
+#include "program.h"
 
 // The transform of distances between two species: x(r) = 1 / (1 + a s^q / (1 + s^e)), s = r / r0, and y = (x - end) scale.
 typedef struct {
@@ -33,53 +21,69 @@ static Transform transform_of(const Shape* shape, double r0) {
   return (Transform){r0, a, end, 1 / (1 - end)};
 }
 
-// R_n, dR_n/dr and, with order 2, d2R_n/dr2, n = 0 .. padded - 1; lanes that are not live have none.
-INLINE void radial_functions(const Shape* shape, const Transform* transform, lanes r, lanes live, int order, lanes* value,
-                             lanes* slope, lanes* bend) {
-  const double q = shape->outer, r0 = transform->r0, scale = transform->scale;
-  const int e = shape->outer - shape->inner;
-  const lanes s = r / r0, up = power(s, e);
-  const lanes u = transform->a * power(s, shape->outer) / (1 + up);
-  const lanes grow = e * up / (s * (1 + up));  // D'/D for D = 1 + s^e
-  const lanes h = q / s - grow;                // u'/u
-  const lanes x = 1 / (1 + u), du = u * h;
-  const lanes y = live * (x - transform->end) * scale;
-  const lanes dy = -live * du * x * x * (scale / r0);
+// R_n, dR_n/dr and, with order 2, d2R_n/dr2, n = 0 .. padded - 1, of PAIR neighbours, whose chains of multiplications run side by
+// side; lanes that are not live have none. One division serves for all.
+enum { PAIR = 2 };
 
-  const int n = shape->envelope;
+INLINE void radial_functions(const Shape* shape, const Transform* transform, const lanes* r, const lanes* live, int order,
+                             lanes* value, lanes* slope, lanes* bend) {
+  const double q = shape->outer, r0 = transform->r0, scale = transform->scale, per_r0 = 1 / r0;
+  const int e = shape->outer - shape->inner, n = shape->envelope, padded = shape->padded;
   const double norm = sqrt(2.0 * n + 1.0);
-  const lanes t = 2 * y - 1, dt = 2 * dy, low = norm * power(y, n - 2);
-  const lanes high = low * y;
-  value[0] = high * y;
-  slope[0] = n * high * dy;
-  lanes ddy = all(0.0), ddt = ddy;
-  if (order > 1) {
-    const lanes dh = -q / (s * s) - (e - 1) * grow / s + grow * grow;
-    const lanes ddu = u * (h * h + dh);
-    ddy = live * (2 * du * du * x - ddu) * x * x * (scale / (r0 * r0));
-    ddt = 2 * ddy;
-    bend[0] = n * ((n - 1) * low * dy * dy + high * ddy);
+  lanes t[PAIR], dt[PAIR], ddt[PAIR], v[2][PAIR], dv[2][PAIR], ddv[2][PAIR];  // the last two functions
+  for (int k = 0; k < PAIR; k++) {
+    const lanes s = r[k] * per_r0, up = power(s, e), d = 1 + up, au = transform->a * power(s, shape->outer), sum = d + au;
+    const lanes all_of = 1 / (s * d * sum);  // 1/s, 1/(1 + s^e) and x = 1/(1 + u) from one division
+    const lanes per_s = all_of * d * sum, per_d = all_of * s * sum, x = all_of * s * d * d;
+    const lanes u = au * per_d, grow = e * up * per_s * per_d;  // D'/D for D = 1 + s^e
+    const lanes h = q * per_s - grow, du = u * h;               // h = u'/u
+    const lanes y = live[k] * (x - transform->end) * scale, dy = -live[k] * du * x * x * (scale * per_r0);
+    const lanes low = norm * power(y, n - 2), high = low * y;
+    t[k] = 2 * y - 1, dt[k] = 2 * dy, ddt[k] = all(0.0);
+    v[0][k] = high * y, dv[0][k] = n * high * dy, ddv[0][k] = v[1][k] = dv[1][k] = ddv[1][k] = all(0.0);
+    if (order > 1) {
+      const lanes dh = -q * per_s * per_s - (e - 1) * grow * per_s + grow * grow;
+      const lanes ddu = u * (h * h + dh);
+      const lanes ddy = live[k] * (2 * du * du * x - ddu) * x * x * (scale * per_r0 * per_r0);
+      ddt[k] = 2 * ddy;
+      ddv[0][k] = n * ((n - 1) * low * dy * dy + high * ddy);
+    }
+    value[k * padded] = v[0][k], slope[k * padded] = dv[0][k];
+    if (order > 1) bend[k * padded] = ddv[0][k];
   }
-  for (int k = 0; k + 1 < shape->count; k++) {
-    const double* row = shape->recursion + 3 * k;
-    const lanes factor = row[0] * t + row[1];
-    value[k + 1] = factor * value[k];
-    slope[k + 1] = factor * slope[k] + row[0] * dt * value[k];
-    if (order > 1) bend[k + 1] = factor * bend[k] + 2 * row[0] * dt * slope[k] + row[0] * ddt * value[k];
-    if (k > 0) {
-      value[k + 1] -= row[2] * value[k - 1];
-      slope[k + 1] -= row[2] * slope[k - 1];
-      if (order > 1) bend[k + 1] -= row[2] * bend[k - 1];
+  for (int m = 1; m < shape->count; m++) {
+    const double* row = shape->recursion + 3 * (m - 1);
+    for (int k = 0; k < PAIR; k++) {
+      const lanes factor = row[0] * t[k] + row[1], rise = row[0] * dt[k];
+      const lanes now = factor * v[0][k] - row[2] * v[1][k];
+      const lanes d_now = factor * dv[0][k] + (rise * v[0][k] - row[2] * dv[1][k]);
+      if (order > 1) {
+        const lanes dd_now = factor * ddv[0][k] + (2 * rise * dv[0][k] + (row[0] * ddt[k] * v[0][k] - row[2] * ddv[1][k]));
+        ddv[1][k] = ddv[0][k], ddv[0][k] = dd_now;
+        bend[k * padded + m] = dd_now;
+      }
+      v[1][k] = v[0][k], v[0][k] = now, dv[1][k] = dv[0][k], dv[0][k] = d_now;
+      value[k * padded + m] = now, slope[k * padded + m] = d_now;
     }
   }
-  for (int k = shape->count; k < shape->padded; k++) {
-    value[k] = slope[k] = all(0.0);
-    if (order > 1) bend[k] = all(0.0);
-  }
+  for (int k = 0; k < PAIR; k++)
+    for (int m = shape->count; m < padded; m++) {
+      value[k * padded + m] = slope[k * padded + m] = all(0.0);
+      if (order > 1) bend[k * padded + m] = all(0.0);
+    }
+}
+
+// The factors of the recursion of Q_l^m in l, in the order in which `angular_functions` takes them.
+static void recursion_of_harmonics(const Shape* shape, double* factor) {
+  for (int m = 0; m <= shape->max_l; m++)
+    for (int l = m + 1; l <= shape->max_l; l++) {
+      *factor++ = (2 * l - 1.0) / (l - m);
+      *factor++ = (l + m - 1.0) / (l - m);
+    }
 }
 
 // c_m and s_m (both with entries 0 .. max_l), and Q_l^m.
-INLINE void angular_functions(const Shape* shape, const lanes unit[3], lanes* c, lanes* s, lanes* q) {
+INLINE void angular_functions(const Shape* shape, const double* factor, const lanes unit[3], lanes* c, lanes* s, lanes* q) {
   c[0] = all(1.0), s[0] = all(0.0);
   for (int m = 0; m < shape->max_l; m++) {
     c[m + 1] = unit[0] * c[m] - unit[1] * s[m];
@@ -89,8 +93,8 @@ INLINE void angular_functions(const Shape* shape, const lanes unit[3], lanes* c,
   for (int m = 0; m <= shape->max_l; m++) {
     lanes before = all(0.0), last = all(first);
     q[m * (m + 1) / 2 + m] = last;
-    for (int l = m + 1; l <= shape->max_l; l++) {
-      const lanes next = ((2 * l - 1.0) / (l - m)) * unit[2] * last - ((l + m - 1.0) / (l - m)) * before;
+    for (int l = m + 1; l <= shape->max_l; l++, factor += 2) {
+      const lanes next = factor[0] * unit[2] * last - factor[1] * before;
       before = last, last = next;
       q[l * (l + 1) / 2 + m] = next;
     }

@@ -4,13 +4,7 @@
 #define DEFECTGEN_POLYNOMIAL_H
 
 #include "lanes.h"
-
-typedef struct {
-  int nodes, factors;
-  const int32_t *parent, *factor;  // of each node; parents come before their children
-  const int32_t* start;            // (nodes + 1): where the terms of each node begin
-  const int32_t* other;            // factor of each term
-} Graph;
+#include "program.h"
 
 // V (returned) and dV/dA, with the products and the slopes of the nodes, which the second derivative wants.
 INLINE lanes polynomial(const Graph* graph, const double* weight, const lanes* a, lanes* da, lanes* product, lanes* slope) {

@@ -2,37 +2,20 @@
 // that defectgen/energy/total.py makes of it.
 //
 // With D = dB/dA and X = dA/dg the forces are the product D X of a sparse matrix, which has a row a function, and a dense one.
-// X is taken four neighbours (TOGETHER) at a time, so that this part of it stays in cache while all functions pass; what they
-// give is added to the rows of those atoms. One more part of X makes the virial and the force on the site itself.
+// X is taken a few neighbours (TOGETHER) at a time, so that this part of it stays in cache while all functions pass; what LANES of
+// them give is turned and added to the rows of those atoms. One more part of X makes the virial and the force on the site itself.
 #ifndef DEFECTGEN_ROWS_H
 #define DEFECTGEN_ROWS_H
 
 #include "batch.h"
 
-enum { COLUMNS = 3 * TOGETHER };  // twelve accumulators fit into the sixteen registers of most processors
-
-typedef struct {
-  Functions functions;
-  int nodes;  // products of variables: node 0 is 1, every other one a parent times a factor
-  const int32_t *parent, *factor;
-  int count, entries, used_count;  // functions of a species, entries of D, variables in use
-  int channels;                    // of the basis
-  const int32_t* start;            // (count, species + 1): entries of D, those for variables of one species together
-  const int32_t *variable, *term;  // of each entry: its variable and (entries + 1) its first term
-  const int32_t* column;           // of each entry: the number of its variable among those in use
-  const int32_t *used, *owned;     // (used, 2) lm and n of variables in use, and (species + 1) the first of each species
-  const int32_t* source;           // of each term: its product
-  const double* coefficient;
-  const double* part;      // of each function: one over its order, see Euler
-  const int32_t* channel;  // (species, count)
-} Basis;
+enum { COLUMNS = 3 * TOGETHER, MOMENTS_AND_FORCE = 12 };  // twelve accumulators fit into the sixteen registers of most processors
 
 typedef struct {
   lanes *product, *d, *value;  // (nodes), (entries), (count)
   lanes* turn;                 // (neighbours, 3, harmonics): the part of dY/dg along the sphere
   lanes* x;                    // -dA/dg, (blocks of neighbours, variables in use of their species, COLUMNS)
-  lanes* moment;               // (variables in use, COLUMNS): moments -g (x) dA/dg, then the sum over neighbours of dA/dg
-  lanes* y;                    // D x of a block, (COLUMNS, count)
+  lanes* moment;               // (variables in use, 12): moments -g (x) dA/dg, then the sum over neighbours of dA/dg
   double* nowhere;             // a row for lanes without a neighbour
 } RowWork;
 
@@ -43,8 +26,7 @@ static void claim_rows(Claim* claimed, const Basis* basis, const Stencils* in, R
   work->value = claim_lanes(claimed, basis->count);
   work->turn = claim_lanes(claimed, 3 * k * harmonics);
   work->x = claim_lanes(claimed, 3 * k * basis->used_count);
-  work->moment = claim_lanes(claimed, (size_t)COLUMNS * basis->used_count);
-  work->y = claim_lanes(claimed, (size_t)COLUMNS * basis->count);
+  work->moment = claim_lanes(claimed, (size_t)MOMENTS_AND_FORCE * basis->used_count);
   work->nowhere = claim(claimed, 3 * (size_t)basis->channels, sizeof(double));
 }
 
@@ -60,7 +42,7 @@ INLINE void derivatives(const Basis* basis, const Batch* batch, RowWork* work) {
   const Shape* shape = &functions->shape;
   const int lm = shape->harmonics, m = shape->max_l + 1;
   for (int k = 0; k < batch->count; k++) {
-    const lanes *unit = batch->unit + 3 * k, inverse = 1 / batch->r[k];
+    const lanes *unit = batch->unit + 3 * k, inverse = batch->inverse[k];
     for (int a = 0; a < 3; a++) {
       lanes d[3];
       for (int b = 0; b < 3; b++) d[b] = -unit[a] * unit[b] * inverse;
@@ -91,7 +73,7 @@ INLINE void derivatives(const Basis* basis, const Batch* batch, RowWork* work) {
           for (int a = 0; a < 3; a++) moment[3 * b + a] -= turned * unit[a];
         }
       }
-      lanes* to = work->moment + (size_t)(first + v) * COLUMNS;
+      lanes* to = work->moment + (size_t)(first + v) * MOMENTS_AND_FORCE;
       for (int a = 0; a < 9; a++) to[a] = moment[a];
       for (int a = 0; a < 3; a++) to[9 + a] = sum[a];
     }
@@ -117,46 +99,77 @@ INLINE void entries(const Basis* basis, const Batch* batch, RowWork* work) {
   }
 }
 
-// y = D x: for functions c the sum over their entries from[c] .. to[c], in strides of species + 1.
-INLINE void multiply(const Basis* basis, const lanes* d, const lanes* x, const int32_t* from, const int32_t* to, lanes* y) {
-  const int stride = basis->functions.species + 1, count = basis->count;
-  for (int c = 0; c < count; c++, from += stride, to += stride) {
-    lanes sum[COLUMNS];
-    for (int j = 0; j < COLUMNS; j++) sum[j] = all(0.0);
-    for (int e = *from; e < *to; e++) {
-      const lanes by = d[e], *row = x + COLUMNS * (ptrdiff_t)basis->column[e];
-      sum[0] += by * row[0], sum[1] += by * row[1], sum[2] += by * row[2], sum[3] += by * row[3];
-      sum[4] += by * row[4], sum[5] += by * row[5], sum[6] += by * row[6], sum[7] += by * row[7];
-      sum[8] += by * row[8], sum[9] += by * row[9], sum[10] += by * row[10], sum[11] += by * row[11];
-    }
-    for (int j = 0; j < COLUMNS; j++) y[j * count + c] = sum[j];
+// LANES registers, of a function each, turned into registers of a site each.
+INLINE void turn(const lanes y[LANES], lanes site[LANES]) {
+#if LANES == 4
+  const lanes ab = PICK(y[0], y[1], 0, 4, 2, 6), ba = PICK(y[0], y[1], 1, 5, 3, 7);
+  const lanes cd = PICK(y[2], y[3], 0, 4, 2, 6), dc = PICK(y[2], y[3], 1, 5, 3, 7);
+  site[0] = PICK(ab, cd, 0, 1, 4, 5), site[1] = PICK(ba, dc, 0, 1, 4, 5);
+  site[2] = PICK(ab, cd, 2, 3, 6, 7), site[3] = PICK(ba, dc, 2, 3, 6, 7);
+#else
+  lanes two[8], four[8];  // of two functions, even and odd sites; of four
+  for (int f = 0; f < 8; f += 2) {
+    two[f] = PICK(y[f], y[f + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    two[f + 1] = PICK(y[f], y[f + 1], 1, 9, 3, 11, 5, 13, 7, 15);
   }
+  for (int f = 0; f < 8; f += 4)
+    for (int odd = 0; odd < 2; odd++) {
+      four[f + odd] = PICK(two[f + odd], two[f + 2 + odd], 0, 1, 8, 9, 4, 5, 12, 13);
+      four[f + 2 + odd] = PICK(two[f + odd], two[f + 2 + odd], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int k = 0; k < 4; k++) {
+    site[k] = PICK(four[k], four[4 + k], 0, 1, 2, 3, 8, 9, 10, 11);
+    site[4 + k] = PICK(four[k], four[4 + k], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#endif
 }
 
-// Adds the numbers of all functions to one row a site. Where four functions have four channels that follow each other, they are
-// turned from a register a function to a register a site (there are four lanes).
-INLINE void add(const Basis* basis, const lanes* y, const int32_t* channel, double* const row[LANES]) {
-  int c = 0;
-  for (; c + 4 <= basis->count; c += 4) {
-    const int at = channel[c];
-    if (channel[c + 1] != at + 1 || channel[c + 2] != at + 2 || channel[c + 3] != at + 3) {
-      for (int f = c; f < c + 4; f++)
-        for (int i = 0; i < LANES; i++) row[i][channel[f]] += y[f][i];
+enum { GROUP = 4 * LANES };  // functions whose numbers are kept until they are added: a few lines of cache in every row
+
+// Adds the numbers of `many` functions to one row a site. Where LANES of them have channels that follow each other, they are
+// turned, see above.
+INLINE void add(const lanes* y, int many, const int32_t* channel, double* const row[LANES]) {
+  int f = 0;
+  for (; f + LANES <= many; f += LANES) {
+    int follow = 1;
+    for (int k = 1; k < LANES; k++) follow &= channel[f + k] == channel[f] + k;
+    if (!follow) {
+      for (int k = f; k < f + LANES; k++)
+        for (int i = 0; i < LANES; i++) row[i][channel[k]] += y[k][i];
       continue;
     }
-    const lanes ab = PICK(y[c], y[c + 1], 0, 4, 2, 6), ba = PICK(y[c], y[c + 1], 1, 5, 3, 7);
-    const lanes cd = PICK(y[c + 2], y[c + 3], 0, 4, 2, 6), dc = PICK(y[c + 2], y[c + 3], 1, 5, 3, 7);
-    const lanes site[4] = {PICK(ab, cd, 0, 1, 4, 5), PICK(ba, dc, 0, 1, 4, 5), PICK(ab, cd, 2, 3, 6, 7),
-                           PICK(ba, dc, 2, 3, 6, 7)};
+    lanes site[LANES];
+    turn(y + f, site);
     for (int i = 0; i < LANES; i++) {
       lanes sum;
-      memcpy(&sum, row[i] + at, sizeof sum);
+      memcpy(&sum, row[i] + channel[f], sizeof sum);
       sum += site[i];
-      memcpy(row[i] + at, &sum, sizeof sum);
+      memcpy(row[i] + channel[f], &sum, sizeof sum);
     }
   }
-  for (; c < basis->count; c++)
-    for (int i = 0; i < LANES; i++) row[i][channel[c]] += y[c][i];
+  for (; f < many; f++)
+    for (int i = 0; i < LANES; i++) row[i][channel[f]] += y[f][i];
+}
+
+// Adds D x to one row a column and site: for function c the sum over the entries from[c] .. to[c], in strides of species + 1.
+INLINE void multiply_and_add(const Basis* basis, const lanes* d, const lanes* x, int columns, const int32_t* from,
+                             const int32_t* to, const int32_t* channel, double* const (*row)[LANES]) {
+  const int stride = basis->functions.species + 1;
+  for (int c = 0; c < basis->count; c += GROUP) {
+    const int many = basis->count - c < GROUP ? basis->count - c : GROUP;
+    lanes y[MOMENTS_AND_FORCE][GROUP];
+    for (int f = 0; f < many; f++, from += stride, to += stride) {
+      lanes sum[MOMENTS_AND_FORCE];
+      for (int j = 0; j < columns; j++) sum[j] = all(0.0);
+      for (int e = *from; e < *to; e++) {
+        const lanes by = d[e], *at = x + columns * (ptrdiff_t)basis->column[e];
+        IN_REGISTER(at);
+        for (int j = 0; j < columns; j++) sum[j] += by * at[j];
+      }
+      for (int j = 0; j < columns; j++) y[j][f] = sum[j];
+    }
+    for (int j = 0; j < columns; j++) add(y[j], many, channel + c, row[j]);
+  }
 }
 
 FOR_EVERY_PROCESSOR static void rows_of_batch(const Basis* basis, const Stencils* in, const int32_t* index, Batch* batch,
@@ -175,26 +188,23 @@ FOR_EVERY_PROCESSOR static void rows_of_batch(const Basis* basis, const Stencils
 
   const size_t width = basis->channels;
   const lanes* x = work->x;
-  double* row[LANES];
+  double* row[MOMENTS_AND_FORCE][LANES];
   for (int z = 0; z < species; z++) {
     const int first = basis->owned[z], count = basis->owned[z + 1] - first;
     for (int block = batch->start[z]; block < batch->start[z + 1]; block += TOGETHER, x += (size_t)COLUMNS * count) {
-      multiply(basis, work->d, x - COLUMNS * (ptrdiff_t)first, basis->start + z, basis->start + z + 1, work->y);
-      for (int j = 0; j < COLUMNS; j++) {
+      for (int j = 0; j < COLUMNS; j++)
         for (int i = 0; i < LANES; i++) {
           const int64_t slot = batch->slot[(block + j / 3) * LANES + i];
-          row[i] = slot < 0 ? work->nowhere : forces + width * (3 * (size_t)index[batch->site[i] * in->slots + slot] + j % 3);
+          row[j][i] = slot < 0 ? work->nowhere : forces + width * (3 * (size_t)index[batch->site[i] * in->slots + slot] + j % 3);
         }
-        add(basis, work->y + (size_t)j * basis->count, channel, row);
-      }
+      multiply_and_add(basis, work->d, x - COLUMNS * (ptrdiff_t)first, COLUMNS, basis->start + z, basis->start + z + 1, channel,
+                       row);
     }
   }
-  multiply(basis, work->d, work->moment, basis->start, basis->start + species, work->y);
-  for (int j = 0; j < COLUMNS; j++) {  // 0 to 8 the virial, 9 to 11 the force on the site
+  for (int j = 0; j < MOMENTS_AND_FORCE; j++)  // 0 to 8 the virial, 9 to 11 the force on the site
     for (int i = 0; i < LANES; i++)
-      row[i] = batch->site[i] < 0 ? work->nowhere : j < 9 ? virial + width * j : forces + width * (3 * batch->site[i] + j - 9);
-    add(basis, work->y + (size_t)j * basis->count, channel, row);
-  }
+      row[j][i] = batch->site[i] < 0 ? work->nowhere : j < 9 ? virial + width * j : forces + width * (3 * batch->site[i] + j - 9);
+  multiply_and_add(basis, work->d, work->moment, MOMENTS_AND_FORCE, basis->start, basis->start + species, channel, row);
 }
 
 #endif

@@ -35,11 +35,11 @@ FOR_EVERY_PROCESSOR static void product_of_radial_sums(const Factors* f, const d
     double change[MOST_SUMS];
     for (int64_t m = 0; m < sums; m++) {
       const double* s = factors + m * slots;
-      lanes total = all(0.0);
-      for (int64_t k = 0; k + LANES <= slots; k += LANES)
-        for (int n = 0; n < LANES; n++) total[n] += s[k + n] * dn[k + n];
+      quad total = {0.0, 0.0, 0.0, 0.0};
+      for (int64_t k = 0; k + 4 <= slots; k += 4)
+        for (int n = 0; n < 4; n++) total[n] += s[k + n] * dn[k + n];
       change[m] = (total[0] + total[1]) + (total[2] + total[3]);
-      for (int64_t k = slots - slots % LANES; k < slots; k++) change[m] += s[k] * dn[k];
+      for (int64_t k = slots - slots % 4; k < slots; k++) change[m] += s[k] * dn[k];
     }
     for (int64_t m = 0; m < sums; m++) {
       const double *row = f->curvature + (i * sums + m) * sums, *s = factors + m * slots;
@@ -80,12 +80,12 @@ FOR_EVERY_PROCESSOR static void product_of_sums(const Factors* f, const double* 
     double change[MOST_SUMS];
     for (int64_t m = 0; m < sums; m++) {
       const double* s = factors + 3 * m * slots;
-      lanes total = all(0.0);
-      for (int64_t k = 0; k + LANES <= slots; k += LANES)
-        for (int n = 0; n < LANES; n++)
+      quad total = {0.0, 0.0, 0.0, 0.0};
+      for (int64_t k = 0; k + 4 <= slots; k += 4)
+        for (int n = 0; n < 4; n++)
           total[n] += s[k + n] * dx[k + n] + s[slots + k + n] * dy[k + n] + s[2 * slots + k + n] * dz[k + n];
       change[m] = (total[0] + total[1]) + (total[2] + total[3]);
-      for (int64_t k = slots - slots % LANES; k < slots; k++)
+      for (int64_t k = slots - slots % 4; k < slots; k++)
         change[m] += s[k] * dx[k] + s[slots + k] * dy[k] + s[2 * slots + k] * dz[k];
     }
     for (int64_t m = 0; m < sums; m++) {
