@@ -154,7 +154,6 @@ class LinearACE(SiteEnergy, HasNative):
         """
         return CompiledACE(self.program) if self.repulsion is None and self.program.serves else None
 
-    @property
     def parameters(self) -> tuple:
         """Everything that is made of the coefficients."""
         return self.coefficients, self.one_body, self.weights, *self.program.numbers

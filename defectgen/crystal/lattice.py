@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -284,7 +284,14 @@ def reduced_basis(vectors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]
     Greedy reduction, exact up to four dimensions: P. Q. Nguyen and D. Stehle, ACM Trans. Algorithms 5, 46 (2009).
     """
     basis = np.array(vectors, dtype=float)
-    if len(basis) < 2:
+    return _reduced(basis.tobytes(), len(basis)).copy()
+
+
+@lru_cache(maxsize=256)
+def _reduced(content: bytes, count: int) -> Float[np.ndarray, "k 3"]:
+    """The same of the rows that these bytes hold; boxes are few, and each is asked for often."""
+    basis = np.frombuffer(content).reshape(count, 3)
+    if count < 2:
         return basis
     while True:
         basis = basis[np.argsort(np.linalg.norm(basis, axis=1), kind="stable")]
@@ -294,6 +301,10 @@ def reduced_basis(vectors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]
         basis = np.vstack([head, last])
         if np.linalg.norm(last) >= np.linalg.norm(head[-1]) * (1 - 1e-12):  # equal to rounding: swapping would never end
             return basis
+
+
+ORTHOGONAL = 1e-14
+"""Products of box vectors that are no more than rounding, compared with the square of the shortest."""
 
 
 def minimum_image(
@@ -319,6 +330,8 @@ def minimum_image(
         return np.array(x, dtype=float)
     basis = reduced_basis(vectors[list(periodic)])
     base = x - np.round(x @ np.linalg.pinv(basis)) @ basis
+    if np.abs(basis @ basis.T - np.diag(np.sum(basis**2, axis=1))).max() <= ORTHOGONAL * np.min(np.sum(basis**2, axis=1)):
+        return base  # no other copy is shorter by more than rounding
     best, best_length = base, np.linalg.norm(base, axis=-1)
     for image in image_steps(len(basis))[1:] @ basis:
         trial = base + image

@@ -35,6 +35,7 @@ def neighbours(
     periodic: tuple[bool, bool, bool],
     cutoff: float,
     slot_bucket: int = 8,
+    rows: int = 0,
 ) -> Neighbours:
     """All bonds shorter than a cutoff, with every image in cells narrower than twice the cutoff.
 
@@ -50,11 +51,13 @@ def neighbours(
         A.
     slot_bucket : int
         The number of slots is rounded up to a multiple of it, so that similar cells share one compilation.
+    rows : int
+        Rows of the arrays at least; rows beyond the atoms are empty.
 
     Returns
     -------
     Neighbours
-        The bonds and their reverses.
+        The bonds and their reverses, in arrays that JAX takes over without a copy.
 
     Raises
     ------
@@ -86,16 +89,26 @@ def neighbours(
         )
     atoms = len(positions)
     slots = max(slot_bucket, -(-int(np.bincount(i, minlength=atoms).max(initial=0)) // slot_bucket) * slot_bucket)
+    rows = max(rows, atoms)
     found = Neighbours(
-        np.zeros((atoms, slots), dtype=np.int32),
-        np.zeros((atoms, slots, 3), dtype=np.int32),
-        np.zeros((atoms, slots), dtype=bool),
-        np.arange(atoms * slots, dtype=np.int64).reshape(atoms, slots),
+        _zeros((rows, slots), np.int32),
+        _zeros((rows, slots, 3), np.int32),
+        _zeros((rows, slots), bool),
+        _zeros((rows, slots), np.int64),
     )
+    found.reverse.reshape(-1)[:] = np.arange(rows * slots)
     if not (_pair if kernel.refused() else kernel.pairing)(i, j, s, found.index, found.shift, found.mask, found.reverse):
         # a bond whose length equals the cutoff to the last bit may be seen from one end only
-        return neighbours(positions, vectors, periodic, cutoff * (1 - 1e-12) - 1e-12, slot_bucket)
+        return neighbours(positions, vectors, periodic, cutoff * (1 - 1e-12) - 1e-12, slot_bucket, rows)
     return found
+
+
+def _zeros(shape: tuple[int, ...], kind: type) -> np.ndarray:
+    """An array of zeros that begins at a multiple of 64 bytes, as those of JAX do on processors."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    memory = np.zeros(size + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(kind).reshape(shape)
 
 
 def _check_number(atoms: int, vectors: Float[np.ndarray, "closed 3"], cutoff: float) -> None:

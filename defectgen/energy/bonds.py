@@ -207,21 +207,9 @@ def bonds(
     # a compiled kernel makes the rows of a basis, so that another shape takes a tenth of a second to compile, and not seconds
     width = 24 * energy.size if isinstance(energy, PackedBasis) and kernel.missing() is None else 0
     rows = padded_rows(atoms, width) if bucket is None else -(-atoms // bucket) * bucket
-    near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows)
-    slots = near.index.shape[1]
-
-    def grow(array: np.ndarray, fill: float) -> np.ndarray:
-        return np.concatenate([array, np.full((rows - atoms, *array.shape[1:]), fill, dtype=array.dtype)])
-
-    reverse = np.concatenate([near.reverse, np.arange(atoms * slots, rows * slots).reshape(-1, slots)])
-    arrays = (
-        grow(near.index, 0),
-        grow(near.shift, 0).astype(np.int32),
-        grow(near.mask, False),
-        reverse,
-        grow(np.array([known[s] for s in symbols], dtype=np.int64), 0),
-        grow(np.ones(atoms, dtype=bool), False),
-    )
+    near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows, rows)
+    kinds = pad(np.array([known[s] for s in symbols], dtype=np.int64), rows)
+    arrays = near.index, near.shift, near.mask, near.reverse, kinds, np.arange(rows) < atoms
     return Bonds(*jax.device_put(arrays), cutoff=float(energy.cutoff))  # one call: each takes a tenth of a millisecond
 
 

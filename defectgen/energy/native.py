@@ -37,7 +37,6 @@ class HasNative(ABC):
     def native(self) -> Native | None:
         """Its code, which reads the parameters as they are now; None if JAX has to serve for these."""
 
-    @property
     def parameters(self) -> Iterable[Any]:
         """What it depends on, of which JAX traces none where the code may be called."""
         return jax.tree.leaves(self)
@@ -47,9 +46,10 @@ def native_of(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[A
     """The compiled code of a potential; None where it has none, or where JAX differentiates or compiles."""
     if not isinstance(energy, HasNative) or kernel.missing() is not None:
         return None
-    if any(isinstance(a, Tracer) for a in (x, vectors, *energy.parameters)):
+    kind = type(energy)  # a method of the energy itself would be made into a module of equinox at every call
+    if any(isinstance(a, Tracer) for a in (x, vectors, *kind.parameters(energy))):
         return None
-    return energy.native()
+    return kind.native(energy)
 
 
 def host_cell(
