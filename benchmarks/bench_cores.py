@@ -1,15 +1,18 @@
 """Two cores: what every hot path gives when two processes do it at once, each pinned to a core of its own.
 
-Why this case: defectgen uses cores by processes, one thread each (a study's workers, dask), never by threads within a kernel, which on a
-busy machine cost several times the processor time they save. What this loses is what two processes take from each other: caches
-and memory traffic. The first two lines say what the machine itself loses, in matrix products (arithmetic alone) and in copies that are
-larger than its caches (memory alone); a hot path below both of them would share something it should not.
+Why this case: studies use cores by processes, one thread each (workers, dask). What this loses is what two processes take from each
+other: caches and memory traffic. The first two lines say what the machine itself loses, in matrix products (arithmetic alone) and in
+copies that are larger than its caches (memory alone); a hot path below both of them would share something it should not. A script of
+a user is one process: there the compiled kernel spreads the sites of a fitted potential over threads. The second table compares two
+threads with one.
 
 Every process repeats its work for some seconds of wall time, after a warm-up, both beginning together; counted are calls a second.
-Meaningful on a quiet machine only. 2 would be perfect.
+Threads are compared by wall time in one process, one and two in turns, at the shortest of many calls, as other work of the machine
+makes calls longer and never shorter. Meaningful on a quiet machine only. 2 would be perfect.
 
     python benchmarks/bench_cores.py            all
     python benchmarks/bench_cores.py "rows"     those whose name begins so
+    python benchmarks/bench_cores.py threads    the second table alone
 """
 
 from timing import machine, summary  # isort: skip  (first: it pins the threads)
@@ -25,6 +28,7 @@ import numpy as np
 from bench_scaling import setting
 
 import defectgen as dg
+from defectgen import kernel
 from defectgen.energy import channel_rows, energy_forces_virial, force_constants, hessian_product
 from defectgen.training import Compressor
 
@@ -142,8 +146,41 @@ def work(name: str) -> None:
     print(turns / (perf_counter() - start))
 
 
+def calls_by_threads():
+    """Names and calls of what the kernel does with threads, of 216 atoms."""
+    basis, model, at, _, _ = setting(degree=15, size=3)
+    v = jnp.asarray(np.random.default_rng(1).normal(size=(8, *at[0].shape)))
+    yield "energy and forces, 510 functions", lambda: energy_forces_virial(model, *at)
+    yield "Hessian product, 510 functions, of 8 vectors", lambda: jax.block_until_ready(hessian_product(model, *at, v))
+    yield "rows, 510 functions", lambda: jax.block_until_ready(channel_rows(basis, *at))
+
+
+def by_threads() -> None:
+    """One process, one thread and two in turns."""
+    library = kernel.library()
+    print(f"{'work in one process':<48}{'one thread (ms)':>15}{'two (ms)':>16}{'times':>8}")
+    for name, call in calls_by_threads():
+        call()
+        shortest = {1: np.inf, 2: np.inf}
+        start = perf_counter()
+        while perf_counter() - start < 2 * SECONDS:
+            for threads in shortest:
+                library.defectgen_use_threads(threads, threads)
+                begin = perf_counter()
+                call()
+                shortest[threads] = min(shortest[threads], perf_counter() - begin)
+        one, two = (1e3 * t for t in shortest.values())
+        print(f"{name:<48}{one:>15.2f}{two:>16.2f}{one / two:>8.2f}", flush=True)
+        summary(f"{name}, two threads", "ms", two, "one thread", one, one / 2)
+    kernel.use_threads()
+
+
 def main(begin: str) -> None:
     print(machine())
+    if begin in ("", "threads"):
+        by_threads()
+    if begin == "threads":
+        return
     print(f"{'work':<48}{'one core (ms)':>15}{'two cores (ms)':>16}{'times':>8}")
     for name in (name for name in PATHS if name.startswith(begin)):
         one, two = rate(name, 1), rate(name, 2)
