@@ -155,7 +155,13 @@ class LinearACE(SiteEnergy, HasNative):
         return CompiledACE(self.program) if self.repulsion is None and self.program.serves else None
 
     def parameters(self) -> tuple:
-        """Everything that is made of the coefficients."""
+        """Everything that is made of the coefficients.
+
+        Returns
+        -------
+        tuple of arrays
+            JAX traces none of them where the kernel is called without it.
+        """
         return self.coefficients, self.one_body, self.weights, *self.program.numbers
 
     def with_coefficients(self, coefficients, provenance: dict | None = None) -> "LinearACE":

@@ -45,14 +45,19 @@ static inline __attribute__((always_inline)) int64_t near_atom(const Cell* cell,
   return n;
 }
 
-// Adds the slope p = dV/dg of a bond g of atom i.
-static inline __attribute__((always_inline)) void push(const Cell* cell, int64_t i, int64_t slot, const double* g,
-                                                       const double* p, const Sums* out) {
-  const int64_t j = cell->index[i * cell->slots + slot];
-  for (int a = 0; a < 3; a++) {
-    out->force[3 * i + a] += p[a], out->force[3 * j + a] -= p[a];
-    for (int b = 0; b < 3; b++) out->virial[3 * a + b] -= p[a] * g[b];
+// Adds the slopes p = dV/dg of the n bonds g of atom i.
+static inline __attribute__((always_inline)) void push(const Cell* cell, int64_t i, int64_t n, const int64_t* slot,
+                                                       const double* g, const double* p, const Sums* out) {
+  double own[3] = {0.0}, moment[9] = {0.0};
+  for (int64_t k = 0; k < n; k++, g += 3, p += 3) {
+    double* force = out->force + 3 * (int64_t)cell->index[i * cell->slots + slot[k]];
+    for (int a = 0; a < 3; a++) {
+      own[a] += p[a], force[a] -= p[a];
+      for (int b = 0; b < 3; b++) moment[3 * a + b] += p[a] * g[b];
+    }
   }
+  for (int a = 0; a < 3; a++) out->force[3 * i + a] += own[a];
+  for (int a = 0; a < 9; a++) out->virial[a] -= moment[a];
 }
 
 #endif

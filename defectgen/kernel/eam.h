@@ -11,11 +11,11 @@ typedef struct {
   const double *radial, *embedding;
 } Eam;
 
-// Value, slope and curvature of sum_k c[k stride] x^k.
-INLINE void piece(const double* c, int64_t powers, double x, double v[3]) {
+// Value, slope and, with order 2, curvature of sum_k c[k stride] x^k.
+INLINE void piece(const double* c, int64_t powers, double x, int order, double v[3]) {
   v[0] = c[powers - 1], v[1] = v[2] = 0.0;
   for (int64_t k = powers - 2; k >= 0; k--) {
-    v[2] = v[2] * x + v[1];
+    if (order > 1) v[2] = v[2] * x + v[1];
     v[1] = v[1] * x + v[0];
     v[0] = v[0] * x + c[k];
   }
@@ -39,14 +39,14 @@ INLINE void faded(double r, const Eam* eam, double f[3]) {
 }
 
 // The density and half the pair energy of a neighbour, with their derivatives in r.
-INLINE void bond_of(const Eam* eam, int64_t centre, int64_t neighbour, double r, double rho[3], double pair[3]) {
+INLINE void bond_of(const Eam* eam, int64_t centre, int64_t neighbour, double r, int order, double rho[3], double pair[3]) {
   const double x = r / eam->spacing;
   const int64_t step = interval(x, eam->intervals);
   const double* table = eam->radial + ((centre * eam->species + neighbour) * eam->intervals + step) * 2 * eam->powers;
   double part = x - step, per = 1.0 / eam->spacing, z[3];
   if (part > eam->fraction) part = eam->fraction, per = 0.0;
-  piece(table, eam->powers, part, rho);
-  piece(table + eam->powers, eam->powers, part, z);
+  piece(table, eam->powers, part, order, rho);
+  piece(table + eam->powers, eam->powers, part, order, z);
   rho[1] *= per, rho[2] *= per * per, z[1] *= per, z[2] *= per * per;
   if (eam->tail > 0.0) faded(r, eam, rho), faded(r, eam, z);
   const double u = 1.0 / r;
@@ -62,14 +62,14 @@ INLINE void embed(const Eam* eam, int64_t centre, double density, double f[3]) {
   const int beyond = density >= end;
   const double x = density / eam->density_spacing;
   const int64_t step = beyond ? last : interval(x, eam->density_intervals);
-  piece(table + step * powers, powers, beyond ? 1.0 : x - step, f);
+  piece(table + step * powers, powers, beyond ? 1.0 : x - step, 2, f);
   f[1] *= per, f[2] *= per * per;
   if (beyond) f[0] += f[1] * (density - end), f[2] = 0.0;
 }
 
 // Work: nine numbers and a slot a neighbour. With `factors` what sums.h needs (of two sums), otherwise energies, forces, virial.
-FOR_EVERY_PROCESSOR static void eam_cell(const Eam* eam, const Cell* cell, const double* reach, double* work, int64_t* slot,
-                                         const Sums* out, double* factors, double* curvature) {
+INLINE void eam_to_order(const Eam* eam, const Cell* cell, const double* reach, double* work, int64_t* slot, const Sums* out,
+                         int order, double* factors, double* curvature) {
   const int64_t slots = cell->slots;
   double *g = work, *r = g + 3 * slots, *rho = r + slots, *pair = rho + 3 * slots;
   for (int64_t i = 0; i < cell->live; i++) {
@@ -77,17 +77,17 @@ FOR_EVERY_PROCESSOR static void eam_cell(const Eam* eam, const Cell* cell, const
     double density = 0.0, pairs = 0.0, f[3];
     for (int64_t k = 0; k < n; k++) {
       const int64_t other = eam->species > 1 ? cell->kind[cell->index[i * slots + slot[k]]] : 0;
-      bond_of(eam, centre, other, r[k], rho + 3 * k, pair + 3 * k);
+      bond_of(eam, centre, other, r[k], order, rho + 3 * k, pair + 3 * k);
       density += rho[3 * k], pairs += pair[3 * k];
     }
     embed(eam, centre, density, f);
-    if (!factors) {
+    if (order == 1) {
       out->energy[i] = f[0] + pairs;
       for (int64_t k = 0; k < n; k++) {
         const double slope = (f[1] * rho[3 * k + 1] + pair[3 * k + 1]) / r[k];
-        const double p[3] = {slope * g[3 * k], slope * g[3 * k + 1], slope * g[3 * k + 2]};
-        push(cell, i, slot[k], g + 3 * k, p, out);
+        for (int a = 0; a < 3; a++) rho[3 * k + a] = slope * g[3 * k + a];
       }
+      push(cell, i, n, slot, g, rho, out);
       continue;
     }
     curvature[4 * i] = f[2];
@@ -100,6 +100,14 @@ FOR_EVERY_PROCESSOR static void eam_cell(const Eam* eam, const Cell* cell, const
       for (int a = 0; a < 3; a++) to[(4 + a) * slots] = g[3 * k + a] * u;
     }
   }
+}
+
+FOR_EVERY_PROCESSOR static void eam_cell(const Eam* eam, const Cell* cell, const double* reach, double* work, int64_t* slot,
+                                         const Sums* out, double* factors, double* curvature) {
+  if (factors)
+    eam_to_order(eam, cell, reach, work, slot, out, 2, factors, curvature);
+  else
+    eam_to_order(eam, cell, reach, work, slot, out, 1, NULL, NULL);
 }
 
 #endif

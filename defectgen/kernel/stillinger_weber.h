@@ -59,10 +59,9 @@ FOR_EVERY_PROCESSOR static void stillinger_weber_cell(const StillingerWeber* sw,
       }
     }
     out->energy[i] = energy;
-    for (int64_t k = 0; k < n; k++) {
+    for (int64_t k = 0; k < n; k++)
       for (int a = 0; a < 3; a++) g[3 * k + a] *= r[k];
-      push(cell, i, slot[k], g + 3 * k, p + 3 * k, out);
-    }
+    push(cell, i, n, slot, g, p, out);
   }
 }
 
