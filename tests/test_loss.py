@@ -62,7 +62,8 @@ def test_rows_in_parts_are_the_rows():
     parts = in_parts()
     assert all(parts.rows(kind) == whole.rows(kind) for kind in whole.kinds)
     one, other = (fit(b, "E+F+FC+V", prior="smoothness") for b in (whole, parts))
-    assert other.rmse["F"] == pytest.approx(one.rmse["F"], rel=1e-9)
+    # rounding each column of the rows in its last place, as another order of reduction does, changes it by up to 4e-9
+    assert other.rmse["F"] == pytest.approx(one.rmse["F"], rel=1e-8)
     assert other.coefficients == pytest.approx(one.coefficients, rel=1e-4)  # conditioning 1e8 times rounding
 
 

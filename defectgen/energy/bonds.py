@@ -52,15 +52,18 @@ def _put(array: Array, rows: Array, start: Array) -> Array:
 
 
 class Bonds(eqx.Module):
-    """A neighbour list on the device, padded in atoms and in slots to a few shapes (so that few compilations are needed)."""
+    """A neighbour list on the device, padded in atoms and in slots to a few shapes (so that few compilations are needed).
 
-    index: Int[Array, "rows slots"]
-    shift: Int[Array, "rows slots 3"]
-    mask: Bool[Array, "rows slots"]
-    reverse: Int[Array, "rows slots"]
-    kinds: Int[Array, " rows"]
+    Of potentials that are evaluated by compiled code (`SiteEnergy.on_host`) it stays in arrays of NumPy.
+    """
+
+    index: Int[Anywhere, "rows slots"]
+    shift: Int[Anywhere, "rows slots 3"]
+    mask: Bool[Anywhere, "rows slots"]
+    reverse: Int[Anywhere, "rows slots"]
+    kinds: Int[Anywhere, " rows"]
     """Species index of every atom (0 on padding)."""
-    real: Bool[Array, " rows"]
+    real: Bool[Anywhere, " rows"]
     """False on padding rows."""
     cutoff: float
     """Cutoff of the site energy; padded slots point to twice this distance."""
@@ -90,7 +93,7 @@ class Bonds(eqx.Module):
         index, shift, mask, kinds, own = (part_of(a, part) for a in (self.index, self.shift, self.mask, self.kinds, x))
         g = x[index] - own[:, None, :] + shift.astype(x.dtype) @ vectors
         far = jnp.array([2.0 * self.cutoff, 0.0, 0.0], dtype=x.dtype)
-        return Stencil(jnp.where(mask[..., None], g, far), kinds, self.kinds[index])
+        return Stencil(jnp.where(mask[..., None], g, far), kinds, jnp.asarray(self.kinds)[index])
 
     def difference(self, v: Float[Anywhere, "atoms 3"], part: Part | None = None) -> Float[Array, "rows slots 3"]:
         """Dv of all rows, or of a part of them.
@@ -210,7 +213,9 @@ def bonds(
     near = neighbours(positions, vectors, periodic, energy.cutoff + skin, 8 if bucket is None else rows, rows)
     kinds = pad(np.array([known[s] for s in symbols], dtype=np.int64), rows)
     arrays = near.index, near.shift, near.mask, near.reverse, kinds, np.arange(rows) < atoms
-    return Bonds(*jax.device_put(arrays), cutoff=float(energy.cutoff))  # one call: each takes a tenth of a millisecond
+    if not (energy.on_host and kernel.missing() is None):
+        arrays = jax.device_put(arrays)  # one call: each takes a tenth of a millisecond
+    return Bonds(*arrays, cutoff=float(energy.cutoff))
 
 
 def check_species(energy: Any, symbols: Iterable[str]) -> None:

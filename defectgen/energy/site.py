@@ -41,6 +41,8 @@ class SiteEnergy(eqx.Module):
     """Chemical symbols of the energy."""
     chunk: ClassVar[int] = 64
     """Sites evaluated at once: the work arrays of a chunk stay in cache, and memory does not grow with the cell."""
+    on_host: ClassVar[bool] = False
+    """Whether compiled code serves for everything that is done often: then neighbour lists stay arrays of NumPy."""
 
     def __repr__(self) -> str:
         words = {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), str)}

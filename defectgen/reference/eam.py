@@ -73,6 +73,7 @@ class EAM(SumEnergy, HasNative):
     """
 
     by_distance: ClassVar[bool] = True
+    on_host: ClassVar[bool] = True
     embedding: Float[Array, "species intervals powers"]
     """Polynomial coefficients of F in the fraction of a grid step, constant first."""
     radial: Float[Array, "species species intervals 2 powers"]

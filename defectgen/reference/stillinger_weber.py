@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -67,6 +68,8 @@ class StillingerWeber(SumEnergy, HasNative):
 
     Source: Stillinger and Weber, Phys. Rev. B 31, 5262 (1985); several species as in the LAMMPS pair style `sw`.
     """
+
+    on_host: ClassVar[bool] = True
 
     well: Float[Array, "species species"]
     """A eps of each pair, eV."""
