@@ -181,6 +181,14 @@ def test_repeats_share_their_rows(tmp_path):
     assert len(beyond) == 2 * 3 and {step.repeat for step in beyond} == {0, 1}
 
 
+def test_a_weight_of_the_formation_energy_makes_its_rows(tmp_path):
+    """Where a run file gives Ef a weight, rows of it are made; otherwise none are."""
+    plain = [step for step in plan(parse(STUDY, tmp_path)) if isinstance(step, PureFit)]
+    weighed = [step for step in plan(parse(STUDY.replace("V0 = ", "Ef = 1e5, V0 = "), tmp_path)) if isinstance(step, PureFit)]
+    assert not any(step.rows.formation for step in plain) and all(step.rows.formation for step in weighed)
+    assert all(step.fit.weights["Ef"] == 1e5 for step in weighed)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..training.observations import ELASTIC
+from ..training.observations import ELASTIC, FORMATION
 from .settings import Basis, Case
 from .tasks import Crystal, Exact, FitTrial, TrainingRows
 
@@ -36,6 +36,7 @@ class Fits:
             training=training,
             subdivide=subdivide,
             elastic=any(ELASTIC in observations.split("+") for observations in self.spec.observations),
+            formation=any(name.partition(":")[0] == FORMATION for name in self.spec.fit.weights),
             variant=self.variant,
         )
 

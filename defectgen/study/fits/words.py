@@ -33,7 +33,7 @@ def fits_page(run: Run, rows: pd.DataFrame) -> Page:
     pictures = tuple(fit_pictures(rows, rates))
     return Page(
         (_HOW,),
-        (*_answers(rows, rates), *_findings(rows, rates)),
+        (*_answers(rows, rates), *_findings(rates)),
         pictures,
         (*_floors(rows, rates), *_sections(run)),
     )
@@ -108,7 +108,7 @@ def _each(rates: pd.DataFrame, quantity: str) -> str:
     )
 
 
-def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
+def _findings(rates: pd.DataFrame) -> Iterator[str]:
     """The cap on the energy, and the floors of curves that miss their prediction."""
     for (material, defect), own in rates.groupby(["material", "defect"], sort=False):
         for rate in own.to_dict("records"):
@@ -118,14 +118,13 @@ def _findings(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
                     f"{slope(rate['predicted'])} is predicted for a given far error; one relaxed configuration caps it at "
                     f"{slope(cap(rate) or np.nan)} (theory: bounds/core)."
                 )
-        yield from _missed(str(material), str(defect), rows, own)
+        yield from _missed(str(material), str(defect), own)
         yield from _faster(str(material), str(defect), own)
 
 
 def _faster(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
     """Curves that are steeper than predicted."""
-    known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])].to_dict("records")
-    steep = [rate for rate in known if _miss(rate) < -0.5]
+    steep = rates[rates["verdict"] == "steeper"].to_dict("records")
     if steep:
         parts = ", ".join(
             f"{rate['study'].removeprefix('fits: ')} {rate['quantity']} of {rate['observations']}, {measured(rate)}"
@@ -137,10 +136,9 @@ def _faster(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _missed(material: str, defect: str, rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
+def _missed(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
     """Curves that are shallower than predicted; the table below has what the fit left in its training data."""
-    known = rates[np.isfinite(rates["slope"]) & np.isfinite(rates["predicted"])]
-    for rate in known[known["slope"] - known["predicted"] > 0.5].to_dict("records"):
+    for rate in rates[rates["verdict"] == "shallower"].to_dict("records"):
         if cap(rate) is None:  # otherwise a sentence above names the cap
             yield (
                 f"{material} {defect}, {rate['study'].removeprefix('fits: ')}, {rate['quantity']} of {rate['observations']}: "

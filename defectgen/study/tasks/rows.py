@@ -52,6 +52,8 @@ class TrainingRows(Step[Rows]):
     """Whether rows are kept apart that losses weigh apart, and how (see `label`)."""
     elastic: bool = False
     """Whether a set of the run holds the elastic constants, "E+F+C"."""
+    formation: bool = False
+    """Whether a fit of the run weighs the formation energy of the training cell, Ef."""
     variant: str = ""
     """Name of the variant of a study, for the label."""
 
@@ -83,7 +85,7 @@ class TrainingRows(Step[Rows]):
         )
         truth, cell = truth_of(self.crystal.material), cells[0].cell
         elastic = self.elastic or (self.subdivide and isinstance(truth, SiteEnergy))
-        targets = (*((ELASTIC,) if elastic else ()), *((FORMATION,) if self.subdivide else ()))
+        targets = (*((ELASTIC,) if elastic else ()), *((FORMATION,) if self.subdivide or self.formation else ()))
         blocks = label(
             cells,
             truth,
