@@ -76,9 +76,9 @@ def copies(cell: Cell, of: Cell | None = None) -> Copies:
         At least the identity, for which every atom is a kind of its own.
     """
     turns = [turn for turn in space_group(cell.lattice)[0] if _keeps(cell, turn)]
-    found = [(turn, image) for turn in turns if (image := _image(cell, cell.centre, turn)) is not None]
+    found = _images(cell, cell.centre, turns)
     if of is not None:
-        found = [(turn, image) for turn, _ in found if (image := _image(of, cell.centre, turn)) is not None]
+        found = _images(of, cell.centre, [turn for turn, _ in found])
     images = np.array([image for _, image in found])
     return Copies(np.array([turn for turn, _ in found]), images, np.flatnonzero(images.min(axis=0) == np.arange(images.shape[1])))
 
@@ -89,18 +89,22 @@ def _keeps(cell: Cell, turn: np.ndarray) -> bool:
     return bool(np.abs(turned - np.round(turned)).max() < SAME)
 
 
-def _image(cell: Cell, centre: np.ndarray, turn: np.ndarray) -> np.ndarray | None:
-    """The atom onto whose place every atom is brought; None if some atom is brought onto no place of its species."""
-    inverse = np.linalg.inv(cell.vectors)
+def _images(cell: Cell, centre: np.ndarray, turns: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Those of the operations that bring every atom onto the place of one of its species, with the atoms of these places."""
+    inverse, away = np.linalg.inv(cell.vectors), cell.positions - centre
     kinds = np.unique(cell.symbols, return_inverse=True)[1]
-    before, order = _places((cell.positions - centre) @ inverse, kinds)
-    after, turned = _places((cell.positions - centre) @ turn @ inverse, kinds)
-    if not np.array_equal(before, after):
-        return None
-    image = np.empty(len(cell), dtype=np.int64)
-    image[turned] = order
-    away = cell.minimum_image((cell.positions - centre) @ turn - (cell.positions - centre)[image])
-    return image if np.abs(away).max() < SAME else None
+    before, order = _places(away @ inverse, kinds)
+    found = []
+    for turn in turns:
+        after, turned = _places(away @ turn @ inverse, kinds)
+        if not np.array_equal(before, after):
+            continue
+        image = np.empty(len(cell), dtype=np.int64)
+        image[turned] = order
+        apart = (away @ turn - away[image]) @ inverse
+        if np.abs((apart - np.round(apart)) @ cell.vectors).max() < SAME:
+            found.append((turn, image))
+    return found
 
 
 def _places(fractional: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
