@@ -2,7 +2,7 @@
 # make check  style, formatting, types, the floor plan       make slow   the tests that take minutes
 # make bench  time and accuracy against peers                make docs   the documentation site: build/docs/index.html
 # make theory every predicted rate measured (an hour)        STUDIES="theory-2d ..." picks some
-# make test-cluster  campaigns on schedulers and workers that are killed, stopped and started late (minutes)
+# make test-cluster  campaigns on schedulers and workers that are killed, stopped and started late (4 minutes)
 # make fuzz   N=10000 mutated files for every reader, and a table of what came of them
 # make dft    the labels of examples/dft_silicon computed with Quantum ESPRESSO (pw.x), in build/dft; resumes
 # make package  wheel and source distribution in build/dist, the wheel installed and tried in a clean environment
