@@ -278,7 +278,9 @@ class FitBeyond(_Fitted, Step[Curve]):
         def made() -> FarScene:
             found = given[exact].at(exact.cell(given))
             perfect = box(found.cell.lattice, exact.size)
-            return FarScene(truth_of(self.crystal.material), found, perfect, self.basis.cutoff)
+            truth = truth_of(self.crystal.material)
+            assert isinstance(truth, SiteEnergy)  # the checks of the studies refuse others
+            return FarScene(truth, found, perfect, self.basis.cutoff)
 
         return kept(("fits beyond", exact.key, self.basis.cutoff), made)
 
