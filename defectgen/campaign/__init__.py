@@ -1,4 +1,4 @@
-"""Campaign: run a plan of pure tasks, keep every record, resume after anything; knows no physics."""
+"""Campaign: run a plan of pure tasks, keep every record, resume after any interruption; without physics."""
 
 from typing import TYPE_CHECKING
 

@@ -103,7 +103,7 @@ class Board:
         return None
 
     def settle(self, task: Task, record: Record, fresh: bool = True) -> None:
-        """Enter the record of ``task``; ``fresh`` ones teach the clock."""
+        """Enter the record of ``task``; ``fresh`` ones improve the estimate of the time left."""
         self.running.discard(task.key)
         before = self.records.get(task.key)
         if before is None:

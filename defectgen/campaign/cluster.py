@@ -1,4 +1,4 @@
-"""A dask cluster under supervision: who is there, who may compute, what they compute, and what came of it.
+"""A supervised dask cluster: which workers are there, which may compute, what they compute, and the results.
 
 Workers may join and leave at any time. Each is checked before it computes: a worker with another version of this package, other
 sources or another Python would mix its results with those of the others. A batch is placed on one worker, so that what is lost
@@ -211,7 +211,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a batch: its records; or that its worker, or the connection, was lost; or what was raised."""
+    """The outcome of a batch: its records; or that its worker, or the connection, was lost; or what was raised."""
 
     batch: Batch
     records: dict[str, Record] = field(default_factory=dict)
@@ -260,7 +260,7 @@ def _client_of(scheduler: Scheduler) -> Iterator[Any]:
 
 
 def _client(address: str, security: Any, seconds: float) -> Any:
-    """A client of the scheduler, which must answer in these seconds; InputError if there is none, or one of another version."""
+    """A client of the scheduler, which must respond within this time (s); InputError without one, or for another version."""
     from dask.distributed import Client
     from distributed.comm.addressing import parse_address, parse_host_port
     from distributed.comm.registry import get_backend
@@ -371,7 +371,7 @@ class Cluster:
                     member.executor.shutdown(wait=False)
 
     def look(self) -> tuple[list[tuple[Member, str]], list[Answer]]:
-        """Who joined, left or was refused since the last look, each with a sentence; and the batches that were lost.
+        """Workers that joined, left or were refused since the last call, each with a sentence; and the lost batches.
 
         Raises
         ------
@@ -438,7 +438,7 @@ class Cluster:
         future.add_done_callback(lambda done: self._came.put((what, done)))
 
     def answers(self, seconds: float) -> tuple[list[tuple[Member, str]], list[Answer]]:
-        """Who introduced themselves, each with a sentence, and what came of batches; waits up to ``seconds`` for the first."""
+        """Workers that introduced themselves, with sentences, and outcomes of batches; waits at most ``seconds``."""
         news: list[tuple[Member, str]] = []
         found: list[Answer] = []
         wait = seconds
@@ -476,7 +476,7 @@ class Cluster:
         return Answer(batch, error=error)
 
     def _judged(self, member: Member, future: Future[Introduction]) -> list[tuple[Member, str]]:
-        """Hire or refuse a worker by what it says about itself."""
+        """Accept or refuse a worker by the versions and code that it reports."""
         if future.cancelled():
             del self.members[member.address]  # the connection was lost: it is met again
             return []
@@ -512,7 +512,7 @@ class Cluster:
         return None
 
     def _watch(self) -> None:
-        """Ask the scheduler again and again who is there."""
+        """Read the list of workers from the scheduler repeatedly."""
         while not self._over.is_set():
             pause = _LOOK
             try:

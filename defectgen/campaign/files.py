@@ -139,7 +139,7 @@ def digest(path: str | Path) -> str:
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with the home of its user in place of ``~``; as it is where nobody knows that home.
+    """A path with the home of its user in place of ``~``; unchanged if that home is not known.
 
     Raises
     ------
@@ -282,8 +282,8 @@ def _take(handle: int, path: Path) -> bool:
 def _noted(path: Path) -> Iterator[None]:
     """Hold ``path`` by a file that only one process can make, also on network file systems.
 
-    It stays behind when its holder is killed. On the same machine that is noticed, and it is replaced; on another one it is
-    refused, because nobody can know.
+    The file remains when its holder is killed. On the same machine this is detected, and the file is replaced. If the holder
+    was on another machine, the lock is refused, because it cannot be determined whether that process is alive.
 
     Raises
     ------
@@ -331,7 +331,7 @@ def _made(note: Path, content: str) -> bool:
 
 
 def _content(note: Path) -> str:
-    """What a file says; nothing if it was just removed."""
+    """The content of a file; empty if it was just removed."""
     try:
         return note.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -370,7 +370,7 @@ def _alive(note: str) -> bool | None:
 
 
 def _beginning(process: int) -> str:
-    """What tells a process from a later one of the same number: boot of the machine and start; '' if it has ended."""
+    """What distinguishes a process from a later one of the same number: boot of the machine and start; '' if it has ended."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -2,7 +2,8 @@
 
 The code of a step is the module of its function and all that this module imports, directly or not, from its own top-level package
 and from this one; a string that names a module counts as an import. Comments and docstrings of this package do not count, nor
-does `campaign`: what keeps records does not decide what they say. An edit of the report or of the command line changes no digest.
+does `campaign`: the code that stores records does not affect their content. An edit of the report or of the command line
+changes no digest.
 """
 
 import hashlib

@@ -21,7 +21,7 @@ class Origin:
     version : str
         Of this package.
     libraries : dict
-        Versions of Python and the numerical libraries. They are kept, and do not decide.
+        Versions of Python and the numerical libraries. They are stored, but do not decide whether a record is used again.
     """
 
     stamp: str = ""

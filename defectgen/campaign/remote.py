@@ -26,7 +26,7 @@ OVERTIME = 86
 
 @dataclass(frozen=True)
 class Introduction:
-    """What a worker tells about itself when it joins.
+    """The information that a worker sends when it joins.
 
     Attributes
     ----------

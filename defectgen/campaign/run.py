@@ -33,7 +33,7 @@ _LOOK_UP = 0.2
 
 
 class Interrupted(Exception):
-    """The run was stopped from outside; ``signal`` says how. Every finished record is on disk."""
+    """The run was stopped from outside, by the signal ``signal``. Every finished record is on disk."""
 
     def __init__(self, signal_number: int, done: int, total: int) -> None:
         super().__init__(f"stopped with {done} of {total} tasks done; give the same command again to go on from there")
@@ -104,7 +104,7 @@ def run(
 
 
 class _Run:
-    """What a run does wherever its tasks are computed: recall, keep, skip, tell."""
+    """What a run does wherever its tasks are computed: read and store records, skip tasks, report events."""
 
     where: dict[str, object]
 
@@ -142,7 +142,7 @@ class _Run:
             raise KeyboardInterrupt
 
     def interrupted(self) -> None:
-        """Say that the run was stopped."""
+        """Report that the run was stopped."""
         self.tell("interrupted", seconds=time.perf_counter() - self.start)
 
     def mixed(self) -> dict[str, dict[str, int]]:
@@ -178,11 +178,11 @@ class _Run:
         return {other.key: self.board.records[other.key] for other in task.after}
 
     def finish(self, task: Task, record: Record) -> None:
-        """Keep a record, then say so."""
+        """Store a record, then report it."""
         self.keep([(task, record, None)])
 
     def keep(self, outcome: Sequence[tuple[Task, Record, dict[str, str] | None]]) -> None:
-        """Keep records, then say so; with the libraries with which each was computed, if they are not those of this process."""
+        """Store records, then report them; with the libraries of each, if they are not those of this process."""
         stamped = []
         for task, record, libraries in outcome:
             stamps = [needed.origin.stamp if needed.origin is not None else "" for needed in self.needed(task).values()]
@@ -243,7 +243,7 @@ class _Local(_Run):
             self.on(hired)
 
     def on(self, hired: Crew) -> None:
-        """Until all is settled, or a worker dies (then a new crew is hired)."""
+        """Until all is settled, or a worker dies (then a new pool is started)."""
         self.hands = hired.size
         while len(self.board.records) < len(self.board.tasks):
             self.heed()
@@ -285,7 +285,7 @@ class _Local(_Run):
         super().finish(task, record)
 
     def pool_broken(self) -> None:
-        """A worker died and took the pool with it; who was running is a suspect, who was one already has failed."""
+        """A worker died and ended the pool: running tasks are suspects, and those that were suspects before have failed."""
         running, self.futures = self.futures, {}
         for future, task in running.items():
             record = _result(future) if future.done() else None
@@ -350,12 +350,12 @@ class _Spread(_Run):
         self.skip()
 
     def report(self, news: list[tuple[Member, str]]) -> None:
-        """Tell who joined, left or was refused."""
+        """Report which workers joined, left or were refused."""
         for member, text in news:
             self.tell("worker", detail=f"worker {member.name} {text}")
 
     def hand_out(self, cluster: Cluster) -> None:
-        """Give batches to all who are free, those with most free hands first."""
+        """Give batches to all free workers, those with most free threads first."""
         self.hands = max(1, cluster.size)
         for member in list(cluster.members.values()):
             while member.free > 0:
@@ -435,7 +435,7 @@ class _Spread(_Run):
                 self.collect([Answer(batch, lost=True)])
 
     def remark(self, cluster: Cluster) -> None:
-        """Say so if there is no worker, or nothing was finished for long."""
+        """Report if there is no worker, or if nothing was finished for long."""
         now = time.monotonic()
         if cluster.size:
             self.staffed = now

@@ -169,7 +169,7 @@ class Step(Task, Generic[Result]):
 
     @property
     def function(self) -> str:
-        """``module:Class``: what a record says of where it came from."""
+        """``module:Class``: the origin that a record states."""
         return f"{type(self).__module__}:{type(self).__qualname__}"
 
     @property

@@ -1,9 +1,10 @@
 """Being stopped from outside: Ctrl-C and the terminate signal of a batch system are one thing.
 
-A signal sets a flag, and the flag is what counts. In addition a `KeyboardInterrupt` is raised where the program may be
-interrupted (inside a task, while modules are imported), again and again until it arrives: an exception that is raised inside a
-callback, such as that of JAX after a garbage collection, is dropped by the interpreter. A second signal, or code that does not
-return for PATIENCE seconds, ends the process at once; records are written whole, so nothing that is finished is lost.
+A signal sets a flag, which decides whether the program stops. In addition a `KeyboardInterrupt` is raised where the program
+may be interrupted (inside a task, while modules are imported), again and again until it arrives: an exception that is raised
+inside a callback, such as that of JAX after a garbage collection, is dropped by the interpreter. A second signal, or code
+that does not return for PATIENCE seconds, ends the process at once; records are written whole, so nothing that is finished is
+lost.
 """
 
 import multiprocessing
@@ -72,7 +73,7 @@ class NeverStopped(Stop):
 
 
 def heeded() -> None:
-    """Whoever caught the interruption and ends the program calls this: nothing is interrupted any more."""
+    """Called by code that caught the interruption and ends the program: nothing is interrupted any more."""
     if _active is not None:
         _active.interruptible = False
 
@@ -82,7 +83,8 @@ _active: Stop | None = None
 
 @contextmanager
 def stoppable(interruptible: bool, last: bool = False) -> Iterator[Stop]:
-    """Signals are heeded within the block; inside such a block it is the same stop, interruptible as the inner block says.
+    """Signals are handled within the block. Blocks within each other share one stop; the inner one sets what is
+    interruptible.
 
     ``last``: after the block the process ends, and a further signal ends it at once.
     """

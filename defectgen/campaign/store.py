@@ -131,7 +131,7 @@ class Damaged(Exception):
 
 
 class Outdated(Exception):
-    """A record on disk is whole, and other code computed it; the message says which, and ``record`` is what it says."""
+    """A record on disk is whole, and other code computed it; the message names this code, and ``record`` is what was read."""
 
     def __init__(self, message: str, record: Record) -> None:
         super().__init__(message)
@@ -141,8 +141,9 @@ class Outdated(Exception):
 class Store:
     """Records of tasks in ``directory/records``: ``<key>.h5`` (arrays), then ``<key>.json`` (values), which is the commit.
 
-    Content decides: a record belongs to whoever has its key, so a changed study finds again all that it did not change. Every
-    record carries the version and a digest of the code it comes from (`provenance`).
+    A record is found by its key, which depends on the content of the task. After a change of a study, all records that the
+    change does not affect are found again. Every record carries the version and a digest of the code it comes from
+    (`provenance`).
 
     Parameters
     ----------
@@ -344,7 +345,7 @@ class _Packed(Mapping[str, np.ndarray]):
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """What the JSON file of a record says.
+    """The content of the JSON file of a record.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from .record import Record, canonical
 
 
 class Task(ABC):
-    """What the runner needs to know of a unit of work; `Step` is what studies are made of."""
+    """The interface of a unit of work for the runner; studies consist of `Step`."""
 
     label: Any
     weight: Any
@@ -113,7 +113,7 @@ def portable(value: Any) -> Any:
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
-    """Plain data with other words for some paths, where they stand alone or between signs that are in no path."""
+    """Plain data with replacements of some paths, where these stand alone or between characters that are in no path."""
     if isinstance(value, dict):
         return {key: _renamed(item, names) for key, item in value.items()}
     if isinstance(value, list):

@@ -95,7 +95,7 @@ class InThisProcess(Executor):
 
 
 class _Pool(ProcessPoolExecutor):
-    """Processes begin without hearing Ctrl-C, which a terminal sends to all of them: it is their parent that stops them."""
+    """Processes ignore Ctrl-C, which a terminal sends to all of them; their parent stops them."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As that of every pool; processes begin here."""
@@ -128,7 +128,7 @@ def _processes(workers: int) -> Iterator[Crew]:
 
 
 def _begin() -> None:
-    """A worker leaves Ctrl-C to its parent, and ends when the parent is gone (a killed parent cannot tell it)."""
+    """A worker leaves Ctrl-C to its parent, and ends when the parent is gone (a killed parent cannot stop it)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -144,7 +144,7 @@ NAME = "DEFECTGEN_SCRATCH"
 def scratch() -> Path | None:
     """Where a task may keep what it can compute again; None if there is no such place (a task then works in memory).
 
-    Nothing that a record says may depend on what is there.
+    The content of a record must not depend on what is in this folder.
     """
     value = os.environ.get(NAME)
     return Path(value) if value else None
@@ -196,7 +196,7 @@ def release_kernels(limit: Path = LIMIT, own: Path = OWN) -> bool:
 
 
 def resident() -> int | None:
-    """Bytes of memory that this process occupies; None where the system does not say."""
+    """Bytes of memory that this process occupies; None if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -210,12 +210,12 @@ PERIOD = 2.0
 
 
 class Tidier:
-    """Gives memory back between tasks, when that is worth its price: a full collection of garbage takes a tenth of a second.
+    """Frees memory between tasks, if this is worth the time: a full garbage collection takes a tenth of a second.
 
     Iterative solvers leave their vectors in reference cycles, hundreds of MB in a large cell. Memory that has grown by less than
-    `growth` is left alone, but not for longer than `period`: what lies on other devices is not seen here. What survives a
-    collection is frozen, so that the next one only looks at what is younger, in some milliseconds; if memory has grown, all is
-    looked at.
+    `growth` is left alone, but not for longer than `period`, because memory on other devices is not measured here. What
+    remains after a collection is frozen, so that the next collection takes some milliseconds only: it examines younger
+    objects. If memory has grown, all objects are examined.
     """
 
     def __init__(self, growth: int = GROWTH, period: float = PERIOD, size: Callable[[], int | None] = resident) -> None:
@@ -267,7 +267,7 @@ def execute(task: Task, needed: Mapping[str, Record]) -> Record:
 
 
 def sentence(error: BaseException) -> str:
-    """What went wrong, in one line; an InputError speaks for itself, anything else is named."""
+    """What went wrong, in one line: the message of an InputError; for any other error also its type."""
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else ""
     if isinstance(error, InputError) and text:

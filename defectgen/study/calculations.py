@@ -1,4 +1,4 @@
-"""What is asked of a code: structures, what has to be computed for each, and what that costs."""
+"""The calculations that a code has to do: structures, what has to be computed for each, and the cost."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DISPLACED = "displaced"
 
 @dataclass(frozen=True, eq=False)
 class Calculation:
-    """One structure and what is wanted of it beside energy and forces."""
+    """One structure and what has to be computed for it in addition to energy and forces."""
 
     snapshot: Snapshot
     stress: bool = False
@@ -26,7 +26,7 @@ class Calculation:
 
     @property
     def compute(self) -> str:
-        """What to ask a code for."""
+        """What the code has to compute."""
         return "forces" if self.column else "energy forces stress" if self.stress else "energy forces"
 
     def hours(self, cost: Cost) -> float:
@@ -35,7 +35,7 @@ class Calculation:
 
 
 def displaced(crystal: Lattice, step: float, reach: float) -> list[Snapshot]:
-    """Perfect supercells with one atom moved by `step` (A), those that symmetry does not make of each other."""
+    """Perfect supercells with one atom moved by `step` (A), one for each class of displacements equivalent by symmetry."""
     asked = [
         Snapshot(d.cell, d.positions, d.cell.vectors, DISPLACED, source=f"atom {d.atom} {'xyz'[d.axis]} {d.sign * step:+g} A")
         for d in displacements(crystal, step, reach)

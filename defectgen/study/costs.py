@@ -109,7 +109,7 @@ def cost_page(run: Run, studies: Sequence[str]) -> Page:
 
 
 def cost_findings(rows: pd.DataFrame) -> Iterator[str]:
-    """Which set reaches an error for least, and for how many of the errors another cost of a calculation makes it another one."""
+    """The cheapest set for each error, and for how many errors it changes under another assumption about the cost."""
     good = rows[rows["trusted"].astype(bool)]
     for quantity, (column, unit) in QUANTITIES.items():
         first = winners(good, column, "hours")

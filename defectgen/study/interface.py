@@ -89,7 +89,7 @@ class Study(ABC, Generic[Settings]):
         return 0.0
 
     def trials(self, spec: Shared, asked: Settings) -> Sequence[tuple[str, FitTrial]]:
-        """The trials of a study of fits, each with what the column `study` of results.csv says of it."""
+        """The trials of a study of fits, each with its entry in the column `study` of results.csv."""
         return ()
 
     def plan(self, spec: Shared, asked: Settings) -> Sequence[Step[Any]]:
@@ -97,11 +97,11 @@ class Study(ABC, Generic[Settings]):
         return [trial for _, trial in self.trials(spec, asked)]
 
     def tables(self, spec: Shared, asked: Settings, given: Given) -> Tables:
-        """What the results of the steps say, as tables. A result that is missing is left out: the runner says why."""
+        """The results of the steps as tables. A result that is missing is left out; the runner reports the reason."""
         return Tables()
 
     def page(self, run: Run) -> Page:
-        """What the tables of a run say: sentences, figures, sections. Nothing is computed."""
+        """The page of the study, made from the tables of a run: sentences, figures, sections. Nothing is computed."""
         from .page import Page
 
         return Page()

@@ -53,7 +53,7 @@ def run_file_keys() -> Iterator[Key]:
 
 
 def template(name: str) -> str:
-    """An embedded study with all other keys as comments, to start an own one from.
+    """An embedded study with all other keys as comments, as a start for a run file of your own.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def text_of(name: str) -> str:
 
 
 def _run_files() -> dict[str, Traversable]:
-    """The run files in the folders of studies, by name; one that asks for several studies is in the folder of any of them."""
+    """The run files in the folders of studies, by name; a run file with several studies is in the folder of any of them."""
     folders = [folder for folder in files("defectgen.study").iterdir() if folder.is_dir()]
     found = {e.name.removesuffix(".toml"): e for folder in folders for e in folder.iterdir() if e.name.endswith(".toml")}
     return dict(sorted(found.items()))

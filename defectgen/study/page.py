@@ -1,4 +1,4 @@
-"""What a study has to say about a run: sentences, figures and sections, which the report puts on its page."""
+"""The result of a study for the page of a run: sentences, figures and sections, which the report composes."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What one study says about a run."""
+    """The contribution of one study to the page of a run."""
 
     lead: tuple[str, ...] = ()
     """What was done and how, in a sentence or two."""

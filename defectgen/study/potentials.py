@@ -152,7 +152,7 @@ def located(text: str, folder: Path, code: bool = False) -> PotentialText:
 
 
 def _parsed(text: str, folder: Path, code: bool) -> tuple[str, Any]:
-    """What kind of potential a text names, and what it says: a path, module and name, or a reference with arguments."""
+    """The kind of potential that a text names, and its parts: a path, module and name, or a reference with arguments."""
     from ..reference import NamedReference, Reference, parse_call, references
 
     if not isinstance(text, str) or not text.strip():

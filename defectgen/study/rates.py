@@ -1,4 +1,4 @@
-"""Rates of a run: one per curve of error against training radius, with what it says about the prediction."""
+"""Rates of a run: one per curve of error against training radius, with the verdict on the prediction."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -162,7 +162,7 @@ def measured(
 
 
 def _judged(rate: Rate | None, predicted: float | None, tolerance: float, late: float | None) -> dict:
-    """The verdict with what it is worth; `late` is where the window begins that has too few radii."""
+    """The verdict with its simulated error rates; `late` is where the window begins that has too few radii."""
     if predicted is None:
         return {"verdict": "no prediction", "tolerance": None, "false_confirmation": None, "power": None, "remark": ""}
     if rate is None:
@@ -208,7 +208,7 @@ def _prediction(row: dict, quantity: str, lattice: Lattice) -> float | None:
 def prediction(
     observations: str | Iterable[str], quantity: str, lattice: Lattice, of: str = "surrogate", shifts: bool = True
 ) -> float | None:
-    """The slope predicted for point defects of a lattice; None for sets that the theory says nothing about, such as F alone."""
+    """The slope predicted for point defects of a lattice; None for sets without a prediction, such as F alone."""
     known = shifts or lattice.sublattices == 1
     try:
         return predicted_rate(observations, lattice.dimension, quantity, centrosymmetric(lattice), of, known)

@@ -9,7 +9,7 @@ from .tasks import FitTrial, Rows, Trial
 
 
 def trial_tables(trials: Iterable[tuple[str, FitTrial]], given: Given) -> Tables:
-    """The lines of trials, each with what the column `study` says of it; remarks on a trial are made once."""
+    """The lines of trials, each with its entry in the column `study`; a remark on a trial is given once."""
     results, failures, remarked = [], [], set()
     for name, step in trials:
         found = given.get(step)

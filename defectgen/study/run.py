@@ -17,7 +17,7 @@ from .columns import FAILURES, LATER, RATES, RESULTS, Column
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run directory says.
+    """The content of a run directory.
 
     Attributes:
         directory: where it lies; the page names no path.

@@ -235,7 +235,7 @@ class FitSettings(Strict):
 
 
 class Variant(Strict):
-    """What one variant of a run does otherwise: keys of [training], [fit] and of the basis, with their other values."""
+    """What one variant of a run changes: keys of [training], [fit] and of the basis, with their new values."""
 
     training: dict[str, Any] = {}
     """Keys of [training] with their values in this variant."""
@@ -298,7 +298,7 @@ def without_none(value: Any) -> Any:
 
 
 def sentence(error: ValidationError, hint: str = "; see defectgen init for a template", model: Any = None) -> str:
-    """The most telling of the faults: a key that is not known explains another one that is missing.
+    """The most informative of the faults: a key that is not known explains another one that is missing.
 
     Keys of `model`, the settings that were read, are offered where one of them may be meant.
     """
@@ -335,6 +335,6 @@ def keys_of(model: Any, place: tuple) -> list[str]:
 
 
 def short(value: Any) -> str:
-    """A value as it is told in a sentence."""
+    """A value as it is written in a sentence."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

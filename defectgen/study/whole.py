@@ -1,4 +1,4 @@
-"""A whole run: from its file to steps, from their results to tables and pages, and what a file may not ask for."""
+"""A whole run: from its file to steps, from their results to tables and pages, and the checks of a run file."""
 
 import warnings
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def tables(spec: RunSpec, outcome: Sequence[tuple[Task, Record]]) -> Tables:
 
 
 def pages(run: Run) -> Page:
-    """What the studies say about a run that has their tables."""
+    """The pages of the studies whose tables a run has."""
     return sum((study.page(run) for study in studies().values()), Page())
 
 
@@ -86,7 +86,7 @@ def _check_case(spec: RunSpec, case: Case) -> None:
 
 
 def _check_distance(case: Case, lattice: Lattice, reference: Potential) -> None:
-    """A crystal whose atoms lie on each other or do not meet is a wrong length, which is known before anything is computed."""
+    """Refuse, before anything is computed, a crystal whose atoms are too close to each other or do not interact."""
     nearest, reach = lattice.nearest_neighbour, getattr(reference, "cutoff", np.inf)
     if nearest < CLOSEST:
         raise InputError(
@@ -138,7 +138,7 @@ def _check_functions(spec: RunSpec, case: Case, species: int) -> None:
 
 
 def _check_cutoff(case: Case, cutoff: float) -> None:
-    """The model must see a neighbour, and in the cell of the comparison no atom may see itself twice."""
+    """The cutoff must reach a neighbour, and in the cell of the comparison no atom may interact with its own image twice."""
     lattice = build_lattice(case.material)
     nearest = lattice.nearest_neighbour
     half = box(lattice, case.simulation_size).radius * nearest

@@ -1,4 +1,4 @@
-"""The window of a rate, chosen before anything is computed: radii from which on the error does not see the core of the defect."""
+"""The window of a rate, chosen before anything is computed: it begins beyond the influence of the core of the defect."""
 
 import numpy as np
 

@@ -107,7 +107,7 @@ class FitBarriersStudy(Study[FitBarriers]):
 
 
 def study_name(trained_on: str) -> str:
-    """What the column `study` says."""
+    """The entry in the column `study`."""
     return f"barriers: fits to {'the ' if trained_on == 'minimum' else ''}{trained_on}"
 
 

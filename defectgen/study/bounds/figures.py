@@ -1,4 +1,4 @@
-"""The contributions of all terms of the bound, observation set by observation set, beside the true error."""
+"""The contributions of all terms of the bound, observation set by observation set, next to the true error."""
 
 from collections.abc import Iterator
 

@@ -48,9 +48,9 @@ def lines(found: Measured, result: dict) -> list[dict]:
 def rates(rows: list[dict]) -> list[dict]:
     """Lines of bound_rates.csv: how every far term of the bound falls with L, and its coefficient and tail apart.
 
-    The theory predicts the tails. A fit's coefficient falls too where larger training cells teach it, and then the error is
-    steeper than its rate. Where the term cancels with the same others at all radii, `joint_slope` is that of what they leave.
-    theory: bounds/visibility, bounds/one-potential.
+    The theory predicts the tails. The coefficient of a fit falls too if larger training cells determine it better, and then
+    the error is steeper than its rate. If the term cancels with the same other terms at all radii, `joint_slope` is the slope
+    of their sum. theory: bounds/visibility, bounds/one-potential.
     """
     curves = defaultdict(list)
     for row in rows:

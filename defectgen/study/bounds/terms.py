@@ -113,7 +113,7 @@ def _starred(values: pd.DataFrame, term: str, name: str, floor: set[tuple[str, s
 
 
 def _coefficients(rows: pd.DataFrame) -> PageTable:
-    """What each set leaves wrong, and the norm of the exact displacement that it meets beyond the radius."""
+    """The coefficients of each set, and the norms of the exact displacement beyond the radius that multiply them."""
     sets = in_reading_order(rows["observations"])
     values = rows.pivot_table(index="term", columns="observations", values="value", aggfunc="first", dropna=False)
     first = rows.drop_duplicates("term").set_index("term")

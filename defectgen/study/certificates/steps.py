@@ -19,7 +19,7 @@ RICHER_PRIOR = "smoothness(1e-6)"
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """What the certificate says of one error, A or eV; None where it is not finite."""
+    """The numbers of a certificate for one error, A or eV; None where one is not finite."""
 
     estimate: float | None
     spread: float | None
@@ -70,7 +70,7 @@ class Certification(Step[Certified]):
         return f"certificate of {self.trial.label}"
 
     def run(self, given: Given) -> Certified:
-        """Certify; a fit that does not hold the defect has no certificate, and the result says why."""
+        """Certify; without a stable defect under the fit there is no certificate, and the result gives the reason."""
         trial, found = self.trial, given[self.trial]
         if not found.converged:
             return Certified(f"the model did not relax: {found.message}")

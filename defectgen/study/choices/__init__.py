@@ -48,7 +48,7 @@ class ChoicesStudy(Study[Choices]):
         return asked.sizes
 
     def trials(self, spec: RunSpec, asked: Choices) -> list[tuple[str, FitTrial]]:
-        """Every trial, with what the column `study` says of its variant."""
+        """Every trial, with the entry of its variant in the column `study`."""
         designs = {DESIGNED: spec}
         for name, change in asked.variants.items():
             designs[name] = spec.varied(change.training, change.fit, change.basis, f"choices.variants.{name}")

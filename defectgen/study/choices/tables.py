@@ -7,7 +7,7 @@ DESIGNED = "as designed"
 
 
 def study_name(variant: str) -> str:
-    """What the column `study` says of a variant: each has curves and rates of its own."""
+    """The entry of a variant in the column `study`: each variant has its own curves and rates."""
     return f"{NAME}: {variant}"
 
 

@@ -1,7 +1,7 @@
 """Choices from a pool within a budget: by G-, A- and D-optimality, by misfit, at random, or the usual defect cells.
 
-None of them sees a label of the pool: rows say how far each candidate determines the coefficients, and the sensitivity of the
-relaxed defect how far that determines the quantity of interest. theory: fit/design.
+None of them uses a label of the pool. The rows give how well each candidate determines the coefficients, and the sensitivity
+of the relaxed defect gives how well these determine the quantity of interest. theory: fit/design.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ class Offer:
         return self._afforded(sorted(own, key=lambda k: -self.atoms[k]), budget)
 
     def random(self, budget: float, seed: int) -> list[int]:
-        """Candidates in an order drawn by chance, each taken if it still fits into the budget."""
+        """Candidates in random order, each taken if it still fits into the budget."""
         return self._afforded(np.random.default_rng([seed, 11]).permutation(len(self.costs)).tolist(), budget)
 
     def _afforded(self, order: Sequence[int], budget: float) -> list[int]:
@@ -106,7 +106,7 @@ class Offer:
 
 
 class Promise:
-    """What a choice leads one to expect of the relaxed defect: under independent errors of the labels, and under misfit.
+    """Expected errors of the relaxed defect after a choice: for independent errors of the labels, and for misfit.
 
     `sensitive` is that of the richer basis at the equilibrium of a pilot, `richer` a fit of that basis to the start.
     """

@@ -120,7 +120,7 @@ def fitted(fitting: FitSettings, blocks: Blocks, prior: str | None = None) -> Fi
 
 @dataclass(frozen=True)
 class Choice:
-    """Candidates chosen in one way within one budget, and what they promise."""
+    """Candidates chosen in one way within one budget, and the expected errors."""
 
     choice: str
     budget: float
@@ -144,8 +144,8 @@ class Choices:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Choosing(Step[Choices]):
-    """Every choice from a pool. The defect is relaxed with a pilot that is fitted to the start; where no pilot holds it there
-    are no choices."""
+    """Every choice from a pool, with a pilot that is fitted to the start. There is none if the defect is stable under no
+    pilot."""
 
     pool: PoolRows
     basis: Basis
@@ -188,10 +188,10 @@ class Choosing(Step[Choices]):
 
 
 def promise_of(fitting: FitSettings, cell: Cell, offer: Offer, potentials: dict[str, float] | None = None) -> Promise:
-    """What choices promise for the defect at the equilibrium that a pilot finds from the unrelaxed one.
+    """The expected errors of the defect after each choice, at the equilibrium that a pilot gives from the unrelaxed defect.
 
-    The pilot has the prior of the fits, or a stronger one if it does not hold the defect with that. Raises InputError where
-    none does.
+    The pilot has the prior of the fits, or a stronger one if the defect is not stable with that. Raises InputError if it is
+    stable with none.
     """
     richer = fitted(fitting, offer.start, RICHER_PRIOR)
     assert isinstance(richer.model, LinearACE)

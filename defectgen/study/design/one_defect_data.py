@@ -1,4 +1,4 @@
-"""Choose training data for one defect in one crystal within a budget, and say what that promises against chance."""
+"""Choose training data for one defect in one crystal within a budget, and estimate the gain over a random choice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def data_for(
     """Choose from rattled and strained cells of `size` and one less, surfaces, strained crystals and force constants.
 
     `budget` is in calculations of the training cell of `size`; the quantities of interest of G and M are geometry and energy of
-    the defect in the cell of `designed`. The reference is asked where the defect rests in the small cells, and for labels of
-    which a choice sees those of the start. Raises InputError for criteria and budgets that make no sense.
+    the defect in the cell of `designed`. The reference relaxes the defect in the small cells and computes labels; a choice
+    uses only the labels of the start. Raises InputError for criteria and budgets that make no sense.
     """
     check(criterion, budget)
     lattice, truth, basis = designed.lattice, designed.truth, designed.wide

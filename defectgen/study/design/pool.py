@@ -106,7 +106,7 @@ def cost_of(asked: DesignData) -> Cost:
 
 
 def rows_of(candidate: Candidate, truth: Potential, basis: ACEBasis) -> Blocks:
-    """Rows and labels of one candidate: those that it is bought for, the stress of the perfect crystal counting as start."""
+    """Rows and labels that one candidate adds; the stress of the perfect crystal belongs to the start."""
     found = label([candidate.snapshot], truth, basis, candidate.observations)
     if candidate.kind != CONSTANTS:
         return found

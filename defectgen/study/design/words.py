@@ -72,7 +72,7 @@ def _text(value: Any) -> str:
 
 
 def design_data_findings(table: pd.DataFrame) -> Iterator[str]:
-    """For every way to choose: how often and by how much better than chance; what G buys; whether the promises are kept."""
+    """For every way to choose: the gain over random data; the gain of G; whether expected and measured errors agree."""
     own = table["defect"] == table["chosen_for"]
     for name in WAYS:
         for what, rows in (("the defect they were chosen for", table[own]), ("another defect of the crystal", table[~own])):
@@ -141,7 +141,7 @@ def _spread(rows: pd.DataFrame, quantity: str) -> str:
 
 
 def _promises(rows: pd.DataFrame) -> Iterator[str]:
-    """What choices led one to expect, beside what was measured."""
+    """The expected errors of choices next to the measured ones."""
     good = rows[rows["trusted"].astype(bool)]
     for name, what in (("spread", "expected from independent errors (G)"), ("expected", "expected from misfit (M)")):
         told = []

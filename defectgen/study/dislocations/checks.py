@@ -1,4 +1,4 @@
-"""What both studies of dislocations refuse."""
+"""Input that both studies of dislocations refuse."""
 
 from collections.abc import Sequence
 

@@ -121,7 +121,7 @@ class FitDislocationsStudy(Study[FitDislocations]):
 
 
 def beyond_findings(rows: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[str]:
-    """Slopes beside those predicted, for each training set."""
+    """Measured and predicted slopes for each training set."""
     for (material, defect, trained), own in rows.groupby(["material", "defect", "trained_on"], sort=False):
         parts = []
         for name in in_reading_order(own["observations"]):
@@ -142,7 +142,7 @@ def beyond_findings(rows: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[str]:
 
 
 def pure_findings(pure: pd.DataFrame) -> Iterator[str]:
-    """How many fits hold the dislocation, and whether K explains the energy errors."""
+    """Under how many fits the dislocation is stable, and whether K explains the energy errors."""
     for (material, defect), own in pure.groupby(["material", "defect"], sort=False):
         good = own[own["same_basin"].astype(bool)]
         largest = good[good["simulation_radius"] == good["simulation_radius"].max()]
@@ -295,8 +295,8 @@ def _line(step: LinePure, found: PureLine, seconds: float) -> dict:
 def _predicted(row: dict, quantity: str, radii: list[float]) -> float | None:
     """The slope for this window and cylinder.
 
-    Forces around a point defect fix the elastic constants up to one factor, which no geometry sees (bounds/one-potential): there
-    E+F has the rate of E+F+C.
+    Forces around a point defect fix the elastic constants up to one factor, which does not affect the geometry
+    (bounds/one-potential): there E+F has the rate of E+F+C.
     """
     kinds = row["observations"]
     if kinds == "E+F" and row["trained_on"] != CRYSTAL:

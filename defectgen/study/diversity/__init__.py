@@ -1,8 +1,8 @@
 """Question: with N labels to spend, how many different structures, and how many configurations of each?
 
 Two experiments (theory: diversity/fixed-budget, diversity/fixed-set): N constant and split in all ways, and structures fixed with
-growing numbers of configurations. What is chosen among comes from a source (source.py says how one plugs in): molecules, a file,
-crystals. It is asked of one data set, `[diversity]`, or of several, `[[diversity_sets]]`.
+growing numbers of configurations. The configurations come from a source (source.py explains how to add one): molecules, a
+file, crystals. A run has one data set, `[diversity]`, or several, `[[diversity_sets]]`.
 """
 
 from collections.abc import Iterator

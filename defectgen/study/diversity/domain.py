@@ -1,12 +1,12 @@
-"""Does the domain of applicability know where a fit fails? Grades of test atoms, compared with their force errors.
+"""How well does the domain of applicability detect where a fit fails? Grades of test atoms, compared with force errors.
 
 An atom is bad if its force error is more than LIMIT times the level in distribution, the root mean square over the atoms of
 new configurations of the structures that were trained on. theory: diversity/experiments, domain/grade, domain/leverage.
 
-A measure of what a fit has seen can know only what other labels would change. The error is therefore taken apart by the fit to
-all configurations of the study, tests included: the force that other labels would *remove* is the difference of the two fits,
-what is left is the *misfit* of the basis. Every measure is also judged by the first part alone, with its own level.
-theory: diversity/reducible.
+A measure that is computed from the training data can only detect errors that other labels would change. The error is
+therefore split with the help of a fit to all configurations of the study, tests included. The part that other labels would
+*remove* is the difference of the two fits; the rest is the *misfit* of the basis. Every measure is also judged by the first
+part alone, with its own level. theory: diversity/reducible.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EACH = 1
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One configuration: lengths of vectors of force, eV/A, one an atom, and what the measures say of each."""
+    """One configuration: lengths of vectors of force, eV/A, one an atom, and the grade of each by every measure."""
 
     error: Float[np.ndarray, " atoms"]
     reducible: Float[np.ndarray, " atoms"]
@@ -93,7 +93,7 @@ class Everything(Step[BestFit]):
 
 @dataclass(frozen=True, eq=False)
 class Graded:
-    """How well the measures of one fit know where it fails."""
+    """How well the measures of one fit detect where it fails."""
 
     lines: tuple[dict[str, Any], ...]
     """One line a test and measure: `level` in eV/A, counts, and AUROC for atoms and for configurations by their worst atom."""
@@ -137,7 +137,7 @@ def _rms(parts: list[np.ndarray]) -> float:
 
 
 def _quality(found: list[Scored], measure: str, level: float, own: float) -> dict[str, float | None]:
-    """How well one measure tells bad atoms, and configurations with a bad atom, from the others; `own` level of the reducible."""
+    """How well one measure detects bad atoms, and configurations with one; `own`: the level of the reducible error."""
     scores = [one.grades[measure] for one in found]
     bad = np.concatenate([one.error for one in found]) > LIMIT * level
     reducible = np.concatenate([one.reducible for one in found]) > LIMIT * own

@@ -1,4 +1,4 @@
-"""What a study of diversity is about: a source gives the data set to choose from, and what else fits are shown and tested on.
+"""What a study of diversity is about: a source gives the data set to choose from, and further training data and tests.
 
 To add a source, write a class like `Source` in a package of yours and name it in the entry-point group ``defectgen.sources``::
 
@@ -41,8 +41,8 @@ Own = TypeVar("Own", bound="OfDesign[Any]")
 class Source(Strict, ABC):
     """Where a data set comes from. A subclass is a pydantic model: its fields are its settings in the run file.
 
-    Every fit is shown energies and forces of the configurations it was given, and is tested on the test sets of theory:
-    diversity/experiments. A source that has more to show or to test overrides `blocks` and `metrics`.
+    Every fit is trained on energies and forces of the configurations of its design, and is tested on the test sets of theory:
+    diversity/experiments. A source with further training data or tests overrides `blocks` and `metrics`.
     """
 
     name: ClassVar[str]
@@ -89,7 +89,7 @@ class Source(Strict, ABC):
         given : Given
             Results.
         chosen : array of int
-            Numbers of the configurations in the data set of the pool that the fit is shown.
+            Numbers of the configurations in the data set of the pool that the fit is trained on.
         """
         raise InputError(
             f"the source {self.name!r} has no rows of its own for {trial.observations}; its class must define `blocks`"
@@ -119,7 +119,7 @@ class Source(Strict, ABC):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The fit of one design, and who may test it."""
+    """The fit of one design, and its test sets."""
 
     fit: Fit
     chosen: Int[np.ndarray, " labels"]
@@ -175,7 +175,7 @@ class OfDesign(Step[Result], Generic[Result]):
         return self.rows.opened(given)
 
     def parts(self, pool: Pool, given: Given) -> Division:
-        """Who trains and who tests in the repetition of this design."""
+        """The training and test configurations in the repetition of this design."""
         order = None if self.selection == RANDOM else given[self.rows].orders[self.selection][self.seed]
         return division(pool, self.rows.split, self.seed, order)
 

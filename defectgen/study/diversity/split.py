@@ -1,4 +1,4 @@
-"""Who trains and who tests in one repetition, and in which order structures are labelled. theory: diversity/experiments."""
+"""Training and test configurations of one repetition, and the order of structures. theory: diversity/experiments."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -56,7 +56,7 @@ def division(pool: Pool, split: Split, seed: int, order: Sequence[str] | None = 
 
 
 def tests_of(pool: Pool, parts: Division, seen: Sequence[str], common: int, each: int) -> dict[str, Int[np.ndarray, " _"]]:
-    """Test sets of a design that has seen these structures, in this order, the first `common` of which all splits have seen.
+    """Test sets of a design with these structures, in this order; all splits train on the first `common` of them.
 
     At most `each` configurations of a structure. All but OWN are the same for all splits of one budget and seed.
     """

@@ -1,8 +1,8 @@
 """The trial of a study of diversity: the fit of one design, tested.
 
-The second model, a kernel ridge regression of the energies on the same descriptors, shows what
-hangs on the model: a configuration is described by the mean of its site rows, functions weighed as the smoothness prior weighs
-them; the kernel is a Gaussian of the distance, its width and the ridge chosen by cross validation over whole structures.
+The second model, a kernel ridge regression of the energies on the same descriptors, shows which results depend on the model.
+A configuration is described by the mean of its site rows, functions weighed as the smoothness prior weighs them; the kernel
+is a Gaussian of the distance, its width and the ridge chosen by cross validation over whole structures.
 """
 
 from __future__ import annotations

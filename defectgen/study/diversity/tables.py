@@ -87,7 +87,7 @@ def _design(step: OfDesign[Any]) -> dict[str, Any]:
 
 
 def combined(rows: Rows) -> Iterator[dict[str, Any]]:
-    """For a use that meets seen and unseen structures alike: of every fit the geometric mean of both errors, as a test BOTH."""
+    """For applications to known and new structures alike: of every fit the geometric mean of both errors, as a test BOTH."""
     about = ("source", "experiment", *DESIGN, "model")
     fits: dict[tuple, dict[str, dict[str, Any]]] = defaultdict(dict)
     for row in rows:

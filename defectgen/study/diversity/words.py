@@ -1,4 +1,4 @@
-"""What a study of diversity says on the page, made from its tables alone: sentences, and tables of text."""
+"""The page of a study of diversity, made from its tables alone: sentences, and tables of text."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -97,7 +97,7 @@ def counted(values: pd.Series) -> str:
 
 
 def true(value: Any) -> bool:
-    """Whether a cell of a table that may have been read back from a file says yes."""
+    """Whether a cell of a table, which may have been read back from a file, is true."""
     return str(value).lower() == "true"
 
 
@@ -123,7 +123,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _main(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The model of the package and the quantity that is spoken about."""
+    """The model of the package and the quantity that the sentences are about."""
     own = table[table["model"] != BASELINE]
     quantity = next((q for q in FIRST if q in set(own["quantity"])), own["quantity"].iloc[0])
     return quantity, own[own["quantity"] == quantity]
@@ -257,7 +257,7 @@ def _selections(table: pd.DataFrame | None) -> Iterator[str]:
 
 
 def _domain(table: pd.DataFrame | None) -> Iterator[str]:
-    """How well each measure of the domain tells atoms with large force errors."""
+    """How well each measure of the domain detects atoms with large force errors."""
     if table is None:
         return
     own = table[table["test"].isin(["structural", "scaffold", "size"])]

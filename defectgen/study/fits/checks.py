@@ -1,4 +1,4 @@
-"""What the studies of fits to one relaxed cell refuse, and the size of a training cell from its radius."""
+"""Input that the studies of fits to one relaxed cell refuse, and the size of a training cell from its radius."""
 
 from typing import Any
 

@@ -74,7 +74,7 @@ def _widest(case: Case, asked: FitFloors) -> Case:
 
 
 def _steps(spec: RunSpec, asked: FitFloors) -> Iterator[tuple[str, FloorFit]]:
-    """The fits, each with what the column `study` says."""
+    """The fits, each with its entry in the column `study`."""
     rattled = spec.training.model_copy(update={"configurations": asked.copies, "rattle": asked.rattle})
     for study, training in ((RELAXED, spec.training), (RATTLED, rattled)):
         fits = Fits(spec.model_copy(update={"training": training}))

@@ -1,4 +1,4 @@
-"""What the column `study` of results.csv says of fits to one relaxed cell and of the variants of their design."""
+"""Entries of the column `study` of results.csv for fits to one relaxed cell and for the variants of their design."""
 
 PURE, BEYOND = "fits: pure", "fits: beyond"
 """One potential everywhere, or the reference's forces within L and the fit's beyond."""

@@ -1,4 +1,4 @@
-"""Losses as points between three errors, with the front that no other loss beats, and how every error answers to every weight."""
+"""Losses as points between three errors, with the Pareto front, and the response of every error to every weight."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ _STEEP = 2.0
 
 
 def loss_pictures(losses: pd.DataFrame | None, slopes: pd.DataFrame | None) -> Iterator[Picture]:
-    """For each case the front of losses, then the answers of its designs."""
+    """For each case the front of losses, then the responses of its designs."""
     for (material, defect), rows in loss_cases(losses):
         yield _front_picture(material, defect, rows)
     for (material, defect), rows in loss_cases(slopes):
@@ -86,7 +86,7 @@ def _scatter(panel: Axes, rows: pd.DataFrame, look: dict[str, Mark], across: str
 
 
 def _number(panel: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """1, 2, ... beside the points, on the side where the neighbours are farther."""
+    """1, 2, ... next to the points, on the side where the neighbours are farther."""
     (left, right), (low, high) = np.log(panel.get_xlim()), np.log(panel.get_ylim())
     place = np.column_stack([(np.log(x) - left) / (right - left), (np.log(y) - low) / (high - low)])
     sides = {(8, 5): (0.05, 0.04), (-8, 5): (-0.05, 0.04), (8, -11): (0.05, -0.05), (-8, -11): (-0.05, -0.05)}

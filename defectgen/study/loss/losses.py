@@ -1,4 +1,5 @@
-"""Which losses a study compares: the designs of [fit], then the grids, each once and with a name; and what a case can weigh."""
+"""Which losses a study compares: the designs of [fit], then the grids, each once and named; and the rows that can be
+weighted."""
 
 from typing import Any
 
@@ -73,7 +74,7 @@ def called(spec: RunSpec, loss: Loss) -> str:
 
 
 def label(spec: RunSpec, loss: Loss) -> str:
-    """What the study column of a loss's rows says."""
+    """The entry of a loss in the column `study`."""
     return f"{NAME}: {called(spec, loss)}"
 
 
@@ -104,7 +105,7 @@ def canonical(loss: Loss) -> Loss:
 
 
 def check(spec: RunSpec, case: Case) -> None:
-    """Raises InputError for weights and strains that would meet no rows of a case, and for powers in [training]."""
+    """Raises InputError for weights and strains that apply to no row of a case, and for powers in [training]."""
     training, several = spec.training, build_lattice(case.material).sublattices > 1
     if training.force_distance_power or training.force_constant_range_power:
         raise InputError(

@@ -133,7 +133,7 @@ def _sets(case: str, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _steepest(case: str, rows: pd.DataFrame) -> Iterator[str]:
-    """At the design with most observations, the weight to which each error of the defect answers most."""
+    """At the design with most observations, the weight on which each error of the defect depends most."""
     name = max(rows["observations"].unique(), key=lambda text: str(text).count("+"))
     own = rows[(rows["observations"] == name) & ~rows["knob"].str.contains("power")]
     parts = []

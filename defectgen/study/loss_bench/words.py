@@ -42,7 +42,7 @@ def _span(row: pd.Series, name: str) -> str:
 
 
 def bench_findings(ranking: pd.DataFrame) -> Iterator[str]:
-    """The finding, the worst harm, what choosing on the training defect is worth, and whether training errors tell."""
+    """The finding, the worst harm, the gain of choosing on the training defect, and what training errors predict."""
     yield finding(ranking)
     others = ranking[(ranking["loss"] != DEFAULT) & ranking["score"].notna()]
     if others.empty:
@@ -79,7 +79,7 @@ def bench_findings(ranking: pd.DataFrame) -> Iterator[str]:
 
 
 def ranking_table(ranking: pd.DataFrame) -> PageTable:
-    """The ranking: ratios to the default with intervals, harm, and what training errors and the crystal say."""
+    """The ranking: ratios to the default with intervals, harm, training errors, and errors of the crystal."""
     header = (
         ("loss", "text"),
         ("geometry / default", "number"),

@@ -29,7 +29,7 @@ from .steps import certificate, too_few
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A fit to the labels and what its certificate says."""
+    """A fit to the labels, with its certificate."""
 
     plan: Plan
     fit: Fit = field(repr=False)
@@ -48,7 +48,7 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What the labels say."""
+    """The fits to the labels, and what to label next."""
 
     proposal: Proposal
     attempts: tuple[Attempt, ...]
@@ -97,9 +97,10 @@ class Verdict:
 def judge_labels(proposal: Proposal, files: Iterable[str | Path], units: Mapping[str, str] | None = None) -> Verdict:
     """Fit the labelled structures of a plan, and estimate the error of the fit (extended XYZ, frames in any order).
 
-    Of the plans whose structures are all labelled the most expensive is fitted with every degree of the grid. Where no
-    estimate reaches the targets, the errors that the cheap reference predicts for the other plans are scaled by what this one's
-    estimate is of its own prediction, and the cheapest to be completed is the next step.
+    Among the plans whose structures are all labelled, the most expensive one is fitted with every degree of the grid. If no
+    estimate reaches the targets, the errors that the cheap reference predicts for the other plans are multiplied by a factor:
+    the estimate of this plan divided by the error predicted for it. The next step is the plan that then reaches the targets
+    at the least further cost.
 
     Parameters
     ----------
@@ -240,6 +241,6 @@ def _with_next(found: Verdict, known: _Known) -> Verdict:
 
 
 def _scale(estimate: float, predicted: float) -> float:
-    """How much larger the errors are than with the cheap reference; 1 where the cheap one had no use for this plan."""
+    """How much larger the errors are than with the cheap reference; 1 if the cheap reference gives no error for this plan."""
     ratio = estimate / predicted if predicted > 0 else np.nan
     return ratio if np.isfinite(ratio) and ratio > 0 else 1.0

@@ -1,4 +1,4 @@
-"""What is wanted of a plan, and the grid of plans that is searched for it."""
+"""The requirements of a plan, and the grid of plans that is searched."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -30,7 +30,7 @@ WEIGHTS = {kind: DEFAULT_WEIGHTS[kind] for kind in ("E", "V0")}
 
 
 class Search(Strict):
-    """What is wanted, and the grid of plans that is searched for it."""
+    """The target errors, and the grid of plans that is searched."""
 
     material: Material
     defect: str

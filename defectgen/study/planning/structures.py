@@ -42,7 +42,7 @@ def configurations(
 
 
 class Menu:
-    """What every plan asks a code for. Structures that plans share are the same objects, so that they are counted once."""
+    """The calculations of every plan. Structures that plans share are the same objects, so that they are counted once."""
 
     def __init__(
         self, lattice: Lattice, defect: str, training: Training, resting: dict[int, np.ndarray], step: float, reach: float
@@ -56,7 +56,7 @@ class Menu:
         """The calculations of a plan with `count` rattled copies.
 
         The perfect crystal is always among them, with its stress: it fixes the lattice constant. V adds the strained crystals
-        with their stress, FC one displaced atom of every kind that symmetry tells apart, in a supercell `reach` (A) wide.
+        with their stress, FC one displaced atom of each class equivalent by symmetry, in a supercell `reach` (A) wide.
         """
         kinds = parse_observations(observations)
         if size not in self._defective:

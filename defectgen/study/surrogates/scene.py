@@ -145,7 +145,7 @@ class Scene:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Solve(Step[Solved]):
-    """The equilibrium with the forces of one controlled error beyond its radius; each study says of what."""
+    """The equilibrium with the forces of one controlled error beyond its radius; each study defines the states."""
 
     crystal: Crystal
     defect: str

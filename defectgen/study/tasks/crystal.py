@@ -1,4 +1,4 @@
-"""The perfect crystal at zero stress, and the proof that it is stable."""
+"""The perfect crystal at zero stress, and the check that it is stable."""
 
 from dataclasses import dataclass, replace
 

@@ -57,7 +57,7 @@ def rested(
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What a fit got wrong: in its training data, and of the defect relaxed with its model."""
+    """The errors of a fit: in its training data, and of the defect relaxed with its model."""
 
     geometry_error: float
     """A."""
@@ -199,7 +199,8 @@ def _stability(
 ) -> tuple[float, float]:
     """Stability constant of the model, against the reference's crystal, and its lowest phonon (eV/A^2).
 
-    Taken where the model rests, or at the exact defect if it strayed from there. theory: setting/stability.
+    Computed at the equilibrium of the model, or at the exact defect if the relaxation left its state. theory:
+    setting/stability.
     """
     there = found if compare(exact, found).same_basin else exact
     constant = stability_constant(exact.cell, model, there.positions, green_of(exact.cell, truth), own)

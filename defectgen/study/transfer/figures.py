@@ -73,7 +73,7 @@ def _picture(material: str, variant: str, quantity: str, rows: pd.DataFrame) -> 
 
 
 def _matrix(panel: Axes, rows: pd.DataFrame, quantity: str, defects: list[str], norm: LogNorm) -> None:
-    """One panel: colour and number of every error, the ratio below it, what became of the others in words."""
+    """One panel: colour and number of every error, the ratio below it, the outcome of the others in words."""
     column, scale = QUANTITIES[quantity][0], _SCALE[quantity][0]
     count = len(defects)
     values = np.full((count, count), np.nan)

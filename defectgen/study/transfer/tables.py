@@ -21,7 +21,7 @@ def study_name(variant: str) -> str:
 
 
 def state(found: Trial) -> str:
-    """What became of the defect.
+    """The state of the defect after its relaxation with a fit.
 
     Without stability of the crystal or of the defect no minimum is known (theory: setting/stability): unstable comes first.
     """

@@ -1,9 +1,9 @@
 """The source of crystals: phases with defects in small cells, thermal configurations, labels of an analytic reference.
 
-Fits are shown, besides energies and forces, virials of their configurations and force constants of the phases that they have
-seen and that are stable at rest. Of an unstable phase force constants exist (it is stationary), but they belong to no crystal
-that anybody would compute phonons of, and the package refuses them elsewhere too. What fits are tested on besides: wider laws,
-and defects relaxed in a large cell.
+In addition to energies and forces, fits are trained on virials of their configurations and on force constants of those phases
+in their training set that are stable. An unstable phase is stationary, so its force constants exist, but its phonons are not
+meaningful, and the package refuses them elsewhere too. Additional tests are configurations of wider laws, and defects relaxed
+in a large cell.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class Crystals(Source, Settings):
     def _wider(self, model: LinearACE, here: _Responses) -> list[dict[str, Any]]:
         """One line a law: configurations that are hotter, more strained, or made by another generator than the training.
 
-        All splits of all seeds meet the same configurations, one of every structure, seen or not, as in the test
-        "in-distribution" of the law that is trained on.
+        All splits of all seeds are tested on the same configurations, one of every structure, trained on or not, as in the
+        test "in-distribution" of the law that is trained on.
         """
         theta, pool = np.asarray(model.coefficients), list(self.names())
         return [
@@ -107,9 +107,9 @@ class Crystals(Source, Settings):
     def _relaxed(self, model: LinearACE, given: Given) -> list[dict[str, Any]]:
         """One line a defect: errors of the geometry (A) and of the formation energy (eV), and what went wrong, if something did.
 
-        The model starts from the reference's equilibrium, so the question is how far its own is. A model that loses the basin, or
-        the crystal, keeps the numbers of where it stopped and says so in `outcome`; one that cannot be relaxed at all has no
-        numbers.
+        The relaxation starts from the reference's equilibrium. If it leaves the basin, or the crystal, the line has the
+        numbers of the state where it stopped, and `outcome` gives what happened. If the model cannot be relaxed at all, there
+        are no numbers.
         """
         lines = []
         for step in self.exact():
@@ -158,7 +158,7 @@ def _virials(here: _Responses, chosen: np.ndarray) -> Block:
 
 
 def no_force_constants(basis: ACEBasis) -> Block:
-    """FC of a design that has seen no stable phase: a row that says 0 = 0, so that it is the same fit as without."""
+    """FC of a design without a stable phase: a row of zeros with the label zero, which does not change the fit."""
     return Block("FC", "no stable phase", 0, 1.0, 1, np.zeros((1, basis.size + 1)))
 
 

@@ -1,4 +1,4 @@
-"""What a study file says of a data set of crystals: phases, defects, cells, laws and tests, checked."""
+"""The settings of a data set of crystals in a study file, checked: phases, defects, cells, laws and tests."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Settings(Strict):
         )
 
     def structures(self, asked: Apart | None = None) -> Structures:
-        """Structures by name, of the pool or of a test set, and those that cannot be made; cells are chosen before phases are at
-        rest, from the volume of the material, so that a plan knows them."""
+        """Structures by name, of the pool or of a test set, and those that cannot be made; cells are chosen before the phases
+        are relaxed, from the volume of the material, so that they are known when a run is planned."""
         given = self if asked is None else asked
         return _structures(self.material, given.phases, given.defects, given.cells, given.dilations)
 
@@ -115,7 +115,7 @@ class Settings(Strict):
 
 @lru_cache(maxsize=64)
 def _structures(material: str, phases: tuple, defects: tuple, cells: tuple, dilations: tuple) -> Structures:
-    """Made once a process: every trial asks, and a hundred cells take longer than a fit."""
+    """Made once in a process: every trial needs them, and making a hundred cells takes longer than a fit."""
     start = build_lattice(MATERIALS[material])
     volume, symbol = start.volume / start.sublattices, start.species[0]
     return crystal_structures({name: phase(name, symbol, volume) for name in phases}, defects, cells, dilations)

@@ -63,7 +63,7 @@ class Phase(Step[PhaseAtRest]):
         return 3.0
 
     def run(self, given: Given) -> PhaseAtRest:
-        """Equilibrate, and look for waves that fall."""
+        """Equilibrate, and look for unstable waves."""
         start, truth = build_lattice(self.material), truth_of(self.material)
         found = equilibrate(phase(self.phase, start.species[0], start.volume / start.sublattices), truth)
         try:

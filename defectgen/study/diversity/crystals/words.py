@@ -97,7 +97,7 @@ def _shifts(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _domain(table: pd.DataFrame | None) -> Iterator[str]:
-    """How well each measure tells atoms with large force errors, on the structural tests."""
+    """How well each measure detects atoms with large force errors, on the structural tests."""
     if table is None:
         return
     yield from told(table[table["test"].isin(APART)], "over crystals, splits and repetitions")
