@@ -16,7 +16,7 @@ import numpy as np
 
 from .._display import shown
 from .._input import InputError, did_you_mean, real, whole
-from .._typing import Array, Float, Int
+from .._typing import Anywhere, Array, Float, Int
 from ..crystal.elements import element
 from ..energy.forms import PackedBasis, PackedHessian
 from ..energy.site import Stencil
@@ -348,7 +348,7 @@ class ACEBasis(PackedBasis):
         return self._joined(every)
 
     def compiled_rows(
-        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+        self, stencil: Stencil, index: Int[Anywhere, "rows slots"], live: Int[Anywhere, ""]
     ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
         """See PackedBasis."""
         return self.program.rows(stencil, index, live) if self.program.serves else None

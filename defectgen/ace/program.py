@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from .. import kernel
-from .._typing import Array, Float, Int
+from .._typing import Anywhere, Array, Float, Int
 from ..energy.native import Native
 from ..energy.site import SiteEnergy, Stencil
 from .harmonics import norm
@@ -183,7 +183,7 @@ class RowProgram(eqx.Module):
         return kernel.missing() is None and self.max_l <= kernel.HIGHEST_L
 
     def rows(
-        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+        self, stencil: Stencil, index: Int[Anywhere, "rows slots"], live: Int[Anywhere, ""]
     ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:
         """Energy, forces and virial of every channel, of the first `live` sites."""
         arrays = _arranged(self.tables, self.numbers)

@@ -353,6 +353,8 @@ def contents(path: Path) -> dict[str, Any]:
         It is not what was written, or that of another record.
     """
     content = json.loads(path.read_bytes())
+    if not isinstance(content, dict) or "checksum" not in content:
+        raise ValueError("it is no record: it has no checksum")
     if content.pop("checksum") != _checksum(content) or content["format"] not in (1, FORMAT):
         raise ValueError("its checksum is wrong")
     if content["key"] != path.stem:

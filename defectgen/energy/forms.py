@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Array, Float, Int
+from .._typing import Anywhere, Array, Float, Int
 from .site import SiteEnergy, Stencil
 
 
@@ -213,7 +213,7 @@ class PackedBasis(SiteEnergy):
         """
 
     def compiled_rows(
-        self, stencil: Stencil, index: Int[Array, "rows slots"], live: Int[Array, ""]
+        self, stencil: Stencil, index: Int[Anywhere, "rows slots"], live: Int[Anywhere, ""]
     ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]] | None:
         """Energy, forces and virial of every channel, summed over the first `live` sites, by a compiled kernel.
 

@@ -2,7 +2,7 @@
 
 import jax
 
-from .._typing import Array, Float, Int
+from .._typing import Anywhere, Array, Float, Int
 
 TARGETS = GRADIENT, HESSIAN, ROWS = tuple(f"defectgen_ace_{what}" for what in ("gradient", "hessian_products", "rows"))
 """Names of the functions of the library that JAX programs call."""
@@ -31,8 +31,8 @@ def rows(
     g: Float[Array, "rows slots 3"],
     centre: Int[Array, " rows"],
     neighbour: Int[Array, "rows slots"],
-    index: Int[Array, "rows slots"],
-    live: Int[Array, ""],
+    index: Int[Anywhere, "rows slots"],
+    live: Int[Anywhere, ""],
     basis: tuple,
     channels: int,
 ) -> tuple[Float[Array, " channels"], Float[Array, "rows 3 channels"], Float[Array, "3 3 channels"]]:

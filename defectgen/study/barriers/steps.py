@@ -55,7 +55,8 @@ class Hop(Step[Pass]):
         material = self.crystal.material
         found = migration_barrier(self.cell(given), truth_of(material), chemical_potentials=material.potentials)
         if not found.converged:
-            raise InputError(f"no barrier was found: {found.minimum.message}; {found.saddle.message}")
+            ended = found.saddle if found.minimum.converged else found.minimum
+            raise InputError(f"no barrier was found: {ended.message}")
         missing = missing_potentials(found.minimum.cell, material.chemical_potentials)
         formation = None if missing else found.minimum.formation_energy
         return Pass(found.energy, found.atom, Rest.of(found.minimum), Rest.of(found.saddle), formation)
