@@ -92,7 +92,7 @@ class Board:
         heapq.heappush(self._ready, self._place[task.key])
 
     def blocked(self) -> tuple[Task, Task] | None:
-        """(task, the needed one that failed) for a task that can never start, or whose result nobody can use any more.
+        """(task, the needed one that failed) for a task that can never start, or whose result cannot be used any more.
 
         The latter was found on disk, while something it needs was lost and could not be computed again.
         """

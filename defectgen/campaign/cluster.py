@@ -46,9 +46,9 @@ class Patience:
     lost : float
         Without an answer, after which a scheduler that was there counts as lost.
     unstaffed : float
-        Without a worker, after which a sentence says so; then twice as long, and so on, up to an hour.
+        Without a worker, after which this is reported; then after twice as long, and so on, up to an hour.
     still : float
-        In which no task was finished, after which a sentence says so; then twice as long, and so on.
+        In which no task was finished, after which this is reported; then after twice as long, and so on.
     grace : float
         Over the limit of a task, after which its worker, which should have ended itself, counts as stopped.
     """
@@ -74,7 +74,7 @@ class Scheduler:
         Certificate of the authority, own certificate and key (PEM). Without them dask's own configuration counts
         (``distributed.comm.tls``).
     patience : Patience
-        Times after which something counts as lost, or a sentence says what is missing.
+        Times after which something counts as lost, or after which it is reported as missing.
     """
 
     address: str | None = None
@@ -545,7 +545,7 @@ def _why_not(error: BaseException) -> str:
 
 
 def memory_of(member: Member) -> str:
-    """What is known of its memory, for the sentence that it left; nothing if it was far from its limit when it was last seen."""
+    """The last known memory of a worker that left, as a part of a sentence; empty if this was far from its limit."""
     if not member.memory_limit or member.memory < _MUCH * member.memory_limit:
         return ""
     return f", last seen with {member.memory / 2**30:.2g} of {member.memory_limit / 2**30:.2g} GiB in use"

@@ -44,7 +44,7 @@ class Record:
     arrays : mapping
         Numpy arrays of numbers or booleans by name, any shape.
     failed : str or None
-        One sentence that says why the task has no result; None if it has one.
+        The reason why the task has no result, in one sentence; None if it has one.
     seconds : float
         Wall time of the function (s), measured by the runner.
     origin : Origin or None
@@ -101,7 +101,7 @@ def canonical(value: Any, what: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A numpy scalar as the Python number it is; JSON's hook for what it does not know.
+    """A numpy scalar as a Python number; the hook of JSON for other types.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Run a plan: skip what is on disk, compute the rest in order of need, keep every result the moment it exists."""
+"""Run a plan: skip what is on disk, compute the rest in the order of dependencies, and store every result at once."""
 
 import signal
 import time

@@ -73,7 +73,7 @@ class Study(ABC, Generic[Settings]):
         """Raises InputError for settings, cells and files that cannot be used; computes nothing."""
 
     def refuse(self, spec: Shared, asked: Settings) -> str:
-        """What is wrong with the settings as seen with the rest of the run file, in one sentence; empty if nothing is."""
+        """What is wrong with the settings together with the rest of the run file, in one sentence; empty if nothing is."""
         return ""
 
     def sizes(self, asked: Settings) -> Iterable[int]:

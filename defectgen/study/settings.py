@@ -45,7 +45,7 @@ class Basis(Strict):
     """The ACE basis.
 
     A case whose basis leaves the cutoff out follows its reference in all that is left out of cutoff, order, degree and
-    pair_degree (theory: fit/defaults); the specification that a run writes back says what that comes to.
+    pair_degree (theory: fit/defaults); the specification that a run writes back has the resulting values.
     """
 
     cutoff: float = Field(gt=0, le=REACH)

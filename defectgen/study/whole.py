@@ -59,7 +59,7 @@ def check(spec: RunSpec) -> None:
 
 
 def _check_case(spec: RunSpec, case: Case) -> None:
-    """The defect fits into every cell, the reference knows its species, and the basis suits both."""
+    """Check that the defect fits into every cell, and that the reference and the basis have its species."""
     lattice, defect = build_lattice(case.material), defect_from_name(case.defect)
     reference = build_reference(case.material)
     _check_distance(case, lattice, reference)

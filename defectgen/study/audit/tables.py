@@ -264,7 +264,7 @@ def _lines(case: Case, found: ComparedFound, seconds: float) -> Iterator[dict]:
 
 
 def _remarks(found: ComparedFound) -> Iterator[str]:
-    """What a reader of the numbers must know."""
+    """Remarks that are needed to read the numbers correctly."""
     if not found.same_basin:
         yield f"the model rests in another basin than the reference: {found.why_not}"
     if found.saddle:

@@ -89,7 +89,7 @@ class FitBarriersStudy(Study[FitBarriers]):
         return Tables(results, rates=slopes, failures=failures)
 
     def page(self, run: Run) -> Page:
-        """Both errors against the radius, and what a label of the saddle point is worth."""
+        """Both errors against the radius, and the effect of a label of the saddle point."""
         rows = run.results[run.results["study"].str.startswith(study_name(""))]
         if rows.empty:
             return Page()

@@ -20,7 +20,7 @@ from .tables import DESIGNED, NAME, curves, study_name, worth
 
 
 class Choices(Strict):
-    """What each choice of a design is worth: the study as it is, and variants that change one choice each."""
+    """The effect of each choice of a design: the study as it is, and variants that change one choice each."""
 
     sizes: tuple[int, ...] = Field(min_length=1)
     """Size of the training cell: conventional cells along each side."""
@@ -62,7 +62,7 @@ class ChoicesStudy(Study[Choices]):
         return found + rates + worth(found.results) + cost_tables(designed, given)
 
     def page(self, run: Run) -> Page:
-        """Convergence of the design and of its variants, and what each choice is worth."""
+        """Convergence of the design and of its variants, and the effect of each choice."""
         if NAME not in run.others:
             return Page()
         from .figures import choices_findings, choices_pictures

@@ -1,4 +1,4 @@
-"""What each choice of a design is worth: the errors of every variant over those of the design."""
+"""The effect of each choice of a design: the errors of every variant divided by those of the design."""
 
 from collections.abc import Iterator
 

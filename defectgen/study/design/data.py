@@ -144,8 +144,7 @@ class Choices:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Choosing(Step[Choices]):
-    """Every choice from a pool, with a pilot that is fitted to the start. There is none if the defect is stable under no
-    pilot."""
+    """Every choice from a pool, with a pilot fitted to the start. There is none if the defect is stable under no pilot."""
 
     pool: PoolRows
     basis: Basis

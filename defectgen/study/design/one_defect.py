@@ -69,7 +69,7 @@ def design_for(
 
     The reference labels the training cells and relaxes the defects `held_out` in cells of `size`, by default vacancies and a
     divacancy; it computes nothing in the larger cell. The design ends where the errors of these defects are smallest. Raises
-    InputError for names, sizes and sets that make no sense, and if the default loss does not hold the defect.
+    InputError for names, sizes and sets that make no sense, and if the defect is not stable under the default loss.
     """
     given = with_potentials(material(name, Path.cwd()), defect, chemical_potentials)
     observations = spell_observations(observations.split("+"))
@@ -166,7 +166,7 @@ def _study(
     loss: LossDesign,
     potentials: dict[str, float] | None,
 ) -> str:
-    """The run file; weights with as many digits as they are worth."""
+    """The run file; weights are rounded."""
     weights = {
         f"{k}:{g}": float(np.format_float_scientific(w, 3)) for k, groups in loss.weights.items() for g, w in groups.items()
     }

@@ -107,7 +107,7 @@ class MoleculePool(Step[PackedPool]):
         return 2.0
 
     def run(self, given: Given) -> PackedPool:
-        """Gather what was labelled, and say what is missing."""
+        """Gather what was labelled, and report what is missing."""
         from ...bridge.molecules import free_atoms, gather, scaffold
 
         found = gather(given[step] for step in self.labels)

@@ -158,7 +158,7 @@ def fixed_sets(rows: Rows) -> Iterator[dict[str, Any]]:
 def budget_curves(rows: Rows) -> Iterator[dict[str, Any]]:
     """One line a test and quantity: the exponent of the error in the budget, each split in the way that is best in the mean.
 
-    Not of the tests on structures that all splits have seen: these are others for every budget.
+    The tests on structures that all splits train on are left out: these structures differ between the budgets.
     """
     by_curve: dict[tuple, dict[float, dict[float, float]]] = defaultdict(dict)
     for about, quantity, own in _curves(rows, BUDGET, ("budget",)):
@@ -222,7 +222,7 @@ def _exponent(sizes: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
 
 
 def gaps(rows: Rows) -> Iterator[dict[str, Any]]:
-    """One line a design, test and quantity: the error over that in distribution and that of seen structures, paired by seed."""
+    """One line a design, test and quantity: the error over those in distribution and of known structures, paired by seed."""
     designs: dict[tuple, dict[str, dict[int, dict[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
     about = ("source", "experiment", "selection", "observations", "model", "budget", "structures", "conformations")
     for row in rows:

@@ -220,7 +220,7 @@ def _exponents(curves: pd.DataFrame | None) -> Iterator[str]:
 
 
 def _gaps(gaps: pd.DataFrame | None, best: pd.DataFrame | None) -> Iterator[str]:
-    """How much worse tests are than new configurations of the structures that were seen, at the largest budget's best split."""
+    """How much larger errors are than those of new configurations of known structures, at the largest budget's best split."""
     if gaps is None or best is None or "over_in_distribution" not in gaps:
         return
     quantity, own = _main(_plain(gaps[gaps["experiment"] == "fixed budget"]))

@@ -1,5 +1,4 @@
-"""Which losses a study compares: the designs of [fit], then the grids, each once and named; and the rows that can be
-weighted."""
+"""Which losses a study compares: the designs of [fit], then the grids, each once and named; which rows have weights."""
 
 from typing import Any
 
@@ -53,7 +52,7 @@ def listed(spec: RunSpec) -> list[Loss]:
 
 
 def _priors(given: Any) -> Any:
-    """A prior or several, "none" being how a file says that there is none."""
+    """A prior or several; "none" in a file means that there is none."""
     return [_priors(each) for each in given] if isinstance(given, list) else None if given == "none" else given
 
 

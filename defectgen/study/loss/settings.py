@@ -9,7 +9,7 @@ from ..settings import Strict
 
 
 class LossStudy(Strict):
-    """What each loss is worth on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
+    """The errors of each loss on the same labels: weights, powers, strains, robust losses, priors, solvers, constraints."""
 
     size: int = Field(ge=1)
     """Size of the training cell: conventional cells along each side."""

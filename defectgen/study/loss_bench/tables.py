@@ -85,7 +85,7 @@ def with_chosen(table: pd.DataFrame) -> pd.DataFrame:
 def ratios(table: pd.DataFrame) -> pd.DataFrame:
     """Errors of every loss over those of the default on the same training set and held-out defect.
 
-    NaN where one of the two lost the defect; `lost` and `default_lost` say which.
+    NaN if the defect is unstable or in another state under one of the two; `lost` and `default_lost` give which.
     """
     held = table[table["held_out"].astype(bool)]
     keys = [*TRAINING, "defect"]

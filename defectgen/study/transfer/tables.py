@@ -65,7 +65,7 @@ def _key(cell: dict, defect: str) -> tuple:
 
 
 def _cell(cell: dict, own: dict | None) -> dict:
-    """A line of transfer.csv; ratios are to the fit trained on the defect itself, None unless both hold the defect."""
+    """A line of transfer.csv; ratios to the fit trained on the defect itself, None unless it is stable under both."""
     about = ("variant", "material", "trained_on", "defect", "observations", "training_radius", "training_atoms")
     errors = ("basis_functions", "simulation_atoms", "geometry_error", "energy_error", "rmse_forces", "state")
     both = own is not None and cell["state"] == own["state"] == HELD

@@ -52,7 +52,7 @@ class Crystals(Source, Settings):
             self.structures(asked)
 
     def pool(self) -> Step[PackedPool]:
-        """All phases, each at rest and drawn by steps of its own."""
+        """All phases; each is relaxed by one step, and its configurations are drawn by another."""
         return CrystalPool(settings=self, drawn=drawn(self))
 
     def exact(self) -> tuple[ExactDefect, ...]:

@@ -90,7 +90,7 @@ class Settings(Strict):
 
     @property
     def wider(self) -> tuple[Law, ...]:
-        """The laws that only test, on the structures that were seen."""
+        """The laws of tests only, on the structures that were trained on."""
         return (
             Law(temperature=self.hot, strain=self.strain),
             Law(temperature=self.temperature, strain=self.wide_strain),

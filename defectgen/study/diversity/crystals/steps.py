@@ -1,4 +1,4 @@
-"""Steps of the source of crystals: phases at rest, their configurations, the pool, exact defects, and a portrait for the page."""
+"""Steps of the source of crystals: relaxed phases, configurations, the pool, exact defects, a portrait for the page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PhaseAtRest:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Phase(Step[PhaseAtRest]):
-    """One phase of a material at rest."""
+    """One phase of a material, relaxed."""
 
     material: Material
     phase: str
@@ -126,7 +126,7 @@ class Drawn(Step[DrawnPhase]):
 
 
 def phase_at_rest(asked: Settings, name: str) -> Phase:
-    """The step that brings a phase to rest."""
+    """The step that relaxes a phase."""
     return Phase(material=asked.described, phase=name)
 
 

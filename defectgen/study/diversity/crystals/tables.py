@@ -67,7 +67,7 @@ def costs(asked: Settings, called: str, trials: Sequence[DesignTrial], given: Gi
 
 
 def phases(asked: Settings, called: str, given: Given) -> Rows:
-    """One line a phase: whether it is stable at rest, and in how many of its configurations an atom has left its site."""
+    """One line a phase: whether it is stable, and in how many of its configurations an atom has left its site."""
     return [
         {
             "source": called,

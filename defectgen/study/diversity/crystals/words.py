@@ -80,7 +80,7 @@ def _defects(best: pd.DataFrame, outcomes: pd.DataFrame | None) -> Iterator[str]
 
 
 def _shifts(table: pd.DataFrame) -> Iterator[str]:
-    """Whether further observations move the optimum, and what they are worth."""
+    """Whether further observations move the optimum, and how they change the errors."""
     top = table[table["budget"] == table["budget"].max()]
     for (observations, quantity), lines in top.groupby(["observations", "quantity"], sort=False):
         if quantity not in NAMES:
