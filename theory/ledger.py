@@ -79,7 +79,7 @@ def effective(found: dict[str, Statement]) -> dict[str, tuple[str, tuple[str, ..
 
 def index() -> str:
     """The table of theory/README.md."""
-    lines = ["| statement | says | status | checked by |", "|---|---|---|---|"]
+    lines = ["| statement | title | status | checked by |", "|---|---|---|---|"]
     found = statements()
     firm = effective(found)
     for path, s in found.items():
