@@ -265,8 +265,7 @@ _TURNS = 20
 
 
 def _take(handle: int, path: Path) -> bool:
-    """Lock an open file and note its holder; False where the file system offers no locks. Raises InputError if it is
-    locked."""
+    """Lock an open file and note its holder; False where the file system offers no locks. InputError if it is locked."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
