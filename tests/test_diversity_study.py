@@ -244,7 +244,7 @@ def test_the_page_says_what_was_found(carried, tmp_path):
     store.table("results.csv", [], RESULTS)
     page = write(tmp_path).read_text()
     words = re.sub(r"<[^>]+>", " ", page)
-    assert "how many different structures, and how many configurations of each" in words
+    assert "how many different structures should be labelled, and how many configurations of each" in words
     assert re.search(r"12 labels: [\d.]+ x [\d.]+ \([\d.]+ to [\d.]+ structures; ", words)
     assert "The best split of every budget" in words and "a run broke a bond" in words and "Domain of applicability" in words
     assert "No rate was estimated" not in words and "nan" not in words

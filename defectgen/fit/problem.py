@@ -114,9 +114,14 @@ class Problem:
         return np.where(norm > 0, norm, 1.0)
 
     def conditions(self) -> tuple[float, float]:
-        """2-norm condition numbers of the weighted matrix with the prior: columns scaled to norm one, and as it is."""
+        """2-norm condition numbers of the weighted matrix with the prior: columns scaled to norm one, and as it is.
+
+        With constraints both are that of the free directions, which are orthonormal in scaled coefficients: scaling their
+        columns again would give a number that depends on the choice of these directions, and so on rounding.
+        """
         matrix = self.factor[:, :-1]
-        return _condition(matrix / self.column_scale), _condition(matrix)
+        found = _condition(matrix)
+        return found if self.subspace is not None else _condition(matrix / self.column_scale), found
 
     def degrees_of_freedom(self) -> float:
         """Effective number of fitted parameters, trace of A (A'A + Gamma^2)^-1 A' (the rank, without a prior).
