@@ -46,7 +46,6 @@ ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
 
 run: $(VENV)/.package
 	$(BIN)/defectgen run $(STUDY) --out $(OUT)
-	@echo "report: $(OUT)/report.html"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)

@@ -66,3 +66,27 @@ def test_forces_on_some_atoms_are_those_of_the_whole_cell(name):
         assert found.spread(some) == pytest.approx(whole, abs=1e-10 * np.abs(whole).max() + 1e-12)
         few = SomeForces(cell, 4.2, np.array([7, 3]))(potential, x)  # any atoms, in any order
         assert few == pytest.approx(whole[[7, 3]], abs=1e-10 * np.abs(whole).max() + 1e-12)
+
+
+def test_forces_follow_atoms_that_move_far():
+    """By more than half the margin, towards the atom whose force is taken and away from it."""
+    cell = defective(COPPER, "vacancy", 7)
+    potential = dg.reference.CleriRosato("Cu", cutoff=4.2)
+    some = SomeForces(cell, 4.2, np.array([0]))
+    for scale in (0.1, 0.5, 0.0):
+        x = cell.positions + scale * np.random.default_rng(2).normal(size=cell.positions.shape)
+        whole = cell_energy(cell, potential).energy_forces(x)[1][:1]
+        assert some(potential, x) == pytest.approx(whole, abs=1e-10 * max(np.abs(whole).max(), 1e-2))
+
+
+def test_a_relaxed_defect_has_the_operations_that_keep_its_displacement():
+    """A displacement of lower symmetry leaves a smaller group; a translation breaks nothing."""
+    cell = defective(COPPER, "vacancy", 3)
+    every = copies(cell)
+    u = every.mean(0.05 * np.random.default_rng(3).normal(size=cell.positions.shape))
+    assert len(copies(cell, displacement=u + np.array([0.1, 0.2, 0.3])).rotations) == len(every.rotations) == 48
+    away = cell.minimum_image(cell.positions - cell.centre)
+    bent = u + 0.02 * np.exp(-np.sum(away**2, axis=1, keepdims=True) / 9) * [0.0, 0.0, 1.0]
+    fewer, sites = copies(cell, displacement=bent), copies(cell, cell.perfect, bent)
+    assert len(fewer.rotations) == len(sites.rotations) == 8  # those that keep the axis
+    assert fewer.mean(bent) - bent == pytest.approx((fewer.mean(bent) - bent).mean(axis=0) * np.ones_like(bent), abs=1e-12)

@@ -10,6 +10,9 @@ from .symmetry import space_group
 
 SAME = 1e-6
 """A: positions that agree to this are one place; those of different atoms differ by more than one."""
+KEPT = 1e-5
+"""A: a displacement that changes by less has the symmetry. Equilibria are converged to less, and a broken symmetry moves atoms by
+hundredths or more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Copies:
         return found / len(self.rotations)
 
 
-def copies(cell: Cell, of: Cell | None = None) -> Copies:
+def copies(cell: Cell, of: Cell | None = None, displacement: Float[np.ndarray, "atoms 3"] | None = None) -> Copies:
     """The operations of the crystal about the centre of a defect that bring the cell with the defect onto itself.
 
     Parameters
@@ -69,6 +72,9 @@ def copies(cell: Cell, of: Cell | None = None) -> Copies:
         A periodic cell with a defect.
     of : Cell, optional
         Another cell in the same box, such as the perfect crystal, whose atoms are brought onto each other by these operations.
+    displacement : array, (atoms, 3), optional
+        Displacements of the atoms of `cell` (A) that the operations must keep, but for a translation: relaxed defects can have a
+        lower symmetry than unrelaxed ones.
 
     Returns
     -------
@@ -77,6 +83,9 @@ def copies(cell: Cell, of: Cell | None = None) -> Copies:
     """
     turns = [turn for turn in space_group(cell.lattice)[0] if _keeps(cell, turn)]
     found = _images(cell, cell.centre, turns)
+    if displacement is not None:
+        u = displacement - displacement.mean(axis=0)
+        found = [(turn, image) for turn, image in found if np.abs(u[image] - u @ turn).max() < KEPT]
     if of is not None:
         found = _images(of, cell.centre, [turn for turn, _ in found])
     images = np.array([image for _, image in found])

@@ -12,11 +12,11 @@ from .site import SiteEnergy
 from .total import energy_forces_virial
 
 MARGIN = 0.4
-"""A: bonds are followed this much farther than the cutoff; atoms may move by half of it."""
+"""A: bonds are followed this much farther than the cutoff, and again when an atom has moved by half of it."""
 
 
 class SomeForces:
-    """Forces on some atoms at positions near those of a cell.
+    """Forces on some atoms of a cell.
 
     The force on an atom depends on the energies of the sites within one cutoff, and those on the atoms within two. Only these
     atoms are kept, the sites that count come first, and no others are evaluated.
@@ -25,15 +25,22 @@ class SomeForces:
     def __init__(self, cell: Cell, cutoff: float, atoms: Int[np.ndarray, " some"]):
         """`cutoff` is the largest of the potentials that will be evaluated, A."""
         self.cell, self.atoms, self.cutoff = cell, np.asarray(atoms), cutoff
-        near = neighbours(cell.positions, cell.vectors, cell.periodic, cutoff + MARGIN)
+        self._follow(cell.positions)
+
+    def _follow(self, x: Float[np.ndarray, "atoms 3"]) -> None:
+        """The atoms that matter at positions near these."""
+        near = neighbours(x, self.cell.vectors, self.cell.periodic, self.cutoff + MARGIN)
+        self._near = x.copy()
         sites = self._with_neighbours(self.atoms, near)
         self._sites = len(sites)
         self._kept = self._with_neighbours(sites, near)
-        self._symbols = tuple(cell.symbols[a] for a in self._kept)
+        self._symbols = tuple(self.cell.symbols[a] for a in self._kept)
 
     def __call__(self, potential: SiteEnergy, x: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "some 3"]:
         """Forces of a potential on these atoms at positions x of all atoms (A), eV/A."""
         assert potential.cutoff <= self.cutoff + 1e-9
+        if np.linalg.norm(x - self._near, axis=1).max() > MARGIN / 2:
+            self._follow(x)
         place, cell = x[self._kept], self.cell
         listed = bonds(place, cell.vectors, cell.periodic, self._symbols, potential)
         rows = len(listed.index)

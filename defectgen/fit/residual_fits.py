@@ -191,7 +191,7 @@ class ResidualGroup:
         problem : Problem
             Its blocks carry the central weights of their rows.
         apart : sequence of int
-            Blocks, by their number in the problem, whose rows are weighed one by one.
+            Blocks, by their number in the problem, whose rows are weighted one by one.
         parts : sequence of array (rows, columns + 1)
             The weighted factors of all other rows and the prior.
         centres : sequence of array (rows,)
@@ -223,7 +223,7 @@ class ResidualGroup:
         squares : array (parts,)
             Of the multipliers of the parts relative to the centre.
         relative : array (rows,)
-            The same of every row that is weighed by itself.
+            The same of every row that is weighted by itself.
         forms : sequence of Residual or None
             Of every block whose rows are.
         """

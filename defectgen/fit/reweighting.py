@@ -172,7 +172,7 @@ class Descent:
                     return None
             z = self._preconditioned(g)
             settled = 0 <= float(g @ z) <= goal * abs(value)
-            if settled and not slow:  # so it seems with an old matrix
+            if settled and not slow:  # by an old matrix: check with a new one
                 if not self._bring(loss, r, weight):
                     return None
                 z = self._preconditioned(g)
@@ -184,7 +184,7 @@ class Descent:
                 direction = -z
             step, after, now = self._along(loss, fixed, x, r, slope, direction, value)
             steps += 1
-            if not step:  # rounding hides what is left, or the matrix is no good
+            if not step:  # the rest is rounding, or the preconditioner is poor
                 settled, change = settled or 0 <= expected <= 1e3 * CLOSE * abs(value), 0.0
                 if settled or self._share >= 1.0:
                     break
@@ -236,7 +236,7 @@ class Descent:
         return 0.0, value, r
 
     def _preconditioned(self, g: Float[np.ndarray, " columns"]) -> Float[np.ndarray, " columns"]:
-        """What the matrix makes g of."""
+        """The gradient of the preconditioned problem: M^-1 g."""
         if self._kind is np.float32:
             return spotrs(self._lower, g.astype(np.float32), lower=1)[0].astype(float)
         return dpotrs(self._lower, g, lower=1)[0]

@@ -53,8 +53,8 @@ class FarScene:
         self.bonds = bonds_of(self.cell)
         self.answer = Preconditioner(self.cell, self.green)
         reach = max(cutoff, truth.cutoff)
-        self.around = SymmetricForces(self.cell, copies(self.cell), reach)
-        self.within = SymmetricForces(perfect, copies(self.cell, perfect), reach)
+        self.around = SymmetricForces(self.cell, copies(self.cell, displacement=exact.displacement), reach)
+        self.within = SymmetricForces(perfect, copies(self.cell, perfect, exact.displacement), reach)
         self.displacement: Field = self.around.symmetry.mean(exact.displacement)
         self.forces: Field = self.around(truth, self.cell.positions + self.displacement)
         self._on: Bool[np.ndarray, " atoms"] = self.cell.sites >= 0
