@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -209,3 +210,25 @@ def test_calculator_refuses_in_one_sentence(make, words):
     with pytest.raises(InputError, match=words) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_energies_that_differ_in_a_function_only_are_each_looked_at():
+    """One energy a site and two: whether a potential has channels is not read off its class."""
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    from defectgen.energy import SiteEnergy
+
+    class Shaped(SiteEnergy):
+        shape: Callable
+        cutoff: float = 3.0
+        species: tuple = eqx.field(static=True, default=("Cu",))
+
+        def __call__(self, stencil):
+            return self.shape(jnp.sum(stencil.g**2, axis=(1, 2)))
+
+    one, two = Shaped(lambda x: x), Shaped(lambda x: jnp.stack([x, x**2], axis=-1))
+    for _ in range(2):
+        Calculator(one)
+        with pytest.raises(InputError, match="a basis has many"):
+            Calculator(two)

@@ -153,6 +153,8 @@ def rows_weight(row):
         (["{data}", "--weight", "by_column('mistrust')"], "has the column key 'mistrust'"),
         (["{data}", "--residual", "hubert"], "did you mean 'huber'"),
         (["{data}", "--residual", "G=huber"], "residual losses are given by the kinds"),
+        (["{data}", "--residual", "F=huber(1.345),F=l1"], "--residual has 'F' twice"),
+        (["{data}", "--weights", "E=1,E=2"], "--weights has 'E' twice"),
         (["{data}", "fit.toml"], "give data files or one settings file"),
         (["{data}", "--cutoff", "-1"], "basis.cutoff"),
     ],

@@ -198,9 +198,12 @@ def test_threads_are_those_of_the_environment(monkeypatch):
     assert kernel.threads()[0] >= 1 and kernel.threads()[1] == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
     assert kernel.threads() == (3, 1)
-    monkeypatch.setenv("DEFECTGEN_THREADS", "2")
+    for long, most in (("9" * 5000, 64), ("0", 1), ("few", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", long)
+        assert kernel.threads() == (most, 1)
+    monkeypatch.setenv("DEFECTGEN_THREADS", "000000002")
     assert kernel.threads() == (2, 2)
-    for wrong in ("many", "0", "65", "-1", "1.5", "9" * 5000):
+    for wrong in ("many", "0", "65", "-1", "1.5", "00640000", "9" * 5000):
         monkeypatch.setenv("DEFECTGEN_THREADS", wrong)
         with pytest.raises(InputError, match="from 1 to 64; got"):
             kernel.threads()

@@ -459,3 +459,11 @@ def test_columns_of_a_file_reach_weights(tmp_path):
     assert data.snapshots[0].columns["temperature"] == 300 and data.snapshots[0].columns["trust"][-1] == 1
     with pytest.raises(InputError, match=r"no frame of data\.extxyz has the column key 'pressure'"):
         dg.read_dataset(path, columns=["pressure"])
+
+
+@pytest.mark.parametrize("text", ["huber(10, absolute=True)", "l1", "log_cosh(10, absolute=True)", "tukey(10, absolute=True)"])
+def test_losses_of_residuals_far_below_the_threshold_have_all_digits(text):
+    """Their leading term is a square, and rounding of the threshold does not hide it; L1 has the corner in its place."""
+    form = residual_of(text)
+    t = np.array([1e-12, 1e-8, 1e-6, 1e-4]) * min(form.threshold, 10.0)
+    assert form.value(t) == pytest.approx(t**2 / 2 * form.weight(np.zeros(1)), rel=1e-7, abs=0)

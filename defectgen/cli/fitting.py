@@ -77,8 +77,18 @@ def residual_of(text: str | None) -> str | dict[str, str] | None:
     """A residual loss by name, or by kind: F=huber(0.01, absolute=True),E=l1."""
     if text is None or not re.match(r"\s*\w+\s*=", text):
         return text
-    parts = [part.partition("=") for part in re.split(r",\s*(?=\w+\s*=(?!\s*(?:True|False)\b))", text)]
-    return {kind.strip(): form.strip() for kind, _, form in parts}
+    found: dict[str, str] = {}
+    for part in re.split(r",\s*(?=\w+\s*=(?!\s*(?:True|False)\b))", text):
+        kind, _, form = (piece.strip() for piece in part.partition("="))
+        _once(kind, found, "--residual")
+        found[kind] = form
+    return found
+
+
+def _once(name: str, found: dict[str, str], option: str) -> None:
+    """Raises InputError for a name that an option has already."""
+    if name in found:
+        raise InputError(f"{option} has {name!r} twice; give it once")
 
 
 def one_body_of(text: str | None) -> str | dict[str, float] | None:
@@ -99,6 +109,7 @@ def pairs(text: str | None, option: str, example: str) -> dict[str, str]:
         key, equal, value = part.rpartition("=")
         if not equal or not key.strip():
             raise InputError(f"{option} takes names and values, like {example}; got {part!r}")
+        _once(key.strip(), found, option)
         found[key.strip()] = value.strip()
     return found
 

@@ -151,14 +151,23 @@ class SiteEnergy(eqx.Module):
 
 def has_channels(energy: SiteEnergy) -> bool:
     """Whether a site has a channel for every function of a basis and not one energy. Traced once for energies of one kind."""
-    kind = jax.tree.structure(energy), tuple(np.shape(leaf) for leaf in jax.tree.leaves(energy))
-    if kind not in _CHANNELS:
-        nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * energy.cutoff), jnp.zeros(1, dtype=int), jnp.zeros((1, 1), dtype=int))
-        _CHANNELS[kind] = jax.eval_shape(energy, nowhere).ndim > 1
-    return _CHANNELS[kind]
+    leaves, structure = jax.tree.flatten(energy)
+    kind = structure, tuple(leaf.shape if eqx.is_array(leaf) or isinstance(leaf, np.ndarray) else leaf for leaf in leaves)
+    try:
+        return _CHANNELS[kind]
+    except KeyError:
+        return _CHANNELS.setdefault(kind, _has_channels(energy))
+    except TypeError:  # fields that cannot be compared
+        return _has_channels(energy)
 
 
 _CHANNELS: dict[Any, bool] = {}
+
+
+def _has_channels(energy: SiteEnergy) -> bool:
+    """The same, traced."""
+    nowhere = Stencil(jnp.full((1, 1, 3), 2.0 * energy.cutoff), jnp.zeros(1, dtype=int), jnp.zeros((1, 1), dtype=int))
+    return jax.eval_shape(energy, nowhere).ndim > 1
 
 
 def autodiff_gradient(

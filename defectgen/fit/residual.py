@@ -96,7 +96,8 @@ def _huber(t: np.ndarray, c: float) -> np.ndarray:
 
 def _log_cosh(t: np.ndarray, c: float) -> np.ndarray:
     x = np.abs(t / c)
-    return c**2 * (x + np.log1p(np.exp(-2 * x)) - np.log(2.0))
+    near = np.log1p(2 * np.sinh(np.minimum(x, 1.0) / 2) ** 2)  # no cancellation
+    return c**2 * np.where(x < 1, near, x + np.log1p(np.exp(-2 * x)) - np.log(2.0))
 
 
 def _tanh(t: np.ndarray, c: float) -> np.ndarray:
@@ -105,8 +106,8 @@ def _tanh(t: np.ndarray, c: float) -> np.ndarray:
 
 
 def _tukey(t: np.ndarray, c: float) -> np.ndarray:
-    inside = 1 - np.minimum(np.abs(t / c), 1.0) ** 2
-    return c**2 / 6 * (1 - inside**3)
+    s = np.minimum(np.abs(t / c), 1.0) ** 2
+    return c**2 / 2 * s * (1 - s + s**2 / 3)  # c^2 / 6 (1 - (1 - s)^3), without cancellation
 
 
 FORMS: dict[str, tuple[Curve, Curve, Curve, float]] = {
@@ -118,7 +119,7 @@ FORMS: dict[str, tuple[Curve, Curve, Curve, float]] = {
         1.345,
     ),
     "l1": (
-        lambda t, c: np.sqrt(t**2 + c**2) - c,
+        lambda t, c: t**2 / (np.sqrt(t**2 + c**2) + c),
         lambda t, c: 1 / np.sqrt(t**2 + c**2),
         lambda t, c: c**2 / (t**2 + c**2) ** 1.5,
         CORNER,

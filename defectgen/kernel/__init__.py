@@ -103,14 +103,20 @@ def threads() -> tuple[int, int]:
     """
     given = os.environ.get("DEFECTGEN_THREADS", "").strip()
     if given:
-        if not (given.isascii() and given.isdigit() and 1 <= int(given[:4]) <= MOST_THREADS):
-            raise InputError(f"DEFECTGEN_THREADS is a whole number from 1 to {MOST_THREADS}; got {given!r}")
-        return int(given), int(given)
+        if not 1 <= (number := _whole(given)) <= MOST_THREADS:
+            raise InputError(f"DEFECTGEN_THREADS is a whole number from 1 to {MOST_THREADS}; got {given[:40]!r}")
+        return number, number
     of_others = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if of_others:
-        return (min(int(of_others), MOST_THREADS) if of_others.isascii() and of_others.isdigit() else 1) or 1, 1
+        return min(max(_whole(of_others), 1), MOST_THREADS), 1
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(processors, MOST_THREADS), 1
+
+
+def _whole(text: str) -> int:
+    """The whole number of a text of digits; 0 for another text, and a number above any limit for very long ones."""
+    digits = text.lstrip("0")
+    return int(digits[:9] or "0") if text.isascii() and text.isdigit() else 0
 
 
 def use_threads() -> None:
