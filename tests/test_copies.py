@@ -1,5 +1,7 @@
 """Atoms that the symmetry of a defect makes of each other, and forces on one of each kind."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from defectgen.ace import LinearACE
 from defectgen.crystal import copies, defect_from_name
 from defectgen.energy import cell_energy
 from defectgen.energy.some import SomeForces
+from defectgen.reference import FinnisSinclair
 
 COPPER = dg.fcc("Cu", 3.615)
 CASES = {  # order of the point group of the defect in its cell
@@ -90,3 +93,16 @@ def test_a_relaxed_defect_has_the_operations_that_keep_its_displacement():
     fewer, sites = copies(cell, displacement=bent), copies(cell, cell.perfect, bent)
     assert len(fewer.rotations) == len(sites.rotations) == 8  # those that keep the axis
     assert fewer.mean(bent) - bent == pytest.approx((fewer.mean(bent) - bent).mean(axis=0) * np.ones_like(bent), abs=1e-12)
+
+
+def test_a_broken_symmetry_is_counted_and_printed():
+    """In a small cell of tungsten the <110> dumbbell turns to <111>, in one of two ways; a vacancy keeps its symmetry."""
+    tungsten = FinnisSinclair("W")
+    lattice = dg.equilibrate(dg.bcc("W", 3.165), tungsten)
+    fallen, other, vacancy = (
+        dg.relax(defective(lattice, name, 3), tungsten) for name in ("dumbbell(110)", "dumbbell(111)", "vacancy")
+    )
+    assert fallen.variants == 2 and "one of 2 equivalent states" in repr(fallen).replace("\n    ", " ")
+    assert fallen.energy == pytest.approx(other.energy, abs=1e-9)
+    assert vacancy.variants == 1 and "equivalent" not in repr(vacancy)
+    assert replace(fallen, converged=False).variants is None

@@ -13,7 +13,13 @@ from .._display import counted, shown
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..crystal.cell import Cell
+from ..crystal.copies import copies
 from ..crystal.elements import composition_change, formation_refusal, missing_potentials
+
+LISTED = 20_000
+"""Atoms: printing the equilibrium of a larger cell does not examine its symmetry, which takes a second for 100,000."""
+EXACT = 1e-6
+"""eV/A: equilibria with smaller forces have positions whose symmetry can be examined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,7 @@ class Equilibrium:
             "forces not given" if np.isnan(self.residual) else f"largest force {self.residual:.2g} eV/A",
             "converged" if self.converged else f"not converged: {self.message}",
             minimum[self.is_minimum],
+            *([f"one of {self.variants} equivalent states"] if len(self.cell) <= LISTED and (self.variants or 1) > 1 else []),
         )
 
     @cached_property
@@ -138,6 +145,21 @@ class Equilibrium:
         own = {s for s in change if s in self.cell.lattice.species}
         fixed = own if own - known.keys() else set()  # atoms of an element, or whole formula units
         return {s: n for s, n in change.items() if s not in fixed}
+
+    @cached_property
+    def variants(self) -> int | None:
+        """Number of equivalent states: symmetry operations of the unrelaxed cell over those that the relaxed one keeps.
+
+        It is 1 if the relaxation kept the symmetry. With a broken symmetry, as where a <110> dumbbell relaxes into a <111> one, a
+        relaxation from symmetric positions is led to one of these states by rounding, and another version or machine can reach
+        another of them: the energy is the same, but positions, and with them rattled copies of one seed, are not. Start from
+        positions of lower symmetry if that matters. None where forces above 1e-6 eV/A are left: such positions have no exact
+        symmetry.
+        """
+        if not (self.settled and self.residual <= EXACT):
+            return None
+        kept = len(copies(self.cell, displacement=self.displacement).rotations)
+        return len(copies(self.cell).rotations) // kept
 
     @property
     def settled(self) -> bool:
