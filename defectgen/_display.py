@@ -4,9 +4,14 @@ import html
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import fields
+
+import numpy as np
 
 WIDTH = 100
 """Characters a line."""
+FEW = 8
+"""Entries of a sequence that are shown one by one."""
 
 
 def shown(value: object, *facts: str) -> str:
@@ -63,3 +68,32 @@ def preformatted(value: object) -> str:
         One `pre` element.
     """
     return f'<pre style="line-height: 1.3">{html.escape(str(value))}</pre>'
+
+
+def brief(value: object) -> str:
+    """The fields of a dataclass, with shapes in place of arrays and numbers of entries in place of long sequences.
+
+    Parameters
+    ----------
+    value : object
+        A value of a dataclass.
+
+    Returns
+    -------
+    str
+        A few lines.
+    """
+    kept = [f for f in fields(value) if f.repr]  # type: ignore[arg-type]
+    return shown(value, *(f"{f.name} {_brief(getattr(value, f.name))}" for f in kept))
+
+
+def _brief(value: object) -> str:
+    """One field."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"({', '.join(map(str, shape))})"
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    if isinstance(value, tuple | list | dict) and len(value) > FEW:
+        return f"of {len(value)} entries"
+    return repr(value)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import defectgen as dg
+from defectgen.crystal import copies
 
 
 def _configuration(snapshot, number, found):
@@ -135,3 +136,8 @@ def test_a_part_of_the_elastic_constants_is_shown_as_the_numbers_it_is(values):
 
 def test_dir_lists_public_names_only():
     assert dir(dg) == sorted(dg.__all__)
+
+
+def test_inner_values_show_shapes():
+    found = repr(copies(dg.supercell(dg.fcc("Cu", 3.6), 2)))
+    assert found == "Copies(rotations (48, 3, 3), images (48, 32), first (6))"

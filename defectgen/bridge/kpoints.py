@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._input import InputError, whole
 from .._typing import Float
 from ..crystal.cell import check_lattice
@@ -27,6 +28,8 @@ class KPoints:
     """Size of the Monkhorst-Pack grid that they are, if they are one; None for other sets."""
     offset: tuple[int, int, int]
     """Whether that grid is shifted by half a division along each vector, 1 or 0."""
+
+    __repr__ = brief
 
 
 def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Sequence[int], shifted: bool = True) -> KPoints:

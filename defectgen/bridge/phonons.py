@@ -6,6 +6,7 @@ import numpy as np
 from ase.cell import Cell as Box
 from scipy.constants import atomic_mass, elementary_charge
 
+from .._display import brief
 from .._typing import Float
 from ..crystal.elements import element
 from ..crystal.lattice import Lattice
@@ -63,6 +64,8 @@ class BandPath:
     """Places of the corners on the axis."""
     labels: tuple[str, ...]
     """Names of the corners, G for the centre; two names where the path jumps, "U,K"."""
+
+    __repr__ = brief
 
 
 def band_path(lattice: Lattice, count: int = 200) -> BandPath:

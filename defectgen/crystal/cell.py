@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._display import counted, shown
+from .._display import brief, counted, shown
 from .._input import InputError
 from .._typing import Bool, Float, Int
 from .lattice import Lattice, minimum_image, reduced_basis
@@ -30,6 +30,8 @@ class Sites:
     sublattices: Int[np.ndarray, " sites"]
     matrix: Int[np.ndarray, "3 3"] | None
     """Supercell vectors as rows in units of the primitive ones; None for a ball or a cylinder."""
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False)

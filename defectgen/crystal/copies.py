@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._typing import Float, Int
 from .cell import Cell
 from .symmetry import space_group
@@ -25,6 +26,8 @@ class Copies:
     """The atom onto whose place each operation brings an atom."""
     first: Int[np.ndarray, " first"]
     """One atom of each kind."""
+
+    __repr__ = brief
 
     def spread(self, values: Float[np.ndarray, "first 3"]) -> Float[np.ndarray, "atoms 3"]:
         """The vector field with this symmetry that has these values on the first atoms.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import kernel
+from .._display import brief
 from .._input import InputError
 from .._typing import Bool, Float, Int
 
@@ -27,6 +28,8 @@ class Neighbours:
     """False for padding; a padded slot has index 0 and its own flat position as reverse."""
     reverse: Int[np.ndarray, "atoms slots"]
     """Flat position `j * slots + k'` of the same bond from its other end."""
+
+    __repr__ = brief
 
 
 def neighbours(

@@ -5,6 +5,7 @@ from math import gcd
 
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Complex, Float, Int
 from ..crystal.cell import Cell
@@ -37,6 +38,8 @@ class LineField:
     """Coefficients of exp(i m theta), m = 1, 2, ..., A; the real part counts twice."""
     traction: Float[np.ndarray, " axes"]
     """r times the traction on every half plane that ends in the line, eV/A^2 (eV/A in two dimensions)."""
+
+    __repr__ = brief
 
     @property
     def energy_factor(self) -> float:

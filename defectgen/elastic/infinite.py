@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.lattice import Lattice, reduced_basis, widths
@@ -35,6 +36,8 @@ class InfiniteGreensFunction:
     """Translation of the first entry of `values`."""
     values: Float[np.ndarray, "n1 n2 n3 components components"]
     """A^2/eV; components are sublattices x dimension, up to a constant, on which forces with zero resultant do not depend."""
+
+    __repr__ = brief
 
     def displacement(
         self,

@@ -6,6 +6,7 @@ from math import comb
 
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.lattice import Lattice, widths
@@ -24,6 +25,8 @@ class PointForces:
     translations: Int[np.ndarray, "sources 3"]
     forces: Float[np.ndarray, "sources 3"]
     """eV/A."""
+
+    __repr__ = brief
 
     def displacement(
         self, green: InfiniteGreensFunction, translations: Int[np.ndarray, "sites 3"], sublattices: Int[np.ndarray, " sites"]

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from .._display import shown
+from .._display import brief, shown
 from .._input import InputError, InputWarning
 from .._typing import Float
 from ..ace import LinearACE
@@ -225,6 +225,8 @@ class ErrorGradient:
     """d |D(u_model - u_exact)| / d theta, A per unit of a coefficient."""
     energy: Float[np.ndarray, " columns"]
     """d |E_model - E_exact| / d theta, eV per unit of a coefficient."""
+
+    __repr__ = brief
 
 
 def error_gradient(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._typing import Float, Int
 from ..crystal.cell import Cell
 from ..crystal.neighbours import neighbours
@@ -21,6 +22,8 @@ class BondList:
     second: Int[np.ndarray, " bonds"]
     vectors: Float[np.ndarray, "bonds 3"]
     """From the first atom to the second in the unrelaxed cell, A."""
+
+    __repr__ = brief
 
     def difference(self, w: Float[np.ndarray, "atoms 3 *fields"]) -> Float[np.ndarray, "bonds 3 *fields"]:
         """Differences of a field along the bonds.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._typing import Bool, Float
 from ..crystal.cell import Cell
 from ..energy.bonds import bonds, pad
@@ -34,6 +35,8 @@ class ResidualSplit:
     energy: dict[str, float]
     """eV: WITH_ENERGY beyond the radius, "E" everything else. They sum to the whole. None depends on how a model shares its
     energy among the sites: what sites beyond the radius see of the defect, and the anharmonic gradients, count with E."""
+
+    __repr__ = brief
 
     @property
     def whole(self) -> Float[np.ndarray, "atoms 3"]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._display import brief
 from .._typing import Bool, Float
 
 CONFIDENCE = 0.95
@@ -40,6 +41,8 @@ class Slopes:
     """Standard deviation of the slopes between the repeats; 0 for one."""
     bent: Bool[np.ndarray, " curves"]
     """Whether the slope changes over the window by more than SINGLE, at 95 %."""
+
+    __repr__ = brief
 
 
 def power_slopes(size: Float[np.ndarray, " n"], logs: Float[np.ndarray, "curves repeats n"], resolution: float = 0.0) -> Slopes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._typing import Float
 from ..training.compress import join
 from .penalty import Penalty
@@ -29,6 +30,8 @@ class GroupErrors:
     strengths: Float[np.ndarray, " strengths"]
     errors: Float[np.ndarray, "groups strengths"]
     """Root mean square of the weighted residuals of the group, predicted by the fit to the others."""
+
+    __repr__ = brief
 
     @property
     def score(self) -> Float[np.ndarray, " strengths"]:

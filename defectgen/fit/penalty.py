@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from .._display import brief
 from .._typing import Float
 from .problem import Problem
 
@@ -22,6 +23,8 @@ class Penalty:
     """R otherwise."""
     shift: Float[np.ndarray, " columns"] | None = None
     """Q' Gamma theta_0."""
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, problem: Problem, gamma: Float[np.ndarray, " coefficients"]) -> "Penalty":

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular
 from scipy.sparse.linalg import LinearOperator, lsmr
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float
 from .problem import Problem, rounding
@@ -27,6 +28,8 @@ class Posterior:
     """Standard deviation of a weighted residual."""
     directions: Float[np.ndarray, "columns free"] | None = None
     """Along which constraints leave coefficients free to vary; None: all."""
+
+    __repr__ = brief
 
     @property
     def covariance(self) -> Float[np.ndarray, "columns columns"]:
@@ -84,6 +87,8 @@ class Solution:
     posterior: Posterior | None = None
     details: dict[str, float] = field(default_factory=dict)
     """Numbers chosen or reached by the solver: truncation, strength, noise, iterations."""
+
+    __repr__ = brief
 
 
 class Solver(ABC):

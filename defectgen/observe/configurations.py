@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float
 from ..crystal.lattice import Lattice
@@ -34,6 +35,8 @@ class ElasticConstants(Observation):
     inner: Float[np.ndarray, "moves 6"]
     """X, A: displacement of the sublattices in a unit strain of the reference."""
     group: str = "bulk"  # pyright: ignore[reportIncompatibleMethodOverride]  a field is a property too
+
+    __repr__ = brief
     kind = "C"
 
     @classmethod

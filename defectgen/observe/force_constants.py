@@ -6,6 +6,7 @@ from functools import cached_property
 import jax
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float, Int
 from ..crystal.lattice import Lattice, widths
@@ -35,6 +36,8 @@ class ForceConstants(Observation):
     range_power: float = 0.0
     supercell: Int[np.ndarray, "3 3"] | None = None
     group: str = "bulk"  # pyright: ignore[reportIncompatibleMethodOverride]  a field is a property too
+
+    __repr__ = brief
     kind = "FC"
 
     @property
@@ -146,6 +149,8 @@ class CoreForceConstants(Observation):
     snapshot: Snapshot
     columns: Int[np.ndarray, " core"]
     """The atoms whose columns are observed."""
+
+    __repr__ = brief
     kind = "FC"
 
     def __post_init__(self):

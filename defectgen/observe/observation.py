@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float
 from ..crystal.snapshot import Snapshot
@@ -76,6 +77,8 @@ class Response:
     """eV/A."""
     virial: Float[np.ndarray, "3 3 *channels"] | None
     """-dE/d(strain), eV."""
+
+    __repr__ = brief
 
 
 def respond(energy: Potential, snapshot: Snapshot, stress: bool = True) -> Response:

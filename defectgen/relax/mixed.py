@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from .._display import brief
 from .._typing import Float
 from ..energy.functional import CellEnergy, cell_energy
 from ..energy.potential import Potential
@@ -73,6 +74,8 @@ class MixedEquilibrium:
     converged: bool
     newton_steps: int
     hessian_products: int
+
+    __repr__ = brief
 
 
 def mixed_equilibrium(

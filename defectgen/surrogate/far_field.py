@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Bool, Complex, Float, Int
 from ..crystal.cell import Cell
@@ -39,6 +40,8 @@ class FarField:
     grid: Grid
     waves: Complex[np.ndarray, "grid1 grid2 half components components"] | None
     """Fourier blocks of the surrogate's force constants, eV/A^2; None where it has none."""
+
+    __repr__ = brief
 
     def forces(self, u: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
         """Forces at displacement u (A), eV/A."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._display import brief
 from .._input import InputError
 from .._typing import Float, Int
 
@@ -47,6 +48,8 @@ class About:
     """What rows were kept apart by: "parts", "bins" or "rows" (see `subdivide`)."""
     columns: dict[str, Float[np.ndarray, " entries"]] = field(default_factory=dict)
     """Columns of the data set, by name; NaN where a configuration does not have one."""
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.rows)

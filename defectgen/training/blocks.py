@@ -10,7 +10,7 @@ import equinox as eqx
 import h5py
 import numpy as np
 
-from .._display import shown
+from .._display import brief, shown
 from .._input import InputError
 from .._typing import Float
 from ..ace import ACEBasis, LinearACE, Repulsion, repulsion_from_description, same_repulsion
@@ -66,6 +66,8 @@ class Block:
     """What a weight may be a function of: one entry for all rows, or one for each (`kept`). None: kind, group and atoms only."""
     kept: bool = False
     """Whether `factor` holds the rows as they are, in the order of `about`, and not their triangle."""
+
+    __repr__ = brief
 
     def __post_init__(self):
         if self.kind not in PARTS:

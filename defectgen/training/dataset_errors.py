@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._display import brief
 from .._typing import Float, Int
 
 
@@ -24,6 +25,8 @@ class DatasetErrors:
     """Root mean square over the components, eV/A."""
     absolute_forces: Float[np.ndarray, " configurations"]
     """Mean absolute value over the components, eV/A."""
+
+    __repr__ = brief
 
     @cached_property
     def offset(self) -> Float[np.ndarray, " configurations"]:

@@ -10,6 +10,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
 from rdkit.Chem.Scaffolds import MurckoScaffold
 from rdkit.Geometry import Point3D
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float
 
@@ -103,6 +104,8 @@ class Conformers:
     """eV above the lowest one."""
     failures: tuple[str, ...] = ()
     """Why geometries are missing, one sentence each."""
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float
 from ...campaign import Event, Given, Step, Store, run
@@ -32,6 +33,8 @@ class Geometries:
     positions: Float[np.ndarray, "geometries atoms 3"]
     """A."""
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledGeometries:
@@ -44,6 +47,8 @@ class LabelledGeometries:
     """eV."""
     forces: Float[np.ndarray, "geometries atoms 3"]
     """eV/A."""
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,6 +14,7 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.units import fs, kB
 from rdkit import Chem
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float, Int
 from .geometries import Conformers, ForceField, parse
@@ -58,6 +59,8 @@ class Sample:
     conformer: Int[np.ndarray, " samples"]
     """Where each run started."""
     failures: tuple[str, ...] = ()
+
+    __repr__ = brief
 
 
 def sample(found: Conformers, law: Law, seed: int = 0) -> Sample:

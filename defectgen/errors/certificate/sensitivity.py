@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotrf
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float
 from ...ace import ACEBasis, LinearACE
@@ -160,6 +161,8 @@ class Sensitivity:
     derivative of the formation energy."""
     answer: Callable
     """f -> H^-1 f for any force fields (atoms, 3, ...), eV/A to A."""
+
+    __repr__ = brief
 
     def strain(self, fields: Float[np.ndarray, "atoms 3 *fields"]) -> Float[np.ndarray, "bonds 3 *fields"]:
         """Differences over nearest-neighbour bonds: what geometry errors are measured in.

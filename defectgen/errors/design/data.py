@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float, Int
 
@@ -193,6 +194,8 @@ class Misfit:
     """The same of what is known, with the prior."""
     targets: tuple[tuple[np.ndarray, np.ndarray], ...]
     """T L and T P of every quantity."""
+
+    __repr__ = brief
 
     @classmethod
     def of(

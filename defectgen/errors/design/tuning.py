@@ -45,11 +45,11 @@ class LossTuning:
 
     def __str__(self) -> str:
         last, end = self.trials[self.chosen], self.trials[-1]
-        gain = np.exp(self.trials[0].held_out - last.held_out)
+        ratio = np.exp(last.held_out - self.trials[0].held_out)
         without = largest(end.ratios)
         return (
-            f"{self.loss.label}: errors of the design defects {self.gain:.3g} times smaller, of the held-out defects "
-            f"{gain:.3g} times; largest ratio of a held-out error {self.harm:.3g} (without early stopping {without:.3g}); "
+            f"{self.loss.label}: errors over those at the start: mean {1 / self.gain:.3g} for design defects, {ratio:.3g} for "
+            f"held-out ones, largest {self.harm:.3g} (without early stopping {without:.3g}); "
             f"trial {self.chosen} of {len(self.trials) - 1}"
         )
 

@@ -71,9 +71,9 @@ class LossDesign:
         """The harm in words."""
         if not self.trials:
             return "errors of other defects were not measured: give held_out=, defects relaxed with the reference"
-        gain = np.exp(self.trials[0].held_out - self.trials[self.chosen].held_out)
+        ratio = np.exp(self.trials[self.chosen].held_out - self.trials[0].held_out)
         return (
-            f"errors of held-out defects {gain:.3g} times smaller, at worst {self.harm:.3g} times those before (without early "
+            f"errors of held-out defects over those before: mean {ratio:.3g}, largest {self.harm:.3g} (without early "
             f"stopping {self.harm_without_stopping:.3g}); step {self.chosen} of {len(self.trials) - 1}"
         )
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float
 from ...crystal.cell import Cell
@@ -40,6 +41,8 @@ class Leverage:
     """Norm of every column of the weighted matrix."""
     noise: float
     """Standard deviation of a row of weight one, in its unit."""
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, fit: Fit) -> "Leverage":
@@ -188,6 +191,8 @@ class Committee(Measure):
 
     coefficients: Float[np.ndarray, "members columns"]
     unit: ClassVar[str] = "eV/A"
+
+    __repr__ = brief
 
     def grade(self, environments: Environments) -> Float[np.ndarray, " atoms"]:
         return spread(np.moveaxis(environments.forces @ self.coefficients.T, -1, 0))

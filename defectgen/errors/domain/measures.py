@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial import KDTree
 
+from ..._display import brief
 from ..._typing import Float, Int
 from ...observe import Environments
 from ...training.diversity import maxvol
@@ -120,6 +121,8 @@ class BySpecies(Measure):
     parts: dict[str, SiteMeasure]
     """One for every species that occurs in the training configurations; of others nothing is known."""
 
+    __repr__ = brief
+
     def grade(self, environments: Environments) -> Float[np.ndarray, " atoms"]:
         return self._grade(environments, "grade")
 
@@ -161,6 +164,8 @@ class Whitening:
     mean: Float[np.ndarray, " m"]
     root: Float[np.ndarray, "m m"]
 
+    __repr__ = brief
+
     @classmethod
     def fitted(cls, rows: Float[np.ndarray, "n m"]) -> "Whitening":
         """From n >= 1 rows; their covariance is that of n observations, divided by n - 1 as usual."""
@@ -191,6 +196,8 @@ class Extrapolation(SiteMeasure):
     active: Int[np.ndarray, " m"]
     """Numbers of the active training environments, in the order in which they were given; -1 for a fictitious one."""
 
+    __repr__ = brief
+
     @classmethod
     def fitted(cls, rows: Float[np.ndarray, "training m"]) -> "Extrapolation":
         size = sizes(rows)
@@ -215,6 +222,8 @@ class Mahalanobis(SiteMeasure):
 
     mean: Float[np.ndarray, " m"]
     root: Float[np.ndarray, "m m"]
+
+    __repr__ = brief
 
     @classmethod
     def fitted(cls, rows: Float[np.ndarray, "training m"]) -> "Mahalanobis":
@@ -241,6 +250,8 @@ class Neighbours(SiteMeasure):
     root: Float[np.ndarray, "m m"]
     points: Float[np.ndarray, "kept m"]
     """Whitened training environments."""
+
+    __repr__ = brief
 
     @classmethod
     def fitted(cls, rows: Float[np.ndarray, "training m"]) -> "Neighbours":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._display import brief
 from ..._input import InputError
 from ..._typing import Bool, Float
 
@@ -237,6 +238,8 @@ class Retention:
     ideal: Float[np.ndarray, " n"]
     """The same had the errors been known."""
 
+    __repr__ = brief
+
     @property
     def area(self) -> float:
         """Mean over the parts of (error - ideal), as a part of the error of all: 0 if the measure sorts like the error."""
@@ -278,6 +281,8 @@ class ErrorByScore:
     error: Float[np.ndarray, " bins"]
     """Root mean square error of each bin."""
     largest: Float[np.ndarray, " bins"]
+
+    __repr__ = brief
 
 
 def error_by_score(scores: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"], bins: int = 10) -> ErrorByScore:
