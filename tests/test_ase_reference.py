@@ -71,6 +71,14 @@ def test_reference_prefers_the_energy_that_forces_derive_from():
     assert evaluate(ASEReference(smeared), cell_from_ase(frame("molecule")), stress=False).energy == -7.5
 
 
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_energy_that_is_no_number_next_to_a_free_energy_is_refused(announced):
+    smeared = Other({"energy": np.nan, "free_energy": -7.5})
+    smeared.implemented_properties = ["energy", *["free_energy"] * announced, "forces"]
+    with pytest.raises(InputError, match=r"an energy that is nan next to a free energy of -7.5 eV"):
+        evaluate(ASEReference(smeared), cell_from_ase(frame("molecule")), stress=False)
+
+
 @pytest.mark.parametrize("noise", [0.0, 1e-5], ids=["exact forces", "noisy forces"])
 def test_force_constants_step_sweep(noise):
     """Central differences against the Hessian jets of the same potential: a V, whose bottom justifies the default step.

@@ -247,6 +247,21 @@ def test_texts_name_their_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("Tersoff(Sx)", r"parameters for Si, C, SiC,.* 'Sx' is neither one of these nor a file in '.*'; name a set or a file"),
+        ("Tersoff(SiCe)", "did you mean 'SiC'"),
+        ("StillingerWeber(Ge)", r"parameters for Si, GaN, and 'Ge' is neither"),
+        ("Tersoff(there/Si.tersoff)", "names the file 'there/Si.tersoff', which is not there"),
+        ("EAM(Cu)", "names the file 'Cu', which is not there"),
+    ],
+)
+def test_a_set_of_parameters_that_is_not_there_is_named_with_those_that_are(tmp_path, text, said):
+    with pytest.raises(dg.InputError, match=said):
+        located(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
         ("LAMMPS(pair_style=lj/cut 8)", "LAMMPS needs pair_coeff"),
         ("LAMMPS(pair_style=python 3, pair_coeff=* * a.b Cu)", "can run code"),
         ("LAMMPS(pair_style=lj/cut 8, pair_coeff=1 1 0.1 2.3)", "elements of the atom types"),

@@ -132,6 +132,41 @@ def test_a_frame_that_names_another_unit_is_refused_until_the_unit_is_stated(tmp
     np.testing.assert_allclose([s.labels["energy"] for s in ours], [s.labels["energy"] for s in plain], rtol=1e-6)
 
 
+def cohesive(each: float, **factors: float) -> list[Atoms]:
+    """The rattled curve with an energy per atom added, before its energies are multiplied by a factor."""
+    frames = curve(0.05, **{key: value for key, value in factors.items() if key != "energy"})
+    for atoms in frames:
+        atoms.info["REF_energy"] = (atoms.info["REF_energy"] + each * len(atoms)) * factors.get("energy", 1.0)
+    return frames
+
+
+@pytest.mark.parametrize("each", [-3.5, -120.0], ids=["cohesive", "whole"])
+@pytest.mark.parametrize("wrong", [(3,), (0, 2, 4, 6), (0, 1, 2)], ids=["one frame", "every other one", "the first ones"])
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        (dict.fromkeys(("energy", "forces", "stress"), 1 / ase.units.Hartree), "eV and hartree"),
+        ({"energy": 1 / ase.units.Hartree}, "eV and hartree"),
+        (dict.fromkeys(("energy", "forces", "stress"), 1 / ase.units.Rydberg), "eV and Ry"),
+        ({"energy": ase.units.mol / ase.units.kcal}, "eV and kcal/mol"),
+    ],
+    ids=["hartree", "energies in hartree", "Ry", "energies in kcal"],
+)
+def test_two_units_in_one_file_are_refused(tmp_path, each, wrong, factors, words):
+    """Energies jump between frames of one structure; with a factor between units they differ by the work of the labels."""
+    right, other = cohesive(each), cohesive(each, **factors)
+    path = written(tmp_path, [other[k] if k in wrong else right[k] for k in range(7)])
+    with pytest.raises(InputError, match=f"two units of energy, likely {words}"):
+        read_extxyz(path)
+    read_extxyz(written(tmp_path, right, "right.extxyz"))
+
+
+def test_a_jump_of_energies_that_is_no_factor_of_units_is_not_one(tmp_path):
+    """Frames of two codes whose energies have another zero."""
+    frames = [(cohesive(-3.5) if k % 2 else cohesive(-5.0))[k] for k in range(7)]
+    read_extxyz(written(tmp_path, frames))
+
+
 @pytest.mark.parametrize(
     ("units", "words"),
     [

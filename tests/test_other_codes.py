@@ -95,6 +95,19 @@ def test_k_points_of_a_cubic_cell_are_a_grid():
     assert len(k.points) == 4 and k.weights.sum() == 1.0  # of 8 points, k and -k count once
 
 
+@pytest.mark.parametrize("shifted", [True, False], ids=["shifted", "with Gamma"])
+@pytest.mark.parametrize("cell", [SMALL, LARGE, 2], ids=["16", "32", "64"])
+def test_all_points_of_a_mesh_weigh_the_same(shifted, cell):
+    """With both k and -k, except where they are one point: the weights of the listed ones, counted."""
+    lattice = dg.diamond("Si", 5.4)
+    k = common_kpoints(lattice, dg.supercell(lattice, cell).vectors, (4, 4, 4), shifted)
+    volume = round(64 / (len(dg.supercell(lattice, cell)) / 8))
+    assert len(k.every) == volume and len(np.unique(np.round(k.every % 1.0, 6) % 1.0, axis=0)) == volume
+    folded = [np.all(np.abs((k.every - p + 0.5) % 1 - 0.5) < 1e-6, axis=1) for p in k.points]
+    opposite = [np.all(np.abs((k.every + p + 0.5) % 1 - 0.5) < 1e-6, axis=1) for p in k.points]
+    np.testing.assert_allclose([np.sum(f | o) / volume for f, o in zip(folded, opposite, strict=True)], k.weights)
+
+
 def test_one_k_point_of_every_class_gives_the_same_energy():
     """Of perfect crystals and a vacancy, diagonalised; with the weights of other classes it is another."""
     lattice = dg.diamond("Si", 5.4)

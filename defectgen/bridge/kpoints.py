@@ -31,6 +31,13 @@ class KPoints:
 
     __repr__ = brief
 
+    @property
+    def every(self) -> Float[np.ndarray, "every 3"]:
+        """Every point of the mesh, of equal weight: also -k of those that are listed, for codes that take points without
+        weights, such as GPAW."""
+        own = np.abs(2 * self.points - np.rint(2 * self.points)).max(axis=1) < 1e-9
+        return np.concatenate([self.points, -self.points[~own]])
+
 
 def common_kpoints(lattice: Lattice, vectors: Float[np.ndarray, "3 3"], grid: Sequence[int], shifted: bool = True) -> KPoints:
     """The k-points of one cell that belong to a mesh of the conventional cell.

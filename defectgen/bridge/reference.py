@@ -174,6 +174,11 @@ class ASEReference(BlackBox):
             return float(self._ask("energy", atoms, calculator))
         energy = float(self._ask("free_energy", atoms, calculator) if announced else plain["free_energy"])
         other = getattr(calculator, "results", {}).get("energy")
+        if other is not None and math.isfinite(energy) and not math.isfinite(float(other)):
+            raise InputError(
+                f"{self.name} gave an energy that is {float(other)} next to a free energy of {energy:.6g} eV "
+                f"({atoms.get_chemical_formula()}), so its results cannot be trusted; check its settings"
+            )
         if other is not None and abs(float(other) - energy) > rounding(energy) and not self._said:
             self._said.append("energy")
             warnings.warn(

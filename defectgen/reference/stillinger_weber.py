@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import kernel
-from .._input import InputError, InputWarning
+from .._input import InputError, InputWarning, did_you_mean
 from .._typing import Array, Float, Int
 from ..energy.forms import SumEnergy
 from ..energy.native import HasNative, Native
@@ -124,7 +124,10 @@ class StillingerWeber(SumEnergy, HasNative):
                     raise InputError(f"{symbol} has two entries for {' '.join(key)}, on lines {first} and {second}; remove one")
         else:
             known = ", ".join(PUBLISHED)
-            raise InputError(f"StillingerWeber takes {known} or the path of a LAMMPS .sw file; {str(symbol)!r} is neither")
+            raise InputError(
+                f"StillingerWeber takes {known} or the path of a LAMMPS .sw file; {str(symbol)!r} is neither"
+                f"{did_you_mean(str(symbol), PUBLISHED)}"
+            )
         missing = [key for key in product(species, repeat=3) if key not in table]
         if missing:
             raise InputError(

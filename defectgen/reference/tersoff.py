@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._input import InputError, file_of
+from .._input import InputError, did_you_mean, file_of
 from .._typing import Array, Float
 from ..energy.site import SiteEnergy, Stencil
 from .potential_file import chosen_species, energy_unit, number, read_lines, read_triplets
@@ -59,7 +59,10 @@ class Tersoff(SiteEnergy):
             table, repeated = _read(Path(symbol))
         else:
             known = ", ".join(PUBLISHED)
-            raise InputError(f"Tersoff takes {known} or the path of a LAMMPS .tersoff file; {str(symbol)!r} is neither")
+            raise InputError(
+                f"Tersoff takes {known} or the path of a LAMMPS .tersoff file; {str(symbol)!r} is neither"
+                f"{did_you_mean(str(symbol), PUBLISHED)}"
+            )
         found = tuple(dict.fromkeys(key[0] for key in table))
         species = chosen_species(species, found, symbol) if species is not None else found
         for key, (first, second) in repeated.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .._input import InputError, one_line
+from .._input import InputError, did_you_mean, one_line
 from ..campaign.files import digest, expanded
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def located(text: str, folder: Path, code: bool = False) -> PotentialText:
             options.append((key, value))
         return _with_files(str(replace(given, options=tuple(options))), files)
     if given.path:
-        path = _there(given.path, folder)
+        path = _there(given.path, folder, given.name)
         return _with_files(str(given.with_path(str(path))), [path])
     return PotentialText(str(given) if _is_path(text) else text.strip(), {})
 
@@ -203,10 +203,18 @@ def _is_path(text: str, folder: Path = Path()) -> bool:
         return False
 
 
-def _there(path: str, folder: Path) -> Path:
-    """The absolute path of a file. Raises InputError if it is not there."""
+def _there(path: str, folder: Path, reference: str | None = None) -> Path:
+    """The absolute path of a file. Raises InputError if it is not there, with the sets of `reference` if it has some."""
+    from ..reference import references
+
     found = (folder / expanded(path)).resolve()
     if not found.is_file():
+        sets = references()[reference].species if reference in references() else ()
+        if sets and not re.search(r"[./\\]", path):
+            raise InputError(
+                f"{reference} has parameters for {', '.join(sets)}, and {path!r} is neither one of these nor a file in "
+                f"{str(folder.resolve())!r}; name a set or a file of parameters{did_you_mean(path, sets)}"
+            )
         raise InputError(
             f"a potential names the file {path!r}, which is not there; give its path relative to {str(folder.resolve())!r}"
         )
