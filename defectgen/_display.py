@@ -70,12 +70,12 @@ def preformatted(value: object) -> str:
     return f'<pre style="line-height: 1.3">{html.escape(str(value))}</pre>'
 
 
-def brief(value: object) -> str:
+def brief(self: object) -> str:
     """The fields of a dataclass, with shapes in place of arrays and numbers of entries in place of long sequences.
 
     Parameters
     ----------
-    value : object
+    self : object
         A value of a dataclass.
 
     Returns
@@ -83,8 +83,8 @@ def brief(value: object) -> str:
     str
         A few lines.
     """
-    kept = [f for f in fields(value) if f.repr]  # type: ignore[arg-type]
-    return shown(value, *(f"{f.name} {_brief(getattr(value, f.name))}" for f in kept))
+    kept = [f for f in fields(self) if f.repr]  # type: ignore[arg-type]
+    return shown(self, *(f"{f.name} {_brief(getattr(self, f.name))}" for f in kept))
 
 
 def _brief(value: object) -> str:
