@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import defectgen as dg
 from defectgen.ace import LinearACE
 from defectgen.crystal import copies, defect_from_name
-from defectgen.energy import cell_energy
+from defectgen.energy import cell_energy, total
+from defectgen.energy.bonds import bonds, pad
 from defectgen.energy.some import SomeForces
+from defectgen.energy.total import energy_forces_virial
 from defectgen.reference import FinnisSinclair
 
 COPPER = dg.fcc("Cu", 3.615)
@@ -69,6 +73,25 @@ def test_forces_on_some_atoms_are_those_of_the_whole_cell(name):
         assert found.spread(some) == pytest.approx(whole, abs=1e-10 * np.abs(whole).max() + 1e-12)
         few = SomeForces(cell, 4.2, np.array([7, 3]))(potential, x)  # any atoms, in any order
         assert few == pytest.approx(whole[[7, 3]], abs=1e-10 * np.abs(whole).max() + 1e-12)
+
+
+def test_forces_of_some_sites_are_the_derivative_of_their_energies():
+    """The first sites alone count: a bond to one that does not has no reverse. With compiled code and without."""
+    cell, rng = defective(COPPER, "vacancy", 3), np.random.default_rng(2)
+    x = cell.positions + 0.05 * rng.normal(size=cell.positions.shape)
+    basis = dg.ACEBasis(["Cu"], cutoff=4.0, order=2, degree=5)
+    fitted = LinearACE(basis, rng.normal(size=basis.size))
+    listed = bonds(x, cell.vectors, cell.periodic, cell.symbols, fitted)
+    few = eqx.tree_at(lambda each: each.real, listed, jnp.arange(len(listed.index)) < 20)
+    moved = rng.normal(size=x.shape) * (np.arange(len(x)) < 20)[:, None]
+
+    def energy(step):
+        return float(np.sum(energy_forces_virial(fitted, pad(x + step * moved, len(few.index)), cell.vectors, few)[0][:20]))
+
+    slope = (energy(1e-4) - energy(-1e-4)) / 2e-4
+    for force in (energy_forces_virial, total._energy_forces_virial):
+        forces = np.asarray(force(fitted, pad(x, len(few.index)), cell.vectors, few)[1])[: len(x)]
+        assert -np.sum(forces * moved) == pytest.approx(slope, rel=1e-6)
 
 
 def test_forces_follow_atoms_that_move_far():

@@ -117,12 +117,13 @@ def _energy_forces_virial(
 ) -> tuple[Float[Array, " rows"], Float[Array, "rows 3"], Float[Array, "3 3"]]:
     def jets(part: Part):
         stencil, mask = bonds.stencil(x, vectors, part), part_of(bonds.mask, part)[..., None]
+        mask = mask & part_of(bonds.real, part)[:, None, None]
         values, p = energy.gradient(stencil)
         p = jnp.where(mask, p, 0.0)
         return values, p, jnp.einsum("ska,skb->sab", p, jnp.where(mask, stencil.g, 0.0))
 
     values, p, moment = over_rows(jets, len(x), energy.chunk, bonds.count)
-    virial = -jnp.sum(jnp.where(bonds.real[:, None, None], moment, 0.0), axis=0)
+    virial = -jnp.sum(moment, axis=0)
     return jnp.where(bonds.real, values, 0.0), -bonds.transpose(p), virial
 
 

@@ -134,15 +134,19 @@ typedef struct {
   double* force;
 } Bonds;
 
-// Every atom takes what its own bonds and their reverses give, in the order of the list, whatever thread does it.
+// Every live atom takes what its own bonds and their reverses give, in the order of the list, whatever thread does it. There is
+// no dV/dg of the sites beyond the live ones.
 static void share_of_forces(const void* given, int share, int shares) {
   const Bonds* job = given;
   const Cell* cell = job->cell;
+  static const double none[3] = {0.0, 0.0, 0.0};
+  const int64_t end = cell->live * cell->slots;
   for (int64_t i = begin_of(cell->live, share, shares); i < begin_of(cell->live, share + 1, shares); i++) {
     double sum[3] = {0.0, 0.0, 0.0};
     for (int64_t at = i * cell->slots; at < (i + 1) * cell->slots; at++) {
       if (!cell->mask[at]) continue;
-      const double *own = job->p + 3 * at, *back = job->p + 3 * job->reverse[at];
+      const double* own = job->p + 3 * at;
+      const double* back = job->reverse[at] < end ? job->p + 3 * job->reverse[at] : none;
       for (int x = 0; x < 3; x++) sum[x] += own[x] - back[x];
     }
     for (int x = 0; x < 3; x++) job->force[3 * i + x] = sum[x];
