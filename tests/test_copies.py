@@ -13,6 +13,7 @@ from defectgen.crystal import copies, defect_from_name
 from defectgen.energy import cell_energy, total
 from defectgen.energy.bonds import bonds, pad
 from defectgen.energy.some import SomeForces
+from defectgen.energy.symmetric import SymmetricSum
 from defectgen.energy.total import energy_forces_virial
 from defectgen.reference import FinnisSinclair
 
@@ -129,3 +130,33 @@ def test_a_broken_symmetry_is_counted_and_printed():
     assert fallen.energy == pytest.approx(other.energy, abs=1e-9)
     assert vacancy.variants == 1 and "equivalent" not in repr(vacancy)
     assert replace(fallen, converged=False).variants is None
+
+
+@pytest.mark.parametrize(("lattice", "name", "size"), [(COPPER, "dumbbell(100)", 4), (dg.diamond("Si", 5.43), "vacancy", 2)])
+def test_the_symmetric_energy_is_that_of_the_whole_cell(lattice, name, size):
+    """Energy and forces as the whole cell gives them, also after the atoms have moved; at other positions they differ."""
+    cell = defective(lattice, name, size)
+    found, rng = copies(cell), np.random.default_rng(4)
+    potential = dg.reference.CleriRosato("Cu", cutoff=4.2) if lattice is COPPER else dg.reference.StillingerWeber()
+    one, whole = SymmetricSum(cell, potential, found), cell_energy(cell, potential)
+    noise = rng.normal(size=cell.positions.shape)
+    for scale in (0.02, 0.03, 0.3):  # within the kept list, and beyond it
+        x = cell.positions + found.mean(scale * noise)
+        (energy, forces), (expected, total) = one.energy_forces(x), whole.energy_forces(x)
+        assert energy == pytest.approx(expected, rel=1e-12) and expected > 0.1
+        assert forces == pytest.approx(total, abs=1e-11 * np.abs(total).max())
+    x = cell.positions + 0.02 * noise  # what breaks the symmetry has no effect
+    assert one.energy_forces(x)[0] == pytest.approx(one.energy_forces(one.symmetric(x))[0], rel=1e-12)
+    assert abs(one.energy_forces(x)[0] - whole.energy_forces(x)[0]) > 1e-6
+
+
+def test_a_relaxation_with_the_symmetric_energy_ends_at_the_same_place():
+    """From positions that have the symmetry, with a tenth of the atoms evaluated."""
+    potential = dg.reference.CleriRosato("Cu", cutoff=4.2)
+    cell = defective(dg.equilibrate(COPPER, potential), "dumbbell(100)", 4)
+    energy = SymmetricSum(cell, potential, copies(cell))
+    one = dg.relax(cell, potential, eigenvalue=False, energy=energy)
+    whole = dg.relax(cell, potential, eigenvalue=False)
+    apart = energy.symmetric(one.positions) - whole.positions
+    assert one.converged and one.energy == pytest.approx(whole.energy, abs=1e-9)
+    assert np.abs(apart - apart.mean(axis=0)).max() < 1e-9

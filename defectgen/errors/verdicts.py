@@ -270,7 +270,7 @@ def _remark(rate: Rate, word: str, found: Power) -> str:
     """What is missing, or weak, in words."""
     parts = []
     if rate.bent:
-        parts.append("bent: the slope changes over the window")
+        parts.append("the slope changes over the window")
     if found.power < WANTED and word in ("confirmed", "inconclusive"):
         parts.append(f"power {100 * found.power:.0f} %: {_missing(rate)}")
     if rate.interval == "line":
@@ -282,11 +282,14 @@ def _missing(rate: Rate) -> str:
     """What would narrow the interval most, by its largest part."""
     x = np.log(sorted({size for size, _ in rate.points}))
     parts = {
-        "repeats differ, more of them are missing": rate.spread / np.sqrt(rate.repeats),
-        "sizes scatter, more of them are missing": rate.scatter / np.linalg.norm(x - x.mean()),
-        "larger sizes are missing": abs(rate.slope) * rate.resolution / float(np.exp(x.mean())) / student(np.inf),
+        "the repeats differ, and more of them": rate.spread / np.sqrt(rate.repeats),
+        "the errors scatter about the law, and more sizes": rate.scatter / np.linalg.norm(x - x.mean()),
+        f"the size is known to {rate.resolution:g} only, and larger sizes": abs(rate.slope)
+        * rate.resolution
+        / float(np.exp(x.mean()))
+        / student(np.inf),
     }
-    return max(parts, key=parts.__getitem__)
+    return f"{max(parts, key=parts.__getitem__)} would narrow the interval"
 
 
 def _counted(number: int, thing: str) -> str:

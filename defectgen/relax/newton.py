@@ -12,7 +12,7 @@ from .._input import InputError, InputWarning, came, real
 from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.elements import checked_potentials
-from ..energy.functional import cell_energy
+from ..energy.functional import CellEnergy, cell_energy
 from ..energy.potential import Potential, energy_zero
 from .counted import Counted, rounding_level
 from .equilibrium import Equilibrium, check_reservoirs
@@ -40,6 +40,7 @@ def relax(
     eigenvalue: bool = True,
     progress: Callable[[int, float, float], None] | None = None,
     chemical_potentials: Mapping[str, float] | None = None,
+    energy: CellEnergy | None = None,
 ) -> Equilibrium:
     """Relax a cell: the equilibrium that Newton's method reaches from the unrelaxed or given positions.
 
@@ -68,6 +69,8 @@ def relax(
         eV per atom, by species, in the potential's own energy zero. They make the `formation_energy` of a defect that changes
         the
         composition of a compound, or brings a foreign species; the relaxation does not depend on them.
+    energy : CellEnergy, optional
+        From `cell_energy` of this cell and potential; saves its neighbour list when they are relaxed more than once.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def relax(
         tolerance = real(tolerance, f"the force tolerance ({TOLERANCE:g} by default)", 0, above=True, unit="eV/A")
     allowed = np.inf if tolerance is None else MISSED * tolerance
     tolerance = TOLERANCE if tolerance is None else tolerance
-    functional = cell_energy(cell, potential)
+    functional = cell_energy(cell, potential) if energy is None else energy
     known, crystal = checked_potentials(chemical_potentials, cell), functional.crystal
     check_reservoirs(cell, crystal.energy, known)
     unrest = crystal.unrest()

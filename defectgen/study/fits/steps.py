@@ -1,15 +1,16 @@
 """The steps of the studies: fit and relax (pure fits), the same with a held-out test, or fit and use it beyond every radius."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..._typing import Float
 from ...campaign import Given, Step
-from ...crystal import defect_from_name
+from ...crystal import copies, defect_from_name
 from ...energy.functional import cell_energy
 from ...energy.site import SiteEnergy
+from ...energy.symmetric import SymmetricSum
 from ...errors import compare
 from ...errors.norms import strain_max, strain_norm
 from ...errors.stability import lowest_phonon
@@ -109,10 +110,16 @@ class PureFit(_Fitted, Step[Pure]):
 
 
 def pure_errors(step: _Fitted, given: Given, fitted: Fit, told: tuple[str, ...]) -> Pure:
-    """Errors of the defect relaxed with the fit of a step."""
+    """Errors of the defect relaxed with the fit of a step.
+
+    The relaxation begins at the exact equilibrium and keeps its symmetry, so that one atom of each kind is evaluated.
+    """
     exact = given[step.exact].at(step.exact.cell(given))
-    green = greens_function(exact.cell, fitted.model)
-    model = rested(exact.cell, fitted.model, exact.positions, green, exact.chemical_potentials)
+    cell, green = exact.cell, greens_function(exact.cell, fitted.model)
+    symmetry = kept(("pure fits", step.exact.key), lambda: copies(cell, displacement=exact.displacement))
+    energy = SymmetricSum(cell, fitted.model, symmetry)
+    found = rested(cell, fitted.model, exact.positions, green, exact.chemical_potentials, energy)
+    model = replace(found, positions=energy.symmetric(found.positions))
     error, phonon = compare(exact, model), lowest_phonon(green)
     return Pure(
         geometry_error=error.geometry,
@@ -212,6 +219,8 @@ class Check:
     """Geometry error of the response of the perfect crystal, A."""
     nonlinear: float
     """That of the nonlinear equilibrium, A."""
+    residual: float
+    """Of the nonlinear equilibrium, relative to the forces of the fit beyond the radius."""
     converged: bool
 
 
@@ -309,5 +318,6 @@ def _check(scene: FarScene, far: FittedBeyond, radius: float) -> Check:
         atoms=len(scene.cell),
         response=strain_norm(scene.cell, far.response(radius), scene.bonds),
         nonlinear=strain_norm(scene.cell, solved.difference, scene.bonds),
+        residual=solved.reduction,
         converged=solved.converged,
     )

@@ -7,7 +7,7 @@ from ..columns import WARNED
 from ..interface import Tables
 from ..tasks import Rows
 from .names import BEYOND, PURE
-from .steps import Check, Curve, FitBeyond, FloorFit, Point, Pure, PureFit
+from .steps import ACCURACY, Check, Curve, FitBeyond, FloorFit, Point, Pure, PureFit
 
 CHECKS = "fits_checks"
 """The table of responses and nonlinear equilibria at the same radii."""
@@ -38,7 +38,10 @@ def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
         for check in found.checks:
             checks.append(_check(step, found, check))
             if not check.converged:
-                reason = "the nonlinear equilibrium that checks the response did not converge"
+                reason = (
+                    "the nonlinear equilibrium that checks the response stopped at a relative residual of "
+                    f"{check.residual:.0e}, above {ACCURACY:g}"
+                )
                 failures.append({"label": f"{step.label} = {check.radius:g}", "reason": reason})
         failures += [{"label": step.label, "reason": WARNED + text} for text in found.warnings]
     return Tables(results, failures=failures, others={CHECKS: checks} if checks else {})
@@ -116,6 +119,7 @@ def _check(step: FitBeyond, found: Curve, check: Check) -> dict:
         "response_geometry": check.response,
         "nonlinear_geometry": check.nonlinear,
         "geometry_ratio": check.response / check.nonlinear,
+        "relative_residual": check.residual,
     }
 
 

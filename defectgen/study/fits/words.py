@@ -1,5 +1,6 @@
 """The page of the study: an answer, what was done, the floors and caps that were met."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,7 +24,9 @@ _HOW = (
 _ORDER = (
     "The response to the forces of a fit beyond L is that of the perfect crystal, computed with the Green's function of the "
     "reference. It is first order in the error of the fit and leaves out the stiffness of the defect. Here the nonlinear "
-    "equilibrium of the mixed forces was computed as well. A ratio that does not depend on L does not change the slope."
+    "equilibrium of the mixed forces was computed as well. A ratio that does not depend on L does not change the slope. The last "
+    "column is the residual of this equilibrium, relative to the forces of the fit beyond L. Iterations end at 0.003, or earlier "
+    "where the rounding of the forces does not allow a smaller residual."
 )
 
 
@@ -120,6 +123,7 @@ def _findings(rates: pd.DataFrame) -> Iterator[str]:
                 )
         yield from _missed(str(material), str(defect), own)
         yield from _faster(str(material), str(defect), own)
+        yield from _undecided(str(material), str(defect), own)
 
 
 def _faster(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
@@ -134,6 +138,18 @@ def _faster(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
             f"{material} {defect}, steeper than predicted: {parts}. A bound allows this. Where the dipole of the defect is "
             "degenerate, the leading term of the geometry is missing (theory: bounds/degenerate)."
         )
+
+
+def _undecided(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
+    """Curves whose verdict is inconclusive, one sentence for every reason."""
+    undecided = rates[rates["verdict"] == "inconclusive"]
+    reasons = undecided["remark"].fillna("").map(lambda remark: re.sub(r"power \d+ %: ", "", remark).replace("; ", ", and "))
+    for reason, own in undecided.groupby(reasons, sort=False):
+        parts = ", ".join(
+            f"{rate['study'].removeprefix('fits: ')} {rate['quantity']} of {rate['observations']}, {measured(rate)}"
+            for rate in own.to_dict("records")
+        )
+        yield f"{material} {defect}, inconclusive: {parts}. Reason: {reason or 'the interval is too wide'}."
 
 
 def _missed(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
@@ -187,7 +203,7 @@ def _sections(run: Run) -> Iterator[Section]:
     checks = run.others.get(CHECKS)
     if checks is None or checks.empty:
         return
-    header = ("case", "atoms", "set", "L", "response (Å)", "nonlinear (Å)", "ratio")
+    header = ("case", "atoms", "set", "L", "response (Å)", "nonlinear (Å)", "ratio", "residual")
     rows = [
         (
             f"{row['material']} {row['defect']}",
@@ -197,6 +213,7 @@ def _sections(run: Run) -> Iterator[Section]:
             f"{row['response_geometry']:.4g}",
             f"{row['nonlinear_geometry']:.4g}",
             f"{row['geometry_ratio']:.4f}",
+            f"{row.get('relative_residual', np.nan):.0e}",
         )
         for row in checks.to_dict("records")
     ]

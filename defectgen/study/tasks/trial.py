@@ -12,6 +12,7 @@ from ..._typing import Float
 from ...ace import LinearACE
 from ...campaign import Given, Step
 from ...crystal import Cell
+from ...energy.functional import CellEnergy
 from ...energy.potential import Potential
 from ...errors import compare
 from ...errors.stability import lowest_phonon, stability_constant
@@ -34,6 +35,7 @@ def rested(
     start: np.ndarray | None = None,
     preconditioner: GreensFunction | None = None,
     potentials: dict[str, float] | None = None,
+    energy: CellEnergy | None = None,
 ) -> Equilibrium:
     """The equilibrium of a fitted model; as near as the rounding of its forces allows counts as converged.
 
@@ -51,6 +53,7 @@ def rested(
             preconditioner=preconditioner,
             eigenvalue=False,
             chemical_potentials=potentials,
+            energy=energy,
         )
     return replace(found, converged=found.settled)
 
