@@ -17,10 +17,11 @@ class SymmetricSum(SiteSum):
     the preconditioner of a dumbbell is not; what breaks the symmetry has no effect, and `symmetric` removes it from the result.
     """
 
-    def __init__(self, cell: Cell, potential: SiteEnergy, symmetry: Copies):
-        """`symmetry` is that of the cell, from `copies`."""
+    def __init__(self, cell: Cell, potential: SiteEnergy, symmetry: Copies, some: SomeForces | None = None):
+        """`symmetry` is that of the cell, from `copies`; `some` evaluates its first atoms, and may serve several potentials."""
         super().__init__(cell, potential)
-        self._symmetry, self._some = symmetry, SomeForces(cell, potential.cutoff, symmetry.first, keep=True)
+        self._symmetry = symmetry
+        self._some = SomeForces(cell, potential.cutoff, symmetry.first, keep=True) if some is None else some
         images = symmetry.images[:, symmetry.first]
         self._atoms_of_a_kind = np.array([len(set(column)) for column in images.T])
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from ..._typing import Float
 from ...campaign import Given, Step
-from ...crystal import copies, defect_from_name
+from ...crystal import Copies, copies, defect_from_name
 from ...energy.functional import cell_energy
 from ...energy.site import SiteEnergy
+from ...energy.some import SomeForces
 from ...energy.symmetric import SymmetricSum
 from ...errors import compare
 from ...errors.norms import strain_max, strain_norm
@@ -116,8 +117,12 @@ def pure_errors(step: _Fitted, given: Given, fitted: Fit, told: tuple[str, ...])
     """
     exact = given[step.exact].at(step.exact.cell(given))
     cell, green = exact.cell, greens_function(exact.cell, fitted.model)
-    symmetry = kept(("pure fits", step.exact.key), lambda: copies(cell, displacement=exact.displacement))
-    energy = SymmetricSum(cell, fitted.model, symmetry)
+
+    def made() -> tuple[Copies, SomeForces]:
+        symmetry = copies(cell, displacement=exact.displacement)
+        return symmetry, SomeForces(cell, step.basis.cutoff, symmetry.first, keep=True)
+
+    energy = SymmetricSum(cell, fitted.model, *kept(("pure fits", step.exact.key, step.basis.cutoff), made))
     found = rested(cell, fitted.model, exact.positions, green, exact.chemical_potentials, energy)
     model = replace(found, positions=energy.symmetric(found.positions))
     error, phonon = compare(exact, model), lowest_phonon(green)
