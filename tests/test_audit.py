@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ase.calculators.calculator import all_changes
+from ase.calculators.emt import EMT
 from small_study import carried_out
 
 import defectgen as dg
 from defectgen.bridge import band_path, lammps_reference
 from defectgen.cli import main
+from defectgen.energy.blackbox import own_force_constant
 from defectgen.study import parse, potential_from_spec
+from defectgen.study.audit.steps import roughness
 from defectgen.study.potentials import located
 
 PAGE = Path(__file__).parent.parent / "docs" / "audit.md"
@@ -257,6 +261,47 @@ def test_texts_name_their_files(tmp_path, monkeypatch):
 def test_a_set_of_parameters_that_is_not_there_is_named_with_those_that_are(tmp_path, text, said):
     with pytest.raises(dg.InputError, match=said):
         located(text, tmp_path)
+
+
+class Single(EMT):
+    """EMT as a neural network gives it: energies, forces and stresses in single precision, from rounded positions."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        rounded = atoms.copy()
+        rounded.positions = np.asarray(rounded.positions, dtype=np.float32)
+        super().calculate(rounded, properties, system_changes)
+        self.atoms = atoms.copy()
+        noise = 1e-5 * np.sin(1e7 * np.asarray(rounded.positions))  # sums of many terms lose two digits more
+        self.results["forces"] = np.asarray(self.results["forces"] + noise, dtype=np.float32)
+        self.results["energy"] = self.results["free_energy"] = np.float32(self.results["energy"])
+
+
+class Kinked(EMT):
+    """EMT and a spring that softens at a thousandth of its length, as the inverse cosine of a straight angle does."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        away = (self.atoms.get_scaled_positions() * 2 + 0.25) % 0.5 - 0.25  # from the sites of the conventional cell
+        self.results["forces"] = self.results["forces"] - 0.01 * np.tanh(1000 * away)
+
+
+def test_force_constants_that_depend_on_the_displacement_are_named():
+    lattice = dg.fcc("Cu", 3.6)
+    for calculator in (EMT(), Single()):
+        assert roughness(lattice, dg.ASEReference(calculator)) == ()
+    (remark,) = roughness(lattice, dg.ASEReference(Kinked()))
+    first, second = (own_force_constant(lattice, dg.ASEReference(Kinked()), step) for step in (0.01, 0.0025))
+    assert second > 1.05 * first and f"{first:.3g} eV/A^2 with 0.01 A and {second:.3g} eV/A^2 with 0.0025 A" in remark
+
+
+def test_a_potential_in_single_precision_is_compared_with_a_warning_that_names_its_noise():
+    exact, single = dg.ASEReference(EMT()), dg.ASEReference(Single())
+    with pytest.warns(dg.InputWarning, match=r"the model on .* is relaxed to .*e-0\d eV/A, the noise of its forces \(single"):
+        found = dg.compare_on_both_lattices(dg.vacancy(), dg.fcc("Cu", 3.6), 2, exact, single)
+    assert 1e-7 < found.on_reference.residual < 1e-3
+    assert abs(found.held.energy_signed) < 1e-3 and found.held.geometry < 1e-2
+    with pytest.raises(dg.InputError, match=r"noise floor: .* resolve no less, as in single precision .* larger tolerance"):
+        dg.compare_on_both_lattices(dg.vacancy(), dg.fcc("Cu", 3.6), 2, exact, single, tolerance=1e-8)
 
 
 @pytest.mark.parametrize(

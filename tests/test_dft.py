@@ -20,7 +20,7 @@ def test_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "dft.md").read_text(encoding="utf-8"), flags=re.S):
-        if HAS_PW or "Quantum ESPRESSO" not in block:
+        if (HAS_PW or "Quantum ESPRESSO" not in block) and "# with GPAW" not in block:
             exec(block, names)
     assert names["exact"].converged and names["exact"].energy_evaluations <= 8
     assert "work of forces" in capsys.readouterr().out
@@ -50,11 +50,12 @@ def test_labels_of_silicon_pass_the_check(found):
 
 
 def test_true_errors_against_the_certificate(found):
-    """The geometry is within the estimate. The energy is not within the bound, since vacancies of 7 atoms interact; the
+    """The geometry is within the estimate. The energy is not within the bound, since vacancies of 15 atoms interact; the
     estimate with a richer fit covers it."""
     plain, sharpened, errors = found.certificate, found.sharpened, found.errors
-    assert found.exact.energy == pytest.approx(3.530, abs=1e-3)
-    assert found.approximate.energy == pytest.approx(2.26, abs=0.05)
+    assert len(found.exact.cell) == 31 and found.exact.residual <= 5e-3
+    assert found.exact.energy == pytest.approx(3.644, abs=1e-3)
+    assert found.approximate.energy == pytest.approx(3.098, abs=0.02)
     assert errors.same_basin
     assert errors.geometry < plain.geometry.estimate < plain.geometry.bound
     assert plain.energy.estimate < plain.energy.bound < errors.energy < sharpened.energy.estimate

@@ -194,6 +194,23 @@ def test_a_frame_is_found_whatever_the_order_of_its_atoms_and_nothing_else_is():
     assert not truth.knows(Snapshot(replace(cell, symbols=swapped), x, cell.vectors))
 
 
+@pytest.mark.parametrize("crystal", [None, dg.fcc("Cu", 3.6)], ids=["frames", "images"])
+@pytest.mark.parametrize("shift", [0.0, 0.7], ids=["same origin", "another origin"])
+def test_of_frames_that_are_nearly_one_the_nearest_is_used(crystal, shift):
+    """The last steps of a relaxation differ by less than the rounding that files are granted."""
+    cell = dg.supercell(dg.fcc("Cu", 3.6), 2)
+    step = 2e-4 * np.eye(3)[0]  # nearly along a diagonal: turns that exchange axes match too, less well
+    frames = []
+    for k in range(4):
+        x = cell.positions.copy()
+        x[3] += 0.1 + k * step
+        frames.append(Snapshot(cell, x, cell.vectors, labels={"energy": float(k), "forces": 0 * x}))
+    truth = LabelledReference(tuple(frames), crystal)
+    for k in (2, 0, 3, 1):
+        found = truth.evaluate(cell.symbols, frames[k].positions + shift, cell.vectors, cell.periodic, False)
+        assert found.energy == k
+
+
 def test_structures_say_what_to_compute_and_come_back_to_the_last_bit(tmp_path):
     cell = dg.vacancy().apply(dg.supercell(dg.bcc("W", 3.165), 2))
     wanted = [Calculation(Snapshot(cell, cell.positions + 1e-3 / 3, cell.vectors, "defect", source="rattled")), None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -146,17 +146,15 @@ class LabelledReference(BlackBox):
         """
         alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < self.place]
         for turn, shift in self._operations(symbols, vectors) if alike else ():
-            for frame in alike:
-                order = _order(frame, frame.positions @ turn + shift, symbols, positions, vectors, self.place)
-                if order is not None:
-                    return frame, order, turn
+            matches = [_order(f, f.positions @ turn + shift, symbols, positions, vectors, self.place) for f in alike]
+            if (nearest := _nearest(alike, matches)) is not None:
+                return *nearest, turn
         if shifted and (alike := [f for f in alike if sorted(f.cell.symbols) == sorted(symbols)]):
             turns = [turn for turn, _ in self._operations(symbols, vectors)]
-            for turn in np.unique(np.round(turns, 9), axis=0):
-                for frame in alike:
-                    order = _order_shifted(frame, frame.positions @ turn, symbols, positions, vectors, self.place)
-                    if order is not None:
-                        return frame, order, turn
+            for turn in sorted(np.unique(np.round(turns, 9), axis=0), key=lambda turn: -np.trace(turn)):  # the identity first
+                matches = [_order_shifted(f, f.positions @ turn, symbols, positions, vectors, self.place) for f in alike]
+                if (nearest := _nearest(alike, matches)) is not None:
+                    return *nearest, turn
         return None
 
     def _operations(self, symbols: tuple[str, ...], vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -210,23 +208,43 @@ def _translations(matrix: Int[np.ndarray, "3 3"]) -> Int[np.ndarray, "count 3"]:
     return inside[np.argsort(np.abs(inside).sum(axis=1), kind="stable")]
 
 
+class _Match(NamedTuple):
+    """A frame that has an atom at every place requested."""
+
+    order: Int[np.ndarray, " atoms"]
+    """Which of its atoms, for every atom requested."""
+    miss: float
+    """A: the largest distance of two such places."""
+
+
+def _nearest(frames: list[Snapshot], matches: list[_Match | None]) -> tuple[Snapshot, Int[np.ndarray, " atoms"]] | None:
+    """Of the frames that match, the one that is nearest: steps of a relaxation can be shorter than rounding in files."""
+    found = [(match.miss, number) for number, match in enumerate(matches) if match is not None]
+    if not found:
+        return None
+    best = matches[number := min(found)[1]]
+    assert best is not None
+    return frames[number], best.order
+
+
 def _order(
     frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, place: float
-) -> Int[np.ndarray, " atoms"] | None:
+) -> _Match | None:
     """For every atom requested, the atom of the frame at its place or an image of it; None if there is one without."""
     inverse = np.linalg.inv(vectors)
     here, there = _inside(positions @ inverse), _inside(placed @ inverse)
     index = np.asarray(KDTree(there, boxsize=1.0).query(here)[1])
     miss = here - there[index]
-    far = np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=1).max() > place
-    if far or len(np.unique(index)) < len(index):
+    far = float(np.linalg.norm((miss - np.rint(miss)) @ vectors, axis=1).max())
+    if far > place or len(np.unique(index)) < len(index):
         return None
-    return index if all(frame.cell.symbols[k] == symbol for k, symbol in zip(index, symbols, strict=True)) else None
+    same = all(frame.cell.symbols[k] == symbol for k, symbol in zip(index, symbols, strict=True))
+    return _Match(index, far) if same else None
 
 
 def _order_shifted(
     frame: Snapshot, placed: np.ndarray, symbols: tuple[str, ...], positions: np.ndarray, vectors: np.ndarray, place: float
-) -> Int[np.ndarray, " atoms"] | None:
+) -> _Match | None:
     """The same where the frame has another origin: an atom of the rarest species is one of its like, the others decide which."""
     inverse = np.linalg.inv(vectors)
     rarest = min(dict.fromkeys(symbols), key=symbols.count)

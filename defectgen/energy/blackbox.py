@@ -247,3 +247,29 @@ def check_no_ball(cell: Cell) -> None:
     """Black boxes cannot leave out the surface sites of a clamped ball or cylinder."""
     if cell.clamped:
         raise InputError("a black-box calculator cannot relax a clamped ball (its surface would count); use a periodic supercell")
+
+
+def own_force_constant(lattice: Lattice, potential: BlackBox, step: float) -> float:
+    """Minus the force on an atom of the perfect crystal over its displacement along x, by central differences.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The perfect crystal; its conventional cell is used, in which the images of the atom move too.
+    potential : BlackBox
+        Another code.
+    step : float
+        The displacement, A.
+
+    Returns
+    -------
+    float
+        eV/A^2. For a smooth potential it does not depend on the step, up to the square of the step.
+    """
+    cell = supercell(lattice, 1)
+    forces = []
+    for sign in (1, -1):
+        x = np.array(cell.positions)
+        x[0, 0] += sign * step
+        forces.append(potential.evaluate(cell.symbols, x, cell.vectors, cell.periodic, False).forces[0, 0])
+    return float(forces[1] - forces[0]) / (2 * step)

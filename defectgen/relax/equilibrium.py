@@ -15,6 +15,7 @@ from .._typing import Float
 from ..crystal.cell import Cell
 from ..crystal.copies import copies
 from ..crystal.elements import composition_change, formation_refusal, missing_potentials
+from .search import NOISE
 
 LISTED = 20_000
 """Atoms: printing the equilibrium of a larger cell does not examine its symmetry, which takes a second for 100,000."""
@@ -165,6 +166,12 @@ class Equilibrium:
     def settled(self) -> bool:
         """Whether the relaxation is converged, or can go no further because of the rounding of the forces."""
         return self.converged or (self.rounding is not None and self.residual <= self.rounding)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the relaxation ended at noise of the forces above the rounding of double precision: that of single precision,
+        or of a code that is not tightly converged."""
+        return not self.converged and self.message.startswith(NOISE)
 
     @property
     def is_minimum(self) -> bool | None:

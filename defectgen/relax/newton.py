@@ -18,7 +18,7 @@ from .counted import Counted, rounding_level
 from .equilibrium import Equilibrium, check_reservoirs
 from .greens import GreensFunction, greens_function
 from .preconditioner import Preconditioner
-from .search import FLOOR, Field, advance, first
+from .search import FLOOR, NOISE, Field, advance, first
 from .stability import Eigenpair, Stability, lowest_eigenvalue, sign_in_doubt, stability
 
 COLLAPSED = "collapsed"
@@ -126,7 +126,7 @@ def relax(
         if progress is not None:
             progress(len(residuals) - 1, now.energy, now.residual)
     products = counted.products
-    rounding = rounding_level(counted, now.x, now.force) if now.stopped.startswith(FLOOR) else None
+    rounding = rounding_level(counted, now.x, now.force) if now.stopped.startswith((FLOOR, NOISE)) else None
     reached = rounding is not None and now.residual <= min(rounding, allowed)
     converged = now.residual <= tolerance or reached
     examine = eigenvalue and not now.stopped.startswith(COLLAPSED)  # where atoms have met there is no Hessian

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._typing import Float
-from .counted import Counted
+from .counted import LARGEST, Counted
 from .preconditioner import Preconditioner
 
 Field = Float[np.ndarray, "atoms 3"]
@@ -121,8 +121,8 @@ SMALL_MOVE = 0.02
 TINY_MOVE = 1e-4
 """A: below it Newton's method gains decades per step, unless the forces are noise."""
 
-FLOOR = "float64 floor"
-"""How `stopped` begins where the forces resolve no smaller residual."""
+FLOOR, NOISE = "float64 floor", "noise floor"
+"""How `stopped` begins where the forces resolve no smaller residual: because of double precision, or of noise above it."""
 
 LARGE_FORCE = 0.01
 """eV/A: no noise of forces is above it; what remains there is a place where the potential has gone wild."""
@@ -195,8 +195,11 @@ def _stop(now: Iterate, kind: str, why: str) -> Iterate:
 
 def _unresolved(now: Iterate) -> Iterate:
     """Tiny steps gain nothing: at small forces that is rounding, at large ones the fault of the potential."""
-    if now.residual < LARGE_FORCE:
+    if now.residual <= LARGEST:
         return _stop(now, FLOOR, "the forces of this potential do not resolve less")
+    if now.residual < LARGE_FORCE:
+        why = "the forces of this potential resolve no less, as in single precision or without tight convergence"
+        return _stop(now, NOISE, f"{why}; give a larger tolerance")
     return _stop(now, "stalled", "the energy is too steep and rough here for any step; the potential cannot be used there")
 
 

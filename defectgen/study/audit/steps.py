@@ -13,6 +13,7 @@ from ...campaign import Given, Step
 from ...campaign.files import unchanged
 from ...crystal import Lattice, defect_from_name, primitive_cell, sc
 from ...energy import BlackBox, evaluate
+from ...energy.blackbox import own_force_constant
 from ...energy.crystal_state import crystal_force_constants, crystal_response, crystal_state
 from ...energy.elastic import elastic_constants
 from ...energy.potential import Potential
@@ -104,6 +105,7 @@ class VibrationsFound:
     labels: tuple[str, ...]
     bands: Float[np.ndarray, "points modes"]
     mesh: Float[np.ndarray, "waves modes"]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,7 +142,28 @@ class Vibrations(Step[VibrationsFound]):
             path.labels,
             phonon_frequencies(lattice, constants, path.points),
             phonon_frequencies(lattice, constants, mesh),
+            roughness(lattice, truth_of(material)),
         )
+
+
+SMOOTH = 0.05
+"""Relative change of a differenced force constant between the step and a quarter of it from which the step is named: the
+truncation of a smooth potential is a hundred times less, and the noise of single precision a tenth."""
+
+
+def roughness(lattice: Lattice, potential: Potential) -> tuple[str, ...]:
+    """That force constants of another code depend on the displacement that they are differenced with, where they do."""
+    if not isinstance(potential, BlackBox):
+        return ()
+    steps = potential.step, potential.step / 4
+    first, second = (own_force_constant(lattice, potential, step) for step in steps)
+    if abs(first - second) <= SMOOTH * max(abs(first), abs(second)):
+        return ()
+    return (
+        "force constants depend on the displacement that they are taken with: the force on a displaced atom gives "
+        f"{first:.3g} eV/A^2 with {steps[0]:g} A and {second:.3g} eV/A^2 with {steps[1]:g} A; the potential is not smooth at the "
+        "perfect crystal, or its forces are noisy, so its phonons and elastic constants depend on the step",
+    )
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ def tables(crystals: Sequence[CrystalPlan], defects: Sequence[DefectPlan], given
         if bulk is not None:
             numbers += bulk_numbers(crystal.material, *bulk)
         waves = _both(crystal.vibrations, given)
+        for step in crystal.vibrations:
+            if (found := given.get(step)) is not None:
+                failures += [{"label": step.label, "reason": reason} for reason in found.remarks]
         if waves is not None:
             numbers += phonon_numbers(*waves)
             others["bands"] += _bands(name, *waves)
