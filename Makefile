@@ -38,8 +38,7 @@ export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIB
 
 STUDIES ?= theory-2d theory-3d theory-bcc theory-diamond theory-affine-virials theory-degenerate boundary choices choices-3d dislocations barrier
 
-CASES ?= $(sort $(wildcard benchmarks/bench_*.py))
-ONE_CORE := $(if $(shell command -v taskset),taskset -c 0)
+CASES ?=
 
 .PHONY: run test slow test-cluster fuzz check bench theory docs dft package clean
 .DEFAULT_GOAL := run
@@ -66,10 +65,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench
-	@rm -f build/bench.jsonl; mkdir -p build
-	@for case in $(CASES); do \
-		echo "== $$case"; DEFECTGEN_BENCH_SUMMARY=$(CURDIR)/build/bench.jsonl $(ONE_CORE) $(BIN)/python "$$case" || exit 1; done
-	@$(BIN)/python benchmarks/summary.py build/bench.jsonl
+	$(BIN)/python benchmarks/run.py $(CASES)
 
 theory: $(VENV)/.package
 	@for study in $(STUDIES); do $(BIN)/defectgen run $$study --out runs/$$study || exit 1; done

@@ -7,7 +7,7 @@ What is counted: wall seconds, as processes wait for each other, and processor s
 workers on loopback, after a warm-up. Memory is the largest of the scheduler's process so far. The store is filled without flushing,
 then timed with it.
 
-Usage: bench_cluster.py [TASKS [RECORDS]], 5,000 tasks and 100,000 records if none are given. Either may be 0.
+Usage: bench_cluster.py [TASKS [RECORDS]], 2,000 tasks and 10,000 records if none are given. Either may be 0.
 """
 
 from timing import machine, summary  # isort: skip  (first: it pins the threads)
@@ -191,4 +191,4 @@ def main(tasks: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in (sys.argv[1:] + ["5000", "100000"][len(sys.argv) - 1 :])))
+    main(*(int(word) for word in (sys.argv[1:] + ["2000", "10000"][len(sys.argv) - 1 :])))

@@ -6,7 +6,8 @@ copies that are larger than its caches (memory alone); a hot path below both of 
 a user is one process: there the compiled kernel spreads the sites of a fitted potential over threads. The second table compares two
 threads with one.
 
-Every process repeats its work for some seconds of wall time, after a warm-up, both beginning together; counted are calls a second.
+Both processes stay for all paths. Each repeats a call for some seconds of wall time, after a warm-up, both beginning together;
+counted are calls a second.
 Threads are compared by wall time in one process, one and two in turns, at the shortest of many calls, as other work of the machine
 makes calls longer and never shorter. Meaningful on a quiet machine only. 2 would be perfect.
 
@@ -32,7 +33,7 @@ from defectgen import kernel
 from defectgen.energy import channel_rows, energy_forces_virial, force_constants, hessian_product
 from defectgen.training import Compressor
 
-SECONDS = 4.0
+SECONDS = 3.0
 """Each process works for so long, and to the end of the call it is in."""
 
 
@@ -112,38 +113,47 @@ PATHS = {
 }
 
 
-def rate(name: str, processes: int) -> float:
-    """Calls a second of so many processes together."""
-    running = [
-        subprocess.Popen(
-            ["taskset", "-c", str(core), sys.executable, __file__, "--work", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for core in sorted(CORES)[:processes]
-    ]
-    for process in running:
-        assert process.stdout is not None and process.stdin is not None
-        process.stdout.readline()  # compiled
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return sum(float(process.communicate()[0].splitlines()[-1]) for process in running)
+class Worker:
+    """A process on a core of its own."""
+
+    def __init__(self, core: int):
+        call = [sys.executable, __file__, "--work", str(core)]
+        self.process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def send(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
 
 
-def work(name: str) -> None:
-    """What a process does: warm up, say so, wait for the word, and print its calls a second."""
-    call = PATHS[name]()
-    call()
-    print("ready", flush=True)
-    sys.stdin.readline()
-    start, turns = perf_counter(), 0
-    while perf_counter() - start < SECONDS:
-        call()
-        turns += 1
-    print(turns / (perf_counter() - start))
+def rate(workers: list[Worker]) -> float:
+    """Calls a second of the processes together, of the work that they have prepared."""
+    for worker in workers:
+        worker.send("go")
+    return sum(float(worker.answer()) for worker in workers)
+
+
+def work(core: int) -> None:
+    """What a process does: prepare the work that a line names and call it once, or, told to go, print its calls a second."""
+    os.sched_setaffinity(0, {core})
+    call = None
+    for line in sys.stdin:
+        name = line.rstrip("\n")
+        if name != "go":
+            call = PATHS[name]()
+            call()
+            print("ready", flush=True)
+            continue
+        assert call is not None
+        start, turns = perf_counter(), 0
+        while perf_counter() - start < SECONDS:
+            call()
+            turns += 1
+        print(turns / (perf_counter() - start), flush=True)
 
 
 def calls_by_threads():
@@ -182,15 +192,22 @@ def main(begin: str) -> None:
     if begin == "threads":
         return
     print(f"{'work':<48}{'one core (ms)':>15}{'two cores (ms)':>16}{'times':>8}")
+    workers = [Worker(core) for core in sorted(CORES)[:2]]
     for name in (name for name in PATHS if name.startswith(begin)):
-        one, two = rate(name, 1), rate(name, 2)
+        for worker in workers:
+            worker.send(name)
+        for worker in workers:
+            worker.answer()  # compiled
+        one, two = rate(workers[:1]), rate(workers)
         print(f"{name:<48}{1e3 / one:>15.2f}{1e3 / two:>16.2f}{two / one:>8.2f}", flush=True)
         summary(f"{name}, on two cores", "ms", 1e3 / two, "ours on one core", 1e3 / one, 5e2 / one)
+    for worker in workers:
+        worker.process.communicate()  # ends with its input
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2])
+        work(int(sys.argv[2]))
         sys.exit()
     try:
         os.sched_setaffinity(0, range(os.cpu_count() or 1))  # `make bench` pins its cases to one

@@ -11,7 +11,7 @@ of functions that differs by a few, so the ratio is also given per function; nei
 error is each side's own: force rows against central differences of its energy rows along one random displacement.
 """
 
-from timing import dgemm_rate, in_turns, installed, machine, seconds, summary  # isort: skip  (first: it pins the threads)
+from timing import dgemm_rate, in_turns, installed, machine, seconds, skipped, summary  # isort: skip  (first: it pins the threads)
 
 from dataclasses import replace
 
@@ -140,9 +140,7 @@ def main():
     for degree in (10, 14):
         basis = dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=3, degree=degree)
         ours = our_rows(basis, cell)
-        if not installed("ace-jax"):
-            print("ace-jax is not installed (pip install ace-jax)")
-        else:
+        if not skipped("ace-jax"):
             for label, chunk in (("ace-jax", CHUNK), ("ace-jax as is", None)):
                 if degree == 10 or chunk:  # its own choice of chunk is shown once; compiling it takes half a minute
                     theirs, count = their_rows(degree, cell, chunk)

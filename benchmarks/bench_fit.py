@@ -13,7 +13,8 @@ coefficients, each in units of its column's norm, over their norm; QR can reach 
 operations for every method, those of dsyrk, so it compares as time does. Peak memory is what the process grew by, the rows not
 counted. Random rows: `random` have independent entries, `graded` a condition of 1e10; `ACE` are forces on displaced copper.
 
-    python benchmarks/bench_fit.py                all cases, about six minutes and 5 GB
+    python benchmarks/bench_fit.py                all cases with 60,000 random rows, about two minutes and 2 GB
+    python benchmarks/bench_fit.py large          all cases with 200,000 random rows, about six minutes and 5 GB
     python benchmarks/bench_fit.py random ACE     some of them
 """
 
@@ -179,20 +180,22 @@ WAYS = {
     "LAPACK QR": (by_qr, 1),
 }
 CASES = {
-    "random": (lambda: random_rows(200_000, 1000, 1.0), WAYS),
-    "graded": (lambda: random_rows(200_000, 1000, 1e10), WAYS),
-    "ACE": (lambda: ace_rows(100), WAYS | {"numpy lstsq": (by_lstsq, 1)}),
+    "random": (lambda count: random_rows(count, 1000, 1.0), WAYS),
+    "graded": (lambda count: random_rows(count, 1000, 1e10), WAYS),
+    "ACE": (lambda _: ace_rows(100), WAYS | {"numpy lstsq": (by_lstsq, 1)}),
 }
+ROWS, MANY = 60_000, 200_000
 
 
 def main():
-    chosen = sys.argv[1:] or list(CASES)
+    count = MANY if "large" in sys.argv[1:] else ROWS
+    chosen = [name for name in sys.argv[1:] if name != "large"] or list(CASES)
     print(machine("numpy", "scipy"))
     print("| rows | size | way | processor time (s) | GF/s | over dsyrk | peak (MB) | error of coefficients |")
     print("|---|---|---|---|---|---|---|---|")
     for name in chosen:
         rows, ways = CASES[name]
-        c = case(name, rows())
+        c = case(name, rows(count))
         print("\n".join(measure(c, ways)), flush=True)
         compressor = Compressor(c.rows.shape[1])
         for a, y in c.batches():

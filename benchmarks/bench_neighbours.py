@@ -6,10 +6,9 @@ other bonds. Expected: both grow linearly with atoms and like the cube of the cu
 The error is the number of bonds that one finds and the other does not, and the largest difference of their lengths.
 """
 
-from timing import in_turns, machine, summary  # isort: skip  (first: it pins the threads)
+from timing import in_turns, machine, skipped, summary  # isort: skip  (first: it pins the threads)
 
 import numpy as np
-from matscipy.neighbours import neighbour_list
 from vesin import NeighborList
 
 import defectgen as dg
@@ -41,6 +40,11 @@ def bonds(i, j, d, s) -> dict[tuple, float]:
 
 
 def main() -> None:
+    print(machine("vesin", "matscipy"))
+    if skipped("matscipy"):
+        return
+    from matscipy.neighbours import neighbour_list
+
     print(f"{'cell':26s} {'bonds':>9s} {'vesin ms':>9s} {'matscipy ms':>12s}  ratio")
     for name, cells, cutoff, shear in CASES:
         positions, vectors = crystal(cells, shear)
@@ -59,7 +63,6 @@ def main() -> None:
         found = f"{apart} bonds differ, lengths to {worst:.0e} A"
         print(f"{name:26s} {len(a):9d} {pair.ours * 1e3:9.2f} {pair.theirs * 1e3:12.2f}  {pair}; {found}", flush=True)
         summary(f"neighbours, {name}", "ms", pair.ours * 1e3, "matscipy", pair.theirs * 1e3, error=found)
-    print(machine("vesin", "matscipy"))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ import ctypes  # noqa: E402  (the environment comes first)
 import gc  # noqa: E402
 import json  # noqa: E402
 import platform  # noqa: E402
+import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from importlib.metadata import PackageNotFoundError, version  # noqa: E402
 from pathlib import Path  # noqa: E402
-from time import process_time  # noqa: E402
+from time import gmtime, process_time, strftime  # noqa: E402
 
 import numpy as np  # noqa: E402
 
@@ -69,17 +70,40 @@ def peak(call: Callable[[], object]) -> float:
     return (kilobytes("VmHWM") - before) / 1e3
 
 
-def machine(*packages: str) -> str:
-    """One line: processor, load before the case ran, threads, versions, whether the package has its compiled kernel."""
+_versions: dict[str, str | None] = {}
+"""Of the packages that a case named, None for those that are not installed."""
+
+
+def processor() -> str:
+    """Its name, and the number of cores."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else f"{os.cpu_count()} cores"
-    versions = ", ".join(f"{p} {installed(p) or 'missing'}" for p in ("jax", *packages))
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def load() -> float:
+    """Processes that wanted a core in the last minute (NaN where the system does not count them)."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+def machine(*packages: str) -> str:
+    """One line: processor, load before the case ran, threads, versions, whether the package has its compiled kernel."""
+    _versions.update({p: installed(p) for p in ("jax", "numpy", "scipy", *packages)})
+    versions = ", ".join(f"{p} {v or 'missing'}" for p, v in _versions.items())
     from defectgen import kernel  # after a case has had the chance to choose a device
 
     compiled = f"no compiled kernel: {kernel.missing()}" if kernel.missing() else "compiled kernel"
-    return f"# {name}, {load}, one thread a process, Python {platform.python_version()}, {versions}; {compiled}"
+    return f"# {processor()}, load {load():.1f}, one thread a process, Python {platform.python_version()}, {versions}; {compiled}"
+
+
+def skipped(*packages: str) -> bool:
+    """Whether one of the packages that a case compares with is missing; then one line says which, and how to get it."""
+    missing = [p for p in packages if installed(p) is None]
+    _versions.update(dict.fromkeys(missing))
+    if missing:
+        print(f"left out, because not installed: {', '.join(missing)} (pip install {' '.join(missing)})", flush=True)
+    return bool(missing)
 
 
 def installed(package: str) -> str | None:
@@ -118,4 +142,6 @@ def summary(
     if path := os.environ.get("DEFECTGEN_BENCH_SUMMARY"):
         with Path(path).open("a") as file:
             line = {"work": work, "unit": unit, "ours": ours, "peer": peer, "theirs": theirs, "limit": limit, "error": error}
-            file.write(json.dumps(line) + "\n")
+            case = {"case": Path(sys.argv[0]).stem, "time": strftime("%Y-%m-%d %H:%M", gmtime()), "load": load()}
+            place = {"machine": f"{processor()}, Python {platform.python_version()}", "versions": _versions}
+            file.write(json.dumps(line | case | place) + "\n")
