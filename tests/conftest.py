@@ -11,7 +11,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "defectgen" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")  # as in users' processes
 
-import jaxtyping  # noqa: E402  (the environment comes first)
+import checker  # noqa: E402  (the environment comes first)
+import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -25,14 +26,15 @@ settings.register_profile(
 settings.load_profile("defectgen")
 
 
-LOOK = 1.0
+LOOK = 5.0
 """Seconds between two looks at the memory mappings, of which there are some ten thousand to count."""
 _looked = [0.0]
 
 
 @pytest.fixture(autouse=True)
 def kernels():
-    """Between tests, as between tasks: a long test process must not run out of memory mappings."""
+    """Between tests, as between tasks: a long test process must not run out of memory mappings. All shapes are checked anew."""
+    checker.begin()
     yield
     if time.monotonic() > _looked[0] + LOOK:
         from defectgen.campaign.workers import release_kernels  # not above: what is imported there has no shapes checked
