@@ -1,6 +1,9 @@
 """What every test needs: one thread a process, a compilation cache that outlives it, property tests that repeat themselves."""
 
+import ctypes
+import gc
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -41,6 +44,27 @@ def kernels():
 
         release_kernels()
         _looked[0] = time.monotonic()
+
+
+MEMORY, MORE = 2 << 30, 1 << 30
+"""Bytes of a test process from which it forgets its programs between two files, and by which it grows until it does so again."""
+_most = [MEMORY]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Programs and objects of earlier files are of little use for the next one, and took five gigabytes a process."""
+    if nextitem is None or nextitem.path == item.path or "jax" not in sys.modules:
+        return
+    from defectgen.campaign.workers import resident
+
+    if (resident() or 0) > _most[0]:
+        sys.modules["jax"].clear_caches()
+        gc.unfreeze()  # what a campaign in this process froze
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
+        _most[0] = max(MEMORY, (resident() or 0) + MORE)
 
 
 @pytest.fixture
