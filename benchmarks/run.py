@@ -2,12 +2,13 @@
 
 A case that fails is named and does not stop the others; the exit status is then 1. What a case reports (`timing.summary`) is
 written to `build/bench.jsonl` as it is measured, and what it prints to `build/bench/NAME.txt`, so that an interrupted run keeps
-what it has. `page.py` puts both into README.md.
+what it has. `page.py` puts both into README.md. Cases that are named are measured again; the others keep what they have.
 
     python benchmarks/run.py                            all cases: 25 to 40 minutes of one core
     python benchmarks/run.py benchmarks/bench_refit.py  those that are named
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -47,6 +48,15 @@ def show(case: Path) -> int:
         return process.wait()
 
 
+def forget(cases: set[str]) -> None:
+    """Remove what earlier runs reported of these cases."""
+    if LINES.exists():
+        kept = [line for line in LINES.read_text().splitlines(keepends=True) if json.loads(line)["case"] not in cases]
+        LINES.write_text("".join(kept))
+    for case in cases:
+        (PRINTED / f"{case}.txt").unlink(missing_ok=True)
+
+
 def main(chosen: list[str]) -> int:
     every = sorted(HERE.glob("bench_*.py"))
     cases = [Path(name) for name in chosen] or every
@@ -54,9 +64,7 @@ def main(chosen: list[str]) -> int:
         print(f"there is no case {missing[0]}; those that there are: {', '.join(case.name for case in every)}")
         return 2
     PRINTED.mkdir(parents=True, exist_ok=True)
-    LINES.unlink(missing_ok=True)
-    for old in PRINTED.glob("*.txt"):
-        old.unlink()
+    forget({case.stem for case in cases})
     pin()
     begin, failed = time.time(), []
     for number, case in enumerate(cases, 1):

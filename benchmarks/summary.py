@@ -51,7 +51,7 @@ def text(path: str) -> str:
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if not lines:
         return "no case reported a time"
-    rows = [cells(line) for line in lines]
+    rows = [cells(line) for line in sorted(lines, key=lambda line: line["case"])]
     widths = [max(len(r[k]) for r in (HEADER, *rows)) for k in range(len(HEADER))]
     table = [
         "| " + " | ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)) + " |"
