@@ -177,7 +177,10 @@ def show(lines: list[tuple[str, str, float]]) -> None:
     theirs = next((number for work, _, number in lines if work == "bare dask"), None)
     for work, unit, number in lines:
         print(f"{work:<60}{number:>10.3f} {unit}", flush=True)
-        summary(work, unit, number, "bare dask" if "empty task on" in work else "", theirs if "empty task on" in work else None)
+        if "empty task on" in work:
+            summary(work, unit, number, "bare dask", theirs)
+        elif work.startswith(("insert", "look up")):
+            summary(work, unit, number)
 
 
 def main(tasks: int, count: int) -> None:
