@@ -6,6 +6,7 @@ replaced. A case without results in `build/bench` keeps what it has.
 
 import re
 from pathlib import Path
+from textwrap import fill
 
 import summary
 
@@ -16,7 +17,8 @@ BUILD = HERE.parent / "build"
 def printed(name: str) -> str | None:
     """The text between the comments of that name; None if the last run has nothing for it."""
     if name == "table":
-        return summary.text(str(BUILD / "bench.jsonl"))
+        said, table = summary.text(str(BUILD / "bench.jsonl")).split("\n\n", 1)
+        return f"{fill(said, 120, break_long_words=False)}\n\n{re.sub(' +', ' ', table)}"
     file = BUILD / "bench" / f"{name}.txt"
     if not file.exists():
         return None
