@@ -51,6 +51,7 @@ gradient_of = eqx.filter_jit(lambda energy, stencil: energy.gradient(stencil))
 hessian_of = eqx.filter_jit(lambda energy, stencil: energy.hessian(stencil))
 slow_gradient = eqx.filter_jit(autodiff_gradient)
 slow_hessian = eqx.filter_jit(autodiff_hessian)
+product_of = eqx.filter_jit(lambda model, stencil, along: model.hessian_operator(stencil)(along))
 
 
 def random_stencil(species: int, seed: int = 0, sites: int = 3, slots: int = 9) -> Stencil:
@@ -343,7 +344,7 @@ def test_hessian_products_of_the_folded_model_are_those_of_automatic_differentia
     along = jnp.asarray(np.random.default_rng(6).normal(size=stencil.g.shape))
     slow = slow_product(model, stencil, along)
     assert np.abs(slow).max() > 1e-1
-    np.testing.assert_allclose(model.hessian_operator(stencil)(along), slow, atol=1e-12 * np.abs(slow).max())
+    np.testing.assert_allclose(product_of(model, stencil, along), slow, atol=1e-12 * np.abs(slow).max())
 
 
 @pytest.mark.parametrize("trap", TRAPS)
@@ -352,7 +353,7 @@ def test_hessian_products_in_degenerate_geometries(trap):
     model = dg.LinearACE(basis, np.random.default_rng(2).normal(size=basis.size))
     stencil = Stencil(jnp.asarray([TRAPS[trap]], dtype=float), jnp.zeros(1, int), jnp.zeros((1, 3), int))
     along = jnp.asarray(np.random.default_rng(7).normal(size=stencil.g.shape))
-    slow, fast = slow_product(model, stencil, along), model.hessian_operator(stencil)(along)
+    slow, fast = slow_product(model, stencil, along), product_of(model, stencil, along)
     np.testing.assert_allclose(fast, slow, atol=1e-11 * max(1.0, np.abs(slow).max()))
 
 
@@ -364,7 +365,7 @@ def test_sparse_sums_are_matrix_products(targets, entries):
     matrix, x = np.zeros((targets, 9)), rng.normal(size=(9, 4))
     np.add.at(matrix, (target, source), weight)
     layout = Layout(target, targets)
-    product = SparseSum(layout, layout.spread_indices(source), weight)(jnp.asarray(x))
+    product = eqx.filter_jit(SparseSum(layout, layout.spread_indices(source), weight))(jnp.asarray(x))
     np.testing.assert_allclose(product, matrix @ x, atol=1e-13 * max(entries, 1))
 
 
@@ -425,7 +426,7 @@ def test_hessian_products_of_all_functions_are_those_of_models():
 @pytest.mark.parametrize("lattice", [dg.l12("Al", "Ni", 3.6), dg.diamond("Si", 5.43)], ids=["two species", "two sublattices"])
 def test_force_constants_of_all_functions_are_those_of_the_written_out_hessian(lattice):
     """Function by function over pairs, beside the jets of all functions in one array; the sums of a row vanish."""
-    basis = dg.ACEBasis(sorted(set(lattice.species)), cutoff=4.2, order=3, degree=5)
+    basis = dg.ACEBasis(sorted(set(lattice.species)), cutoff=4.2, order=3, degree=4)
     x, near = crystal_bonds(lattice, basis)
     stencil = near.stencil(jnp.asarray(x), jnp.asarray(lattice.vectors))
     every = np.asarray(hessian_of(basis, stencil))

@@ -178,6 +178,23 @@ def test_black_boxes_find_the_same_crystal(has_stress):
     assert np.allclose(equilibrate(start, box).vectors, equilibrate(start, morse).vectors, atol=1e-7)  # differences: h^4
 
 
+class RightNearby(Answers):
+    """Under a pressure without meaning in crystals of one and a half times the volume, as fitted potentials are."""
+
+    def evaluate(self, symbols, positions, vectors, periodic, stress):
+        found = super().evaluate(symbols, positions, vectors, periodic, stress)
+        far = np.linalg.det(vectors) > 1.5 * np.linalg.det(self.shape.vectors)
+        return Evaluation(found.energy, found.forces, 10.0 * np.eye(3)) if far and stress else found
+
+
+def test_an_equilibrium_nearby_is_found_whatever_the_potential_says_of_far_volumes():
+    morse = Morse("Cu", cutoff=5.0)
+    start = fcc("Cu", equilibrate(fcc("Cu", 3.9), morse).nearest_neighbour * np.sqrt(2) * 0.999)
+    box = RightNearby(morse, True)
+    box.shape = primitive_cell(start)
+    assert np.allclose(equilibrate(start, box).vectors, equilibrate(start, morse).vectors, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("crystal", "potential", "words"),
     [

@@ -191,9 +191,10 @@ def _zero_pressure(lattice: Lattice, ask: Ask) -> Lattice:
     if abs(push_here) < 1e-6 * lattice.sublattices and push(1.02) < -FELT and push(0.98) > FELT:
         return lattice
     step = 0.02 if push_here > 0 else -0.02
-    end = push(1.0 + np.sign(step) * SEARCH) / lattice.sublattices
-    if abs(end) > STRONG and end * push_here > 0:  # not even there: no need to walk, and to compile, all the way
-        raise InputError(_nowhere(lattice, "it flies apart" if step > 0 else "it collapses"))
+    if push_here * push(1.0 + step) >= 0.0:  # a fitted potential may be right nearby and have no meaning at the end
+        end = push(1.0 + np.sign(step) * SEARCH) / lattice.sublattices
+        if abs(end) > STRONG and end * push_here > 0:  # not even there: no need to walk, and to compile, all the way
+            raise InputError(_nowhere(lattice, "it flies apart" if step > 0 else "it collapses"))
     while abs(here + step - 1.0) <= SEARCH:
         there = here + step
         push_there = push(there)
