@@ -39,7 +39,7 @@ def beyond_tables(steps: Iterable[FitBeyond], given: Given) -> Tables:
             checks.append(_check(step, found, check))
             if not check.converged:
                 reason = (
-                    "the nonlinear equilibrium that checks the response stopped at a relative residual of "
+                    f"{WARNED}the nonlinear equilibrium that checks the response stopped at a relative residual of "
                     f"{check.residual:.0e}, above {ACCURACY:g}"
                 )
                 failures.append({"label": f"{step.label} = {check.radius:g}", "reason": reason})
