@@ -149,7 +149,8 @@ def _undecided(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]
             f"{rate['study'].removeprefix('fits: ')} {rate['quantity']} of {rate['observations']}, {measured(rate)}"
             for rate in own.to_dict("records")
         )
-        yield f"{material} {defect}, inconclusive: {parts}. Reason: {reason or 'the interval is too wide'}."
+        why = reason or "the interval contains the prediction and reaches farther than the tolerance"
+        yield f"{material} {defect}, inconclusive: {parts}. Reason: {why}."
 
 
 def _missed(material: str, defect: str, rates: pd.DataFrame) -> Iterator[str]:
