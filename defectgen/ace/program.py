@@ -155,6 +155,9 @@ class CompiledACE(Native):
     def sums(self, cell: kernel.HostCell):
         return kernel.ace(cell, self._table, self._nodes)
 
+    def products(self, cell: kernel.HostCell, v: Float[np.ndarray, "vectors rows 3"]) -> Float[np.ndarray, "vectors rows 3"]:
+        return kernel.ace_products(cell, self._table, self._nodes, v)
+
 
 class RowProgram(eqx.Module):
     """A basis: the entries of dB/dA that are not zero, each a sum of nodes."""

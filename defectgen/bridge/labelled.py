@@ -1,6 +1,6 @@
 """Labelled frames as a reference: what another code computed, looked up by geometry."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -145,32 +145,47 @@ class LabelledReference(BlackBox):
             The frame, which of its atoms is each of those requested, and the rotation (of rows) that turns its labels.
         """
         alike = [f for f in self.frames if len(f.positions) == len(symbols) and np.abs(f.vectors - vectors).max() < self.place]
-        for turn, shift in self._operations(symbols, vectors) if alike else ():
-            matches = [_order(f, f.positions @ turn + shift, symbols, positions, vectors, self.place) for f in alike]
+        if not alike:
+            return None
+        turns, shifts = self._operations(symbols, vectors)
+        may = np.ones((len(alike), len(turns)), dtype=bool)
+        if len(turns) > 1:
+            may = np.array([_possible(frame, turns, shifts, positions, vectors, self.place) for frame in alike])
+        for k in np.flatnonzero(may.any(axis=0)):
+            matches = [
+                _order(f, f.positions @ turns[k] + shifts[k], symbols, positions, vectors, self.place) if could else None
+                for f, could in zip(alike, may[:, k], strict=True)
+            ]
             if (nearest := _nearest(alike, matches)) is not None:
-                return *nearest, turn
+                return *nearest, turns[k]
         if shifted and (alike := [f for f in alike if sorted(f.cell.symbols) == sorted(symbols)]):
-            turns = [turn for turn, _ in self._operations(symbols, vectors)]
             for turn in sorted(np.unique(np.round(turns, 9), axis=0), key=lambda turn: -np.trace(turn)):  # the identity first
                 matches = [_order_shifted(f, f.positions @ turn, symbols, positions, vectors, self.place) for f in alike]
                 if (nearest := _nearest(alike, matches)) is not None:
                     return *nearest, turn
         return None
 
-    def _operations(self, symbols: tuple[str, ...], vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _operations(
+        self, symbols: tuple[str, ...], vectors: np.ndarray
+    ) -> tuple[Float[np.ndarray, "count 3 3"], Float[np.ndarray, "count 3"]]:
         """The identity, then, for as many atoms as the crystal has in the box, what maps both crystal and box onto themselves."""
-        yield np.eye(3), np.zeros(3)
+        itself = np.eye(3)[None], np.zeros((1, 3))
         if self.crystal is None:
-            return
+            return itself
         matrix = vectors @ np.linalg.inv(self.crystal.vectors)
         boxes = round(abs(np.linalg.det(matrix)))
         if np.abs(matrix - np.rint(matrix)).max() > 1e-3 or sorted(symbols) != sorted(self.crystal.species * boxes):
-            return
+            return itself
         inverse = np.linalg.inv(vectors)
-        turns = [(t, s) for t, s in zip(*space_group(self.crystal), strict=True) if _whole(vectors @ t @ inverse)]
-        for translation in _translations(np.rint(matrix).astype(int)) @ self.crystal.vectors:
-            for turn, shift in turns:
-                yield turn, shift + translation
+        turns, shifts = (
+            np.array(each)
+            for each in zip(
+                *((t, s) for t, s in zip(*space_group(self.crystal), strict=True) if _whole(vectors @ t @ inverse)), strict=True
+            )
+        )
+        translations = _translations(np.rint(matrix).astype(int)) @ self.crystal.vectors
+        every = (translations[:, None] + shifts).reshape(-1, 3)
+        return np.concatenate([itself[0], np.tile(turns, (len(translations), 1, 1))]), np.concatenate([itself[1], every])
 
 
 def inequivalent(snapshots: Iterable[Snapshot], crystal: Lattice) -> list[Snapshot]:
@@ -225,6 +240,28 @@ def _nearest(frames: list[Snapshot], matches: list[_Match | None]) -> tuple[Snap
     best = matches[number := min(found)[1]]
     assert best is not None
     return frames[number], best.order
+
+
+PROBES = 3
+"""Atoms whose places are compared first: those that are farthest from an atom of the frame."""
+
+
+def _possible(
+    frame: Snapshot, turns: np.ndarray, shifts: np.ndarray, positions: np.ndarray, vectors: np.ndarray, place: float
+) -> np.ndarray:
+    """For every operation, whether it may map the frame onto the configuration: by a few atoms, those in the rarest places."""
+    inverse = np.linalg.inv(vectors)
+    there = _inside(frame.positions @ inverse)
+    tree = KDTree(there, boxsize=1.0)
+
+    def miss(points: np.ndarray) -> np.ndarray:
+        here = _inside(points @ inverse)
+        apart = here - there[np.asarray(tree.query(here)[1])]
+        return np.linalg.norm((apart - np.rint(apart)) @ vectors, axis=-1)
+
+    probes = positions[np.argsort(-miss(positions), kind="stable")[:PROBES]]
+    back = np.einsum("opx,oyx->opy", probes[None] - shifts[:, None], turns)  # rotations: the transpose is the inverse
+    return np.all(miss(back) <= 2 * place, axis=1)
 
 
 def _order(

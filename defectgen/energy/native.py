@@ -23,6 +23,12 @@ class Native(ABC):
     ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "rows 3"], Float[np.ndarray, "3 3"]]:
         """Energies of the sites (eV), forces (eV/A) and virial (eV)."""
 
+    def products(
+        self, cell: kernel.HostCell, v: Float[np.ndarray, "vectors rows 3"]
+    ) -> Float[np.ndarray, "vectors rows 3"] | None:
+        """Hessian products of the sites that count, eV/A^2 times the unit of v; None if JAX has to compute them."""
+        return None
+
     def factors(
         self, cell: kernel.HostCell, first: int
     ) -> tuple[Float[np.ndarray, "first numbers slots"], Float[np.ndarray, "first sums sums"]] | None:

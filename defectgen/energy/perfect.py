@@ -170,7 +170,9 @@ def bulk_site_energies(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray
         eV; with trailing channels for a basis.
     """
     x, near = crystal_bonds(lattice, energy)
-    return np.asarray(site_energies(energy, x, lattice.vectors, near))[: lattice.sublattices]
+    if has_channels(energy):
+        return np.asarray(site_energies(energy, x, lattice.vectors, near))[: lattice.sublattices]
+    return np.asarray(energy_forces_virial(energy, x, lattice.vectors, near)[0])[: lattice.sublattices]
 
 
 def bulk_energy(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "*channels"]:
@@ -188,7 +190,7 @@ def bulk_energy(lattice: Lattice, energy: SiteEnergy) -> Float[np.ndarray, "*cha
     array, (...)
         eV; one number for a potential, channels for a basis.
     """
-    return np.asarray(bulk_site_energies(lattice, energy).sum(axis=0))
+    return bulk_response(lattice, energy)[0]  # whose program is there already
 
 
 def bulk_response(

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .._typing import Anywhere, Array, Bool, Float, Int
 from .bonds import Bonds, Part, over_rows, over_sites, part_of
@@ -134,8 +135,8 @@ def hessian_product(
     bonds: Bonds,
     v: Float[Anywhere, "*vectors rows 3"],
     counted: Bool[Anywhere, " first"] | None = None,
-) -> Float[Array, "*vectors rows 3"]:
-    """(d2E/dx2) v of a scalar potential.
+) -> Float[Anywhere, "*vectors rows 3"]:
+    """(d2E/dx2) v of a scalar potential, by its own compiled code where there is some.
 
     Parameters
     ----------
@@ -159,6 +160,12 @@ def hessian_product(
     array, (..., rows, 3)
         eV/A^2 times the unit of v.
     """
+    native = None if isinstance(v, Tracer) else native_of(energy, x, vectors)
+    if native is not None:
+        several = np.asarray(v, dtype=float).reshape(-1, *np.shape(x))
+        found = native.products(host_cell(x, vectors, bonds, counted), several)
+        if found is not None:
+            return found.reshape(np.shape(v))
     return _hessian_product(energy.compact, x, vectors, bonds, v, counted)
 
 

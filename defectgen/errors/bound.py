@@ -1,6 +1,7 @@
 """The bound, term by term: the errors of a model for one defect, each term as a number in A and eV next to the true error."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +13,46 @@ from ..energy.site import SiteEnergy
 from ..relax import Equilibrium, GreensFunction, greens_function
 from ..relax.preconditioner import Preconditioner
 from .bound_terms import KINDS, Bound, Term, grouped
-from .homogeneous import Affine, Dispersion, StrainResponse, affine_of, dispersion, strain_response
+from .homogeneous import Dispersion, StrainResponse, affine_of, dispersion, strain_response
 from .norms import bonds_of
 from .perfect_crystal import perfect_crystal
-from .residual_split import FAR, WITH_ENERGY, ResidualSplit, site_displacement, split_residual
+from .residual_split import FAR, WITH_ENERGY, ResidualSplit, Strained, split_residual, strained
 from .stability import stability_constant
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSide:
+    """What the bound needs of the reference at one equilibrium; the same for all models up to one cutoff."""
+
+    strained: Strained
+    stiff: Float[np.ndarray, "sublattices slots 3 slots 3"]
+    """Hessians of the perfect sites, eV/A^2."""
+
+
+def reference_side(exact: Equilibrium, truth: SiteEnergy, widest: SiteEnergy) -> ReferenceSide:
+    """The reference's part of the bound, for models that reach as far as `widest` at most.
+
+    Parameters
+    ----------
+    exact : Equilibrium
+        The defect relaxed with `truth`, in a periodic cell.
+    truth : SiteEnergy
+        The reference.
+    widest : SiteEnergy
+        The model, or the reference if its cutoff is larger.
+
+    Returns
+    -------
+    ReferenceSide
+        Most of it is computed when it is first read.
+
+    Raises
+    ------
+    InputError
+        For a clamped ball.
+    """
+    crystal = perfect_crystal(exact.cell, widest)
+    return ReferenceSide(strained(affine_of(crystal), exact, truth), crystal.hessians(truth))
 
 
 def bound(
@@ -27,6 +63,7 @@ def bound(
     *,
     stability: float | None = None,
     preconditioner: GreensFunction | None = None,
+    known: ReferenceSide | None = None,
 ) -> Bound:
     """Every term of the bounds of geometry and energy error of a model for one defect.
 
@@ -44,6 +81,8 @@ def bound(
         The stability constant c of the model. By default it is computed, by some ten Hessian products of the model.
     preconditioner : GreensFunction, optional
         From ``greens_function(cell, truth)``; saves time.
+    known : ReferenceSide, optional
+        From `reference_side` for the same equilibrium and reference; saves time if several models are compared.
 
     Returns
     -------
@@ -90,17 +129,17 @@ def bound(
             InputWarning,
             stacklevel=2,
         )
-    crystal = perfect_crystal(cell, max(truth, model, key=lambda potential: potential.cutoff))
+    known = reference_side(exact, truth, max(truth, model, key=lambda potential: potential.cutoff)) if known is None else known
+    affine, stiff = known.strained.affine, known.stiff
     green = greens_function(cell, truth) if preconditioner is None else preconditioner
     precondition = Preconditioner(cell, green)
     c = stability_constant(cell, model, exact.positions, green) if stability is None else stability
-    affine = affine_of(crystal)
-    stiff = crystal.hessians(truth)
+    crystal = affine.crystal
     change = crystal.hessians(model) - stiff
     waves = dispersion(affine, stiff, change)
-    parts = split_residual(affine, exact, truth, model, change, radius)
+    parts = split_residual(affine, exact, truth, model, change, radius, known.strained)
     coefficients = _coefficients(parts, strain_response(crystal, truth, model), waves, cell.distance_to_defect(), cell)
-    tails = _tails(affine, site_displacement(cell, exact.positions), radius)
+    tails = _tails(known.strained, radius)
     bonds = bonds_of(cell)
     safe = c * np.sqrt(waves.softness) if c > 0 and waves.softness > 0 else 0.0
 
@@ -162,16 +201,13 @@ def _coefficients(
     return {"E": abs(parts.energy["E"]), **weighted, **bulk}
 
 
-def _tails(affine: Affine, u: Float[np.ndarray, "sites 3"], radius: float) -> dict[str, float]:
+def _tails(known: Strained, radius: float) -> dict[str, float]:
     """Norms of the displacement over the sites beyond the radius."""
-    cell = affine.crystal.cell
+    cell = known.affine.crystal.cell
     beyond = (
         np.linalg.norm(cell.minimum_image(cell.site_positions - cell.centre), axis=1) > radius * cell.lattice.nearest_neighbour
     )
-    strain = affine.size(affine.crystal.difference(u))[beyond]
-    second = affine.derivative(affine.derivative(u))
-    third = affine.derivative(second).reshape(len(u), -1)[beyond]
-    curved, wavy = np.linalg.norm(second.reshape(len(u), -1)[beyond], axis=1), np.linalg.norm(third, axis=1)
+    strain, curved, wavy = (each[beyond] for each in known.derivatives)
     return {
         "C2": float(np.linalg.norm(strain)),
         "G2": float(np.linalg.norm(wavy)),

@@ -118,13 +118,17 @@ def affine_of(crystal: PerfectCrystal) -> Affine:
 
 def per_site(matrices: Float[np.ndarray, "sublattices m k"], crystal: PerfectCrystal, v: Float[np.ndarray, "sites k c"]):
     """Each site's rows times the matrix of its sublattice: one product of matrices for each sublattice."""
-    sites, _, columns = v.shape
-    result = np.empty((sites, matrices.shape[1], columns))
+    sites, slots, columns = v.shape
+    flat = v.reshape(sites, slots * columns)
+    result = np.empty((sites, matrices.shape[1] * columns))
     for b, matrix in enumerate(matrices):
+        of_all = matrix if columns == 1 else np.kron(matrix, np.eye(columns))  # on a site's rows as they are: nothing is turned
         here = crystal.sublattice == b
-        rows = np.swapaxes(v if here.all() else v[here], 1, 2).reshape(-1, v.shape[1])
-        result[here] = np.swapaxes((rows @ matrix.T).reshape(-1, columns, len(matrix)), 1, 2)
-    return result
+        if here.all():
+            np.matmul(flat, of_all.T, out=result)
+        else:
+            result[here] = flat[here] @ of_all.T
+    return result.reshape(sites, -1, columns)
 
 
 @dataclass(frozen=True, eq=False)

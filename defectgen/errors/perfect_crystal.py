@@ -70,16 +70,20 @@ class PerfectCrystal:
         sublattice = self.sublattice if sublattice is None else sublattice
         known = {symbol: kind for kind, symbol in enumerate(energy.species)}
         kinds = np.array([known[symbol] for symbol in self.cell.lattice.species])
-        values, slopes = [], []
+        values, slopes = np.empty(len(v)), np.empty_like(v)
         for start in range(0, len(v), BATCH):
-            here = np.arange(start, start + BATCH) % len(v)  # the last batch is filled up: one shape, one compilation
+            full = start + BATCH <= len(v)  # the last batch is filled up: one shape, one compilation
+            here = slice(start, start + BATCH) if full else np.arange(start, start + BATCH) % len(v)
             b = sublattice[here]
-            stencil = Stencil(*jax.device_put((self.separations[b] + v[here], kinds[b], kinds[self.second[b]])))
-            found = _gradient(energy, stencil)
-            left = len(v) - start
-            values.append(np.asarray(found[0])[:left])
-            slopes.append(np.asarray(found[1])[:left])
-        return np.concatenate(values), np.where(self.mask[sublattice][..., None], np.concatenate(slopes), 0.0)
+            rho = self.separations if len(self.mask) == 1 else self.separations[b]
+            stencil = Stencil(*jax.device_put((rho + v[here], kinds[b], kinds[self.second[b]])))
+            found = _gradient(energy.compact, stencil)
+            left = min(BATCH, len(v) - start)
+            values[start : start + left] = np.asarray(found[0])[:left]
+            slopes[start : start + left] = np.asarray(found[1])[:left]
+        if not self.mask.all():
+            slopes[~self.mask[sublattice]] = 0.0
+        return values, slopes
 
 
 @eqx.filter_jit

@@ -21,7 +21,18 @@ from .opened import FOLDER, LIBRARY, opened
 
 if TYPE_CHECKING:
     from .calls import gradient, hessian_products, rows
-    from .host import MOST, HostCell, ace, eam, eam_factors, pairing, product_of_sums, stillinger_weber, stillinger_weber_factors
+    from .host import (
+        MOST,
+        HostCell,
+        ace,
+        ace_products,
+        eam,
+        eam_factors,
+        pairing,
+        product_of_sums,
+        stillinger_weber,
+        stillinger_weber_factors,
+    )
 
 __all__ = [
     "FOLDER",
@@ -30,6 +41,7 @@ __all__ = [
     "MOST",
     "HostCell",
     "ace",
+    "ace_products",
     "eam",
     "eam_factors",
     "gradient",

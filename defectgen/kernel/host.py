@@ -87,6 +87,21 @@ def ace(cell: HostCell, table: list[np.ndarray], nodes: int) -> Sums:
     return out
 
 
+def ace_products(
+    cell: HostCell, table: list[np.ndarray], nodes: int, v: Float[np.ndarray, "vectors rows 3"]
+) -> Float[np.ndarray, "vectors rows 3"]:
+    """H v of every vector, eV/A^2 times the unit of v, of the sites that count; arguments as of `ace`."""
+    rows, slots = cell.index.shape
+    v = np.ascontiguousarray(v, dtype=float)
+    out = np.zeros_like(v)
+    pointers = (ctypes.c_void_p * len(table))(*(a.ctypes.data for a in table))
+    around = cell.x, cell.vectors, cell.index, cell.shift, cell.mask, cell.kinds
+    arrays = [*(a.ctypes.data for a in around), pointers, v.ctypes.data, out.ctypes.data]
+    if not _call("defectgen_ace_products", 5, len(arrays))(rows, slots, cell.live, nodes, len(v), *arrays):
+        raise MemoryError("no memory for the work arrays of the kernel")
+    return out
+
+
 def eam(cell: HostCell, sizes: list[int], numbers: list[float], tables: list[np.ndarray]) -> Sums:
     """Energies, forces and virial of the embedded-atom method; the order of the parameters is that of `Eam` in eam.h."""
     out = _nothing(cell)

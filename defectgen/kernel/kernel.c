@@ -187,6 +187,36 @@ int defectgen_ace(int64_t rows, int64_t slots, int64_t live, int64_t nodes, cons
   return 1;
 }
 
+// Hessian products of the same with every vector, (vectors, rows, 3); `out` is zero before. Only the first `live` sites count,
+// and what they give to atoms is added in the order of the list.
+int defectgen_ace_products(int64_t rows, int64_t slots, int64_t live, int64_t nodes, int64_t vectors, const double* x,
+                           const double* box, const int32_t* index, const int32_t* shift, const uint8_t* mask,
+                           const int64_t* kind, const void* const* table, const double* v, double* out) {
+  const Cell cell = {rows, slots, live, x, box, index, shift, mask, kind};
+  const Model model = read_model(table, nodes);
+  const Stencils in = {live, slots, NULL, kind, NULL, &cell};
+  const int64_t bonds = live * slots;
+  double* dg = room_for_slopes(6 * vectors * bonds * sizeof(double));
+  if (!dg) return 0;
+  double* p = dg + 3 * vectors * bonds;
+  for (int64_t vector = 0; vector < vectors; vector++)
+    for (int64_t i = 0; i < live; i++)
+      for (int64_t at = i * slots; at < (i + 1) * slots; at++)
+        for (int a = 0; a < 3; a++)
+          dg[3 * (vector * bonds + at) + a] =
+              mask[at] ? v[3 * (vector * rows + index[at]) + a] - v[3 * (vector * rows + i) + a] : 0.0;
+  if (!ace()->products(&model, &in, threads_in_use, vectors, dg, p)) return 0;
+  for (int64_t vector = 0; vector < vectors; vector++, out += 3 * rows, p += 3 * bonds)
+    for (int64_t i = 0; i < live; i++)
+      for (int64_t at = i * slots; at < (i + 1) * slots; at++)
+        for (int a = 0; a < 3 && mask[at]; a++) {
+          out[3 * index[at] + a] += p[3 * at + a];
+          out[3 * i + a] -= p[3 * at + a];
+        }
+  give_back_slopes();
+  return 1;
+}
+
 // ---- out += H v; 0 if there is no memory for the work arrays
 int defectgen_product_of_sums(int64_t sites, int64_t slots, int64_t sums, int64_t radial, const int32_t* index,
                               const double* factors, const double* curvature, const double* v, double* out) {

@@ -153,11 +153,12 @@ def winners(rows: pd.DataFrame, column: str, hours: str) -> dict[float, str]:
 def _labels(step: Fitted, given: Given, known: dict) -> TrainingLabels:
     """What the training set of a trial has labelled; the crystals are counted once per crystal."""
     lattice, training, cutoff = given[step.crystal].lattice(step.crystal.material), step.rows.training, step.basis.cutoff
-    key = step.crystal.key, cutoff, training.model_dump_json()
-    if key not in known:
-        strained = tuple(len(each.cell) for each in strained_cells(lattice, training.strains(), training.seed))
-        known[key] = strained, tuple(len(each.cell) for each in displaced(lattice, STEP, 2 * cutoff))
-    strained, columns = known[key]
+    by_strain, by_cutoff = (step.crystal.key, training.model_dump_json()), (step.crystal.key, cutoff)
+    if by_strain not in known:
+        known[by_strain] = tuple(len(each.cell) for each in strained_cells(lattice, training.strains(), training.seed))
+    if by_cutoff not in known:
+        known[by_cutoff] = tuple(len(each.cell) for each in displaced(lattice, STEP, 2 * cutoff))
+    strained, columns = known[by_strain], known[by_cutoff]
     rows = given[step.rows]
     cells, modes = (rows.atoms,) * (1 + training.configurations), lattice.dimension * (lattice.dimension + 1) // 2
     return TrainingLabels(cells, len(bulk_cell(lattice).cell), strained, columns, modes)

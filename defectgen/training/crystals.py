@@ -194,8 +194,8 @@ def _labels(snapshot: Snapshot, truth: Potential) -> tuple[float, Float[np.ndarr
         answer = respond(truth, snapshot)
         return float(wanted(answer, "energy", snapshot)), wanted(answer, "forces", snapshot), wanted(answer, "virial", snapshot)
     near = bonds(snapshot.positions, snapshot.vectors, cell.periodic, cell.symbols, truth, bucket=BUCKET)
-    x = jnp.asarray(pad(snapshot.positions, near.index.shape[0]))
-    values, forces, virial = energy_forces_virial(truth, x, jnp.asarray(snapshot.vectors), near)
+    x = pad(snapshot.positions, near.index.shape[0])
+    values, forces, virial = energy_forces_virial(truth, x, snapshot.vectors, near)
     return float(np.sum(np.asarray(values)[:count])), np.asarray(forces)[:count], np.asarray(virial)
 
 

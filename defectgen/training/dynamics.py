@@ -4,7 +4,8 @@ BAOAB splitting (B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34):
 Ornstein-Uhlenbeck step v -> c v + sqrt((1 - c^2) kT / m) xi with c = exp(-dt / tau), half a drift, half a kick.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -15,6 +16,7 @@ from .._input import InputError
 from .._typing import Array, Float, Int
 from ..crystal.elements import element
 from ..energy.bonds import Bonds, bonds, pad
+from ..energy.native import Native, host_cell, native_of
 from ..energy.site import SiteEnergy
 from ..energy.total import energy_forces_virial
 
@@ -76,10 +78,12 @@ def thermalise(
             if near is None or built is None or not np.linalg.norm(x - built, axis=1).max() <= skin / 4:
                 near, built = bonds(x, vectors, periodic, symbols, potential, skin, BUCKET), x
             rows = near.index.shape[0]
-            grow = [jnp.asarray(pad(a, rows)) for a in (x, velocity, built)]
-            scale = jnp.asarray(np.concatenate([mass, np.ones((rows - len(x), 1))]))
-            padded = jnp.asarray(np.concatenate([noise, np.zeros((leg, rows - len(x), 3))], axis=1))
-            after, v, strayed = _leg(potential, *grow, jnp.asarray(vectors), near, scale, padded, dt, BOLTZMANN * temperature)
+            grow = [pad(a, rows) for a in (x, velocity, built)]
+            scale = np.concatenate([mass, np.ones((rows - len(x), 1))])
+            padded = np.concatenate([noise, np.zeros((leg, rows - len(x), 3))], axis=1)
+            native = native_of(potential, x, vectors)
+            run = partial(_leg, potential) if native is None else partial(_leg_of_compiled, native)
+            after, v, strayed = run(*grow, np.asarray(vectors, dtype=float), near, scale, padded, dt, BOLTZMANN * temperature)
             if float(strayed) < skin / 2:
                 break
             if not np.isfinite(float(strayed)):
@@ -92,6 +96,35 @@ def thermalise(
     kinetic = float(np.sum(mass * velocity**2)) / 2
     drift = np.sum(mass * (x - positions), axis=0) / mass.sum()
     return Snapshots(x - drift, 2 * kinetic / (3 * len(x) * BOLTZMANN))
+
+
+def _leg_of_compiled(
+    native: Native,
+    x: Float[np.ndarray, "rows 3"],
+    v: Float[np.ndarray, "rows 3"],
+    built: Float[np.ndarray, "rows 3"],
+    vectors: Float[np.ndarray, "3 3"],
+    near: Bonds,
+    mass: Float[np.ndarray, "rows 1"],
+    noise: Float[np.ndarray, "steps rows 3"],
+    dt: float,
+    thermal: float,
+) -> tuple[Float[np.ndarray, "rows 3"], Float[np.ndarray, "rows 3"], float]:
+    """The same as `_leg` for a potential with compiled code, without a program of JAX."""
+    keep = np.exp(-1.0 / FRICTION)
+    real = np.asarray(near.real)[:, None]
+    spread, push = np.where(real, np.sqrt((1 - keep**2) * thermal / mass), 0.0), dt / 2 / mass
+    cell, strayed = host_cell(x, vectors, near), 0.0
+    f = native.sums(cell)[1]
+    for xi in noise:
+        v = v + push * f
+        x = x + dt / 2 * v
+        v = keep * v + spread * xi
+        x = x + dt / 2 * v
+        f = native.sums(replace(cell, x=x))[1]
+        strayed = np.maximum(strayed, np.max(np.sum((x - built) ** 2, axis=1)))  # and is not a number if a position is none
+        v = v + push * f
+    return x, v, float(np.sqrt(strayed))
 
 
 @eqx.filter_jit

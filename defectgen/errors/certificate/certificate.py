@@ -168,7 +168,7 @@ def judge(fit: Fit, sensitive: Sensitivity) -> Certificate:
     if not rows.residual > 0:
         raise InputError("the error of a fit without any residual cannot be estimated; give it more rows than parameters")
     return Certificate(
-        geometry=rows.judge(_compact(sensitive.strains())),
+        geometry=rows.judge(sensitive.compact_strains()),
         energy=rows.judge(sensitive.energy[None]),
         residual=rows.residual,
         rows=fit.rows,
@@ -212,11 +212,6 @@ def _sharpened(found: Certificate, richer: Fit, rest: Equilibrium) -> Certificat
         geometry=replace(found.geometry, shift=strain_norm(rest.cell, answer), remainder=own.geometry.estimate),
         energy=replace(found.energy, shift=abs(shifted - rest.energy), remainder=own.energy.estimate),
     )
-
-
-def _compact(rows: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "k columns"]:
-    """A triangle with the same Gram matrix: many rows of strain become as many as there are columns."""
-    return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")  # pyright: ignore[reportReturnType]
 
 
 def _model_of(fit: Fit) -> LinearACE:

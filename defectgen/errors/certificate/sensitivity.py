@@ -12,7 +12,7 @@ from ..._display import brief
 from ..._input import InputError
 from ..._typing import Float
 from ...ace import ACEBasis, LinearACE
-from ...bridge.hessian import sparse_hessian
+from ...bridge.hessian import dense_hessian
 from ...crystal.snapshot import Snapshot
 from ...energy.bonds import bonds, pad
 from ...energy.functional import evaluate
@@ -37,6 +37,9 @@ ACCURACY = 1e-8
 
 MAX_PRODUCTS = 200
 
+DENSE = 3000
+"""Atoms up to which a matrix with an entry for each two atoms is made: 72 MB."""
+
 Fields = Float[np.ndarray, "atoms 3 *fields"]
 
 
@@ -60,16 +63,17 @@ def _factorised(rest: Equilibrium, model: SiteEnergy, precondition: Precondition
     cell, x = rest.cell, rest.positions
     near = bonds(x, cell.vectors, cell.periodic, cell.symbols, model)
     rows = near.index.shape[0]
-    sparse = sparse_hessian(model, pad(x, rows), cell.vectors, near, len(x)).tocsr()
+    matrix = dense_hessian(model, pad(x, rows), cell.vectors, near, len(x))
     free = np.flatnonzero(precondition.movable.ravel())
-    matrix = sparse[free][:, free].toarray(order="F")
+    if len(free) < len(matrix):
+        matrix = matrix[np.ix_(free, free)]
     if precondition.rigid:
         d = cell.lattice.dimension
         lift = float(np.mean(np.diag(matrix))) / len(cell)
         for axis in range(d):
             own = np.arange(axis, len(free), d)
             matrix[np.ix_(own, own)] += lift
-    factor, info = dpotrf(matrix, lower=1, overwrite_a=1, clean=0)
+    factor, info = dpotrf(matrix.T, lower=1, overwrite_a=1, clean=0)  # symmetric; the transpose is in LAPACK's order
     if info:
         raise InputError(_saddle())
 
@@ -183,6 +187,37 @@ class Sensitivity:
         """D K, one row per bond and direction."""
         columns = len(self.energy)
         return self.strain(self.displacement).reshape(-1, columns)
+
+    def compact_strains(self, dense: int = DENSE) -> Float[np.ndarray, "rows columns"]:
+        """Rows that give every change of the coefficients the length ``|D K dtheta|``, one per atom and direction.
+
+        Parameters
+        ----------
+        dense : int
+            Atoms up to which the Laplacian of the bonds is factorised; beyond, the rows are a triangle of D K.
+
+        Returns
+        -------
+        array (rows, columns)
+            A per unit coefficient.
+
+        Notes
+        -----
+        D^T D is the Laplacian of the bonds for each component. With D^T D + 1 1^T / atoms = L L^T the rows are L^T K: the
+        second term vanishes on K, which does not move the mean of periodic cells.
+        """
+        atoms, columns = len(self.displacement), len(self.energy)
+        if atoms > dense:
+            strains = self.strains()
+            return strains if len(strains) <= columns else np.linalg.qr(strains, mode="r")  # pyright: ignore[reportReturnType]
+        bonds = bonds_of(self.rest.cell)
+        laplacian = np.full((atoms, atoms), 1.0 / atoms)
+        for a, b, sign in ((bonds.first, bonds.first, 1), (bonds.second, bonds.second, 1), (bonds.first, bonds.second, -1)):
+            np.add.at(laplacian, (a, b), sign)
+            if sign < 0:
+                np.add.at(laplacian, (b, a), sign)
+        moved = self.displacement - self.displacement.mean(axis=0)
+        return (np.linalg.cholesky(laplacian).T @ moved.reshape(atoms, -1)).reshape(-1, columns)
 
 
 def sensitivity(

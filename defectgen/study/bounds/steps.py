@@ -5,8 +5,12 @@ from math import isfinite
 from typing import Any
 
 from ...campaign import Given, Step
+from ...energy.potential import Potential
+from ...energy.site import SiteEnergy
 from ...errors import bound
+from ...errors.bound import ReferenceSide, reference_side
 from ...errors.bound_terms import Bound as Terms
+from ...relax import Equilibrium
 from ..tasks import FitTrial, green_of, truth_of
 
 
@@ -83,16 +87,31 @@ class Bound(Step[Measured]):
     def run(self, given: Given) -> Measured:
         """Measure every term."""
         trial, truth = self.trial, truth_of(self.trial.crystal.material)
-        exact = trial.reference(given)
+        exact, model = trial.reference(given), trial.model(given)
         found = bound(
             exact,
             truth,
-            trial.model(given),
+            model,
             given[trial.rows].radius,
             preconditioner=green_of(exact.cell, truth),
             stability=given[trial].stability_constant,
+            known=_side_of(trial, exact, truth, model),
         )
         return measured(found)
+
+
+_latest_side: list[tuple[str, float, ReferenceSide]] = []
+
+
+def _side_of(trial: FitTrial, exact: Equilibrium, truth: Potential, model: SiteEnergy) -> ReferenceSide | None:
+    """The reference's part, kept by the process for the next fit that is tried on the same equilibrium."""
+    if not isinstance(truth, SiteEnergy):
+        return None  # `bound` refuses a black box
+    widest = max(truth, model, key=lambda potential: potential.cutoff)
+    if not _latest_side or _latest_side[0][:2] != (trial.exact.key, widest.cutoff):
+        _latest_side.clear()
+        _latest_side.append((trial.exact.key, widest.cutoff, reference_side(exact, truth, widest)))
+    return _latest_side[0][2]
 
 
 def measured(found: Terms) -> Measured:
