@@ -16,10 +16,11 @@ from defectgen._input import InputError
 from defectgen.crystal import homogeneous_modes
 from defectgen.energy import SiteEnergy, Stencil, cell_energy
 from defectgen.errors import force_constant_error, lowest_phonon, stability_constant, strain_norm
+from defectgen.errors.bound import reference_side
 from defectgen.errors.bound_terms import grouped
 from defectgen.errors.homogeneous import affine_of, dispersion, strain_response
 from defectgen.errors.perfect_crystal import perfect_crystal
-from defectgen.errors.residual_split import FAR, site_displacement, split_residual
+from defectgen.errors.residual_split import FAR, site_displacement, split_residual, stiffness
 from defectgen.relax import Preconditioner, greens_function
 from defectgen.surrogate import MomentPerturbation
 
@@ -168,6 +169,30 @@ def test_parts_sum_to_the_whole(dimension):
     assert np.abs(parts.whole - (force - force0)).max() < 1e-12  # rounding of forces of 1 eV/A
     assert sum(parts.energy.values()) == pytest.approx(energy - energy0, abs=1e-9)  # rounding of a sum over the sites
     assert all(np.abs(parts.force[name]).max() > 1e-9 for name in ("F", "C2", "G2", "C3"))
+
+
+@pytest.mark.parametrize("dimension", [2, 3], ids=["triangle lattice", "diamond"])
+def test_force_constants_by_fourier_transforms_are_those_of_the_stencils(dimension):
+    """D^T V'' D w site by site, on any field."""
+    _, truth, exact = scene(dimension)
+    crystal = perfect_crystal(exact.cell, truth)
+    hessian = crystal.hessians(truth)
+    w = np.random.default_rng(0).normal(size=(len(crystal.sublattice), 3)) * [1, 1, dimension - 2]
+    slopes = np.einsum("skilj,slj->ski", hessian[crystal.sublattice], crystal.difference(w))
+    expected = crystal.transpose(slopes) * [1, 1, dimension - 2]
+    assert np.abs(expected).max() > 1
+    assert np.abs(stiffness(crystal, hessian)(w) - expected).max() < 1e-12 * np.abs(expected).max() * len(w)
+
+
+def test_the_part_of_the_reference_serves_every_model():
+    lattice, truth, exact = scene()
+    models = [injected(lattice, truth, kind, 0.05) for kind in ("elastic", "third")]
+    known = reference_side(exact, truth, max(truth, *models, key=lambda v: v.cutoff))
+    for model in models:
+        alone, shared = (dg.bound(exact, truth, model, 6.0, stability=0.5, known=given) for given in (None, known))
+        assert alone["C3"].geometry > 0
+        for what in ("value", "tail", "geometry", "response", "energy"):
+            assert sizes(shared, what) == pytest.approx(sizes(alone, what), rel=1e-12, nan_ok=True)
 
 
 class Null(SiteEnergy):

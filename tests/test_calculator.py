@@ -21,7 +21,7 @@ from toy_calculators import FRAMES, TRACES, Basis, Binding, Pairs, frame
 
 from defectgen._input import InputError
 from defectgen.bridge import Calculator, cell_from_ase
-from defectgen.bridge.hessian import sparse_hessian
+from defectgen.bridge.hessian import dense_hessian, sparse_hessian
 from defectgen.energy import bonds, hessian, pad
 
 
@@ -107,6 +107,18 @@ def test_hessian_chunks_do_not_matter():
     padded = pad(cell.positions, near.index.shape[0])
     parts = sparse_hessian(Binding(), padded, cell.vectors, near, len(atoms), block_bytes=2**18)
     assert np.abs((whole - parts).toarray()).max() < 1e-13  # order of summation
+
+
+@pytest.mark.parametrize("name", ["one image cell", "several chunks", "molecule"])
+def test_the_dense_hessian_is_the_sparse_one(name):
+    """Also where an atom is its own neighbour, so that several entries of one stencil add up."""
+    atoms = frame(name)
+    cell = cell_from_ase(atoms)
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, Binding())
+    at = Binding(), pad(cell.positions, near.index.shape[0]), cell.vectors, near, len(atoms)
+    sparse, dense = sparse_hessian(*at).toarray(), dense_hessian(*at, block_bytes=2**18)
+    assert np.abs(sparse).max() > 0.05
+    np.testing.assert_allclose(dense, sparse, atol=1e-12 * np.abs(sparse).max())
 
 
 def test_hessian_equals_the_analytic_one_of_matscipy():

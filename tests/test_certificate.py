@@ -42,6 +42,18 @@ def case():
     return made, rest, dg.certify(made, rest)
 
 
+def test_compact_strains_have_the_lengths_of_the_strains():
+    """By the Laplacian of the bonds, and by a triangle where there are too many atoms for it."""
+    sensitive = case()[2].sensitivity
+    directions = np.random.default_rng(0).normal(size=(len(sensitive.energy), 5))
+    lengths = np.linalg.norm(sensitive.strains() @ directions, axis=0)
+    assert lengths.min() > 0
+    assert len(sensitive.compact_strains()) == sensitive.rest.positions.size < len(sensitive.strains())
+    for dense in (10_000, 0):
+        found = np.linalg.norm(sensitive.compact_strains(dense) @ directions, axis=0)
+        assert found == pytest.approx(lengths, rel=1e-11)
+
+
 def test_derivatives_of_the_relaxed_defect_are_differences_of_relaxations():
     made, rest, certificate = case()
     sensitive = certificate.sensitivity

@@ -170,6 +170,19 @@ def test_thermal_snapshots_obey_equipartition(copper, lattice):
     assert not np.isclose(np.mean(potential), 2 * kelvin, rtol=6 * scatter)
 
 
+def test_dynamics_of_compiled_potentials_are_those_of_jax(monkeypatch):
+    """The same steps; what rounding grows to within them is far below the thermal motion."""
+    silicon, cell = dg.reference.StillingerWeber("Si"), dg.vacancy().apply(dg.supercell(dg.diamond("Si", 5.43), 2))
+    at = silicon, cell.symbols, cell.positions, cell.vectors, cell.periodic, 900.0, [3], 45
+    found = thermalise(*at)
+    with monkeypatch.context() as without:
+        without.setattr(dg.reference.StillingerWeber, "native", lambda _: None)
+        expected = thermalise(*at)
+    assert np.abs(expected.positions - cell.positions).max() > 0.1
+    assert np.abs(found.positions - expected.positions).max() < 1e-9
+    assert found.temperature == pytest.approx(expected.temperature, rel=1e-9)
+
+
 def test_conformations_are_decided_by_their_number_and_not_by_how_many_there_are(copper, lattice):
     cell = defect_from_name("vacancy").apply(dg.supercell(lattice, 2))
     law = Law(temperature=300, strain=0.01)

@@ -22,6 +22,7 @@ from defectgen import InputError, kernel
 from defectgen.crystal import neighbours
 from defectgen.energy import SiteEnergy, Stencil, bonds, channel_rows, energy_forces_virial, hessian_product, pad
 from defectgen.energy.prepared import prepared_hessian
+from defectgen.energy.total import site_hessians
 
 COMPILERS = [shutil.which(name) for name in (os.environ.get("CC", "cc"), "cc", "gcc", "clang")]
 left_out = os.environ.get("DEFECTGEN_KERNEL") == "0" or jax.default_backend() != "cpu"
@@ -284,6 +285,31 @@ def test_products_of_a_cell_are_those_of_forces():
     product = hessian_product(model, jnp.asarray(pad(x, rows)), jnp.asarray(cell.vectors), near, jnp.asarray(pad(v, rows)))
     ahead, behind = (dg.evaluate(model, cell, positions=x + s * step * v).forces for s in (1, -1))
     agree(np.asarray(product)[: len(x)], (behind - ahead) / (2 * step), times=1e-6)  # truncation of the differences
+
+
+@pytest.mark.parametrize("counted", [None, 20], ids=["all sites", "the first sites only"])
+def test_products_of_a_cell_are_those_of_jax(counted, monkeypatch):
+    """Of several vectors; two species, with neighbours beyond the cutoff in the list."""
+    model = model_of(dg.ACEBasis(["Ni", "Al"], cutoff=4.2, order=3, degree=6))
+    cell = rattled(dg.vacancy().apply(dg.supercell(dg.l12("Al", "Ni", 3.6), 2)))
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, model, skin=0.4)
+    v = np.stack([pad(v, len(near.index)) for v in np.random.default_rng(1).normal(size=(3, *cell.positions.shape))])
+    mask = None if counted is None else np.arange(24) < counted
+    at = pad(cell.positions, len(near.index)), cell.vectors, near, v, mask
+    found = hessian_product(model, *at)
+    with monkeypatch.context() as without:
+        without.setattr(dg.LinearACE, "native", lambda _: None)
+        expected = hessian_product(model, *at)
+    assert isinstance(found, np.ndarray) and isinstance(expected, jax.Array)
+    agree(found, np.asarray(expected))
+    agree(hessian_product(model, *at[:3], v[0], mask), np.asarray(expected)[0])
+
+
+def test_hessians_of_sites_are_those_of_jax():
+    model, stencil = model_of(dg.ACEBasis(["Cu"], cutoff=CUTOFF, order=3, degree=6)), random_stencil(1)
+    found = site_hessians(model, stencil)
+    assert isinstance(found, np.ndarray)
+    agree(found, np.asarray(dg.LinearACE.hessian(model, stencil)))
 
 
 def test_without_it_nothing_changes(tmp_path):

@@ -149,6 +149,7 @@ class CompiledACE(Native):
     """A potential in the compiled kernel, called on the arrays of a cell."""
 
     def __init__(self, of: Program):
+        self._of = of
         self._table = [np.asarray(array) for array in of.arrays]
         self._nodes = len(of.tables[3].array)
 
@@ -157,6 +158,17 @@ class CompiledACE(Native):
 
     def products(self, cell: kernel.HostCell, v: Float[np.ndarray, "vectors rows 3"]) -> Float[np.ndarray, "vectors rows 3"]:
         return kernel.ace_products(cell, self._table, self._nodes, v)
+
+    def site_hessians(self, stencil: Stencil) -> Float[np.ndarray, "sites slots 3 slots 3"]:
+        sites, slots = stencil.neighbour.shape
+        directions = np.broadcast_to(np.eye(3 * slots).reshape(3 * slots, 1, slots, 3), (3 * slots, sites, slots, 3))
+        columns = np.asarray(_products(self._of, stencil, directions))
+        return np.moveaxis(columns, 0, 1).reshape(sites, slots, 3, slots, 3)
+
+
+@eqx.filter_jit
+def _products(of: Program, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]):
+    return of.hessian_products(stencil, dg)
 
 
 class RowProgram(eqx.Module):

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from .. import kernel
 from .._typing import Anywhere, Bool, Float
 from .bonds import Bonds
-from .site import SiteEnergy
+from .site import SiteEnergy, Stencil
 
 
 class Native(ABC):
@@ -27,6 +27,10 @@ class Native(ABC):
         self, cell: kernel.HostCell, v: Float[np.ndarray, "vectors rows 3"]
     ) -> Float[np.ndarray, "vectors rows 3"] | None:
         """Hessian products of the sites that count, eV/A^2 times the unit of v; None if JAX has to compute them."""
+        return None
+
+    def site_hessians(self, stencil: Stencil) -> Float[Anywhere, "sites slots 3 slots 3"] | None:
+        """Second derivatives of the site energies, eV/A^2; None if JAX has to compute them."""
         return None
 
     def factors(
@@ -48,12 +52,12 @@ class HasNative(ABC):
         return jax.tree.leaves(self)
 
 
-def native_of(energy: SiteEnergy, x: Float[Anywhere, "rows 3"], vectors: Float[Anywhere, "3 3"]) -> Native | None:
-    """The compiled code of a potential; None where it has none, or where JAX differentiates or compiles."""
+def native_of(energy: SiteEnergy, *arrays: Anywhere) -> Native | None:
+    """The compiled code of a potential for these arrays; None where it has none, or where JAX traces one of them."""
     if not isinstance(energy, HasNative) or kernel.missing() is not None:
         return None
     kind = type(energy)  # a method of the energy itself would be made into a module of equinox at every call
-    if any(isinstance(a, Tracer) for a in (x, vectors, *kind.parameters(energy))):
+    if any(isinstance(a, Tracer) for a in (*arrays, *kind.parameters(energy))):
         return None
     return kind.native(energy)
 

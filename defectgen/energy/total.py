@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from .._typing import Anywhere, Array, Bool, Float, Int
 from .bonds import Bonds, Part, over_rows, over_sites, part_of
@@ -55,9 +54,15 @@ HESSIAN_BYTES = 2**17
 """Bytes of site Hessians computed at once: the arrays that they are made with are some times larger, and stay in cache."""
 
 
+def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Anywhere, "sites slots 3 slots 3 *channels"]:
+    """Second derivatives of every site energy in its own stencil, eV/A^2, by its own compiled code where there is some."""
+    native = native_of(energy, stencil.g, stencil.centre)
+    found = None if native is None else native.site_hessians(stencil)
+    return _site_hessians(energy, stencil) if found is None else found
+
+
 @eqx.filter_jit
-def site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
-    """Second derivatives of every site energy in its own stencil, eV/A^2."""
+def _site_hessians(energy: SiteEnergy, stencil: Stencil) -> Float[Array, "sites slots 3 slots 3 *channels"]:
     return energy.hessian(stencil)
 
 
@@ -160,7 +165,7 @@ def hessian_product(
     array, (..., rows, 3)
         eV/A^2 times the unit of v.
     """
-    native = None if isinstance(v, Tracer) else native_of(energy, x, vectors)
+    native = native_of(energy, x, vectors, v)
     if native is not None:
         several = np.asarray(v, dtype=float).reshape(-1, *np.shape(x))
         found = native.products(host_cell(x, vectors, bonds, counted), several)

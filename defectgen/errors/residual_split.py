@@ -190,11 +190,11 @@ def _split(known: Strained, model: SiteEnergy, hessian: np.ndarray):
     energies["C3"] = (up - down) / 2 - 2 * half(slope0, q)
     energies["C4"] = (up + down) / 2 - energies["C2"]
     energies = {name: affine.shared(e) for name, e in energies.items()}
-    energies["G2"] = _of_pairs(_stiffness(crystal, hessian), u) - energies["C2"]
+    energies["G2"] = _of_pairs(stiffness(crystal, hessian), u) - energies["C2"]
     return slopes, energies
 
 
-def _stiffness(
+def stiffness(
     crystal: PerfectCrystal, hessian: Float[np.ndarray, "sublattices slots 3 slots 3"]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """w -> D^T V'' D w on the sites, by Fourier transforms: the force constants of sites that have these Hessians."""
