@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import kernel
@@ -167,8 +168,8 @@ class CompiledACE(Native):
 
 
 @eqx.filter_jit
-def _products(of: Program, stencil: Stencil, dg: Float[Array, "vectors sites slots 3"]):
-    return of.hessian_products(stencil, dg)
+def _products(of: Program, stencil: Stencil, dg: Float[Anywhere, "vectors sites slots 3"]):
+    return of.hessian_products(stencil, jnp.asarray(dg))
 
 
 class RowProgram(eqx.Module):

@@ -5,7 +5,6 @@ Ornstein-Uhlenbeck step v -> c v + sqrt((1 - c^2) kT / m) xi with c = exp(-dt / 
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._input import InputError
-from .._typing import Array, Float, Int
+from .._typing import Anywhere, Float, Int
 from ..crystal.elements import element
 from ..energy.bonds import Bonds, bonds, pad
 from ..energy.native import Native, host_cell, native_of
@@ -78,12 +77,12 @@ def thermalise(
             if near is None or built is None or not np.linalg.norm(x - built, axis=1).max() <= skin / 4:
                 near, built = bonds(x, vectors, periodic, symbols, potential, skin, BUCKET), x
             rows = near.index.shape[0]
-            grow = [pad(a, rows) for a in (x, velocity, built)]
             scale = np.concatenate([mass, np.ones((rows - len(x), 1))])
             padded = np.concatenate([noise, np.zeros((leg, rows - len(x), 3))], axis=1)
+            atoms, box = (pad(x, rows), pad(velocity, rows), pad(built, rows)), np.asarray(vectors, dtype=float)
+            at = *atoms, box, near, scale, padded, dt, BOLTZMANN * temperature
             native = native_of(potential, x, vectors)
-            run = partial(_leg, potential) if native is None else partial(_leg_of_compiled, native)
-            after, v, strayed = run(*grow, np.asarray(vectors, dtype=float), near, scale, padded, dt, BOLTZMANN * temperature)
+            after, v, strayed = _leg(potential, *at) if native is None else _leg_of_compiled(native, *at)
             if float(strayed) < skin / 2:
                 break
             if not np.isfinite(float(strayed)):
@@ -130,16 +129,16 @@ def _leg_of_compiled(
 @eqx.filter_jit
 def _leg(
     potential: SiteEnergy,
-    x: Float[Array, "rows 3"],
-    v: Float[Array, "rows 3"],
-    built: Float[Array, "rows 3"],
-    vectors: Float[Array, "3 3"],
+    x: Float[Anywhere, "rows 3"],
+    v: Float[Anywhere, "rows 3"],
+    built: Float[Anywhere, "rows 3"],
+    vectors: Float[Anywhere, "3 3"],
     near: Bonds,
-    mass: Float[Array, "rows 1"],
-    noise: Float[Array, "steps rows 3"],
+    mass: Float[Anywhere, "rows 1"],
+    noise: Float[Anywhere, "steps rows 3"],
     dt: float,
     thermal: float,
-) -> tuple[Float[Array, "rows 3"], Float[Array, "rows 3"], Float[Array, ""]]:
+) -> tuple[Float[Anywhere, "rows 3"], Float[Anywhere, "rows 3"], Float[Anywhere, ""]]:
     """Some steps with one neighbour list: positions, velocities, and how far an atom was from where the list was made (A)."""
     keep = jnp.exp(-1.0 / FRICTION)
     spread = jnp.sqrt((1 - keep**2) * thermal / mass)
