@@ -18,6 +18,7 @@ from defectgen._input import InputError
 from defectgen.bridge import LabelledReference, inequivalent
 from defectgen.campaign import Given, Store
 from defectgen.crystal import Snapshot
+from defectgen.crystal.symmetry import space_group
 from defectgen.energy import blackbox_force_constants, displacements
 from defectgen.study.calculations import Calculation
 from defectgen.study.planning import plans, prepared, searched, write_structures
@@ -154,6 +155,22 @@ def test_displacements_that_symmetry_makes_of_each_other_are_computed_once(name)
     lattice, count = CRYSTALS[name]
     assert len(moved(lattice)) == 6 * lattice.sublattices
     assert len(inequivalent(moved(lattice), lattice)) == count
+
+
+@pytest.mark.parametrize("lattice", [dg.fcc("Cu", 3.6), dg.hcp("Cu", 2.55, 4.16)], ids=["fcc", "hcp"])
+def test_a_frame_is_found_through_every_operation_of_the_crystal_and_no_other(lattice):
+    """All atoms are displaced, by up to 0.1 A; one atom that is 0.01 A away from its image is enough to refuse it."""
+    cell, rng = dg.supercell(lattice, 2), np.random.default_rng(0)
+    x = cell.positions + 0.05 * rng.uniform(-1, 1, size=cell.positions.shape)
+    known = LabelledReference((Snapshot(cell, x, cell.vectors),), lattice)
+    turns, shifts = space_group(lattice)
+    maps_box = [np.abs(m - np.rint(m)).max() < 1e-6 for m in cell.vectors @ turns @ np.linalg.inv(cell.vectors)]
+    assert sum(maps_box) >= 12
+    for k in np.flatnonzero(maps_box):
+        y = rng.permutation(x @ turns[k] + shifts[k] + rng.integers(0, 2, 3) @ lattice.vectors)
+        assert known.knows(Snapshot(cell, y, cell.vectors), shifted=False)
+        y[k % len(y), 1] += 0.01
+        assert not known.knows(Snapshot(cell, y, cell.vectors), shifted=False)
 
 
 @pytest.mark.parametrize("lattice", [dg.fcc("Cu", 3.6), dg.hcp("Cu", 2.55, 4.16)], ids=["fcc", "hcp"])
