@@ -82,7 +82,7 @@ def bound(
     preconditioner : GreensFunction, optional
         From ``greens_function(cell, truth)``; saves time.
     known : ReferenceSide, optional
-        From `reference_side` for the same equilibrium and reference; saves time if several models are compared.
+        From ``defectgen.errors.bound.reference_side``, for the same equilibrium and reference; saves time for several models.
 
     Returns
     -------
