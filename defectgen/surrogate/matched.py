@@ -128,7 +128,7 @@ def surrogate(
     projection = affine_projection(lattice, perturbation, shifts) if {"V", ELASTIC} & set(kinds) else None
     curvature = None
     if "FC" in kinds or (ELASTIC in kinds and "V" not in kinds):
-        curvature = site_hessians(perturbation, perfect)
+        curvature = jnp.asarray(site_hessians(perturbation, perfect))
         if "FC" not in kinds:
             curvature = jnp.einsum("skp,spaqb,sql->skalb", projection, curvature, projection)
         curvature = curvature.reshape(-1, count, count)
