@@ -45,7 +45,8 @@ def fits_page(run: Run, rows: pd.DataFrame) -> Page:
 def _answers(rows: pd.DataFrame, rates: pd.DataFrame) -> Iterator[str]:
     """What all cases show, and each of them: the first sentences of the page."""
     cases = [
-        f"a {defect} in {material}" for material, defect in dict.fromkeys(zip(rates["material"], rates["defect"], strict=True))
+        f"{'an' if defect[0] in 'aeiou' else 'a'} {defect} in {material}"
+        for material, defect in dict.fromkeys(zip(rates["material"], rates["defect"], strict=True))
     ]
     if len(cases) > 1:
         each = [_agreement(own) for _, own in rates.groupby(["material", "defect"], sort=False)]
