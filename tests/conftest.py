@@ -14,8 +14,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "defectgen" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")  # as in users' processes
 
-import checker  # noqa: E402  (the environment comes first)
-import jaxtyping  # noqa: E402
+import jaxtyping  # noqa: E402  (the environment comes first)
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -36,8 +35,7 @@ _looked = [0.0]
 
 @pytest.fixture(autouse=True)
 def kernels():
-    """Between tests, as between tasks: a long test process must not run out of memory mappings. All shapes are checked anew."""
-    checker.begin()
+    """Between tests, as between tasks: a long test process must not run out of memory mappings."""
     yield
     if time.monotonic() > _looked[0] + LOOK:
         from defectgen.campaign.workers import release_kernels  # not above: what is imported there has no shapes checked

@@ -160,3 +160,12 @@ def test_a_relaxation_with_the_symmetric_energy_ends_at_the_same_place():
     apart = energy.symmetric(one.positions) - whole.positions
     assert one.converged and one.energy == pytest.approx(whole.energy, abs=1e-9)
     assert np.abs(apart - apart.mean(axis=0)).max() < 1e-9
+
+
+def test_an_energy_of_another_cell_or_potential_is_refused():
+    """Also where the number of atoms agrees, so that nothing else would notice."""
+    short, wide = dg.reference.CleriRosato("Cu", cutoff=4.2), dg.reference.CleriRosato("Cu", cutoff=4.5)
+    cell, other = defective(COPPER, "vacancy", 2), defective(COPPER, "vacancy", 2)
+    for energy in (cell_energy(cell, wide), cell_energy(other, short)):
+        with pytest.raises(dg.InputError, match="another cell or potential"):
+            dg.relax(cell, short, energy=energy)

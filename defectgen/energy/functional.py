@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +28,8 @@ class CellEnergy(ABC):
     """Energy minus N times the bulk energy per atom, its gradient and its Hessian, of one cell; clamped atoms feel no force."""
 
     cell: Cell
+    potential: Any
+    """A site energy, or another code."""
     crystal: CrystalState
     """The perfect crystal of the cell with this potential."""
 

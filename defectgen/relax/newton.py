@@ -67,8 +67,7 @@ def relax(
         Called as `progress(step, energy, residual)` (eV, eV/A) after every Newton step.
     chemical_potentials : mapping, optional
         eV per atom, by species, in the potential's own energy zero. They make the `formation_energy` of a defect that changes
-        the
-        composition of a compound, or brings a foreign species; the relaxation does not depend on them.
+        the composition of a compound, or brings a foreign species; the relaxation does not depend on them.
     energy : CellEnergy, optional
         From `cell_energy` of this cell and potential; saves its neighbour list when they are relaxed more than once.
 
@@ -76,14 +75,13 @@ def relax(
     -------
     Equilibrium
         Where larger noise stops the iteration earlier, or a model lets atoms fall into each other, `converged` is False;
-        `message`
-        says how far it came, and `rounding` what the forces allow.
+        `message` says how far it came, and `rounding` what the forces allow.
 
     Raises
     ------
     InputError
-        For a start of the wrong shape or with overlapping atoms, an unknown kind of potential, or a preconditioner of another
-        supercell.
+        For a start of the wrong shape or with overlapping atoms, an unknown kind of potential, a preconditioner of another
+        supercell, or an energy of another cell or potential.
 
     Warns
     -----
@@ -94,8 +92,7 @@ def relax(
     Notes
     -----
     Each step solves H s = F by preconditioned conjugate gradients to the Eisenstat-Walker accuracy 0.9 (|F_k| / |F_k-1|)^2 in
-    the
-    dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking. In large periodic cells H is the
+    the dual norm (SIAM J. Sci. Comput. 17, 16 (1996)), inside a trust region with backtracking. In large periodic cells H is the
     Hessian where the crystal is strained and that of the perfect crystal elsewhere, so that a step costs little more than its
     forces, which are exact. theory: setting/cell.
     """
@@ -105,6 +102,8 @@ def relax(
     allowed = np.inf if tolerance is None else MISSED * tolerance
     tolerance = TOLERANCE if tolerance is None else tolerance
     functional = cell_energy(cell, potential) if energy is None else energy
+    if functional.cell is not cell or functional.potential is not potential:
+        raise InputError("energy= was made for another cell or potential; make it with cell_energy(cell, potential) of these two")
     known, crystal = checked_potentials(chemical_potentials, cell), functional.crystal
     check_reservoirs(cell, crystal.energy, known)
     unrest = crystal.unrest()

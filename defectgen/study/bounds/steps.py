@@ -11,7 +11,7 @@ from ...errors import bound
 from ...errors.bound import ReferenceSide, reference_side
 from ...errors.bound_terms import Bound as Terms
 from ...relax import Equilibrium
-from ..tasks import FitTrial, green_of, truth_of
+from ..tasks import FitTrial, green_of, kept, truth_of
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,12 @@ class Bound(Step[Measured]):
         return measured(found)
 
 
-_latest_side: list[tuple[str, float, ReferenceSide]] = []
-
-
 def _side_of(trial: FitTrial, exact: Equilibrium, truth: Potential, model: SiteEnergy) -> ReferenceSide | None:
     """The reference's part, kept by the process for the next fit that is tried on the same equilibrium."""
     if not isinstance(truth, SiteEnergy):
         return None  # `bound` refuses a black box
     widest = max(truth, model, key=lambda potential: potential.cutoff)
-    if not _latest_side or _latest_side[0][:2] != (trial.exact.key, widest.cutoff):
-        _latest_side.clear()
-        _latest_side.append((trial.exact.key, widest.cutoff, reference_side(exact, truth, widest)))
-    return _latest_side[0][2]
+    return kept(("bounds", trial.exact.key, widest.cutoff), lambda: reference_side(exact, truth, widest))
 
 
 def measured(found: Terms) -> Measured:
