@@ -12,6 +12,7 @@ from defectgen.ace import LinearACE
 from defectgen.crystal import copies, defect_from_name
 from defectgen.energy import cell_energy, total
 from defectgen.energy.bonds import bonds, pad
+from defectgen.energy.prepared import prepared_hessian
 from defectgen.energy.some import SomeForces
 from defectgen.energy.symmetric import SymmetricSum
 from defectgen.energy.total import energy_forces_virial
@@ -169,3 +170,34 @@ def test_an_energy_of_another_cell_or_potential_is_refused():
     for energy in (cell_energy(cell, wide), cell_energy(other, short)):
         with pytest.raises(dg.InputError, match="another cell or potential"):
             dg.relax(cell, short, energy=energy)
+
+
+def test_positions_that_are_not_numbers_are_refused_and_not_followed():
+    """Also where another atom moves far, whose new neighbours the kept list does not have."""
+    cell = defective(COPPER, "vacancy", 4)
+    some = SomeForces(cell, 4.2, np.array([0, 1]), keep=True)
+    some(dg.reference.CleriRosato("Cu", cutoff=4.2), cell.positions)
+    x = np.array(cell.positions)
+    x[0] += (1.0, 0.3, 0.2)
+    x[-1] = np.nan
+    with pytest.raises(dg.InputError, match="finite"):
+        some(dg.reference.CleriRosato("Cu", cutoff=4.2), x)
+
+
+def test_no_sites_and_no_vectors_give_nothing_and_single_precision_is_converted():
+    """No slopes are no lack of memory; arrays of other precision or order are copied before compiled code reads them."""
+    cell = defective(COPPER, "vacancy", 2)
+    basis = dg.ACEBasis(["Cu"], cutoff=4.0, order=2, degree=5)
+    fitted, short = LinearACE(basis, np.ones(basis.size)), dg.reference.CleriRosato("Cu", cutoff=4.2)
+    near = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, fitted)
+    x, v = pad(cell.positions, len(near.index)), np.ones((len(near.index), 3))
+    nobody = np.zeros(5, dtype=bool)
+    assert not np.asarray(total.hessian_product(fitted, x, cell.vectors, near, v, nobody)).any()
+    assert total.hessian_product(fitted, x, cell.vectors, near, np.zeros((0, *v.shape))).shape == (0, *v.shape)
+    listed = bonds(cell.positions, cell.vectors, cell.periodic, cell.symbols, short)
+    product = prepared_hessian(short, pad(cell.positions, len(listed.index)), cell.vectors, listed)
+    field = np.arange(3 * len(listed.index)).reshape(-1, 3) % 7
+    exact = product(field.astype(float))
+    assert np.abs(exact).max() > 0.1
+    for other in (field.astype(np.float32), np.asfortranarray(field, dtype=float)):
+        assert product(other) == pytest.approx(exact, abs=1e-12)

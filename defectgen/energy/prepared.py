@@ -64,7 +64,7 @@ def prepared_hessian(
         found = _factors(energy, x, vectors, bonds, first, live)
     factors, curvature = (np.asarray(a) for a in found)
     index, sites, radial = np.asarray(bonds.index), int(live), energy.by_distance
-    return lambda v: kernel.product_of_sums(index, factors, curvature, np.ascontiguousarray(v), sites, radial)
+    return lambda v: kernel.product_of_sums(index, factors, curvature, v, sites, radial)
 
 
 def _sums(energy: SumEnergy) -> int:

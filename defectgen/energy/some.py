@@ -49,7 +49,7 @@ class SomeForces:
     ) -> tuple[Float[np.ndarray, " some"], Float[np.ndarray, "some 3"]]:
         """Site energies (eV) of these atoms and the forces on them (eV/A), at positions x of all atoms (A)."""
         assert potential.cutoff <= self.cutoff + 1e-9
-        if np.linalg.norm(x - self._near, axis=1).max() > MARGIN / 2:
+        if not np.linalg.norm(x - self._near, axis=1).max() <= MARGIN / 2:  # positions that are not numbers are refused there
             self._follow(x)
         place, cell = x[self._kept], self.cell
         listed = self._bonds(potential, place)

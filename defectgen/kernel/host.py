@@ -27,7 +27,8 @@ def product_of_sums(
     The arrays are read as they lie in memory; all indices are below the number of atoms.
     """
     slots, sums = factors.shape[2], curvature.shape[1]
-    out = np.zeros_like(v)
+    v = np.ascontiguousarray(v, dtype=float)
+    out = np.zeros(v.shape)
     arrays = (a.ctypes.data for a in (index, factors, curvature, v, out))
     if not _call("defectgen_product_of_sums", 4, 5)(sites, slots, sums, radial, *arrays):
         raise MemoryError("no memory for the work arrays of the kernel")

@@ -159,6 +159,7 @@ static _Thread_local double* slopes = NULL;
 static _Thread_local size_t slopes_size = 0;
 
 static double* room_for_slopes(size_t bytes) {
+  if (bytes < 64) bytes = 64;  // no slopes at all are no lack of memory
   if (bytes <= slopes_size) return slopes;
   free(slopes);
   slopes = aligned_alloc(64, (bytes + 63) & ~(size_t)63);

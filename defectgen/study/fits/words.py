@@ -105,11 +105,12 @@ def _powers(rates: pd.DataFrame, quantity: str) -> str:
 
 
 def _each(rates: pd.DataFrame, quantity: str) -> str:
-    """Every set with its measured and its predicted exponent."""
+    """Every set with its measured and its predicted exponent; sets without a slope come last."""
     own = rates[rates["quantity"] == quantity].to_dict("records")
-    return ", ".join(
-        f"{in_words(rate['slope'], 'no slope')} with {rate['observations']} ({slope(rate['predicted'])})" for rate in own
-    )
+    known = [rate for rate in own if np.isfinite(rate["slope"])]
+    parts = ", ".join(f"{in_words(rate['slope'])} with {rate['observations']} ({slope(rate['predicted'])})" for rate in known)
+    others = ", ".join(f"“{rate['observations']}”" for rate in own if rate not in known)
+    return (parts or "not known") + (f" (of {others} there is no slope)" if others else "")
 
 
 def _findings(rates: pd.DataFrame) -> Iterator[str]:
